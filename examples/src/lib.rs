@@ -1,0 +1,1 @@
+//! The order-shop demo and one small program per journey.

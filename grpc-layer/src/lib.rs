@@ -1,0 +1,1 @@
+//! Carries trace context and allowed baggage over gRPC: tower layers for tonic and an interceptor.

@@ -1,0 +1,1 @@
+//! Carries trace context and allowed baggage over HTTP: tower layers, axum and reqwest.

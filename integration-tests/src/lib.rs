@@ -1,0 +1,9 @@
+//! Proof, in your own test suite, that a trace is not broken.
+
+#[cfg(feature = "loopback-amqp")]
+pub mod loopback_amqp;
+#[cfg(feature = "loopback-sqs")]
+pub mod loopback_sqs;
+#[cfg(feature = "otlp")]
+pub mod otlp;
+pub mod trace;

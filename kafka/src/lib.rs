@@ -1,0 +1,1 @@
+//! Carries trace context and allowed baggage over Kafka, for rdkafka.
