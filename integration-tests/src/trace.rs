@@ -1,1 +1,51 @@
-//! Under construction.
+//! Traces as they were received, and what can be claimed about them.
+//!
+//! Spans come from anywhere: the [OTLP receiver](crate::otlp), a file, a backend's API, or made by hand. They are put
+//! together in a [`TraceGraph`], and a test says what it expects:
+//!
+//! ```
+//! use propagation_testkit::trace::{Span, SpanId, SpanKind, TraceGraph, TraceId, service};
+//!
+//! let trace = TraceId::from_bytes([0xaa; 16]);
+//! let mut client = Span::new(trace, SpanId::from_bytes([1; 8]), "GET");
+//! client.kind = SpanKind::Client;
+//! client.resource = std::sync::Arc::new([("service.name", "shop")].into());
+//! let mut server = Span::new(trace, SpanId::from_bytes([2; 8]), "GET /stock");
+//! server.kind = SpanKind::Server;
+//! server.parent = Some(client.span_id);
+//! server.resource = std::sync::Arc::new([("service.name", "stock")].into());
+//!
+//! TraceGraph::new([server, client])
+//!     .assert_continuous()
+//!     .assert_services(&["shop", "stock"])
+//!     .assert_edge(service("shop").kind(SpanKind::Client), service("stock").kind(SpanKind::Server));
+//! ```
+//!
+//! Where a claim does not hold, the [`Broken`] that explains it shows the tree, the edge that is missing, what comes
+//! nearest, and what most likely went wrong and at which hop.
+
+mod broken;
+pub(crate) mod causes;
+mod claims;
+mod clock;
+pub mod conventions;
+mod graph;
+mod id;
+mod normal;
+pub(crate) mod span;
+pub(crate) mod tree;
+mod value;
+mod which;
+
+pub use broken::Broken;
+pub use claims::Continuity;
+pub use clock::Clocks;
+pub use graph::TraceGraph;
+pub use id::{InvalidId, SpanId, TraceId};
+pub use normal::Normalized;
+pub use span::{Event, Link, Span, SpanKind, Status};
+pub use value::{Attributes, Value};
+pub use which::{Which, named, of_kind, service};
+
+#[cfg(test)]
+mod tests;

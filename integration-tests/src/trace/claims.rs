@@ -1,0 +1,99 @@
+//! What can be claimed about a trace, one file for each subject.
+//!
+//! Each claim is a method that returns `Result<(), Broken>`, for programs that go on; its twin `assert_…` panics with the
+//! same explanation and returns the graph, so that a test reads as a list of claims.
+
+mod context;
+mod edges;
+mod links;
+mod meaning;
+mod shape;
+mod times;
+
+pub use shape::Continuity;
+
+use super::conventions::Version;
+use super::tree::Tree;
+use super::{SpanId, TraceGraph, TraceId, Which};
+
+/// Failures show at most this many spans: more hide the one that matters.
+const PICTURED: usize = 60;
+
+impl TraceGraph {
+    /// The picture for a failure that concerns these traces.
+    fn picture(&self, traces: impl IntoIterator<Item = TraceId>) -> Tree<'_> {
+        Tree::new(self)
+            .traces(traces.into_iter().take(4))
+            .limit(PICTURED)
+    }
+}
+
+macro_rules! assertions {
+    ($($(#[$doc:meta])* $assert:ident = $claim:ident($($argument:ident: $type:ty),*);)*) => {
+        /// The same claims, for tests: each panics with the explanation where the claim does not hold.
+        impl TraceGraph {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Panics
+                #[doc = concat!("Where [`", stringify!($claim), "`](Self::", stringify!($claim), ") returns an error.")]
+                #[track_caller]
+                pub fn $assert(&self $(, $argument: $type)*) -> &Self {
+                    if let Err(broken) = self.$claim($($argument),*) {
+                        panic!("{broken}");
+                    }
+                    self
+                }
+            )*
+        }
+    };
+}
+
+assertions! {
+    /// The trace is whole: the sum of the claims on its shape.
+    assert_continuous = continuous();
+    /// Exactly one span has no parent.
+    assert_one_root = one_root();
+    /// All spans hang together.
+    assert_connected = connected();
+    /// Each parent was received.
+    assert_no_orphans = no_orphans();
+    /// All ids are legal, unique, and form no loop.
+    assert_ids_valid = ids_valid();
+    /// All spans are of one trace.
+    assert_one_trace = one_trace();
+    /// There are spans of these traces and of no other.
+    assert_only_traces = only_traces(traces: &[TraceId]);
+    /// Each of these services made a span.
+    assert_services = services_seen(services: &[&str]);
+    /// Exactly so many spans are meant.
+    assert_count = count(which: impl Into<Which>, times: usize);
+    /// No exporter says that it dropped something.
+    assert_nothing_dropped = nothing_dropped();
+    /// Some span is the child of another.
+    assert_edge = edge(parent: impl Into<Which>, child: impl Into<Which>);
+    /// Spans are parent and child one to one.
+    assert_each_edge = each_edge(parent: impl Into<Which>, child: impl Into<Which>);
+    /// Some span links to another.
+    assert_link = link(from: impl Into<Which>, to: impl Into<Which>);
+    /// Spans link one to one.
+    assert_each_link = each_link(from: impl Into<Which>, to: impl Into<Which>);
+    /// A span has exactly these links.
+    assert_links_exactly = links_exactly(from: impl Into<Which>, expected: &[(TraceId, SpanId)]);
+    /// One span leads to another by parents or links.
+    assert_reachable = reachable(from: impl Into<Which>, to: impl Into<Which>);
+    /// All spans of a trace carry the same sampled flag.
+    assert_sampled_consistently = sampled_consistently();
+    /// All spans of a trace carry the same flags.
+    assert_flags_preserved = flags_preserved();
+    /// No member of a tracestate is lost on the way down.
+    assert_trace_state_preserved = trace_state_preserved();
+    /// Each trace has one value of this attribute.
+    assert_one_value_per_trace = one_value_per_trace(key: &str);
+    /// These spans began one after the other.
+    assert_ordered = ordered(steps: &[Which]);
+    /// No span begins before what caused it.
+    assert_causal_times = causal_times();
+    /// Each span says what the semantic conventions ask for.
+    assert_conventions = conventions(version: Version);
+}

@@ -1,0 +1,35 @@
+//! What spans say about themselves.
+
+use crate::trace::conventions::Version;
+use crate::trace::{Broken, TraceGraph};
+
+/// Claims on what spans say.
+impl TraceGraph {
+    /// Each span of an HTTP, RPC or messaging kind has the name, kind, attributes, types and status that this version of
+    /// the semantic conventions asks for, and no span has an attribute by a deprecated name.
+    ///
+    /// # Errors
+    /// With each finding; see [`Version::findings`] for one span.
+    pub fn conventions(&self, version: Version) -> Result<(), Broken> {
+        let mut broken = Broken::new(format!("semantic conventions {version}"));
+        let mut wrong = Vec::new();
+        for span in self.spans() {
+            let findings = version.findings(span);
+            if !findings.is_empty() {
+                broken = broken.found(format!("{}:", span.label()));
+                wrong.push(span);
+            }
+            for finding in findings {
+                broken = broken.found(format!("  {finding}"));
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let mut tree = self.picture(wrong.iter().map(|span| span.trace_id));
+        for span in wrong {
+            tree = tree.remark(span, "not by the conventions");
+        }
+        Err(broken.picture(tree.to_string()))
+    }
+}

@@ -1,0 +1,469 @@
+//! Roots, orphans, loops, traces, services.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
+
+use crate::trace::span::shown;
+use crate::trace::tree::plural;
+use crate::trace::{Broken, Clocks, SpanId, TraceGraph, TraceId, Which, causes};
+
+/// Claims on the shape of the trace.
+impl TraceGraph {
+    /// The sum of the claims on shape: at least one span, legal ids, one trace, one root, no orphans, connected.
+    ///
+    /// Of several that do not hold, the error is the first; [`continuity`](Self::continuity) has all of them.
+    ///
+    /// # Errors
+    /// Where one of them does not hold.
+    pub fn continuous(&self) -> Result<(), Broken> {
+        self.continuity()
+            .broken
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)
+    }
+
+    /// Judges the shape of the trace and gives every reason against it.
+    #[must_use]
+    pub fn continuity(&self) -> Continuity {
+        let claims = [
+            self.ids_valid(),
+            self.one_trace(),
+            self.no_orphans(),
+            self.one_root(),
+            self.connected(),
+        ];
+        Continuity {
+            traces: self.trace_ids(),
+            services: self.services().into_iter().map(str::to_owned).collect(),
+            spans: self.len(),
+            roots: self.roots().count(),
+            orphans: self.orphans().count(),
+            broken: claims.into_iter().filter_map(Result::err).collect(),
+        }
+    }
+
+    /// Exactly one span of all has no parent, or one that is [outside](Self::with_outside).
+    ///
+    /// # Errors
+    /// None, or more than one.
+    pub fn one_root(&self) -> Result<(), Broken> {
+        let mut roots: Vec<_> = self.roots().collect();
+        if roots.len() == 1 {
+            return Ok(());
+        }
+        let clocks = Clocks::of(self);
+        roots.sort_by_key(|root| clocks.start(root));
+        let mut broken = Broken::new("one root: exactly one span has no parent");
+        let mut tree = self.picture(
+            roots
+                .iter()
+                .skip(1)
+                .chain(roots.first())
+                .map(|root| root.trace_id),
+        );
+        if roots.is_empty() {
+            broken = broken.found(if self.is_empty() {
+                "no spans at all"
+            } else {
+                "each span has a parent"
+            });
+            if self.is_empty() {
+                broken = broken.cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint");
+            }
+            for orphan in self.orphans().take(1) {
+                broken = causes::of_orphan(self, orphan, &clocks, broken);
+            }
+        } else {
+            broken = broken.found(format!("{} spans without a parent:", roots.len()));
+            for root in &roots {
+                broken = broken.found(format!("  {} in trace {}", root.label(), root.trace_id));
+            }
+            for root in roots.iter().skip(1) {
+                broken = causes::of_lost_context(self, root, &clocks, broken);
+                tree = tree.remark(root, "began a trace of its own");
+            }
+        }
+        Err(broken.picture(tree.to_string()))
+    }
+
+    /// Each span whose parent is not [outside](Self::with_outside) has a parent that was received.
+    ///
+    /// # Errors
+    /// With each orphan and why its parent may be missing.
+    pub fn no_orphans(&self) -> Result<(), Broken> {
+        let orphans: Vec<_> = self.orphans().collect();
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        let clocks = Clocks::of(self);
+        let mut broken = Broken::new("no orphans: each span's parent was received");
+        let mut waiting: HashMap<(TraceId, SpanId), usize> = HashMap::new();
+        for orphan in &orphans {
+            if let Some(parent) = orphan.parent {
+                let before = waiting.entry((orphan.trace_id, parent)).or_default();
+                *before += 1;
+                broken = broken.found(format!(
+                    "{} has the parent {parent}, which was never received",
+                    orphan.label()
+                ));
+                if *before == 1 && waiting.len() <= 8 {
+                    broken = causes::of_orphan(self, orphan, &clocks, broken);
+                }
+            }
+        }
+        let tree = self.picture(orphans.iter().map(|orphan| orphan.trace_id));
+        Err(broken.picture(tree.to_string()))
+    }
+
+    /// All spans hang together by parents or links, in either direction.
+    ///
+    /// A second trace that a link joins to the first is connected with it. Parents alone: add [`one_root`](Self::one_root)
+    /// and [`no_orphans`](Self::no_orphans).
+    ///
+    /// # Errors
+    /// With each piece.
+    pub fn connected(&self) -> Result<(), Broken> {
+        let pieces = self.pieces();
+        if pieces.len() == 1 {
+            return Ok(());
+        }
+        let mut broken = Broken::new("connected: all spans hang together by parents or links");
+        if pieces.is_empty() {
+            return Err(broken.found("no spans at all").cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint"));
+        }
+        let clocks = Clocks::of(self);
+        broken = broken.found(format!("{} pieces:", pieces.len()));
+        let mut tree = self.picture(
+            pieces
+                .iter()
+                .filter_map(|piece| self.at(*piece.first()?))
+                .map(|span| span.trace_id),
+        );
+        for (index, piece) in pieces.iter().enumerate() {
+            let first = piece
+                .iter()
+                .filter_map(|at| self.at(*at))
+                .min_by_key(|span| (self.parent(span).is_some(), clocks.start(span)));
+            let Some(first) = first else { continue };
+            broken = broken.found(format!(
+                "  {} below {} in trace {}",
+                plural(piece.len(), "span"),
+                first.label(),
+                first.trace_id
+            ));
+            if index > 0 {
+                broken = if self.is_orphan(first) {
+                    causes::of_orphan(self, first, &clocks, broken)
+                } else {
+                    causes::of_lost_context(self, first, &clocks, broken)
+                };
+                tree = tree.remark(first, "cut off from the rest");
+            }
+        }
+        Err(broken.picture(tree.to_string()))
+    }
+
+    /// Sets of spans that hang together, the one with the earliest span first.
+    fn pieces(&self) -> Vec<Vec<usize>> {
+        let mut joined: Vec<Vec<usize>> = vec![Vec::new(); self.len()];
+        for (at, span) in self.spans().enumerate() {
+            let links = span
+                .links
+                .iter()
+                .filter_map(|link| self.position(link.trace_id, link.span_id));
+            for other in links.chain(self.parent_at(at)).collect::<Vec<_>>() {
+                for (one, two) in [(at, other), (other, at)] {
+                    if let Some(list) = joined.get_mut(one) {
+                        list.push(two);
+                    }
+                }
+            }
+        }
+        let mut seen = vec![false; self.len()];
+        let mut pieces = Vec::new();
+        for start in 0..self.len() {
+            let mut piece = Vec::new();
+            let mut stack = vec![start];
+            while let Some(at) = stack.pop() {
+                if let Some(mark) = seen.get_mut(at)
+                    && !std::mem::replace(mark, true)
+                {
+                    piece.push(at);
+                    stack.extend(joined.get(at).into_iter().flatten());
+                }
+            }
+            if !piece.is_empty() {
+                pieces.push(piece);
+            }
+        }
+        let clocks = Clocks::of(self);
+        pieces.sort_by_key(|piece| {
+            piece
+                .iter()
+                .filter_map(|at| self.at(*at))
+                .map(|span| clocks.start(span))
+                .min()
+        });
+        pieces
+    }
+
+    /// No id is all zero, none is used twice in its trace, and no span is its own ancestor.
+    ///
+    /// # Errors
+    /// With each that is.
+    pub fn ids_valid(&self) -> Result<(), Broken> {
+        let zero = self
+            .spans()
+            .filter(|span| span.trace_id.is_zero() || span.span_id.is_zero());
+        let zero = zero.map(|span| {
+            (
+                span,
+                format!(
+                    "{} has an id of zeros (trace {})",
+                    span.label(),
+                    span.trace_id
+                ),
+            )
+        });
+        let reused = self.reused_ids().map(|span| {
+            (
+                span,
+                format!(
+                    "{} has an id that another span of its trace has too",
+                    span.label()
+                ),
+            )
+        });
+        let looped = self
+            .loops()
+            .map(|span| (span, format!("{} is its own ancestor", span.label())));
+        let bad: Vec<_> = zero.chain(reused).chain(looped).collect();
+        if bad.is_empty() {
+            return Ok(());
+        }
+        let tree = self.picture(bad.iter().map(|(span, _)| span.trace_id));
+        let mut broken = Broken::new("valid ids: none zero, none used twice, no loops")
+            .picture(tree.to_string());
+        for (_, fact) in bad {
+            broken = broken.found(fact);
+        }
+        Err(broken.cause("an exporter or a hand-written context made these ids; no SDK does"))
+    }
+
+    /// All spans have the same trace id, and there is at least one.
+    ///
+    /// # Errors
+    /// With each trace and where it began.
+    pub fn one_trace(&self) -> Result<(), Broken> {
+        let traces = self.trace_ids();
+        if traces.len() == 1 {
+            return Ok(());
+        }
+        self.compare_traces(
+            "one trace: all spans have the same trace id",
+            traces.iter().copied(),
+            &HashSet::new(),
+        )
+    }
+
+    /// Each of these traces has a span, and no other trace has.
+    ///
+    /// # Errors
+    /// With the traces that are missing, and those that should not be.
+    pub fn only_traces(&self, traces: &[TraceId]) -> Result<(), Broken> {
+        let expected: HashSet<TraceId> = traces.iter().copied().collect();
+        let seen: HashSet<TraceId> = self.trace_ids().into_iter().collect();
+        if expected == seen {
+            return Ok(());
+        }
+        let mut others: Vec<TraceId> = seen.difference(&expected).copied().collect();
+        others.sort_unstable();
+        let claim = format!(
+            "only these traces: {} expected",
+            plural(expected.len(), "trace")
+        );
+        self.compare_traces(
+            &claim,
+            others.into_iter(),
+            &expected.difference(&seen).copied().collect(),
+        )
+    }
+
+    fn compare_traces(
+        &self,
+        claim: &str,
+        extra: impl Iterator<Item = TraceId> + Clone,
+        missing: &HashSet<TraceId>,
+    ) -> Result<(), Broken> {
+        let clocks = Clocks::of(self);
+        let mut broken = Broken::new(claim);
+        if self.is_empty() {
+            broken = broken.found("no spans at all").cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint");
+        }
+        for trace in missing {
+            broken = broken.found(format!("trace {trace} has no span"));
+        }
+        let mut firsts: Vec<_> = extra
+            .clone()
+            .filter_map(|trace| {
+                self.spans()
+                    .filter(|span| span.trace_id == trace)
+                    .min_by_key(|span| (span.parent.is_some(), clocks.start(span)))
+            })
+            .collect();
+        firsts.sort_by_key(|span| clocks.start(span));
+        for (index, first) in firsts.iter().enumerate() {
+            broken = broken.found(format!(
+                "trace {} begins with {}",
+                first.trace_id,
+                first.label()
+            ));
+            // Where all traces are listed the earliest is the real one; the others broke away from it.
+            if (index > 0 || missing.len() + self.trace_ids().len() > firsts.len()) && index < 4 {
+                broken = causes::of_lost_context(self, first, &clocks, broken);
+            }
+        }
+        Err(broken.picture(self.picture(extra).to_string()))
+    }
+
+    /// Each of these services made at least one span.
+    ///
+    /// # Errors
+    /// With those that did not.
+    pub fn services_seen(&self, services: &[&str]) -> Result<(), Broken> {
+        let seen = self.services();
+        let missing: BTreeSet<&str> = services
+            .iter()
+            .copied()
+            .filter(|service| !seen.contains(service))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut broken = Broken::new(format!("services seen: {}", services.join(", ")));
+        for service in missing {
+            broken = broken.found(format!("no span of `{service}`"));
+        }
+        let others: Vec<String> = seen
+            .into_iter()
+            .filter(|service| !services.contains(service))
+            .map(shown)
+            .collect();
+        if !others.is_empty() {
+            broken = broken.nearest(format!("also seen: {}", others.join(", ")));
+        }
+        Err(broken
+            .cause("it never got the request, got no context and began a trace of its own, does not export, or has another `service.name`")
+            .picture(self.picture([]).to_string()))
+    }
+
+    /// Exactly so many spans are meant.
+    ///
+    /// # Errors
+    /// With those found, and the nearest.
+    pub fn count(&self, which: impl Into<Which>, times: usize) -> Result<(), Broken> {
+        let which = which.into();
+        let found: Vec<_> = self.find(which.clone()).collect();
+        if found.len() == times {
+            return Ok(());
+        }
+        let mut broken = Broken::new(format!("exactly {times} of {which}"))
+            .found(format!("{} of them", found.len()));
+        for span in &found {
+            broken = broken.found(format!("  {}{}", span.label(), causes::mark(span)));
+        }
+        if found.is_empty() {
+            broken = causes::nearest(self, &which, broken);
+        }
+        Err(broken.picture(
+            self.picture(found.iter().map(|span| span.trace_id))
+                .to_string(),
+        ))
+    }
+
+    /// No exporter says that it dropped attributes, events or links of a span.
+    ///
+    /// # Errors
+    /// With each span that lost something.
+    pub fn nothing_dropped(&self) -> Result<(), Broken> {
+        let lost: Vec<_> = self.spans().filter(|span| span.dropped > 0).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        let mut broken = Broken::new("nothing dropped by an exporter's limits");
+        for span in &lost {
+            broken = broken.found(format!(
+                "{} lost {} attributes, events or links",
+                span.label(),
+                span.dropped
+            ));
+        }
+        Err(broken
+            .cause(
+                "the SDK's span limits (OTEL_SPAN_LINK_COUNT_LIMIT and its like; 128 by default)",
+            )
+            .picture(
+                self.picture(lost.iter().map(|span| span.trace_id))
+                    .to_string(),
+            ))
+    }
+}
+
+/// The verdict on a trace, with every reason against it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Continuity {
+    /// Every trace with a span; a whole one has exactly one.
+    pub traces: Vec<TraceId>,
+    /// Every service with a span.
+    pub services: BTreeSet<String>,
+    /// How many spans there are.
+    pub spans: usize,
+    /// How many of them have no parent.
+    pub roots: usize,
+    /// How many of them name a parent that was never received.
+    pub orphans: usize,
+    /// What does not hold.
+    pub broken: Vec<Broken>,
+}
+
+impl Continuity {
+    /// Whether the trace is whole.
+    #[must_use]
+    pub fn is_continuous(&self) -> bool {
+        self.broken.is_empty()
+    }
+
+    /// The likely causes of all that does not hold, each once.
+    #[must_use]
+    pub fn causes(&self) -> Vec<&str> {
+        let mut seen = HashSet::new();
+        self.broken
+            .iter()
+            .flat_map(Broken::causes)
+            .map(String::as_str)
+            .filter(|cause| seen.insert(*cause))
+            .collect()
+    }
+}
+
+impl fmt::Display for Continuity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = format!(
+            "{}, {}, {}, {}, {}",
+            plural(self.traces.len(), "trace"),
+            plural(self.spans, "span"),
+            plural(self.services.len(), "service"),
+            plural(self.roots, "root"),
+            plural(self.orphans, "orphan")
+        );
+        if self.is_continuous() {
+            return writeln!(f, "continuous: {counts}");
+        }
+        writeln!(f, "not continuous: {counts}\n")?;
+        self.broken
+            .iter()
+            .try_for_each(|broken| writeln!(f, "{}", broken.summary()))
+    }
+}

@@ -1,0 +1,95 @@
+//! What came before what, whatever the clocks say.
+
+use crate::trace::clock::causes;
+use crate::trace::tree::millis;
+use crate::trace::{Broken, Clocks, Span, TraceGraph, Which, causes as likely};
+
+/// Claims on time.
+impl TraceGraph {
+    /// The first spans of these kinds began in this order, with the difference between clocks taken out as far as the
+    /// calls between them tell it ([`Clocks`]).
+    ///
+    /// # Errors
+    /// With the two that are the wrong way round, or the one that is missing.
+    pub fn ordered(&self, steps: &[Which]) -> Result<(), Broken> {
+        let clocks = Clocks::of(self);
+        let mut before: Option<(&Span, &Which)> = None;
+        for which in steps {
+            let claim = || match before {
+                Some((_, earlier)) => {
+                    Broken::new(format!("ordered: {earlier} begins before {which}"))
+                }
+                None => Broken::new(format!("ordered: {which} begins first")),
+            };
+            let Some(span) = self.find(which).min_by_key(|span| clocks.start(span)) else {
+                let broken = likely::nearest(
+                    self,
+                    which,
+                    claim().found(format!("there is no such span as {which}")),
+                );
+                return Err(broken.picture(self.picture([]).to_string()));
+            };
+            if let Some((earlier, _)) = before
+                && clocks.start(span) < clocks.start(earlier)
+            {
+                let by = millis(clocks.start(earlier) - clocks.start(span));
+                let broken = claim().found(format!(
+                    "{} began {by} before {}",
+                    span.label(),
+                    earlier.label()
+                ));
+                return Err(
+                    broken.picture(self.picture([earlier.trace_id, span.trace_id]).to_string())
+                );
+            }
+            before = Some((span, which));
+        }
+        Ok(())
+    }
+
+    /// No span begins before what caused it, its parent or the message it links to, even when each clock may be set anew
+    /// to make it so.
+    ///
+    /// Within one process the clock is the same, so there a cause must come first as it is. Between processes this fails
+    /// only where no setting of the clocks explains all the times.
+    ///
+    /// # Errors
+    /// With each pair that is the wrong way round.
+    pub fn causal_times(&self) -> Result<(), Broken> {
+        let clocks = Clocks::of(self);
+        let mut broken = Broken::new("causal times: no span begins before what caused it");
+        let mut wrong = Vec::new();
+        for span in self.spans() {
+            if span.end < span.start {
+                broken = broken.found(format!(
+                    "{} ended {} before it began",
+                    span.label(),
+                    millis(i128::from(span.start) - i128::from(span.end))
+                ));
+                wrong.push(span);
+            }
+            for (cause, _) in causes(self, span) {
+                let early = clocks.start(cause) - clocks.start(span);
+                if early > 0 {
+                    broken = broken.found(format!(
+                        "{} began {} before {}, which caused it",
+                        span.label(),
+                        millis(early),
+                        cause.label()
+                    ));
+                    wrong.push(span);
+                }
+            }
+        }
+        if wrong.is_empty() {
+            return Ok(());
+        }
+        let mut tree = self.picture(wrong.iter().map(|span| span.trace_id));
+        for span in wrong {
+            tree = tree.remark(span, "too early");
+        }
+        Err(broken
+            .cause("a span took the context of a later request or message, or its start time was set by hand")
+            .picture(tree.to_string()))
+    }
+}

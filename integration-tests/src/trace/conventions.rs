@@ -1,0 +1,468 @@
+//! The semantic conventions of HTTP, RPC and messaging spans, checked span by span.
+//!
+//! What is checked: the kind; attributes that are required, always or under a condition that can be seen in the span;
+//! types; names that were deprecated; keys that stand twice; legal values where they are few; the status that the outcome
+//! asks for; and that the name is built as the conventions say, which is what keeps its cardinality low.
+
+mod table;
+
+use std::fmt;
+
+use self::table::SpanType;
+use super::span::shown;
+use super::{Span, SpanKind, Status, Value};
+
+/// A version of the semantic conventions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Version {
+    /// 1.44.
+    V1_44,
+}
+
+impl Version {
+    /// The newest version known here.
+    pub const LATEST: Self = Self::V1_44;
+
+    /// What this span says otherwise than the conventions ask for.
+    ///
+    /// A span of another area than HTTP, RPC or messaging is looked at for deprecated names and types only. Where types
+    /// did not survive the way here ([`Span::typed`]), they are judged by what the text looks like.
+    #[must_use]
+    pub fn findings(self, span: &Span) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let area = Area::of(span);
+        let aws = span.attributes.text("rpc.system") == Some("aws-api");
+        names_and_types(span, aws, &mut findings);
+        match area {
+            Some(Area::Http) => http(span, &mut findings),
+            Some(Area::Rpc) if aws => {}
+            Some(Area::Rpc) => rpc(span, &mut findings),
+            Some(Area::Messaging) => messaging(span, &mut findings),
+            None => {}
+        }
+        if area.is_some()
+            && matches!(span.status, Status::Error(_))
+            && !aws
+            && !span.attributes.contains("error.type")
+        {
+            findings.push(Finding::Missing {
+                key: "error.type",
+                because: "the span ended with an error",
+            });
+        }
+        findings
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V1_44 => f.write_str("1.44"),
+        }
+    }
+}
+
+/// One thing that a span says otherwise than it should.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Finding {
+    /// A required attribute is not there.
+    Missing {
+        /// Its name.
+        key: &'static str,
+        /// Why it is required here.
+        because: &'static str,
+    },
+    /// An attribute has a name that is no longer used.
+    Deprecated {
+        /// The old name.
+        key: &'static str,
+        /// What took its place; empty if nothing did.
+        instead: &'static str,
+    },
+    /// An attribute has a value of another type.
+    WrongType {
+        /// Its name.
+        key: String,
+        /// The type by the conventions.
+        want: &'static str,
+        /// The type that was received.
+        have: &'static str,
+    },
+    /// An attribute stands more than once.
+    Repeated {
+        /// Its name.
+        key: String,
+    },
+    /// An attribute has a value that is not one of those allowed.
+    IllegalValue {
+        /// Its name.
+        key: &'static str,
+        /// Its value.
+        value: String,
+        /// What is allowed.
+        want: &'static str,
+    },
+    /// The span has the wrong kind for what it does.
+    Kind {
+        /// The kind it has.
+        have: SpanKind,
+        /// What kinds it may have.
+        want: String,
+    },
+    /// The span's name is not built as it should be.
+    Name {
+        /// The name it has.
+        have: String,
+        /// The names it may have.
+        want: String,
+    },
+    /// The span's status does not fit its outcome.
+    Outcome {
+        /// The rule that was broken.
+        rule: &'static str,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing { key, because } => write!(f, "`{key}` is missing: {because}"),
+            Self::Deprecated { key, instead: "" } => {
+                write!(f, "`{key}` is deprecated, and nothing took its place")
+            }
+            Self::Deprecated { key, instead } => {
+                write!(f, "`{key}` is deprecated: use `{instead}`")
+            }
+            Self::WrongType { key, want, have } => {
+                write!(f, "`{}` is of type {have}, not {want}", shown(key))
+            }
+            Self::Repeated { key } => write!(f, "`{}` is there more than once", shown(key)),
+            Self::IllegalValue { key, value, want } => {
+                write!(f, "`{key}` is `{}`, not {want}", shown(value))
+            }
+            Self::Kind { have, want } => write!(f, "the kind is {have}, not {want}"),
+            Self::Name { have, want } => {
+                write!(f, "the name `{}` should be {want}", shown(have))?;
+                match telling_token(have) {
+                    Some(token) => write!(
+                        f,
+                        "; with `{}` in it there is one name for each request",
+                        shown(token)
+                    ),
+                    None => Ok(()),
+                }
+            }
+            Self::Outcome { rule } => f.write_str(rule),
+        }
+    }
+}
+
+/// Which conventions a span comes under.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Area {
+    Http,
+    Rpc,
+    Messaging,
+}
+
+impl Area {
+    fn of(span: &Span) -> Option<Self> {
+        let has = |prefix: &str| {
+            span.attributes
+                .iter()
+                .any(|(key, _)| key.starts_with(prefix))
+        };
+        match span.kind {
+            SpanKind::Producer | SpanKind::Consumer => Some(Self::Messaging),
+            SpanKind::Client | SpanKind::Server if has("messaging.") => Some(Self::Messaging),
+            SpanKind::Client | SpanKind::Server if has("rpc.") => Some(Self::Rpc),
+            SpanKind::Client | SpanKind::Server if has("http.") => Some(Self::Http),
+            _ => None,
+        }
+    }
+}
+
+fn names_and_types(span: &Span, aws: bool, findings: &mut Vec<Finding>) {
+    for (index, (key, value)) in span.attributes.iter().enumerate() {
+        if span
+            .attributes
+            .iter()
+            .take(index)
+            .any(|(earlier, _)| earlier == key)
+        {
+            findings.push(Finding::Repeated {
+                key: key.to_owned(),
+            });
+        }
+        if let Some((key, instead)) = table::DEPRECATED.iter().find(|(old, _)| *old == key)
+            && !(aws && matches!(*key, "rpc.system" | "rpc.service"))
+        {
+            findings.push(Finding::Deprecated { key, instead });
+        }
+        if let Some(want) = table::type_of(key)
+            && !is_of_type(value, want, span.typed)
+        {
+            findings.push(Finding::WrongType {
+                key: key.to_owned(),
+                want,
+                have: value.type_name(),
+            });
+        }
+    }
+}
+
+fn is_of_type(value: &Value, want: &str, typed: bool) -> bool {
+    match (value, want) {
+        (Value::String(text), "int") if !typed => text.parse::<i64>().is_ok(),
+        (Value::String(text), "boolean") if !typed => matches!(text.as_str(), "true" | "false"),
+        (Value::String(_), _) if !typed => true,
+        _ => value.type_name() == want,
+    }
+}
+
+fn required(span: &Span, span_type: &SpanType, findings: &mut Vec<Finding>) {
+    if !span_type.kinds.contains(&span.kind) {
+        let kinds: Vec<String> = span_type.kinds.iter().map(ToString::to_string).collect();
+        findings.push(Finding::Kind {
+            have: span.kind,
+            want: kinds.join(" or "),
+        });
+    }
+    for key in span_type.required {
+        if !span.attributes.contains(key) {
+            findings.push(Finding::Missing {
+                key,
+                because: span_type.what,
+            });
+        }
+    }
+}
+
+fn name(span: &Span, allowed: &[String], findings: &mut Vec<Finding>) {
+    if !allowed.is_empty() && !allowed.contains(&span.name) {
+        let allowed: Vec<String> = allowed
+            .iter()
+            .map(|name| format!("`{}`", shown(name)))
+            .collect();
+        findings.push(Finding::Name {
+            have: span.name.clone(),
+            want: allowed.join(" or "),
+        });
+    }
+}
+
+fn http(span: &Span, findings: &mut Vec<Finding>) {
+    let server = span.kind == SpanKind::Server;
+    required(
+        span,
+        if server {
+            &table::HTTP_SERVER
+        } else {
+            &table::HTTP_CLIENT
+        },
+        findings,
+    );
+    let status = number(span, "http.response.status_code");
+    let failed = matches!(span.status, Status::Error(_));
+    match status {
+        None if !failed && !span.attributes.contains("error.type") => {
+            findings.push(Finding::Missing {
+                key: "http.response.status_code",
+                because: "the span ended without an error",
+            });
+        }
+        Some(status) if !(100..=599).contains(&status) => {
+            findings.push(Finding::IllegalValue {
+                key: "http.response.status_code",
+                value: status.to_string(),
+                want: "a status code",
+            });
+        }
+        Some(500..) if !failed => findings.push(Finding::Outcome {
+            rule: "a 5xx response is an error, and the span's status does not say so",
+        }),
+        Some(400..=499) if !server && !failed => {
+            findings.push(Finding::Outcome { rule: "for a client a 4xx response is an error, and the span's status does not say so" });
+        }
+        Some(400..=499)
+            if server
+                && failed
+                && span
+                    .attributes
+                    .text("error.type")
+                    .is_none_or(|kind| kind.starts_with('4')) =>
+        {
+            findings.push(Finding::Outcome {
+                rule: "for a server a 4xx response is no error, and the span's status says so",
+            });
+        }
+        _ => {}
+    }
+    if let Some(method) = span.attributes.text("http.request.method") {
+        let method = if method == "_OTHER" { "HTTP" } else { method };
+        let target = span
+            .attributes
+            .text(if server { "http.route" } else { "url.template" });
+        let names: Vec<String> = [
+            Some(method.to_owned()),
+            target.map(|target| format!("{method} {target}")),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        // With a route known, the method alone is legal and tells nothing: the conventions want the route.
+        name(
+            span,
+            if names.len() > 1 {
+                names.get(1..).unwrap_or_default()
+            } else {
+                &names
+            },
+            findings,
+        );
+    }
+}
+
+fn rpc(span: &Span, findings: &mut Vec<Finding>) {
+    let grpc = span
+        .attributes
+        .text("rpc.system.name")
+        .or_else(|| span.attributes.text("rpc.system"))
+        == Some("grpc");
+    let server = span.kind == SpanKind::Server;
+    required(
+        span,
+        match (grpc, server) {
+            (true, true) => &table::GRPC_SERVER,
+            (true, false) => &table::GRPC_CLIENT,
+            (false, true) => &table::RPC_SERVER,
+            (false, false) => &table::RPC_CLIENT,
+        },
+        findings,
+    );
+    if let Some(status) = span
+        .attributes
+        .text("rpc.response.status_code")
+        .filter(|_| grpc)
+    {
+        let failed = matches!(span.status, Status::Error(_));
+        if !table::GRPC_STATUS.contains(&status) {
+            findings.push(Finding::IllegalValue {
+                key: "rpc.response.status_code",
+                value: status.to_owned(),
+                want: "the name of a gRPC status, such as `NOT_FOUND`",
+            });
+        } else if server && table::GRPC_SERVER_ERRORS.contains(&status) != failed {
+            findings.push(Finding::Outcome { rule: "a gRPC server's span is an error for UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS, and for no other status" });
+        } else if !server && (status != "OK") != failed {
+            findings.push(Finding::Outcome {
+                rule: "a gRPC client's span is an error for every status but OK, and only then",
+            });
+        }
+    }
+    let want = span
+        .attributes
+        .text("rpc.method")
+        .or_else(|| span.attributes.text("rpc.system.name"));
+    name(
+        span,
+        &want.map(str::to_owned).into_iter().collect::<Vec<_>>(),
+        findings,
+    );
+}
+
+fn messaging(span: &Span, findings: &mut Vec<Finding>) {
+    let text = |key| span.attributes.text(key);
+    let operation = text("messaging.operation.type").unwrap_or_default();
+    if !matches!(
+        operation,
+        "" | "create" | "send" | "receive" | "process" | "settle"
+    ) {
+        findings.push(Finding::IllegalValue {
+            key: "messaging.operation.type",
+            value: operation.to_owned(),
+            want: "create, send, receive, process or settle",
+        });
+    }
+    let operation = if operation.is_empty() {
+        text("messaging.operation.name").unwrap_or_default()
+    } else {
+        operation
+    };
+    required(span, table::messaging(operation), findings);
+    if text("messaging.system") == Some("rabbitmq")
+        || !span.attributes.contains("messaging.batch.message_count")
+    {
+        let known = [
+            "messaging.destination.name",
+            "messaging.destination.template",
+            "messaging.destination.anonymous",
+        ];
+        if !known.iter().any(|key| span.attributes.contains(key)) {
+            findings.push(Finding::Missing {
+                key: "messaging.destination.name",
+                because: "the span is about one message, or RabbitMQ",
+            });
+        }
+    }
+    let destination = text("messaging.destination.name");
+    let telling = destination.filter(|name| name.contains("amq.gen-"));
+    let temporary = [
+        "messaging.destination.temporary",
+        "messaging.destination.anonymous",
+    ]
+    .iter()
+    .any(|key| is_true(span, key));
+    let Some(operation) = text("messaging.operation.name") else {
+        return;
+    };
+    let mut names = Vec::new();
+    if let Some(template) = text("messaging.destination.template") {
+        names.push(format!("{operation} {template}"));
+    } else if is_true(span, "messaging.destination.anonymous") || telling.is_some() {
+        names.push(format!("{operation} (anonymous)"));
+    } else if let Some(name) = destination.filter(|_| !temporary) {
+        names.push(format!("{operation} {name}"));
+    } else if temporary {
+        names.push(format!("{operation} (temporary)"));
+    }
+    if names.is_empty() || temporary {
+        names.push(operation.to_owned());
+    }
+    name(span, &names, findings);
+}
+
+fn number(span: &Span, key: &str) -> Option<i64> {
+    match span.attribute(key)? {
+        Value::Int(number) => Some(*number),
+        Value::String(text) if !span.typed => text.parse().ok(),
+        _ => None,
+    }
+}
+
+fn is_true(span: &Span, key: &str) -> bool {
+    match span.attribute(key) {
+        Some(Value::Bool(truth)) => *truth,
+        Some(Value::String(text)) => !span.typed && text == "true",
+        _ => false,
+    }
+}
+
+/// A part of a name that is surely an id: a long number, long hexadecimal digits, a UUID, an address.
+fn telling_token(name: &str) -> Option<&str> {
+    let parts = || {
+        name.split(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '&' | '=' | ':' | '.'))
+    };
+    parts().find(|part| {
+        let digits = part.chars().filter(char::is_ascii_digit).count();
+        let hex = part.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
+        part.contains('@')
+            || (digits == part.len() && digits >= 3)
+            || (hex && digits > 0 && part.len() >= 16)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,189 @@
+use super::*;
+use crate::trace::{Attributes, SpanId, TraceId};
+
+fn span(kind: SpanKind, name: &str, attributes: Attributes) -> Span {
+    let mut span = Span::new(
+        TraceId::from_bytes([1; 16]),
+        SpanId::from_bytes([1; 8]),
+        name,
+    );
+    span.kind = kind;
+    span.attributes = attributes;
+    span
+}
+
+fn http_server() -> Span {
+    let mut attributes: Attributes = [
+        ("http.request.method", "GET"),
+        ("url.path", "/orders/17"),
+        ("url.scheme", "http"),
+        ("http.route", "/orders/{id}"),
+    ]
+    .into();
+    attributes.push("http.response.status_code", 200);
+    span(SpanKind::Server, "GET /orders/{id}", attributes)
+}
+
+fn grpc_client() -> Span {
+    let attributes = [
+        ("rpc.system.name", "grpc"),
+        ("rpc.method", "shop.Orders/Place"),
+        ("rpc.response.status_code", "OK"),
+        ("server.address", "orders"),
+    ];
+    span(SpanKind::Client, "shop.Orders/Place", attributes.into())
+}
+
+fn kafka_process() -> Span {
+    let attributes = [
+        ("messaging.system", "kafka"),
+        ("messaging.operation.name", "process"),
+        ("messaging.operation.type", "process"),
+        ("messaging.destination.name", "orders"),
+    ];
+    span(SpanKind::Consumer, "process orders", attributes.into())
+}
+
+fn said(span: &Span) -> String {
+    Version::LATEST
+        .findings(span)
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+#[test]
+fn spans_by_the_book_have_no_findings() {
+    for good in [http_server(), grpc_client(), kafka_process()] {
+        assert_eq!(said(&good), "", "{}", good.label());
+    }
+}
+
+#[test]
+fn each_required_attribute_is_missed() {
+    for good in [http_server(), grpc_client(), kafka_process()] {
+        for (key, _) in good.attributes.iter().filter(|(key, _)| {
+            !matches!(*key, "http.route" | "messaging.operation.type" | "url.path")
+        }) {
+            let mut bad = good.clone();
+            bad.attributes = good
+                .attributes
+                .iter()
+                .filter(|(other, _)| *other != key)
+                .map(|(key, value)| (key, value.clone()))
+                .collect();
+            assert!(
+                said(&bad).contains(&format!("`{key}` is missing")) || key == "rpc.system.name",
+                "{key}: {}",
+                said(&bad)
+            );
+        }
+    }
+}
+
+#[test]
+fn deprecated_names_types_and_repeats_are_told() {
+    let mut old = http_server();
+    old.attributes.push("http.method", "GET");
+    old.attributes.push("http.response.status_code", "200");
+    old.attributes.push("server.port", "80");
+    let said = said(&old);
+    for expected in [
+        "`http.method` is deprecated: use `http.request.method`",
+        "`http.response.status_code` is of type string, not int",
+        "`http.response.status_code` is there more than once",
+        "`server.port` is of type string, not int",
+    ] {
+        assert!(said.contains(expected), "{said}");
+    }
+    old.typed = false;
+    assert!(
+        !super::tests::said(&old).contains("is of type"),
+        "Zipkin has only text"
+    );
+}
+
+#[test]
+fn a_name_with_a_path_or_an_id_in_it_is_told() {
+    let mut path = http_server();
+    path.name = "GET /orders/1742".to_owned();
+    assert_eq!(
+        said(&path),
+        "the name `GET /orders/1742` should be `GET /orders/{id}`; with `1742` in it there is one name for each request"
+    );
+    let mut anonymous = kafka_process();
+    anonymous
+        .attributes
+        .push("messaging.destination.anonymous", true);
+    assert!(
+        said(&anonymous).contains("should be `process (anonymous)`"),
+        "{}",
+        said(&anonymous)
+    );
+}
+
+#[test]
+fn the_status_fits_the_outcome() {
+    let with_status = |kind, code: i64, status: Status| {
+        let mut span = http_server();
+        span.kind = kind;
+        span.attributes = [
+            ("http.request.method", "GET"),
+            ("url.path", "/"),
+            ("url.scheme", "http"),
+            ("server.address", "a"),
+            ("url.full", "http://a/"),
+        ]
+        .into();
+        span.attributes.push("server.port", 80);
+        span.attributes.push("http.response.status_code", code);
+        span.attributes.push("error.type", code.to_string());
+        span.name = "GET".to_owned();
+        span.status = status;
+        said(&span)
+    };
+    let error = || Status::Error(String::new());
+    assert_eq!(with_status(SpanKind::Server, 404, Status::Unset), "");
+    assert_eq!(with_status(SpanKind::Client, 404, error()), "");
+    assert_eq!(with_status(SpanKind::Server, 503, error()), "");
+    assert!(with_status(SpanKind::Server, 404, error()).contains("no error"));
+    assert!(with_status(SpanKind::Client, 404, Status::Unset).contains("4xx"));
+    assert!(with_status(SpanKind::Server, 503, Status::Unset).contains("5xx"));
+    let mut grpc = grpc_client();
+    grpc.status = error();
+    grpc.attributes.push("error.type", "OK");
+    assert!(
+        said(&grpc).contains("every status but OK"),
+        "{}",
+        said(&grpc)
+    );
+}
+
+#[test]
+fn the_kind_fits_the_operation() {
+    let mut receive = kafka_process();
+    receive.attributes = [
+        ("messaging.system", "kafka"),
+        ("messaging.operation.name", "poll"),
+        ("messaging.operation.type", "receive"),
+        ("messaging.destination.name", "orders"),
+    ]
+    .into();
+    receive.name = "poll orders".to_owned();
+    assert_eq!(said(&receive), "the kind is consumer, not client");
+    receive.kind = SpanKind::Client;
+    assert_eq!(said(&receive), "");
+}
+
+#[test]
+fn spans_of_other_areas_are_left_alone() {
+    assert_eq!(
+        said(&span(
+            SpanKind::Internal,
+            "check 1234567",
+            [("db.system.name", "postgresql")].into()
+        )),
+        ""
+    );
+}
