@@ -10,7 +10,7 @@ use aws_sdk_sqs::types::{
 };
 
 use super::sqs::{
-    LIMIT, TRACE_HEADER, entry, numbered, queue, queue_with, receive, refused, string,
+    LIMIT, TRACE_HEADER, entry, numbered, queue, queue_with, receive, refusal, refused, string,
     trace_header, typed,
 };
 
@@ -29,6 +29,7 @@ macro_rules! sqs_strict_contract {
             the_digest_of_system_attributes_is_there,
             attributes_are_found_by_prefix,
             refusals_have_the_error_codes_of_the_service,
+            refusals_become_the_error_types_of_the_sdk,
             numbers_of_a_request_have_their_ranges,
             a_dead_letter_keeps_its_count_and_tells_its_source,
             a_stale_receipt_handle_settles_nothing,
@@ -45,8 +46,7 @@ fn send(client: &Client, queue: &str) -> SendMessageFluentBuilder {
 
 /// The error code of a refused send.
 async fn code(send: SendMessageFluentBuilder) -> String {
-    let error = send.send().await.unwrap_err().into_service_error();
-    error.meta().code().unwrap().to_owned()
+    refusal(send.send().await, "the send")
 }
 
 pub(crate) async fn attribute_names_are_those_of_the_developer_guide(client: &Client) {
@@ -246,14 +246,52 @@ pub(crate) async fn refusals_have_the_error_codes_of_the_service(client: &Client
     ] {
         assert_eq!(code(refused).await, expected);
     }
-    let delete = client
-        .delete_message()
-        .queue_url(&queue)
-        .receipt_handle("garbage");
-    let error = delete.send().await.unwrap_err().into_service_error();
+}
+
+/// Which takes the header `x-amzn-query-error`: the SDK matches the codes of the older protocol.
+pub(crate) async fn refusals_become_the_error_types_of_the_sdk(client: &Client) {
+    let queue = queue(client).await;
+    let batch = |ids: &[&str], length: usize| {
+        let body = "x".repeat(length);
+        let entries = ids.iter().map(|id| entry(id, body.as_str())).collect();
+        let batch = client.send_message_batch().queue_url(&queue);
+        let batch = batch.set_entries(Some(entries)).send();
+        async move { batch.await.unwrap_err().into_service_error() }
+    };
+    let error = batch(&[], 1).await;
+    assert!(error.is_empty_batch_request(), "{error:?}");
+    let error = batch(&["1"; 11], 1).await;
+    assert!(error.is_too_many_entries_in_batch_request(), "{error:?}");
+    let error = batch(&["1", "2", "1"], 1).await;
+    assert!(error.is_batch_entry_ids_not_distinct(), "{error:?}");
+    for illegal in ["", "a b", "a.b", "ä", &"a".repeat(81)] {
+        let error = batch(&[illegal], 1).await;
+        assert!(error.is_invalid_batch_entry_id(), "{error:?}");
+    }
+    let error = batch(&["1", "2"], LIMIT / 2 + 1).await;
+    assert!(error.is_batch_request_too_long(), "{error:?}");
+
+    let url = client.get_queue_url().queue_name("missing").send().await;
+    assert!(
+        url.unwrap_err()
+            .into_service_error()
+            .is_queue_does_not_exist()
+    );
+    let gone = send(client, &format!("{queue}x")).send().await.unwrap_err();
+    assert!(gone.into_service_error().is_queue_does_not_exist());
+    let control = send(client, &queue).message_body("\u{1}").send().await;
+    let error = control.unwrap_err().into_service_error();
+    assert!(error.is_invalid_message_contents(), "{error:?}");
+    let delete = client.delete_message().queue_url(&queue);
+    let error = delete
+        .receipt_handle("garbage")
+        .send()
+        .await
+        .unwrap_err()
+        .into_service_error();
     assert!(error.is_receipt_handle_is_invalid(), "{error:?}");
-    let tag = client.list_queue_tags().queue_url(&queue);
-    let error = tag.send().await.unwrap_err().into_service_error();
+    let tags = client.list_queue_tags().queue_url(&queue).send().await;
+    let error = tags.unwrap_err().into_service_error();
     assert!(error.is_unsupported_operation(), "{error:?}");
 }
 
