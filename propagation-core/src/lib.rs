@@ -1,1 +1,51 @@
-//! W3C trace context and baggage with allow-lists, trust rules and scrubbing: the core of the propagation crates.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod baggage;
+pub mod bridge;
+mod carrier;
+mod context;
+mod counters;
+mod current;
+mod field;
+mod flags;
+mod format;
+mod hex;
+mod hop;
+mod id;
+mod list;
+pub mod messaging;
+mod peer;
+mod policy;
+mod propagator;
+mod rejection;
+mod sampling;
+// pub mod scrub;
+mod text;
+mod traceparent;
+mod tracestate;
+
+pub use baggage::{Baggage, BaggageError, Member};
+pub use bridge::{Bridge, NoBridge};
+pub use carrier::{
+    EnvironmentCarrier, Extract, Inject, Injection, StoredContext, StoredContextError, laws as carrier_laws,
+};
+pub use context::{PropagationContext, TraceContext};
+pub use counters::{Counters, Direction};
+pub use current::{HopSpan, Scope};
+pub use field::{Field, FieldName, Fields, Priority, Value};
+pub use flags::TraceFlags;
+pub use format::{BaggageFormat, Format, Reading, RepeatedParent, TraceContextFormat};
+pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
+pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
+pub use peer::{Peer, Transport};
+pub use policy::{
+    Admission, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, PolicyError, Release, StateRule, Trust,
+};
+pub use propagator::{Propagator, PropagatorBuilder};
+pub use rejection::{Reason, Rejection};
+pub use sampling::{Priority as SamplingPriority, Sampling};
+pub use text::Text;
+pub use traceparent::{TraceParent, TraceParentError};
+pub use tracestate::{TraceState, TraceStateError};

@@ -1,0 +1,273 @@
+//! The `baggage` list.
+
+mod encoding;
+mod member;
+mod read;
+
+use std::{borrow::Cow, fmt};
+
+pub(crate) use encoding::is_token;
+pub use member::{BaggageError, Member};
+
+use crate::{Text, baggage::member::check_properties};
+
+/// The business keys that travel with a trace, in order.
+///
+/// Cheap to clone. Keeps the received bytes until something changes; values are decoded when they are read. At most
+/// [`MAX_MEMBERS`](Self::MAX_MEMBERS) members and [`MAX_BYTES`](Self::MAX_BYTES) bytes as they stand on the wire.
+///
+/// ```
+/// use propagation_core::Baggage;
+///
+/// let mut baggage = Baggage::new();
+/// baggage.set("tenant.id", "blue & green")?;
+/// assert_eq!(baggage.as_wire(), b"tenant.id=blue%20&%20green".as_slice());
+/// assert_eq!(baggage.get("tenant.id").as_deref(), Some("blue & green"));
+/// # Ok::<(), propagation_core::BaggageError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Baggage {
+    /// Canonical: no white space around members, none empty, every value legal. At most 64 members.
+    text: Text,
+    /// Bit n: member n of `text` is part of the baggage. What a policy takes out costs no copy.
+    keep: u64,
+    /// How many members `text` has.
+    total: u8,
+}
+
+impl Baggage {
+    /// The most members that pass (W3C Baggage, 3.3.2).
+    pub const MAX_MEMBERS: usize = 64;
+    /// The most bytes that pass, over all fields, separators included (W3C Baggage, 3.3.2).
+    pub const MAX_BYTES: usize = 8192;
+
+    /// An empty list.
+    pub const EMPTY: Self = Self { text: Text::EMPTY, keep: 0, total: 0 };
+
+    /// An empty list.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::EMPTY
+    }
+
+    /// Reads a field value. Malformed members are dropped alone, and so are those past a limit.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Self {
+        Self::read(text, &|text| text.to_vec().into(), &mut |_, _| {})
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.keep.count_ones() as usize
+    }
+
+    /// Whether there are no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.keep == 0
+    }
+
+    /// The members, in order.
+    pub fn iter(&self) -> impl Iterator<Item = Member<'_>> {
+        self.pieces().map(Member::from_wire)
+    }
+
+    /// The decoded value of a key; of the last one, where the key stands more than once.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.member(key).map(|member| member.value())
+    }
+
+    /// The member of a key; the last one, where the key stands more than once.
+    #[must_use]
+    pub fn member(&self, key: &str) -> Option<Member<'_>> {
+        self.iter().filter(|member| member.key() == key).last()
+    }
+
+    /// Sets a key to a value, in place of every member that has the key, or at the end.
+    ///
+    /// # Errors
+    ///
+    /// As [`set_with_properties`](Self::set_with_properties).
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), BaggageError> {
+        self.set_with_properties(key, value, "")
+    }
+
+    /// The same with properties: `name` or `name=value`, separated by `;`, kept as they are given.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a key that is not a token (RFC 7230), properties that hold a comma or a control byte, and what would
+    /// make the list longer than its limits; the list stays as it was.
+    pub fn set_with_properties(&mut self, key: &str, value: &str, properties: &str) -> Result<(), BaggageError> {
+        if !encoding::is_token(key.as_bytes()) {
+            return Err(BaggageError::Key);
+        }
+        if !check_properties(properties.as_bytes()) {
+            return Err(BaggageError::Properties);
+        }
+        let mut member = Vec::with_capacity(key.len() + value.len() + properties.len() + 2);
+        member.extend_from_slice(key.as_bytes());
+        member.push(b'=');
+        encoding::encode(value.as_bytes(), &mut member);
+        if !properties.is_empty() {
+            member.push(b';');
+            member.extend_from_slice(properties.as_bytes());
+        }
+        self.splice(key, &member)
+    }
+
+    /// Removes a key.
+    pub fn remove(&mut self, key: &str) {
+        self.retain(|member| member.key() != key);
+    }
+
+    /// Keeps the members that pass. Copies nothing.
+    pub fn retain(&mut self, mut keep: impl FnMut(&Member<'_>) -> bool) {
+        let mut kept = self.keep;
+        for (place, piece) in self.places() {
+            if !keep(&Member::from_wire(piece)) {
+                kept &= !(1 << place);
+            }
+        }
+        self.keep = kept;
+    }
+
+    /// Adds the members of `other` whose key is not here yet, as far as the limits allow.
+    pub fn merge(&mut self, other: &Self) {
+        if self.is_empty() {
+            *self = other.clone();
+        } else {
+            let fresh: Vec<&[u8]> = other
+                .pieces()
+                .filter(|piece| !self.iter().any(|member| member.key() == Member::from_wire(piece).key()))
+                .collect();
+            let all = self.pieces().chain(fresh);
+            *self = Self::from_pieces(all);
+        }
+    }
+
+    /// Takes over what user code has set, changed or removed in a copy that keeps neither order nor repeated keys.
+    pub(crate) fn follow(&mut self, copy: &Self) {
+        self.retain(|member| copy.member(member.key()).is_some());
+        for member in copy.iter() {
+            if self.get(member.key()).as_deref() != Some(&*member.value()) {
+                // A list that has grown over its limits stays as it was.
+                let _ = self.set_with_properties(member.key(), &member.value(), member.properties());
+            }
+        }
+    }
+
+    /// The field value: every value percent-encoded, no white space between members. Borrowed where nothing was taken out.
+    #[must_use]
+    pub fn as_wire(&self) -> Cow<'_, [u8]> {
+        if self.is_whole() {
+            Cow::Borrowed(self.text.as_bytes())
+        } else {
+            let mut out = Vec::with_capacity(self.text.as_bytes().len());
+            for piece in self.pieces() {
+                if !out.is_empty() {
+                    out.push(b',');
+                }
+                out.extend_from_slice(piece);
+            }
+            Cow::Owned(out)
+        }
+    }
+
+    /// A copy that shares nothing with the carrier.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        Self::whole(self.to_text().detach(), self.len())
+    }
+
+    pub(crate) fn to_text(&self) -> Text {
+        if self.is_whole() { self.text.clone() } else { self.as_wire().into_owned().into() }
+    }
+
+    /// Whether every member of the text is kept: then the text itself is the field value.
+    fn is_whole(&self) -> bool {
+        self.keep == low_bits(usize::from(self.total))
+    }
+
+    /// All members of a canonical text.
+    fn whole(text: Text, members: usize) -> Self {
+        Self { text, keep: low_bits(members), total: u8::try_from(members).unwrap_or(u8::MAX) }
+    }
+
+    fn places(&self) -> impl Iterator<Item = (usize, &[u8])> {
+        let keep = self.keep;
+        self.text
+            .as_bytes()
+            .split(|&byte| byte == b',')
+            .take(Self::MAX_MEMBERS)
+            .enumerate()
+            .filter(move |(place, _)| keep >> place & 1 == 1)
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        self.places().map(|(_, piece)| piece)
+    }
+
+    /// Puts `member` where the first member with `key` is, or at the end; other members with the key go.
+    fn splice(&mut self, key: &str, member: &[u8]) -> Result<(), BaggageError> {
+        let mut member = Some(member);
+        let mut pieces: Vec<&[u8]> = Vec::with_capacity(self.len() + 1);
+        for piece in self.pieces() {
+            if Member::from_wire(piece).key() != key {
+                pieces.push(piece);
+            } else if let Some(member) = member.take() {
+                pieces.push(member);
+            }
+        }
+        pieces.extend(member);
+        let bytes = pieces.iter().map(|piece| piece.len() + 1).sum::<usize>().saturating_sub(1);
+        if pieces.len() > Self::MAX_MEMBERS || bytes > Self::MAX_BYTES {
+            return Err(BaggageError::Limit);
+        }
+        *self = Self::from_pieces(pieces.into_iter());
+        Ok(())
+    }
+
+    /// From canonical pieces; those past a limit are left out.
+    fn from_pieces<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut out = Vec::new();
+        let mut count = 0;
+        for piece in pieces.take(Self::MAX_MEMBERS) {
+            if out.len() + piece.len() + usize::from(count > 0) > Self::MAX_BYTES {
+                continue;
+            }
+            if count > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(piece);
+            count += 1;
+        }
+        Self::whole(out.into(), count)
+    }
+}
+
+impl PartialEq for Baggage {
+    fn eq(&self, other: &Self) -> bool {
+        self.pieces().eq(other.pieces())
+    }
+}
+
+impl Eq for Baggage {}
+
+impl fmt::Debug for Baggage {
+    /// Keys only: a value may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Baggage")?;
+        f.debug_list().entries(self.iter().map(|member| member.key())).finish()
+    }
+}
+
+/// The lowest `n` bits set.
+fn low_bits(n: usize) -> u64 {
+    u32::try_from(64_usize.saturating_sub(n)).ok().and_then(|shift| u64::MAX.checked_shr(shift)).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests;

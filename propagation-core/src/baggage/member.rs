@@ -1,0 +1,118 @@
+use std::{borrow::Cow, fmt};
+
+use super::encoding;
+use crate::{Reason, list};
+
+/// One member of a baggage list: key, value, properties.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Member<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+    properties: &'a [u8],
+}
+
+impl<'a> Member<'a> {
+    /// Reads a piece that was checked before.
+    pub(crate) fn from_wire(piece: &'a [u8]) -> Self {
+        let (key, rest) = list::split_once(piece, b'=').unwrap_or((piece, &[]));
+        let (value, properties) = list::split_once(rest, b';').unwrap_or((rest, &[]));
+        Self { key, value, properties }
+    }
+
+    /// The key: a token, case-sensitive, never decoded.
+    #[must_use]
+    pub fn key(&self) -> &'a str {
+        std::str::from_utf8(self.key).unwrap_or_default()
+    }
+
+    /// The value, percent-decoded; bytes that are not UTF-8 become U+FFFD. Allocates only if something was encoded.
+    #[must_use]
+    pub fn value(&self) -> Cow<'a, str> {
+        encoding::decode(self.value)
+    }
+
+    /// The value as it stands on the wire.
+    #[must_use]
+    pub fn wire_value(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// Everything behind the first `;`, as it came.
+    #[must_use]
+    pub fn properties(&self) -> &'a str {
+        std::str::from_utf8(self.properties).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Member<'_> {
+    /// The key only: a value may be personal.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Member({})", self.key())
+    }
+}
+
+/// What a member on the wire is like, once it was checked.
+pub(super) struct Checked<'a> {
+    pub(super) key: &'a [u8],
+    pub(super) value: &'a [u8],
+    /// With its `;`, or empty.
+    pub(super) tail: &'a [u8],
+    /// Whether it can be written again as it came.
+    pub(super) canonical: bool,
+}
+
+impl<'a> Checked<'a> {
+    /// Checks a member without white space around it (W3C Baggage, 3.3.1).
+    pub(super) fn read(member: &'a [u8]) -> Result<Self, Reason> {
+        let (raw_key, rest) = list::split_once(member, b'=').ok_or(Reason::Malformed)?;
+        let key = list::trim_end(raw_key);
+        if !encoding::is_token(key) {
+            return Err(Reason::Malformed);
+        }
+        let value_end = rest.iter().position(|&byte| byte == b';').unwrap_or(rest.len());
+        let (raw_value, tail) = rest.split_at_checked(value_end).ok_or(Reason::Malformed)?;
+        let value = list::trim(raw_value);
+        if !encoding::is_value(value) || !tail.get(1..).is_none_or(check_properties) {
+            return Err(Reason::IllegalByte);
+        }
+        let canonical =
+            key.len() == raw_key.len() && value.len() == raw_value.len() && encoding::escapes_are_whole(value);
+        Ok(Self { key, value, tail, canonical })
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.key);
+        out.push(b'=');
+        encoding::mend_escapes(self.value, out);
+        out.extend_from_slice(self.tail);
+    }
+}
+
+/// Properties are opaque, but never a control byte (a tab is white space here), a byte over 0x7e, or a comma.
+pub(super) fn check_properties(text: &[u8]) -> bool {
+    text.iter().all(|&byte| matches!(byte, b'\t' | 0x20..=0x2b | 0x2d..=0x7e))
+}
+
+/// Baggage could not be set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BaggageError {
+    /// The key is not a token.
+    Key,
+    /// A property holds a comma or a control byte.
+    Properties,
+    /// More than 64 members or 8,192 bytes.
+    Limit,
+}
+
+impl fmt::Display for BaggageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Key => "the key is not a token",
+            Self::Properties => "a property holds a comma, a control byte or a byte outside ASCII",
+            Self::Limit => "more than 64 members or 8192 bytes of baggage",
+        })
+    }
+}
+
+impl std::error::Error for BaggageError {}

@@ -1,0 +1,80 @@
+use super::*;
+use crate::Reason;
+
+fn read(text: &str) -> (String, Vec<Reason>) {
+    let mut reasons = Vec::new();
+    let baggage = Baggage::read(text.as_bytes(), &|text| text.to_vec().into(), &mut |_, reason| reasons.push(reason));
+    (String::from_utf8(baggage.as_wire().into_owned()).unwrap(), reasons)
+}
+
+#[test]
+fn members_are_read_as_the_grammar_says() {
+    for (text, wire, reasons) in [
+        ("k=v", "k=v", &[][..]),
+        (" k = v ; p = 1 ;p, l=w ", "k=v; p = 1 ;p,l=w", &[]),
+        ("k=a=b", "k=a=b", &[]),
+        ("k=", "k=", &[]),
+        ("k=100%", "k=100%25", &[]),
+        ("k=%zz", "k=%25zz", &[]),
+        ("k=%41%c3%28", "k=%41%c3%28", &[]),
+        ("k=a+b", "k=a+b", &[]),
+        ("k;p=1", "", &[Reason::Malformed]),
+        ("=v,k=v", "k=v", &[Reason::Malformed]),
+        ("k=a b,l=w", "l=w", &[Reason::IllegalByte]),
+        ("k=a\"b,l=w", "l=w", &[Reason::IllegalByte]),
+        ("k=v;p=\u{1}", "", &[Reason::IllegalByte]),
+        (",,k=v,,", "k=v", &[]),
+        ("K=1,k=2", "K=1,k=2", &[]),
+    ] {
+        assert_eq!(read(text), (wire.to_owned(), reasons.to_vec()), "{text:?}");
+    }
+}
+
+#[test]
+fn bad_utf_8_becomes_the_replacement_character_and_the_member_stays() {
+    let baggage = Baggage::parse(b"k=%c3%28&%e2%82%ac");
+    assert_eq!(baggage.get("k").as_deref(), Some("\u{fffd}(&\u{20ac}"));
+}
+
+#[test]
+fn sixty_four_members_and_8192_bytes_pass_and_no_more() {
+    let members = |n: usize| (0..n).map(|i| format!("k{i}=v")).collect::<Vec<_>>().join(",");
+    assert_eq!(Baggage::parse(members(64).as_bytes()).len(), 64);
+    assert_eq!(Baggage::parse(members(65).as_bytes()).len(), 64);
+    let exact = format!("k={},l={}", "v".repeat(4000), "w".repeat(8192 - 4005));
+    assert_eq!(exact.len(), 8192);
+    assert_eq!(Baggage::parse(exact.as_bytes()).len(), 2);
+    assert_eq!(Baggage::parse(format!("{exact}x").as_bytes()).len(), 1);
+}
+
+#[test]
+fn what_is_taken_out_is_not_written() {
+    let mut baggage = Baggage::parse(b"a=1,b=2,c=3");
+    baggage.remove("b");
+    assert_eq!(baggage.as_wire(), b"a=1,c=3".as_slice());
+    baggage.set("a", "9").unwrap();
+    baggage.set("d", "4").unwrap();
+    assert_eq!(baggage.as_wire(), b"a=9,c=3,d=4".as_slice());
+    baggage.remove("d");
+    assert_eq!((baggage.len(), baggage.get("d")), (2, None));
+}
+
+#[test]
+fn whatever_is_set_reads_the_same() {
+    let mut baggage = Baggage::new();
+    for value in ["", " ", "%", "a,b;c\\d\"e", "p\u{e4}per", "\u{1f600}", "a=b", "\u{0}\n"] {
+        baggage.set("k", value).unwrap();
+        let wire = baggage.as_wire().into_owned();
+        assert!(wire.iter().all(u8::is_ascii_graphic), "{value:?}");
+        assert_eq!(Baggage::parse(&wire).get("k").as_deref(), Some(value));
+    }
+    assert_eq!(baggage.set("a b", "v"), Err(BaggageError::Key));
+    assert_eq!(baggage.set_with_properties("k", "v", "p,q"), Err(BaggageError::Properties));
+    assert_eq!(baggage.set("k", &"v".repeat(8192)), Err(BaggageError::Limit));
+}
+
+#[test]
+fn debug_shows_keys_and_never_values() {
+    let shown = format!("{:?}", Baggage::parse(b"user=anna"));
+    assert!(shown.contains("user") && !shown.contains("anna"));
+}

@@ -1,0 +1,96 @@
+//! The one seam to whichever tracing API the application uses.
+
+mod none;
+#[cfg(feature = "opentelemetry-0-33")]
+pub mod opentelemetry_0_33;
+#[cfg(feature = "tracing-opentelemetry-0-34")]
+pub mod tracing_opentelemetry_0_34;
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+pub use none::NoBridge;
+
+use crate::{Attribute, Hop, Outcome, PropagationContext, TraceContext};
+
+/// Turns hops into spans, and knows which span is current.
+///
+/// A bridge never touches a global tracer or propagator: it is made with the tracer it uses.
+pub trait Bridge: fmt::Debug + Send + Sync {
+    /// Whether it makes spans. If not, adapters leave out names and attributes.
+    fn records(&self) -> bool;
+
+    /// The context of the tracing API's innermost span, with the baggage that user code has set there.
+    ///
+    /// `innermost` is the innermost hop on this thread: only a span inside it counts, so that neither an outer loop's span is
+    /// adopted nor the trace lost when a level filter disables a span. With no hop, any current span counts.
+    fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext>;
+
+    /// Starts a span for a hop. The answer's context is what goes on from there.
+    fn start(&self, hop: Hop) -> Started;
+}
+
+/// The innermost hop on this thread, as a bridge is asked about it.
+#[derive(Clone, Copy, Debug)]
+pub struct Innermost<'a> {
+    /// What the bridge was told to leave in its own context.
+    pub marker: Marker,
+    /// The hop's trace: what a tracing API's types can't hold (tracestate as received, a priority) is taken from here.
+    pub trace: &'a TraceContext,
+}
+
+/// What a bridge has started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Started {
+    /// The context of the hop: the span's own ids, the parent's baggage.
+    pub context: PropagationContext,
+    /// The span, or at least a scope to enter.
+    pub span: Option<Box<dyn BridgeSpan>>,
+}
+
+impl Started {
+    /// No span: the context goes on as it came.
+    #[must_use]
+    pub fn passing(context: PropagationContext) -> Self {
+        Self { context, span: None }
+    }
+
+    /// A span.
+    #[must_use]
+    pub fn span(context: PropagationContext, span: Box<dyn BridgeSpan>) -> Self {
+        Self { context, span: Some(span) }
+    }
+}
+
+/// A span that a bridge has started.
+pub trait BridgeSpan: fmt::Debug + Send + Sync {
+    /// Runs `run` once, with the span as the tracing API's current one.
+    fn enter(&self, run: &mut dyn FnMut());
+
+    /// Adds or replaces an attribute.
+    fn set_attribute(&self, attribute: Attribute);
+
+    /// Adds a link.
+    fn add_link(&self, trace: &TraceContext);
+
+    /// Changes the name, where it is known only after the start (a route).
+    fn rename(&self, name: Cow<'static, str>);
+
+    /// Ends the span. Called once.
+    fn end(&self, outcome: &Outcome);
+}
+
+/// Identifies one hop within the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Marker(u64);
+
+impl Marker {
+    pub(crate) fn next() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}

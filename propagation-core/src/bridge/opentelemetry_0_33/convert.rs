@@ -1,0 +1,109 @@
+//! Between our types and those of the `opentelemetry` API.
+
+use std::str::FromStr;
+
+use opentelemetry::{
+    Array, Context, Key, KeyValue, StringValue, Value,
+    baggage::{Baggage as OtelBaggage, BaggageExt},
+    trace::{self as otel, SpanContext, SpanKind as OtelKind},
+};
+
+use crate::{
+    Attribute, AttributeValue, Baggage, Sampling, SpanId, SpanKind, TraceContext, TraceFlags, TraceId, TraceParent,
+    TraceState,
+};
+
+pub(in crate::bridge) fn kind(kind: SpanKind) -> OtelKind {
+    match kind {
+        SpanKind::Server => OtelKind::Server,
+        SpanKind::Client => OtelKind::Client,
+        SpanKind::Producer => OtelKind::Producer,
+        SpanKind::Consumer => OtelKind::Consumer,
+        SpanKind::Internal => OtelKind::Internal,
+    }
+}
+
+pub(in crate::bridge) fn attribute(attribute: Attribute) -> KeyValue {
+    let value = match attribute.value {
+        AttributeValue::Text(text) => Value::String(StringValue::from(text)),
+        AttributeValue::Int(number) => Value::I64(number),
+        AttributeValue::Float(number) => Value::F64(number),
+        AttributeValue::Bool(truth) => Value::Bool(truth),
+        AttributeValue::Texts(texts) => Value::Array(Array::String(texts.into_iter().map(StringValue::from).collect())),
+    };
+    KeyValue::new(Key::from(attribute.key), value)
+}
+
+/// A span context of these ids; `None` without ids.
+pub(in crate::bridge) fn span_context(trace: &TraceContext, remote: bool) -> Option<SpanContext> {
+    let parent = trace.parent?;
+    // Where nothing is decided yet, the decision is ours: a stock parent-based sampler would read the unset flag as a no.
+    let sampled = trace.sampling.decided().unwrap_or(true);
+    Some(SpanContext::new(
+        otel::TraceId::from_bytes(parent.trace_id.to_bytes()),
+        otel::SpanId::from_bytes(parent.span_id.to_bytes()),
+        otel::TraceFlags::new(parent.flags.with_sampled(sampled).to_byte()),
+        remote,
+        state_into(&trace.state),
+    ))
+}
+
+/// What a span context says. From its parent come what OpenTelemetry's types can't hold: tracestate as it was received, finer
+/// sampling decisions, the random flag.
+pub(in crate::bridge) fn trace_context(
+    span: &SpanContext,
+    parent: Option<&TraceContext>,
+    random_ids: bool,
+) -> TraceContext {
+    let ids = TraceId::from_bytes(span.trace_id().to_bytes()).zip(SpanId::from_bytes(span.span_id().to_bytes()));
+    let Some((trace_id, span_id)) = ids else { return TraceContext::EMPTY };
+    let parent = parent.filter(|parent| parent.trace_id() == Some(trace_id));
+    let flags = TraceFlags::from_byte(span.trace_flags().to_u8());
+    let random = parent.map_or(random_ids || flags.is_random(), |parent| parent.flags().is_random());
+    let sampled = span.is_sampled();
+
+    let header = span.trace_state().header();
+    let state = match parent {
+        Some(parent) if state_into(&parent.state).header() == header => parent.state.clone(),
+        _ => TraceState::parse(header.as_bytes()).unwrap_or_default(),
+    };
+    let sampling = match parent {
+        Some(parent) if parent.sampling.decided() == Some(sampled) => parent.sampling,
+        _ => Sampling::from_sampled(sampled),
+    };
+    let flags = flags.with_random(random);
+    TraceContext::new(TraceParent { trace_id, span_id, flags }).with_state(state).with_sampling(sampling)
+}
+
+fn state_into(state: &TraceState) -> otel::TraceState {
+    if state.is_empty() {
+        return otel::TraceState::NONE;
+    }
+    otel::TraceState::from_str(&state.to_string()).unwrap_or_default()
+}
+
+/// Attaches our baggage, so that user code can read it through OpenTelemetry's API.
+pub(in crate::bridge) fn baggage_into(baggage: &Baggage, context: Context) -> Context {
+    if baggage.is_empty() && context.baggage().is_empty() {
+        return context;
+    }
+    let mut members = OtelBaggage::new();
+    for member in baggage.iter() {
+        members.insert_with_metadata(
+            member.key().to_owned(),
+            member.value().into_owned(),
+            member.properties().to_owned(),
+        );
+    }
+    context.with_baggage(members)
+}
+
+/// What user code, or we, have set through OpenTelemetry's API.
+pub(in crate::bridge) fn baggage_from(members: &OtelBaggage) -> Baggage {
+    let mut baggage = Baggage::new();
+    for (key, (value, metadata)) in members {
+        // What can't stand on the wire can't travel.
+        let _ = baggage.set_with_properties(key.as_str(), value.as_str(), metadata.as_str());
+    }
+    baggage
+}

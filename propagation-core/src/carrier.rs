@@ -1,0 +1,95 @@
+//! The two sides of a carrier: headers, metadata, attributes, whatever takes names and values.
+
+mod collections;
+mod environment;
+pub mod laws;
+mod stored;
+
+use std::borrow::Cow;
+
+use smallvec::SmallVec;
+
+use crate::{FieldName, Fields, Reason, Rejection, Value};
+
+pub use environment::EnvironmentCarrier;
+pub use stored::{StoredContext, StoredContextError};
+
+/// Shows what a message carries.
+///
+/// Implementations never parse and never fail: what isn't text is shown as the bytes it has, what has no bytes at all is
+/// shown as an empty value, because a broken `traceparent` is not the same as none.
+pub trait Extract {
+    /// Shows every value of a name, in wire order.
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>));
+
+    /// Shows every name and value in one pass, for formats whose names are only known on arrival (`uberctx-…`).
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>));
+}
+
+/// Takes what is to be written, all at once.
+pub trait Inject {
+    /// Writes every field exactly once, in place of whatever stood under its name, and removes the names that
+    /// [`Fields`] owns and does not write. Everything else stays, in order.
+    ///
+    /// Plans slots and bytes first: what has no room is left out, the least important first. An injection that fails leaves the
+    /// message as it was. It never makes the send fail.
+    fn commit(&mut self, fields: &Fields) -> Injection;
+}
+
+/// What an injection did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Injection {
+    /// The names that were written.
+    pub written: SmallVec<[Cow<'static, str>; 3]>,
+    /// What was left out, and why.
+    pub left_out: Vec<Rejection>,
+}
+
+impl Injection {
+    /// Nothing was written.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Everything was written.
+    #[must_use]
+    pub fn all(fields: &Fields) -> Self {
+        let mut injection = Self::default();
+        for field in fields.iter() {
+            injection.wrote(field.name());
+        }
+        injection
+    }
+
+    /// Nothing could be written, for one reason.
+    #[must_use]
+    pub fn failed(fields: &Fields, reason: Reason) -> Self {
+        let mut injection = Self::default();
+        for field in fields.iter() {
+            injection.left_out(field.name(), reason);
+        }
+        injection
+    }
+
+    /// Notes a field as written.
+    pub fn wrote(&mut self, name: &FieldName) {
+        self.written.push(name.to_cow());
+    }
+
+    /// Notes a field as left out.
+    pub fn left_out(&mut self, name: &FieldName, reason: Reason) {
+        let field = match name.to_cow() {
+            Cow::Borrowed(name) => name,
+            Cow::Owned(_) => "baggage",
+        };
+        self.left_out.push(Rejection::new(field, reason));
+    }
+
+    /// Whether a name was written.
+    #[must_use]
+    pub fn wrote_name(&self, name: &str) -> bool {
+        self.written.iter().any(|written| written == name)
+    }
+}

@@ -1,0 +1,62 @@
+//! Carriers of the standard library: for tests, for adapters of your own, for messages kept as pairs.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::{Extract, FieldName, Fields, Inject, Injection, Value};
+
+/// Pairs in wire order, names compared without regard to ASCII case.
+impl Extract for Vec<(String, Vec<u8>)> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        for (found, value) in self {
+            if found.eq_ignore_ascii_case(name.as_str()) {
+                each(Value::Borrowed(value));
+            }
+        }
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        for (name, value) in self {
+            each(name, Value::Borrowed(value));
+        }
+    }
+}
+
+impl Inject for Vec<(String, Vec<u8>)> {
+    fn commit(&mut self, fields: &Fields) -> Injection {
+        self.retain(|(name, _)| !fields.owns(name));
+        self.extend(fields.iter().map(|field| (field.name().as_str().to_owned(), field.value().to_vec())));
+        Injection::all(fields)
+    }
+}
+
+macro_rules! map {
+    ($map:ident) => {
+        /// One value a name, names as they are spelled.
+        impl Extract for $map<String, String> {
+            fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+                if let Some(value) = self.get(name.as_str()) {
+                    each(Value::Borrowed(value.as_bytes()));
+                }
+            }
+
+            fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+                for (name, value) in self {
+                    each(name, Value::Borrowed(value.as_bytes()));
+                }
+            }
+        }
+
+        impl Inject for $map<String, String> {
+            fn commit(&mut self, fields: &Fields) -> Injection {
+                self.retain(|name, _| !fields.owns(name));
+                for field in fields.iter() {
+                    self.insert(field.name().as_str().to_owned(), field.value_str().to_owned());
+                }
+                Injection::all(fields)
+            }
+        }
+    };
+}
+
+map!(HashMap);
+map!(BTreeMap);

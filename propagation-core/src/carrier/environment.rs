@@ -1,0 +1,92 @@
+//! Environment variables: child processes, cron jobs, CI steps.
+
+use crate::{Extract, FieldName, Fields, Inject, Injection, Value};
+
+/// Environment variables as a carrier: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
+///
+/// Reading takes a look-up function, writing collects pairs for [`Command::envs`](std::process::Command::envs): changing
+/// the environment of the running process is unsafe. A name is the field's in upper case, everything but
+/// letters and digits as `_`.
+///
+/// ```
+/// use propagation_core::{EnvironmentCarrier, Peer, Propagator};
+///
+/// let propagator = Propagator::default();
+/// let admission = propagator.extract(&Peer::process("cron"), &EnvironmentCarrier::from_env());
+/// let mut child = EnvironmentCarrier::new();
+/// propagator.inject(&Peer::process("backup"), &admission.context, &mut child);
+/// std::process::Command::new("backup").envs(child.variables());
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct EnvironmentCarrier {
+    variables: Vec<(String, String)>,
+}
+
+impl EnvironmentCarrier {
+    /// No variables: for writing.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The variables of this process; those that are not UTF-8 are passed over.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self {
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+                .collect(),
+        }
+    }
+
+    /// The variables that `look_up` knows, asked for each of the names given.
+    pub fn from_lookup(names: &[&FieldName], mut look_up: impl FnMut(&str) -> Option<String>) -> Self {
+        let variables = names.iter().map(|name| variable(name.as_str()));
+        Self { variables: variables.filter_map(|name| look_up(&name).map(|value| (name, value))).collect() }
+    }
+
+    /// The variables to set on a child, names in upper case.
+    pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+impl Extract for EnvironmentCarrier {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        let name = variable(name.as_str());
+        if let Some((_, value)) = self.variables.iter().find(|(found, _)| *found == name) {
+            each(Value::Borrowed(value.as_bytes()));
+        }
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        for (name, value) in &self.variables {
+            each(name, Value::Borrowed(value.as_bytes()));
+        }
+    }
+}
+
+impl Inject for EnvironmentCarrier {
+    fn commit(&mut self, fields: &Fields) -> Injection {
+        let owned: Vec<String> = fields.owned().map(|name| variable(name.as_str())).collect();
+        self.variables.retain(|(name, _)| !owned.contains(name));
+        self.variables
+            .extend(fields.iter().map(|field| (variable(field.name().as_str()), field.value_str().to_owned())));
+        Injection::all(fields)
+    }
+}
+
+fn variable(name: &str) -> String {
+    name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_upper_case_with_underscores() {
+        assert_eq!(variable("traceparent"), "TRACEPARENT");
+        assert_eq!(variable("x-b3-traceid"), "X_B3_TRACEID");
+    }
+}

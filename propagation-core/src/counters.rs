@@ -1,0 +1,86 @@
+//! What was refused, dropped, changed or restarted, as numbers.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::{Reason, Rejection};
+
+/// Which way a context was going.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Extracted.
+    Inbound,
+    /// Injected.
+    Outbound,
+}
+
+impl Direction {
+    /// `inbound` or `outbound`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
+/// Counts by reason and direction since the propagator was made. Shared by all its clones.
+///
+/// ```
+/// use propagation_core::{Direction, Peer, Propagator, Reason};
+///
+/// let propagator = Propagator::default();
+/// let hostile = vec![("traceparent".to_owned(), b"00-nonsense".to_vec())];
+/// propagator.extract(&Peer::http(""), &hostile);
+/// assert_eq!(propagator.counters().get(Direction::Inbound, Reason::Malformed), 1);
+/// ```
+#[derive(Debug)]
+pub struct Counters {
+    inbound: Box<[AtomicU64]>,
+    outbound: Box<[AtomicU64]>,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
+        Self { inbound: zeros(), outbound: zeros() }
+    }
+}
+
+impl Counters {
+    /// How often something was refused for a reason.
+    #[must_use]
+    pub fn get(&self, direction: Direction, reason: Reason) -> u64 {
+        self.slot(direction, reason).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    /// All counts that are not zero.
+    pub fn iter(&self) -> impl Iterator<Item = (Direction, Reason, u64)> {
+        [Direction::Inbound, Direction::Outbound]
+            .into_iter()
+            .flat_map(move |direction| {
+                Reason::ALL.iter().map(move |&reason| (direction, reason, self.get(direction, reason)))
+            })
+            .filter(|(_, _, count)| *count > 0)
+    }
+
+    pub(crate) fn note<'r>(&self, direction: Direction, rejections: impl IntoIterator<Item = &'r Rejection>) {
+        for rejection in rejections {
+            self.add(direction, rejection.reason);
+        }
+    }
+
+    pub(crate) fn add(&self, direction: Direction, reason: Reason) {
+        if let Some(count) = self.slot(direction, reason) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn slot(&self, direction: Direction, reason: Reason) -> Option<&AtomicU64> {
+        let counts = match direction {
+            Direction::Inbound => &self.inbound,
+            Direction::Outbound => &self.outbound,
+        };
+        counts.get(reason as usize)
+    }
+}

@@ -1,0 +1,200 @@
+//! The current context: what outgoing calls carry without being told.
+//!
+//! It follows the future, not the thread: a hop is entered on every poll, and on drop, and left again. After it, current is what
+//! it was before.
+
+use std::{
+    cell::RefCell,
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
+
+use crate::{
+    Attribute, AttributeValue, Outcome, PropagationContext, TraceContext,
+    bridge::{BridgeSpan, Marker},
+};
+
+thread_local! {
+    /// The hops that this thread is inside of, innermost last.
+    static STACK: RefCell<Vec<Arc<Active>>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Active {
+    context: PropagationContext,
+    marker: Marker,
+    span: Option<Box<dyn BridgeSpan>>,
+    ended: AtomicBool,
+}
+
+/// A hop that was started: its context, its span if a bridge made one.
+///
+/// Dropped before [`end`](Self::end), it ends as [`Outcome::Cancelled`]. Cheap to move from a future into the body it answers with.
+pub struct HopSpan(Arc<Active>);
+
+impl HopSpan {
+    pub(crate) fn new(context: PropagationContext, marker: Marker, span: Option<Box<dyn BridgeSpan>>) -> Self {
+        Self(Arc::new(Active { context, marker, span, ended: AtomicBool::new(false) }))
+    }
+
+    /// The hop's own context: what calls made inside it carry.
+    #[must_use]
+    pub fn context(&self) -> &PropagationContext {
+        &self.0.context
+    }
+
+    /// Whether a bridge made a span: if not, attributes go nowhere.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.0.span.is_some()
+    }
+
+    /// Runs `run` inside the hop.
+    pub fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
+        enter(&self.0, run)
+    }
+
+    /// A future that runs inside the hop, on whichever thread polls or drops it. It does not end the hop.
+    pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
+        Scope { hop: Arc::clone(&self.0), future: Some(future) }
+    }
+
+    /// Adds or replaces an attribute.
+    pub fn set_attribute(&self, key: &'static str, value: impl Into<AttributeValue>) {
+        if let Some(span) = &self.0.span {
+            span.set_attribute(Attribute::new(key, value));
+        }
+    }
+
+    /// Adds a link.
+    pub fn add_link(&self, trace: &TraceContext) {
+        if let Some(span) = &self.0.span {
+            span.add_link(trace);
+        }
+    }
+
+    /// Changes the span's name.
+    pub fn rename(&self, name: impl Into<std::borrow::Cow<'static, str>>) {
+        if let Some(span) = &self.0.span {
+            span.rename(name.into());
+        }
+    }
+
+    /// Ends the hop.
+    pub fn end(self, outcome: &Outcome) {
+        self.0.end(outcome);
+    }
+}
+
+impl Drop for HopSpan {
+    fn drop(&mut self) {
+        self.0.end(&Outcome::Cancelled);
+    }
+}
+
+impl Active {
+    fn end(&self, outcome: &Outcome) {
+        if !self.ended.swap(true, Ordering::Relaxed)
+            && let Some(span) = &self.span
+        {
+            span.end(outcome);
+        }
+    }
+}
+
+impl fmt::Debug for HopSpan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HopSpan").field("context", &self.0.context).field("span", &self.0.span).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`HopSpan::scope`].
+    pub struct Scope<F> {
+        hop: Arc<Active>,
+        #[pin]
+        future: Option<F>,
+    }
+
+    impl<F> PinnedDrop for Scope<F> {
+        // What the future holds may make calls while it is dropped: they belong to the hop, too.
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            enter(this.hop, || this.future.set(None));
+        }
+    }
+}
+
+impl<F: Future> Future for Scope<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        match this.future.as_pin_mut() {
+            Some(future) => enter(this.hop, || future.poll(task)),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<F> fmt::Debug for Scope<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+/// The innermost hop on this thread.
+pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, Marker)>) -> R) -> R {
+    let top = STACK.try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().cloned())).ok().flatten();
+    look(top.as_ref().map(|active| (&active.context, active.marker)))
+}
+
+/// Whether this thread is inside a hop.
+pub(crate) fn is_inside() -> bool {
+    STACK.try_with(|stack| stack.try_borrow().is_ok_and(|stack| !stack.is_empty())).unwrap_or(false)
+}
+
+fn enter<R>(active: &Arc<Active>, run: impl FnOnce() -> R) -> R {
+    let _left = push(Arc::clone(active));
+    let Some(span) = &active.span else { return run() };
+    let mut run = Some(run);
+    let mut answer = None;
+    span.enter(&mut || {
+        if let Some(run) = run.take() {
+            answer = Some(run());
+        }
+    });
+    // A bridge that forgets to call back must not lose the user's work.
+    match (answer, run) {
+        (Some(answer), _) => answer,
+        (None, Some(run)) => run(),
+        (None, None) => unreachable!("a closure that was taken has answered"),
+    }
+}
+
+/// Puts a hop on this thread's stack; leaving removes it, also when the work panics.
+fn push(active: Arc<Active>) -> Left {
+    let pushed = STACK.try_with(|stack| stack.try_borrow_mut().map(|mut stack| stack.push(active)).is_ok());
+    Left { pushed: pushed.unwrap_or(false) }
+}
+
+struct Left {
+    pushed: bool,
+}
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        if self.pushed {
+            // Dropped outside the borrow: the last owner of a hop may run user code.
+            let left = STACK.try_with(|stack| stack.try_borrow_mut().ok().and_then(|mut stack| stack.pop()));
+            drop(left);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! Fields as they stand on a wire.
+
+use std::{borrow::Cow, fmt};
+
+use smallvec::SmallVec;
+
+use crate::{Text, TraceParent};
+
+/// The name of a field: lower-case, legal on every transport.
+///
+/// ```
+/// use propagation_core::FieldName;
+///
+/// static B3: FieldName = FieldName::from_static("b3");
+/// assert_eq!(B3.as_str(), "b3");
+/// ```
+#[derive(Clone, PartialEq, Eq)]
+pub struct FieldName {
+    text: Cow<'static, str>,
+    #[cfg(feature = "http")]
+    header: http::HeaderName,
+}
+
+impl FieldName {
+    /// A name known when the program is compiled.
+    ///
+    /// # Panics
+    ///
+    /// If it is not a legal lower-case HTTP header name and the feature `http` is on: in a `static`, the compiler says so.
+    #[must_use]
+    pub const fn from_static(name: &'static str) -> Self {
+        Self {
+            text: Cow::Borrowed(name),
+            #[cfg(feature = "http")]
+            header: http::HeaderName::from_static(name),
+        }
+    }
+
+    /// A name made at run time, such as Jaeger's `uberctx-` and a key; lower-cased. `None` unless it is a token.
+    #[must_use]
+    pub fn new(name: &str) -> Option<Self> {
+        if !crate::baggage::is_token(name.as_bytes()) {
+            return None;
+        }
+        Some(Self {
+            #[cfg(feature = "http")]
+            header: http::HeaderName::from_bytes(name.as_bytes()).ok()?,
+            text: name.to_ascii_lowercase().into(),
+        })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn to_cow(&self) -> Cow<'static, str> {
+        self.text.clone()
+    }
+
+    /// The name as a header name: a look-up by it costs half of one by `&str`.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn as_header_name(&self) -> &http::HeaderName {
+        &self.header
+    }
+}
+
+impl fmt::Debug for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FieldName({})", self.text)
+    }
+}
+
+/// A value that a carrier shows.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// Bytes that must be copied to be kept.
+    Borrowed(&'a [u8]),
+    /// A header whose bytes can be shared.
+    #[cfg(feature = "http")]
+    Shared(&'a http::HeaderValue),
+}
+
+impl<'a> Value<'a> {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            #[cfg(feature = "http")]
+            Self::Shared(header) => header.as_bytes(),
+        }
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+}
+
+/// What gives way last when a carrier has no room for everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Baggage: the first to go.
+    Baggage,
+    /// `tracestate` and its likes.
+    State,
+    /// The ids: the last to go.
+    Ids,
+}
+
+/// One field to write.
+#[derive(Clone, Debug)]
+pub struct Field {
+    name: Cow<'static, FieldName>,
+    value: Written,
+    priority: Priority,
+}
+
+#[derive(Clone, Debug)]
+enum Written {
+    Parent([u8; TraceParent::LEN]),
+    Text(Text),
+}
+
+impl Field {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &FieldName {
+        &self.name
+    }
+
+    /// Its value: visible ASCII, spaces and tabs.
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        match &self.value {
+            Written::Parent(bytes) => bytes,
+            Written::Text(text) => text.as_bytes(),
+        }
+    }
+
+    /// Its value as text. Never lossy: formats write ASCII only.
+    #[must_use]
+    pub fn value_str(&self) -> &str {
+        std::str::from_utf8(self.value()).unwrap_or_default()
+    }
+
+    /// What it yields to.
+    #[must_use]
+    pub fn priority(&self) -> Priority {
+        self.priority
+    }
+
+    /// The value as a header value, sharing what can be shared.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn to_header_value(&self) -> Option<http::HeaderValue> {
+        match &self.value {
+            Written::Parent(bytes) => http::HeaderValue::from_bytes(bytes).ok(),
+            Written::Text(text) => text.to_header_value(),
+        }
+    }
+}
+
+/// All that one injection has to write, in order, and the names it owns.
+///
+/// A carrier sees the whole before it writes: what has a name here and no value is to be removed, so that a stale value
+/// never stands beside a new one.
+#[derive(Clone, Debug, Default)]
+pub struct Fields {
+    fields: SmallVec<[Field; 3]>,
+    owned: SmallVec<[&'static FieldName; 4]>,
+    prefixes: SmallVec<[&'static str; 1]>,
+}
+
+impl Fields {
+    /// Nothing to write.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Declares a name: if nothing is written under it, what a carrier has there is to be removed.
+    pub fn own(&mut self, name: &'static FieldName) {
+        if !self.owned.iter().any(|owned| std::ptr::eq(*owned, name) || *owned == name) {
+            self.owned.push(name);
+        }
+    }
+
+    /// Declares all names with a prefix, such as `uberctx-`.
+    pub fn own_prefix(&mut self, prefix: &'static str) {
+        if !self.prefixes.contains(&prefix) {
+            self.prefixes.push(prefix);
+        }
+    }
+
+    /// Writes a `traceparent`-like value of fixed length.
+    pub fn push_parent(&mut self, name: &'static FieldName, value: [u8; TraceParent::LEN]) {
+        self.fields.push(Field { name: Cow::Borrowed(name), value: Written::Parent(value), priority: Priority::Ids });
+    }
+
+    /// Writes a field; an empty value is never written.
+    pub fn push(&mut self, name: &'static FieldName, value: Text, priority: Priority) {
+        if !value.is_empty() {
+            self.fields.push(Field { name: Cow::Borrowed(name), value: Written::Text(value), priority });
+        }
+    }
+
+    /// Writes a field with a name made at run time, under a prefix that is [owned](Self::own_prefix).
+    pub fn push_named(&mut self, name: FieldName, value: Text, priority: Priority) {
+        if !value.is_empty() {
+            self.fields.push(Field { name: Cow::Owned(name), value: Written::Text(value), priority });
+        }
+    }
+
+    /// What is to be written, in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Field> {
+        self.fields.iter()
+    }
+
+    /// How many fields there are to write.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is nothing to write. There may still be names to remove.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The names to remove where nothing is written under them.
+    pub fn owned(&self) -> impl Iterator<Item = &'static FieldName> {
+        self.owned.iter().copied()
+    }
+
+    /// Whether there are whole families of names to remove.
+    #[must_use]
+    pub fn owns_prefixes(&self) -> bool {
+        !self.prefixes.is_empty()
+    }
+
+    /// Whether a name on a carrier is one of ours. Names are compared without regard to ASCII case.
+    #[must_use]
+    pub fn owns(&self, name: &str) -> bool {
+        let starts = |prefix: &&str| {
+            name.as_bytes().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        self.owned.iter().any(|owned| owned.as_str().eq_ignore_ascii_case(name))
+            || self.fields.iter().any(|field| field.name().as_str().eq_ignore_ascii_case(name))
+            || self.prefixes.iter().any(starts)
+    }
+
+    /// Whether something is written under a name.
+    #[must_use]
+    pub fn writes(&self, name: &str) -> bool {
+        self.fields.iter().any(|field| field.name().as_str() == name)
+    }
+
+    /// Keeps the fields that pass, asking for the most important first. What a carrier has no room for goes this way.
+    ///
+    /// Answers which fields were left out.
+    pub fn fit(&mut self, mut fits: impl FnMut(&Field) -> bool) -> Vec<FieldName> {
+        let mut order: SmallVec<[usize; 4]> = (0..self.fields.len()).collect();
+        order.sort_by_key(|&at| std::cmp::Reverse(self.fields.get(at).map(Field::priority)));
+        let mut out: SmallVec<[usize; 4]> =
+            order.into_iter().filter(|&at| !self.fields.get(at).is_some_and(&mut fits)).collect();
+        out.sort_unstable();
+        out.iter().rev().map(|&at| self.fields.remove(at).name.into_owned()).collect()
+    }
+}

@@ -1,0 +1,105 @@
+//! Formats: what a context looks like on the wire. Mechanism only; a format never asks the policy.
+
+mod baggage;
+mod trace_context;
+
+use std::fmt;
+
+pub use baggage::BaggageFormat;
+pub use trace_context::TraceContextFormat;
+
+use crate::{Baggage, Extract, Fields, PropagationContext, Reason, Rejection, TraceContext};
+
+/// One wire format.
+pub trait Format: fmt::Debug + Send + Sync {
+    /// The name in `OTEL_PROPAGATORS`.
+    fn name(&self) -> &'static str;
+
+    /// Reads what the carrier has of this format into `into`. What is refused is noted there; nothing fails.
+    fn extract(&self, from: &dyn Extract, into: &mut Reading);
+
+    /// Writes what the format can say of a context.
+    fn write(&self, context: &PropagationContext, fields: &mut Fields);
+
+    /// Declares the names that the format owns on a carrier, whether it writes them or not.
+    fn own(&self, fields: &mut Fields);
+}
+
+/// What formats have read so far from one carrier: the first valid trace wins, baggage merges.
+#[derive(Clone, Debug, Default)]
+pub struct Reading {
+    context: PropagationContext,
+    rejections: Vec<Rejection>,
+    repeated_parent: RepeatedParent,
+}
+
+/// What several `traceparent` values on one carrier mean.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RepeatedParent {
+    /// None of them counts: HTTP and gRPC, where somebody on the way must be wrong.
+    #[default]
+    Refuse,
+    /// The last counts, and the repetition is noted: Kafka, where other libraries append on every retry.
+    TakeLast,
+}
+
+impl Reading {
+    /// Nothing read yet.
+    #[must_use]
+    pub fn new(repeated_parent: RepeatedParent) -> Self {
+        Self { repeated_parent, ..Self::default() }
+    }
+
+    /// What several `traceparent` values mean here.
+    #[must_use]
+    pub fn repeated_parent(&self) -> RepeatedParent {
+        self.repeated_parent
+    }
+
+    /// Whether a format before has found a trace already: the next ones need not look.
+    #[must_use]
+    pub fn has_trace(&self) -> bool {
+        self.context.trace.has_ids()
+    }
+
+    /// Offers a trace; the first with ids wins, and a bare sampling decision stands until one with ids comes.
+    pub fn offer_trace(&mut self, trace: TraceContext) {
+        if !self.has_trace() && !trace.is_empty() {
+            self.context.trace = trace;
+        }
+    }
+
+    /// Adds baggage; keys that a format before has read stay as they are.
+    pub fn merge_baggage(&mut self, baggage: &Baggage) {
+        self.context.baggage.merge(baggage);
+    }
+
+    /// Notes what was refused.
+    pub fn reject(&mut self, rejection: Rejection) {
+        // One message can't make the list long: what counts is that it was bad, and how.
+        if self.rejections.len() < Self::MAX_REJECTIONS {
+            self.rejections.push(rejection);
+        }
+    }
+
+    /// The same, for a whole field.
+    pub fn reject_field(&mut self, field: &'static str, reason: Reason) {
+        self.reject(Rejection::new(field, reason));
+    }
+
+    /// The most rejections that one message can leave; the rest are dropped.
+    pub const MAX_REJECTIONS: usize = 32;
+
+    /// What was read.
+    #[must_use]
+    pub fn context(&self) -> &PropagationContext {
+        &self.context
+    }
+
+    /// The context and what was refused.
+    #[must_use]
+    pub fn into_parts(self) -> (PropagationContext, Vec<Rejection>) {
+        (self.context, self.rejections)
+    }
+}

@@ -1,0 +1,38 @@
+//! W3C Baggage.
+
+use crate::{
+    Baggage, Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Rejection, list::Joined,
+};
+
+static BAGGAGE: FieldName = FieldName::from_static("baggage");
+
+/// `baggage` of W3C Baggage (`baggage` in `OTEL_PROPAGATORS`). Lives without a `traceparent`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BaggageFormat;
+
+impl Format for BaggageFormat {
+    fn name(&self) -> &'static str {
+        "baggage"
+    }
+
+    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+        let joined = Joined::read(from, &BAGGAGE, Baggage::MAX_BYTES);
+        if joined.is_none() {
+            return;
+        }
+        let baggage = joined.parse_with(|text, share| {
+            Baggage::read(text, share, &mut |key, reason| into.reject(Rejection::new("baggage", reason).with_key(key)))
+        });
+        into.merge_baggage(&baggage);
+    }
+
+    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+        if !context.baggage.is_empty() {
+            fields.push(&BAGGAGE, context.baggage.to_text(), Priority::Baggage);
+        }
+    }
+
+    fn own(&self, fields: &mut Fields) {
+        fields.own(&BAGGAGE);
+    }
+}

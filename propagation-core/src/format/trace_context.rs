@@ -1,0 +1,92 @@
+//! W3C Trace Context Level 2: `traceparent` and `tracestate`.
+
+use crate::{
+    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, RepeatedParent, TraceContext,
+    TraceParent, TraceState, Value, list::Joined,
+};
+
+static TRACEPARENT: FieldName = FieldName::from_static("traceparent");
+static TRACESTATE: FieldName = FieldName::from_static("tracestate");
+
+/// `traceparent` and `tracestate` of W3C Trace Context Level 2 (`tracecontext` in `OTEL_PROPAGATORS`).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TraceContextFormat;
+
+impl Format for TraceContextFormat {
+    fn name(&self) -> &'static str {
+        "tracecontext"
+    }
+
+    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+        if into.has_trace() {
+            return;
+        }
+        let Some(parent) = read_parent(from, into) else { return };
+        let state = read_state(from, into);
+        into.offer_trace(TraceContext::new(parent).with_state(state));
+    }
+
+    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+        let Some(parent) = &context.trace.parent else { return };
+        fields.push_parent(&TRACEPARENT, parent.to_bytes());
+        fields.push(&TRACESTATE, context.trace.state.text().clone(), Priority::State);
+    }
+
+    fn own(&self, fields: &mut Fields) {
+        fields.own(&TRACEPARENT);
+        fields.own(&TRACESTATE);
+    }
+}
+
+fn read_parent(from: &dyn Extract, into: &mut Reading) -> Option<TraceParent> {
+    let mut found: Option<Value<'_>> = None;
+    let mut repeated = false;
+    from.visit(&TRACEPARENT, &mut |value| {
+        repeated |= found.is_some();
+        found = Some(value);
+    });
+    let value = found?;
+    if repeated {
+        into.reject_field("traceparent", Reason::Repeated);
+        if into.repeated_parent() == RepeatedParent::Refuse {
+            note_state(from, into);
+            return None;
+        }
+    }
+    match TraceParent::from_bytes(crate::list::trim(value.as_bytes())) {
+        Ok(parent) => Some(parent),
+        Err(error) => {
+            into.reject_field("traceparent", error.reason());
+            note_state(from, into);
+            None
+        }
+    }
+}
+
+/// A refused `traceparent` takes `tracestate` with it (Trace Context, 4.3).
+fn note_state(from: &dyn Extract, into: &mut Reading) {
+    let mut found = false;
+    from.visit(&TRACESTATE, &mut |_| found = true);
+    if found {
+        into.reject_field("tracestate", Reason::WithoutParent);
+    }
+}
+
+fn read_state(from: &dyn Extract, into: &mut Reading) -> TraceState {
+    let joined = Joined::read(from, &TRACESTATE, TraceState::MAX_BYTES);
+    if joined.is_none() {
+        return TraceState::EMPTY;
+    }
+    match joined.parse_with(TraceState::read) {
+        Ok((state, duplicates)) => {
+            if duplicates {
+                into.reject_field("tracestate", Reason::DuplicateKey);
+            }
+            state
+        }
+        Err(error) => {
+            into.reject_field("tracestate", error.reason());
+            TraceState::EMPTY
+        }
+    }
+}

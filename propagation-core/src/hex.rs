@@ -1,0 +1,96 @@
+//! Lower-case hex, eight characters at a time.
+//!
+//! The integer parsers of the standard library accept a sign, upper case and short input; the Trace Context grammar
+//! (`HEXDIGLC`) accepts none of them.
+
+const HIGH: u64 = 0x8080_8080_8080_8080;
+const ONES: u64 = 0x0101_0101_0101_0101;
+
+/// Decodes eight lower-case hex digits, or `None` if any byte is something else.
+pub(crate) fn decode_word(text: [u8; 8]) -> Option<u32> {
+    let word = u64::from_be_bytes(text);
+    // With every byte below 0x80, adding `0x80 - x` sets the top bit of exactly the bytes that are at least `x`.
+    let at_least = |x: u64| word.wrapping_add(ONES * (0x80 - x));
+    let digit = at_least(0x30) & !at_least(0x3a);
+    let letter = at_least(0x61) & !at_least(0x67) & HIGH;
+    if word & HIGH != 0 || (digit | letter) & HIGH != HIGH {
+        return None;
+    }
+    let nibbles = (word & (ONES * 0x0f)).wrapping_add((letter >> 7) * 9);
+    let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
+    u32::try_from((quads | quads >> 16) & 0xffff_ffff).ok()
+}
+
+/// Decodes sixteen lower-case hex digits.
+pub(crate) fn decode_u64(text: [u8; 16]) -> Option<u64> {
+    let (high, low) = text.split_first_chunk::<8>()?;
+    let high = decode_word(*high)?;
+    let low = decode_word(low.try_into().ok()?)?;
+    Some(u64::from(high) << 32 | u64::from(low))
+}
+
+/// Decodes thirty-two lower-case hex digits.
+pub(crate) fn decode_u128(text: [u8; 32]) -> Option<u128> {
+    let (high, low) = text.split_first_chunk::<16>()?;
+    let high = decode_u64(*high)?;
+    let low = decode_u64(low.try_into().ok()?)?;
+    Some(u128::from(high) << 64 | u128::from(low))
+}
+
+/// Decodes two lower-case hex digits.
+pub(crate) fn decode_u8(text: [u8; 2]) -> Option<u8> {
+    let [high, low] = text;
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Writes `bytes` as lower-case hex into `out`, which is twice as long.
+pub(crate) fn encode(bytes: &[u8], out: &mut [u8]) {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
+    for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
+        if let [high, low] = pair {
+            *high = digit(byte >> 4);
+            *low = digit(byte & 0x0f);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_outside_the_alphabet_is_refused_at_every_place() {
+        for place in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"0a9f3c7e";
+                text[place] = byte;
+                let legal = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                assert_eq!(decode_word(text).is_some(), legal, "{byte:#x} at {place}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_decode_in_reading_order() {
+        assert_eq!(decode_word(*b"deadbeef"), Some(0xdead_beef));
+        assert_eq!(decode_u64(*b"0123456789abcdef"), Some(0x0123_4567_89ab_cdef));
+    }
+
+    #[test]
+    fn what_is_encoded_decodes_again() {
+        let mut out = [0; 16];
+        encode(&0x0123_4567_89ab_cdef_u64.to_be_bytes(), &mut out);
+        assert_eq!(&out, b"0123456789abcdef");
+        assert_eq!(decode_u64(out), Some(0x0123_4567_89ab_cdef));
+    }
+}

@@ -1,0 +1,239 @@
+//! One hop: what an adapter says of it once, for whichever tracing API the application uses.
+
+use std::borrow::Cow;
+
+use crate::{PropagationContext, TraceContext, bridge::Marker};
+
+/// The role of a span in a hop, in OpenTelemetry's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SpanKind {
+    /// Handles a request.
+    Server,
+    /// Makes a request and waits for its outcome; also receives and settles messages.
+    Client,
+    /// Creates or sends a message whose context is this span's.
+    Producer,
+    /// Processes a message.
+    Consumer,
+    /// Work inside a process.
+    Internal,
+}
+
+/// A hop that is about to start.
+///
+/// An adapter fills in name and attributes only where the bridge [records](crate::Propagator::records) something.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Hop {
+    /// `None` makes no span: the context becomes current, and that is all.
+    pub kind: Option<SpanKind>,
+    /// A name of low cardinality, by the semantic conventions.
+    pub name: Cow<'static, str>,
+    /// What the span is a child of, and the baggage that goes with it. Without a bridge, what the hop goes on with.
+    pub parent: PropagationContext,
+    /// Whether the parent is in this process.
+    pub local: bool,
+    /// What the span links to.
+    pub links: Vec<TraceContext>,
+    /// What is known at the start: samplers may look at it.
+    pub attributes: Vec<Attribute>,
+    /// Identifies the hop among those on this thread.
+    pub(crate) marker: Marker,
+}
+
+impl Hop {
+    /// A hop of this kind under a parent from another process.
+    #[must_use]
+    pub fn remote(kind: SpanKind, parent: PropagationContext) -> Self {
+        Self::new(Some(kind), parent, false)
+    }
+
+    /// A hop of this kind under what is current in this process.
+    #[must_use]
+    pub fn local(kind: SpanKind, parent: PropagationContext) -> Self {
+        Self::new(Some(kind), parent, true)
+    }
+
+    /// No hop at all: work that is resumed in a context, stored or handed over.
+    #[must_use]
+    pub fn resume(context: PropagationContext) -> Self {
+        Self::new(None, context, false)
+    }
+
+    fn new(kind: Option<SpanKind>, parent: PropagationContext, local: bool) -> Self {
+        Self {
+            kind,
+            name: Cow::Borrowed(""),
+            parent,
+            local,
+            links: Vec::new(),
+            attributes: Vec::new(),
+            marker: Marker::next(),
+        }
+    }
+
+    /// The same with a name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The same with links.
+    #[must_use]
+    pub fn linked(mut self, links: Vec<TraceContext>) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// The same with one more attribute.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<AttributeValue>) -> Self {
+        self.attributes.push(Attribute::new(key, value));
+        self
+    }
+
+    /// What identifies the hop; a bridge leaves it in its own context.
+    #[must_use]
+    pub fn marker(&self) -> Marker {
+        self.marker
+    }
+}
+
+/// One attribute of a span.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    /// The key, from the semantic conventions.
+    pub key: Cow<'static, str>,
+    /// The value.
+    pub value: AttributeValue,
+}
+
+impl Attribute {
+    /// An attribute.
+    #[must_use]
+    pub fn new(key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) -> Self {
+        Self { key: key.into(), value: value.into() }
+    }
+}
+
+/// The value of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum AttributeValue {
+    /// Text.
+    Text(Cow<'static, str>),
+    /// A whole number.
+    Int(i64),
+    /// A number.
+    Float(f64),
+    /// True or false.
+    Bool(bool),
+    /// Several texts.
+    Texts(Vec<String>),
+}
+
+impl From<&'static str> for AttributeValue {
+    fn from(text: &'static str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for AttributeValue {
+    fn from(text: String) -> Self {
+        Self::Text(Cow::Owned(text))
+    }
+}
+
+impl From<Cow<'static, str>> for AttributeValue {
+    fn from(text: Cow<'static, str>) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<i64> for AttributeValue {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
+    }
+}
+
+impl From<u16> for AttributeValue {
+    fn from(number: u16) -> Self {
+        Self::Int(i64::from(number))
+    }
+}
+
+impl From<u32> for AttributeValue {
+    fn from(number: u32) -> Self {
+        Self::Int(i64::from(number))
+    }
+}
+
+impl From<usize> for AttributeValue {
+    fn from(number: usize) -> Self {
+        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<f64> for AttributeValue {
+    fn from(number: f64) -> Self {
+        Self::Float(number)
+    }
+}
+
+impl From<bool> for AttributeValue {
+    fn from(truth: bool) -> Self {
+        Self::Bool(truth)
+    }
+}
+
+impl From<Vec<String>> for AttributeValue {
+    fn from(texts: Vec<String>) -> Self {
+        Self::Texts(texts)
+    }
+}
+
+/// How a hop ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// No error: the span's status stays unset, as the conventions ask of instrumentation.
+    #[default]
+    Unset,
+    /// It failed.
+    Error {
+        /// `error.type`: a status code, an exception's type, `_OTHER`; of low cardinality.
+        kind: Cow<'static, str>,
+        /// The span status's description; may be empty.
+        description: Cow<'static, str>,
+    },
+    /// It was dropped before it ended: the caller hung up, a timeout or a `select!` gave up on it.
+    Cancelled,
+}
+
+impl Outcome {
+    /// What a result says: an error's type, unwrapped of nothing, becomes `error.type`. Its text is not taken: it may be personal.
+    #[must_use]
+    pub fn of<T, E>(result: &Result<T, E>) -> Self {
+        match result {
+            Ok(_) => Self::Unset,
+            Err(_) => Self::error(std::any::type_name::<E>()),
+        }
+    }
+
+    /// It failed; `kind` becomes `error.type`.
+    #[must_use]
+    pub fn error(kind: impl Into<Cow<'static, str>>) -> Self {
+        Self::Error { kind: kind.into(), description: Cow::Borrowed("") }
+    }
+
+    /// The same, with a description for the span's status.
+    #[must_use]
+    pub fn described(self, text: impl Into<Cow<'static, str>>) -> Self {
+        match self {
+            Self::Error { kind, .. } => Self::Error { kind, description: text.into() },
+            other => other,
+        }
+    }
+}

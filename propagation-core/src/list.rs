@@ -1,0 +1,87 @@
+//! What `tracestate` and `baggage` share: one comma-separated list over any number of fields.
+
+use crate::{Extract, FieldName, Text, Value};
+
+/// All values of a list field: the one that most requests have is only borrowed, several are joined.
+pub(crate) enum Joined<'a> {
+    None,
+    One(Value<'a>),
+    Many(Vec<u8>),
+}
+
+impl<'a> Joined<'a> {
+    /// Reads every value of `name`. Several are joined with commas in wire order; joining stops once `limit` bytes are
+    /// exceeded, so that what is kept stays bounded.
+    pub(crate) fn read(from: &'a dyn Extract, name: &FieldName, limit: usize) -> Self {
+        let mut joined = Self::None;
+        from.visit(name, &mut |value| joined.push(value, limit));
+        joined
+    }
+
+    fn push(&mut self, value: Value<'a>, limit: usize) {
+        match self {
+            Self::None => *self = Self::One(value),
+            Self::One(first) => {
+                let first = first.as_bytes();
+                let mut all = Vec::with_capacity((first.len() + value.len() + 1).min(limit + 2));
+                append(&mut all, first, limit);
+                all.push(b',');
+                append(&mut all, value.as_bytes(), limit);
+                *self = Self::Many(all);
+            }
+            Self::Many(all) if all.len() > limit => {}
+            Self::Many(all) => {
+                all.push(b',');
+                append(all, value.as_bytes(), limit);
+            }
+        }
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::None => &[],
+            Self::One(value) => value.as_bytes(),
+            Self::Many(bytes) => bytes,
+        }
+    }
+
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
+    /// Hands the bytes to a reader, and a way to share them with the carrier if they can be kept as they are.
+    pub(crate) fn parse_with<R>(&self, read: impl FnOnce(&[u8], &dyn Fn(&[u8]) -> Text) -> R) -> R {
+        read(self.as_bytes(), &|text| match self {
+            Self::One(value) => Text::from_value(value),
+            _ => text.to_vec().into(),
+        })
+    }
+}
+
+/// Appends up to one byte more than `limit` allows: enough to see that it was exceeded.
+fn append(all: &mut Vec<u8>, bytes: &[u8], limit: usize) {
+    let room = (limit + 1).saturating_sub(all.len());
+    all.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+}
+
+/// Optional white space of both list grammars: space and tab.
+pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = text {
+        text = rest;
+    }
+    trim_end(text)
+}
+
+pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// Splits at the first `separator`; the separator itself is in neither part.
+pub(crate) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|&byte| byte == separator)?;
+    let (head, tail) = text.split_at_checked(at)?;
+    tail.split_first().map(|(_, tail)| (head, tail))
+}

@@ -1,0 +1,270 @@
+use std::net::IpAddr;
+
+use super::{
+    glob::Glob,
+    key_rule::{KeyRule, Verdict},
+};
+use crate::{Baggage, Peer, Reason, Rejection};
+
+/// How far a caller's trace context is believed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Trust {
+    /// Ids, sampling, tracestate: all of it.
+    #[default]
+    Trust,
+    /// The ids; we decide about sampling ourselves.
+    AcceptIds,
+    /// A new trace, linked to the caller's.
+    RestartAndLink,
+    /// A new trace.
+    Restart,
+    /// As if the caller had sent nothing.
+    Ignore,
+}
+
+/// What may come in from some peers.
+#[derive(Clone, Debug)]
+pub struct InboundRule {
+    name: Box<str>,
+    peers: Peers,
+    trust: Trust,
+    keys: Vec<KeyRule>,
+}
+
+impl InboundRule {
+    /// A rule for peers: `transport:name`, where `*` stands for any run of characters; `address:10.0.0.0/8` for callers from a
+    /// range; `identity:…` for callers whose identity the application has established.
+    #[must_use]
+    pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
+        let peers = Peers::new(peers);
+        Self { name: peers.describe(), peers, trust: Trust::Trust, keys: Vec::new() }
+    }
+
+    /// What reports call the rule; without it, its peers.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// How far the trace context is believed.
+    #[must_use]
+    pub fn trust(mut self, trust: Trust) -> Self {
+        self.trust = trust;
+        self
+    }
+
+    /// Lets a baggage key in.
+    #[must_use]
+    pub fn allow(mut self, key: impl Into<KeyRule>) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    pub(super) fn trust_level(&self) -> Trust {
+        self.trust
+    }
+}
+
+/// Which part of `tracestate` goes out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StateRule {
+    /// All of it.
+    #[default]
+    All,
+    /// None of it.
+    None,
+    /// The members of these keys.
+    Keys(Vec<String>),
+}
+
+/// What some peers may learn.
+#[derive(Clone, Debug)]
+pub struct OutboundRule {
+    name: Box<str>,
+    peers: Peers,
+    trace_context: bool,
+    state: StateRule,
+    keys: Vec<KeyRule>,
+}
+
+impl OutboundRule {
+    /// A rule for peers: `transport:name`, where `*` stands for any run of characters.
+    #[must_use]
+    pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
+        let peers = Peers::new(peers);
+        Self { name: peers.describe(), peers, trace_context: true, state: StateRule::All, keys: Vec::new() }
+    }
+
+    /// What reports call the rule; without it, its peers.
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Whether they get the trace context at all.
+    #[must_use]
+    pub fn trace_context(mut self, released: bool) -> Self {
+        self.trace_context = released;
+        self
+    }
+
+    /// Which members of tracestate they get.
+    #[must_use]
+    pub fn tracestate(mut self, state: StateRule) -> Self {
+        self.state = state;
+        self
+    }
+
+    /// Lets a baggage key out.
+    #[must_use]
+    pub fn allow(mut self, key: impl Into<KeyRule>) -> Self {
+        self.keys.push(key.into());
+        self
+    }
+
+    pub(super) fn releases_trace(&self) -> bool {
+        self.trace_context
+    }
+
+    pub(super) fn state(&self) -> &StateRule {
+        &self.state
+    }
+}
+
+macro_rules! shared {
+    ($rule:ty) => {
+        impl $rule {
+            pub(super) fn matches(&self, peer: &Peer<'_>) -> bool {
+                self.peers.matches(peer)
+            }
+
+            pub(super) fn checked_parts(&self) -> (&str, &Peers, &[KeyRule]) {
+                (&self.name, &self.peers, &self.keys)
+            }
+        }
+    };
+}
+
+shared!(InboundRule);
+shared!(OutboundRule);
+
+/// Takes out of `baggage` what no key rule lets cross.
+pub(super) fn filter(baggage: &mut Baggage, rule: &str, keys: &[KeyRule], stopped: &mut dyn FnMut(Rejection)) {
+    if baggage.is_empty() {
+        return;
+    }
+    baggage.retain(|member| {
+        let matching = keys.iter().find(|key| key.matches(member.key()));
+        let (reason, keep) = match matching.map(|key| key.judge(member)) {
+            Some(Verdict::Crosses) => return true,
+            Some(Verdict::Reported) => (Reason::Reported, true),
+            Some(Verdict::Stopped(reason)) => (reason, false),
+            None => (Reason::NotAllowed, false),
+        };
+        stopped(Rejection::new("baggage", reason).with_key(member.key().as_bytes()).with_rule(rule));
+        keep
+    });
+}
+
+/// The peers of a rule.
+#[derive(Clone, Debug)]
+pub(super) struct Peers(Vec<PeerPattern>);
+
+#[derive(Clone, Debug)]
+pub(super) enum PeerPattern {
+    Name {
+        transport: Glob,
+        name: Glob,
+    },
+    Identity(Glob),
+    Address {
+        network: IpAddr,
+        bits: u8,
+    },
+    /// Reported when the policy is built.
+    Unreadable(Box<str>),
+}
+
+impl Peers {
+    fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
+        Self(peers.into_iter().map(|peer| PeerPattern::new(peer.as_ref())).collect())
+    }
+
+    fn matches(&self, peer: &Peer<'_>) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(peer))
+    }
+
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &PeerPattern> {
+        self.0.iter()
+    }
+
+    fn describe(&self) -> Box<str> {
+        self.0.iter().map(PeerPattern::describe).collect::<Vec<_>>().join(" ").into()
+    }
+}
+
+impl PeerPattern {
+    fn new(text: &str) -> Self {
+        let unreadable = || Self::Unreadable(text.into());
+        match text.split_once(':') {
+            _ if text == "*" => Self::Name { transport: Glob::new("*"), name: Glob::new("*") },
+            Some((_, "")) | None => unreadable(),
+            Some(("identity", identity)) => Self::Identity(Glob::new(identity)),
+            Some(("address", range)) => Self::address(range).unwrap_or_else(unreadable),
+            Some((transport, name))
+                if transport == "*" || crate::Transport::ALL.iter().any(|known| known.as_str() == transport) =>
+            {
+                Self::Name { transport: Glob::new(transport), name: Glob::new(name) }
+            }
+            Some(_) => unreadable(),
+        }
+    }
+
+    fn address(range: &str) -> Option<Self> {
+        let (network, bits) = match range.split_once('/') {
+            Some((network, bits)) => (network.parse().ok()?, bits.parse().ok()?),
+            None => (range.parse().ok()?, u8::MAX),
+        };
+        let width = if matches!(network, IpAddr::V4(_)) { 32 } else { 128 };
+        let bits = if bits == u8::MAX { width } else { bits };
+        (bits <= width).then_some(Self::Address { network, bits })
+    }
+
+    fn matches(&self, peer: &Peer<'_>) -> bool {
+        match self {
+            Self::Name { transport, name } => transport.matches(peer.transport.as_str()) && name.matches(peer.name),
+            Self::Identity(identity) => peer.identity.is_some_and(|found| identity.matches(found)),
+            Self::Address { network, bits } => {
+                peer.address.is_some_and(|address| within(address.to_canonical(), *network, *bits))
+            }
+            Self::Unreadable(_) => false,
+        }
+    }
+
+    fn describe(&self) -> String {
+        match self {
+            Self::Name { transport, name } => format!("{}:{}", transport.as_str(), name.as_str()),
+            Self::Identity(identity) => format!("identity:{}", identity.as_str()),
+            Self::Address { network, bits } => format!("address:{network}/{bits}"),
+            Self::Unreadable(text) => text.to_string(),
+        }
+    }
+}
+
+fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
+    match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => {
+            let shift = 32 - u32::from(bits.min(32));
+            u32::from(address).checked_shr(shift) == u32::from(network).checked_shr(shift)
+        }
+        (IpAddr::V6(address), IpAddr::V6(network)) => {
+            let shift = 128 - u32::from(bits.min(128));
+            u128::from(address).checked_shr(shift) == u128::from(network).checked_shr(shift)
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,189 @@
+//! The propagator: formats, policy and bridge in one handle.
+
+mod builder;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+
+pub use builder::PropagatorBuilder;
+
+use crate::{
+    Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
+    PropagationContext, Reading, Reason, RepeatedParent, Transport, bridge::Innermost, current,
+};
+
+/// Extracts, injects, and starts hops: the one handle that adapters are given.
+///
+/// Holds the formats, the policy in force, the bridge and the counters. Clones share all of it.
+///
+/// ```
+/// use propagation_core::{OutboundRule, Peer, Policy, Propagator};
+///
+/// let policy = Policy::builder().outbound(OutboundRule::peers(["kafka:orders"]).allow("tenant.id")).build()?;
+/// let propagator = Propagator::builder().policy(policy).build();
+///
+/// let received = vec![("traceparent".to_owned(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec())];
+/// let admission = propagator.extract(&Peer::http(""), &received);
+/// let mut record = Vec::new();
+/// propagator.inject(&Peer::kafka("orders"), &admission.context, &mut record);
+/// assert_eq!(record, received);
+/// # Ok::<(), propagation_core::PolicyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Propagator(Arc<Inner>);
+
+struct Inner {
+    extract: Vec<Box<dyn Format>>,
+    inject: Vec<Box<dyn Format>>,
+    /// The names of all formats, on either side: a stale `b3` must not stand beside a new `traceparent`.
+    owned: Fields,
+    policy: ArcSwap<Policy>,
+    bridge: Arc<dyn Bridge>,
+    counters: Arc<Counters>,
+    enabled: AtomicBool,
+}
+
+impl Propagator {
+    /// Starts a propagator of your own; what is left out is as in [`Propagator::default`].
+    #[must_use]
+    pub fn builder() -> PropagatorBuilder {
+        PropagatorBuilder::default()
+    }
+
+    /// Reads what a carrier brings from a peer, and judges it. Never fails: what is refused is counted and said.
+    #[must_use]
+    pub fn extract(&self, peer: &Peer<'_>, from: &dyn Extract) -> Admission {
+        if !self.is_enabled() {
+            return Admission::default();
+        }
+        let (context, rejections) = self.read(peer.transport, from).into_parts();
+        let admission = self.0.policy.load().admit(peer, context, rejections);
+        self.0.counters.note(Direction::Inbound, &admission.rejections);
+        admission
+    }
+
+    /// Writes what a peer may learn of a context. Never fails: what could not be written is counted and said.
+    pub fn inject(&self, peer: &Peer<'_>, context: &PropagationContext, into: &mut dyn Inject) -> Injection {
+        if !self.is_enabled() {
+            return Injection::none();
+        }
+        let release = self.0.policy.load().release(peer, context);
+        let mut fields = self.0.owned.clone();
+        for format in &self.0.inject {
+            format.write(&release.context, &mut fields);
+        }
+        let mut injection = into.commit(&fields);
+        injection.left_out.extend(release.stopped);
+        self.0.counters.note(Direction::Outbound, &injection.left_out);
+        injection
+    }
+
+    /// The context that outgoing calls carry: the innermost span's, or the hop's that this code runs in.
+    #[must_use]
+    pub fn current(&self) -> PropagationContext {
+        current::innermost(|hop| {
+            let innermost = hop.map(|(context, marker)| Innermost { marker, trace: &context.trace });
+            match (self.0.bridge.current(innermost), hop) {
+                (Some(found), Some((hop, _))) => {
+                    let mut baggage = hop.baggage.clone();
+                    baggage.follow(&found.baggage);
+                    found.with_baggage(baggage)
+                }
+                (Some(found), None) => found,
+                (None, hop) => hop.map(|(context, _)| context.clone()).unwrap_or_default(),
+            }
+        })
+    }
+
+    /// Starts a hop: a span where the bridge makes spans, and in any case a context to run in.
+    #[must_use]
+    pub fn start(&self, hop: Hop) -> HopSpan {
+        let marker = hop.marker();
+        if !self.is_enabled() {
+            return HopSpan::new(PropagationContext::EMPTY, marker, None);
+        }
+        let started = self.0.bridge.start(hop);
+        HopSpan::new(started.context, marker, started.span)
+    }
+
+    /// Switches propagation off or on, for all clones.
+    ///
+    /// Off, nothing is extracted and nothing injected: headers that the user set pass untouched, and no baggage of ours goes out.
+    pub fn set_enabled(&self, enabled: bool) {
+        self.0.enabled.store(enabled, Ordering::Relaxed);
+    }
+
+    /// Whether propagation is on.
+    #[must_use]
+    pub fn is_enabled(&self) -> bool {
+        self.0.enabled.load(Ordering::Relaxed)
+    }
+
+    /// Whether the bridge makes spans: adapters describe hops only if it does.
+    #[must_use]
+    pub fn records(&self) -> bool {
+        self.is_enabled() && self.0.bridge.records()
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub fn policy(&self) -> Arc<Policy> {
+        self.0.policy.load_full()
+    }
+
+    /// Replaces the policy for all clones. An extract or inject under way finishes with the one it began with.
+    pub fn set_policy(&self, policy: Policy) {
+        self.0.policy.store(Arc::new(policy));
+    }
+
+    /// What was refused so far.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    /// Counts something that an adapter has met and that no carrier could report.
+    pub fn count(&self, direction: Direction, reason: Reason) {
+        self.0.counters.add(direction, reason);
+    }
+
+    /// What a carrier of our own brings, before any judgement: what a message already says when it is about to be sent.
+    pub(crate) fn read(&self, transport: Transport, from: &dyn Extract) -> Reading {
+        let repeated = if transport == Transport::Kafka { RepeatedParent::TakeLast } else { RepeatedParent::Refuse };
+        let mut reading = Reading::new(repeated);
+        for format in &self.0.extract {
+            format.extract(from, &mut reading);
+        }
+        reading
+    }
+
+    /// Whether code here runs inside a hop, or inside a span of the tracing API.
+    pub(crate) fn has_current(&self) -> bool {
+        current::is_inside() || self.0.bridge.current(None).is_some()
+    }
+}
+
+impl Default for Propagator {
+    /// W3C Trace Context and Baggage, [`Policy::default`], no bridge.
+    fn default() -> Self {
+        Self::builder().build()
+    }
+}
+
+impl fmt::Debug for Propagator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Propagator")
+            .field("extract", &self.0.extract)
+            .field("inject", &self.0.inject)
+            .field("bridge", &self.0.bridge)
+            .field("enabled", &self.is_enabled())
+            .finish_non_exhaustive()
+    }
+}

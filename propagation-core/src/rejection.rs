@@ -1,0 +1,124 @@
+//! What was refused, and why.
+
+use std::fmt;
+
+/// One thing that was refused, dropped, changed or cut, and why. Never holds a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Rejection {
+    /// The field on the wire: `traceparent`, `tracestate`, `baggage`, `b3`, …
+    pub field: &'static str,
+    /// The key within the field, where it is known and fit to be shown: at most 64 bytes, and free of personal data.
+    pub key: Option<Box<str>>,
+    /// Why.
+    pub reason: Reason,
+    /// What the policy says of it, where it was the policy that refused: the rule's name or the detector's.
+    pub rule: Option<Box<str>>,
+}
+
+impl Rejection {
+    /// A whole field was refused.
+    #[must_use]
+    pub fn new(field: &'static str, reason: Reason) -> Self {
+        Self { field, key: None, reason, rule: None }
+    }
+
+    /// The same, naming the key; a long or unprintable key is left out.
+    #[must_use]
+    pub fn with_key(mut self, key: &[u8]) -> Self {
+        let printable = key.len() <= 64 && key.iter().all(u8::is_ascii_graphic);
+        self.key = std::str::from_utf8(key).ok().filter(|_| printable).map(Box::from);
+        self
+    }
+
+    /// The same, naming the rule or detector.
+    #[must_use]
+    pub fn with_rule(mut self, rule: &str) -> Self {
+        self.rule = Some(rule.into());
+        self
+    }
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.field)?;
+        if let Some(key) = &self.key {
+            write!(f, " {key}")?;
+        }
+        write!(f, ": {}", self.reason)?;
+        self.rule.as_ref().map_or(Ok(()), |rule| write!(f, " ({rule})"))
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        /// Why something was refused, dropped, changed or cut. Counters are kept by these.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// Every reason, in the order of their counters.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name in counters, reports and log lines: short, stable, `snake_case`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Not of the field's grammar.
+    Malformed = "malformed",
+    /// A version that must be refused.
+    Version = "version",
+    /// An id of zeros.
+    ZeroId = "zero_id",
+    /// More than one value where one is allowed.
+    Repeated = "repeated",
+    /// A key that came before in the same list.
+    DuplicateKey = "duplicate_key",
+    /// More members than the limit.
+    TooManyMembers = "too_many_members",
+    /// More bytes than the limit.
+    TooLong = "too_long",
+    /// A byte that may not stand there.
+    IllegalByte = "illegal_byte",
+    /// Belongs to a `traceparent` that was refused.
+    WithoutParent = "without_parent",
+    /// The peer is not trusted with it (inbound), or may not learn it (outbound).
+    Untrusted = "untrusted",
+    /// No rule allows the key.
+    NotAllowed = "not_allowed",
+    /// The value breaks its key's rule.
+    ValueRule = "value_rule",
+    /// A scrubber stopped it.
+    Personal = "personal",
+    /// A scrubber changed it.
+    Scrubbed = "scrubbed",
+    /// A rule in report mode let it pass and would have stopped it.
+    Reported = "reported",
+    /// The trace was restarted.
+    Restarted = "restarted",
+    /// The carrier had no room.
+    NoRoom = "no_room",
+    /// The carrier can't hold such a name or value.
+    Unrepresentable = "unrepresentable",
+    /// The message already has a context that stays.
+    Preserved = "preserved",
+    /// An operation that the adapter does not cover.
+    NotCovered = "not_covered",
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}

@@ -1,0 +1,98 @@
+//! Bytes of a field value, shared with the carrier where it allows.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::Value;
+
+/// The bytes of a field value: one reference count, no copy where the carrier shares its own.
+#[derive(Clone, Default)]
+pub struct Text(Repr);
+
+#[derive(Clone, Default)]
+enum Repr {
+    #[default]
+    Empty,
+    Bytes(Bytes),
+    #[cfg(feature = "http")]
+    Header(http::HeaderValue),
+}
+
+impl Text {
+    /// No bytes.
+    pub const EMPTY: Self = Self(Repr::Empty);
+
+    /// Takes a share of a carrier's value where it can be shared, a copy otherwise.
+    #[must_use]
+    pub fn from_value(value: &Value<'_>) -> Self {
+        match value {
+            Value::Borrowed(bytes) => Self(Repr::Bytes(Bytes::copy_from_slice(bytes))),
+            #[cfg(feature = "http")]
+            Value::Shared(header) => Self(Repr::Header((*header).clone())),
+        }
+    }
+
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        match &self.0 {
+            Repr::Empty => &[],
+            Repr::Bytes(bytes) => bytes,
+            #[cfg(feature = "http")]
+            Repr::Header(header) => header.as_bytes(),
+        }
+    }
+
+    /// Whether there are no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// A copy that pins nothing: a slice of a header keeps the connection's whole read buffer alive.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        match &self.0 {
+            Repr::Empty => Self::EMPTY,
+            _ => Self(Repr::Bytes(Bytes::copy_from_slice(self.as_bytes()))),
+        }
+    }
+
+    /// The same bytes as a header value, sharing them; `None` if a byte may not stand in a header.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn to_header_value(&self) -> Option<http::HeaderValue> {
+        match &self.0 {
+            Repr::Empty => Some(http::HeaderValue::from_static("")),
+            Repr::Bytes(bytes) => http::HeaderValue::from_maybe_shared(bytes.clone()).ok(),
+            Repr::Header(header) => Some(header.clone()),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Text {
+    fn from(bytes: Vec<u8>) -> Self {
+        if bytes.is_empty() { Self::EMPTY } else { Self(Repr::Bytes(bytes.into())) }
+    }
+}
+
+impl From<Bytes> for Text {
+    fn from(bytes: Bytes) -> Self {
+        Self(Repr::Bytes(bytes))
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text {}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", String::from_utf8_lossy(self.as_bytes()))
+    }
+}

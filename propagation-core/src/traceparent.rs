@@ -1,0 +1,153 @@
+//! The `traceparent` field.
+
+use std::{fmt, str::FromStr};
+
+use crate::{Reason, SpanId, TraceFlags, TraceId, hex};
+
+/// Trace id, parent id and flags: what `traceparent` carries.
+///
+/// `Copy`, and written into 55 bytes on the stack.
+///
+/// ```
+/// use propagation_core::TraceParent;
+///
+/// let parent: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
+/// assert!(parent.flags.is_sampled());
+/// assert_eq!(&parent.to_bytes(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+/// # Ok::<(), propagation_core::TraceParentError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceParent {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The calling span.
+    pub span_id: SpanId,
+    /// Sampled, random.
+    pub flags: TraceFlags,
+}
+
+impl TraceParent {
+    /// Length of version 00 in bytes; any later version starts with as many.
+    pub const LEN: usize = 55;
+
+    /// Reads a field value (Trace Context Level 2, 3.2.2 and 4.3 for versions yet to come).
+    ///
+    /// # Errors
+    ///
+    /// Refuses version `ff`, a version 00 that is not exactly 55 bytes, a later one that goes on with anything but `-`,
+    /// any digit that is not lower-case hex, zero ids. Unknown flags are no error: they are dropped.
+    pub fn from_bytes(text: &[u8]) -> Result<Self, TraceParentError> {
+        let (fixed, rest) = text.split_first_chunk::<{ Self::LEN }>().ok_or(TraceParentError(Reason::Malformed))?;
+        let parent = Self::from_fixed(fixed)?;
+        let version_0 = fixed.starts_with(b"00");
+        let ends = rest.is_empty() || (!version_0 && rest.first() == Some(&b'-'));
+        if ends { Ok(parent) } else { Err(TraceParentError(Reason::Malformed)) }
+    }
+
+    fn from_fixed(text: &[u8; Self::LEN]) -> Result<Self, TraceParentError> {
+        const MALFORMED: TraceParentError = TraceParentError(Reason::Malformed);
+        let [v1, v2, b'-', rest @ ..] = text else { return Err(MALFORMED) };
+        let (trace_id, rest) = rest.split_first_chunk::<32>().ok_or(MALFORMED)?;
+        let [b'-', rest @ ..] = rest else { return Err(MALFORMED) };
+        let (span_id, rest) = rest.split_first_chunk::<16>().ok_or(MALFORMED)?;
+        let &[b'-', f1, f2] = rest else { return Err(MALFORMED) };
+
+        if hex::decode_u8([*v1, *v2]).ok_or(MALFORMED)? == 0xff {
+            return Err(TraceParentError(Reason::Version));
+        }
+        let trace_id = hex::decode_u128(*trace_id).ok_or(MALFORMED)?;
+        let span_id = hex::decode_u64(*span_id).ok_or(MALFORMED)?;
+        let flags = hex::decode_u8([f1, f2]).ok_or(MALFORMED)?;
+        const ZERO: TraceParentError = TraceParentError(Reason::ZeroId);
+        Ok(Self {
+            trace_id: TraceId::from_bytes(trace_id.to_be_bytes()).ok_or(ZERO)?,
+            span_id: SpanId::from_bytes(span_id.to_be_bytes()).ok_or(ZERO)?,
+            flags: TraceFlags::from_byte(flags),
+        })
+    }
+
+    /// The field value, always version 00.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; Self::LEN] {
+        let mut out = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        if let [_, _, _, rest @ ..] = &mut out
+            && let Some((trace_id, [_, rest @ ..])) = rest.split_first_chunk_mut::<32>()
+            && let Some((span_id, [_, flags @ ..])) = rest.split_first_chunk_mut::<16>()
+        {
+            hex::encode(&self.trace_id.to_bytes(), trace_id);
+            hex::encode(&self.span_id.to_bytes(), span_id);
+            hex::encode(&[self.flags.to_byte()], flags);
+        }
+        out
+    }
+}
+
+impl fmt::Display for TraceParent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(std::str::from_utf8(&self.to_bytes()).unwrap_or_default())
+    }
+}
+
+impl FromStr for TraceParent {
+    type Err = TraceParentError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::from_bytes(text.as_bytes())
+    }
+}
+
+/// A `traceparent` was refused; [`reason`](Self::reason) says which rule it broke.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceParentError(Reason);
+
+impl TraceParentError {
+    /// The rule it broke.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.0
+    }
+}
+
+impl fmt::Display for TraceParentError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "traceparent refused: {}", self.0)
+    }
+}
+
+impl std::error::Error for TraceParentError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn versions_are_read_as_level_2_says() {
+        for (text, reads) in [
+            (GOOD.to_owned(), true),
+            (format!("{GOOD}-"), false),
+            (format!("{GOOD}0"), false),
+            (GOOD.replacen("00", "01", 1), true),
+            (GOOD.replacen("00", "fe", 1) + "-what-the-future-holds", true),
+            (GOOD.replacen("00", "fe", 1) + ".", false),
+            (GOOD.replacen("00", "ff", 1), false),
+            (GOOD.replacen("00", "0x", 1), false),
+            (GOOD.replace("-01", "-0"), false),
+            (GOOD.to_uppercase(), false),
+            (GOOD.replace("4bf92f35", "+bf92f35"), false),
+            (GOOD.replace("00f067aa0ba902b7", "0000000000000000"), false),
+            (GOOD.replace("4bf92f3577b34da6a3ce929d0e0e4736", &"0".repeat(32)), false),
+            (format!("{GOOD},{GOOD}"), false),
+            (String::new(), false),
+        ] {
+            assert_eq!(text.parse::<TraceParent>().is_ok(), reads, "{text}");
+        }
+    }
+
+    #[test]
+    fn unknown_flags_never_refuse_and_are_written_as_zero() {
+        let parent: TraceParent = GOOD.replace("-01", "-fd").parse().unwrap();
+        assert_eq!(parent.to_string(), GOOD);
+    }
+}

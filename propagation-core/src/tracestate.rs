@@ -1,0 +1,340 @@
+//! The `tracestate` list.
+
+use std::fmt;
+
+use crate::{Reason, Text, list};
+
+/// The members of `tracestate`, leftmost first: what each tracing system on the way wants to find again.
+///
+/// Cheap to clone. Keeps the received bytes until something changes; members are always of the Level 2 grammar, their
+/// keys unique, at most [`MAX_MEMBERS`](Self::MAX_MEMBERS) of them.
+///
+/// ```
+/// use propagation_core::TraceState;
+///
+/// let mut state = TraceState::parse(b"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7")?;
+/// state.set("rojo", "1")?;
+/// assert_eq!(state.as_bytes(), b"rojo=1,congo=t61rcWkgMzE");
+/// assert_eq!(state.get("congo"), Some("t61rcWkgMzE"));
+/// # Ok::<(), propagation_core::TraceStateError>(())
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct TraceState {
+    /// Canonical: no white space around members, none empty.
+    text: Text,
+    count: u8,
+}
+
+impl TraceState {
+    /// The most members a list may have (Trace Context, 3.3.1.1).
+    pub const MAX_MEMBERS: usize = 32;
+    /// The most bytes of a field that are read: 32 members of 256 + 1 + 256 bytes, and as much again for white space.
+    pub const MAX_BYTES: usize = 32 * 514 * 2;
+
+    /// An empty list.
+    pub const EMPTY: Self = Self { text: Text::EMPTY, count: 0 };
+
+    /// Reads a list; white space around members and empty members are dropped, the first of equal keys is kept.
+    ///
+    /// # Errors
+    ///
+    /// Refuses the whole list if one member is malformed, or if there are more than 32.
+    pub fn parse(text: &[u8]) -> Result<Self, TraceStateError> {
+        Self::read(text, &|text| text.to_vec().into()).map(|(state, _)| state)
+    }
+
+    /// Reads a list, taking `share` of it if it is canonical. Also says whether a duplicate key was dropped.
+    pub(crate) fn read(text: &[u8], share: &dyn Fn(&[u8]) -> Text) -> Result<(Self, bool), TraceStateError> {
+        let scan = Scan::run(text)?;
+        let state = if scan.canonical {
+            Self { text: if scan.count == 0 { Text::EMPTY } else { share(text) }, count: scan.count }
+        } else {
+            let mut seen: Vec<&[u8]> = Vec::with_capacity(usize::from(scan.count));
+            let members = text.split(|&byte| byte == b',').map(list::trim).filter(|member| {
+                let key = key_of(member);
+                let fresh = !member.is_empty() && !seen.contains(&key);
+                if fresh {
+                    seen.push(key);
+                }
+                fresh
+            });
+            let mut out = Vec::with_capacity(text.len());
+            let mut count = 0;
+            for member in members {
+                push(&mut out, member);
+                count += 1;
+            }
+            Self { text: out.into(), count }
+        };
+        Ok((state, scan.duplicates))
+    }
+
+    /// The field value.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// How many members there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// Whether there are no members.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Keys and values, leftmost first.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members().filter_map(|member| {
+            let (key, value) = list::split_once(member, b'=')?;
+            Some((std::str::from_utf8(key).ok()?, std::str::from_utf8(value).ok()?))
+        })
+    }
+
+    /// The value of a key.
+    #[must_use]
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.iter().find_map(|(found, value)| (found == key).then_some(value))
+    }
+
+    /// Puts a member leftmost, as the system that writes it must (3.3.1.1); its old one goes, and where that makes 33,
+    /// the rightmost goes too.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a key or value that is not of the grammar; the list stays as it was.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), TraceStateError> {
+        let mut out = Vec::with_capacity(self.as_bytes().len() + key.len() + value.len() + 2);
+        out.extend_from_slice(key.as_bytes());
+        out.push(b'=');
+        out.extend_from_slice(value.as_bytes());
+        check_member(&out)?;
+        let mut count = 1;
+        let others = self.members().filter(|member| key_of(member) != key.as_bytes());
+        for member in others.take(Self::MAX_MEMBERS - 1) {
+            push(&mut out, member);
+            count += 1;
+        }
+        *self = Self { text: out.into(), count };
+        Ok(())
+    }
+
+    /// Removes a member.
+    pub fn remove(&mut self, key: &str) {
+        self.retain(|found| found != key);
+    }
+
+    /// Keeps the members whose key passes.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        let mut keep = |member: &&[u8]| std::str::from_utf8(key_of(member)).is_ok_and(&mut keep);
+        let kept: Vec<&[u8]> = self.members().filter(|member| keep(member)).collect();
+        if kept.len() < self.len() {
+            *self = Self::from_members(&kept);
+        }
+    }
+
+    /// At most `max` bytes of it, cut by whole members: those over 128 bytes first, then from the right (3.3.1.5).
+    #[must_use]
+    pub fn truncated(&self, max: usize) -> Self {
+        let mut length = self.as_bytes().len();
+        if length <= max {
+            return self.clone();
+        }
+        let mut members: Vec<&[u8]> = self.members().collect();
+        while length > max
+            && let Some(at) = members.iter().rposition(|member| member.len() > 128)
+        {
+            length = length.saturating_sub(members.remove(at).len() + 1);
+        }
+        while length > max
+            && let Some(member) = members.pop()
+        {
+            length = length.saturating_sub(member.len() + 1);
+        }
+        Self::from_members(&members)
+    }
+
+    /// A copy that shares nothing with the carrier.
+    #[must_use]
+    pub fn detach(&self) -> Self {
+        Self { text: self.text.detach(), count: self.count }
+    }
+
+    pub(crate) fn text(&self) -> &Text {
+        &self.text
+    }
+
+    fn members(&self) -> impl Iterator<Item = &[u8]> {
+        self.as_bytes().split(|&byte| byte == b',').filter(|member| !member.is_empty())
+    }
+
+    fn from_members(members: &[&[u8]]) -> Self {
+        let count = u8::try_from(members.len()).unwrap_or(u8::MAX);
+        Self { text: members.join(&b',').into(), count }
+    }
+}
+
+impl fmt::Debug for TraceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TraceState({:?})", self.text)
+    }
+}
+
+impl fmt::Display for TraceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(std::str::from_utf8(self.as_bytes()).unwrap_or_default())
+    }
+}
+
+/// A `tracestate` list or member was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceStateError(Reason);
+
+impl TraceStateError {
+    /// The rule it broke.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        self.0
+    }
+}
+
+impl fmt::Display for TraceStateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tracestate refused: {}", self.0)
+    }
+}
+
+impl std::error::Error for TraceStateError {}
+
+/// One pass over a list that allocates nothing.
+struct Scan {
+    count: u8,
+    canonical: bool,
+    duplicates: bool,
+}
+
+impl Scan {
+    fn run(text: &[u8]) -> Result<Self, TraceStateError> {
+        if text.len() > TraceState::MAX_BYTES {
+            return Err(TraceStateError(Reason::TooLong));
+        }
+        let mut scan = Self { count: 0, canonical: true, duplicates: false };
+        if text.is_empty() {
+            return Ok(scan);
+        }
+        let mut keys: [&[u8]; TraceState::MAX_MEMBERS] = [&[]; TraceState::MAX_MEMBERS];
+        for piece in text.split(|&byte| byte == b',') {
+            let member = list::trim(piece);
+            scan.canonical &= member.len() == piece.len() && !member.is_empty();
+            if member.is_empty() {
+                continue;
+            }
+            let key = check_member(member)?;
+            let (before, rest) = keys.split_at_mut(usize::from(scan.count));
+            if before.contains(&key) {
+                scan.duplicates = true;
+                scan.canonical = false;
+            }
+            // Duplicates count too: the limit is on what the wire holds.
+            *rest.first_mut().ok_or(TraceStateError(Reason::TooManyMembers))? = key;
+            scan.count += 1;
+        }
+        Ok(scan)
+    }
+}
+
+/// Checks a member without white space around it against Level 2, 3.3.1.3; returns its key.
+fn check_member(member: &[u8]) -> Result<&[u8], TraceStateError> {
+    const MALFORMED: TraceStateError = TraceStateError(Reason::Malformed);
+    let (key, value) = list::split_once(member, b'=').ok_or(MALFORMED)?;
+    let legal_key = matches!(key, [b'a'..=b'z' | b'0'..=b'9', rest @ ..] if rest.len() < 256 && rest.iter().all(|byte|
+        matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')));
+    let legal_value = matches!(value, [rest @ .., last] if rest.len() < 256 && *last != b' ')
+        && value.iter().all(|byte| matches!(byte, 0x20..=0x2b | 0x2d..=0x3c | 0x3e..=0x7e));
+    if legal_key && legal_value { Ok(key) } else { Err(MALFORMED) }
+}
+
+fn key_of(member: &[u8]) -> &[u8] {
+    list::split_once(member, b'=').map_or(member, |(key, _)| key)
+}
+
+fn push(out: &mut Vec<u8>, member: &[u8]) {
+    if !out.is_empty() {
+        out.push(b',');
+    }
+    out.extend_from_slice(member);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<String> {
+        TraceState::parse(text.as_bytes()).ok().map(|state| state.to_string())
+    }
+
+    #[test]
+    fn lists_are_read_as_level_2_says() {
+        let long_key = format!("{}=1", "k".repeat(256));
+        let too_long_key = format!("{}=1", "k".repeat(257));
+        let long_value = format!("k={}", "v".repeat(256));
+        let too_long_value = format!("k={}", "v".repeat(257));
+        for (text, reads) in [
+            ("", Some("")),
+            ("foo=1", Some("foo=1")),
+            ("foo=1 \t , \t bar=2", Some("foo=1,bar=2")),
+            (",foo=1,, ,bar=2,", Some("foo=1,bar=2")),
+            ("foo= 1", Some("foo= 1")),
+            ("foo=1 ", Some("foo=1")),
+            ("0foo@bar@baz=1", Some("0foo@bar@baz=1")),
+            ("foo=1,foo=2,bar=3", Some("foo=1,bar=3")),
+            ("foo=1,foo=1", Some("foo=1")),
+            (&long_key, Some(&long_key)),
+            (&too_long_key, None),
+            (&long_value, Some(&long_value)),
+            (&too_long_value, None),
+            ("foo =1", None),
+            ("FOO=1", None),
+            ("@foo=1", None),
+            ("foo", None),
+            ("foo=", None),
+            ("foo=bar=baz", None),
+            ("foo=\u{e9}", None),
+            ("foo=1;2", Some("foo=1;2")),
+            ("foo=1;bar=2", None),
+        ] {
+            assert_eq!(read(text).as_deref(), reads, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_thirty_third_member_refuses_the_list() {
+        let list = |n: usize| (0..n).map(|i| format!("k{i}=1")).collect::<Vec<_>>().join(",");
+        assert!(read(&list(32)).is_some());
+        assert!(read(&list(33)).is_none());
+    }
+
+    #[test]
+    fn an_own_member_goes_leftmost_and_evicts_the_rightmost() {
+        let list = (0..32).map(|i| format!("k{i}=1")).collect::<Vec<_>>().join(",");
+        let mut state = TraceState::parse(list.as_bytes()).unwrap();
+        state.set("own", "x").unwrap();
+        assert_eq!((state.len(), state.get("own"), state.get("k31")), (32, Some("x"), None));
+        assert!(state.to_string().starts_with("own=x,k0=1,"));
+        assert!(state.set("own", "a,b").is_err());
+        assert_eq!(state.get("own"), Some("x"));
+    }
+
+    #[test]
+    fn truncation_takes_long_members_first_and_only_whole_ones() {
+        let text = format!("a=1,long={},b=2,c=3", "x".repeat(200));
+        let state = TraceState::parse(text.as_bytes()).unwrap();
+        assert_eq!(state.truncated(11).to_string(), "a=1,b=2,c=3");
+        assert_eq!(state.truncated(10).to_string(), "a=1,b=2");
+        assert_eq!(state.truncated(0).to_string(), "");
+    }
+}

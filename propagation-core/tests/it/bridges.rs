@@ -1,0 +1,218 @@
+#![cfg(feature = "tracing-opentelemetry-0-34")]
+
+use opentelemetry::{
+    Context, KeyValue,
+    baggage::BaggageExt,
+    trace::{Span, Status, Tracer, TracerProvider},
+};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use propagation_core::{
+    Bridge, Hop, Outcome, PropagationContext, Propagator, Sampling, SpanKind, TraceContext, TraceState,
+    bridge::{opentelemetry_0_33::OpenTelemetryBridge, tracing_opentelemetry_0_34::TracingBridge},
+};
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
+
+use crate::wire::PARENT;
+
+struct Setup {
+    provider: SdkTracerProvider,
+    exporter: InMemorySpanExporter,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        Self { provider, exporter }
+    }
+
+    fn span(&self, name: &str) -> SpanData {
+        let spans = self.exporter.get_finished_spans().unwrap();
+        spans.into_iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}"))
+    }
+}
+
+/// Runs a check with each bridge, under a subscriber that exports to the same place.
+fn with_each_bridge(check: impl Fn(&Setup, Propagator)) {
+    let bridges: [fn(&Setup) -> Box<dyn FnOnce() -> Propagator>; 2] = [
+        |setup| {
+            let bridge = OpenTelemetryBridge::new(setup.provider.tracer("shop"));
+            Box::new(move || propagator(bridge))
+        },
+        |_| Box::new(|| propagator(TracingBridge::new())),
+    ];
+    for bridge in bridges {
+        for activation in [true, false] {
+            let setup = Setup::new();
+            let layer = tracing_opentelemetry::layer()
+                .with_tracer(setup.provider.tracer("app"))
+                .with_context_activation(activation);
+            let subscriber = tracing_subscriber::registry().with(LevelFilter::DEBUG).with(layer);
+            let make = bridge(&setup);
+            tracing::subscriber::with_default(subscriber, || check(&setup, make()));
+        }
+    }
+}
+
+fn propagator(bridge: impl Bridge + 'static) -> Propagator {
+    Propagator::builder().bridge(bridge).build()
+}
+
+fn caller() -> PropagationContext {
+    let state = TraceState::parse(b"0day=1,congo=t61rcWkgMzE").unwrap();
+    let mut context = PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()).with_state(state));
+    context.baggage.set("tenant.id", "blue").unwrap();
+    context
+}
+
+#[test]
+fn a_server_span_is_a_child_of_its_caller_and_a_client_span_of_the_server() {
+    with_each_bridge(|setup, propagator| {
+        let server = propagator
+            .start(Hop::remote(SpanKind::Server, caller()).named("GET /orders").with("http.request.method", "GET"));
+        let sent = server.in_scope(|| {
+            let client = propagator.start(Hop::local(SpanKind::Client, propagator.current()).named("GET"));
+            let sent = client.context().clone();
+            client.end(&Outcome::error("503"));
+            sent
+        });
+        server.end(&Outcome::Unset);
+
+        let (server, client) = (setup.span("GET /orders"), setup.span("GET"));
+        assert_eq!(server.span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(
+            (server.parent_span_id.to_string(), server.parent_span_is_remote),
+            ("00f067aa0ba902b7".into(), true)
+        );
+        assert_eq!(client.parent_span_id, server.span_context.span_id());
+        assert_eq!(sent.trace.span_id().unwrap().to_string(), client.span_context.span_id().to_string());
+        assert_eq!(sent.trace.state, caller().trace.state, "what was received goes on as it came");
+        assert_eq!(sent.baggage, caller().baggage);
+        assert!(matches!(client.status, Status::Error { .. }));
+        assert!(client.attributes.contains(&KeyValue::new("error.type", "503")));
+        assert!(server.attributes.contains(&KeyValue::new("http.request.method", "GET")));
+    });
+}
+
+#[test]
+fn user_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
+    with_each_bridge(|setup, propagator| {
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        let sent = server.in_scope(|| setup.provider.tracer("user").in_span("user", |_| propagator.current()));
+        server.end(&Outcome::Unset);
+        let (server, user) = (setup.span("server"), setup.span("user"));
+        assert_eq!(user.parent_span_id, server.span_context.span_id());
+        assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+    });
+}
+
+#[test]
+fn tracing_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
+    with_each_bridge(|setup, propagator| {
+        if format!("{propagator:?}").contains("OpenTelemetryBridge") {
+            // That bridge sees `tracing` spans only where the layer activates them; see `context_activation`.
+            return;
+        }
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        let sent = server.in_scope(|| tracing::info_span!("handler").in_scope(|| propagator.current()));
+        server.end(&Outcome::Unset);
+        let (server, user) = (setup.span("server"), setup.span("handler"));
+        assert_eq!(user.parent_span_id, server.span_context.span_id());
+        assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+    });
+}
+
+#[test]
+fn context_activation_joins_tracing_spans_to_the_opentelemetry_bridge() {
+    let setup = Setup::new();
+    let propagator = propagator(OpenTelemetryBridge::new(setup.provider.tracer("shop")));
+    let layer = tracing_opentelemetry::layer().with_tracer(setup.provider.tracer("app"));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        let sent = server.in_scope(|| tracing::info_span!("handler").in_scope(|| propagator.current()));
+        server.end(&Outcome::Unset);
+        let (server, user) = (setup.span("server"), setup.span("handler"));
+        assert_eq!(user.parent_span_id, server.span_context.span_id());
+        assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+    });
+}
+
+#[test]
+fn an_outer_span_is_never_adopted() {
+    with_each_bridge(|setup, propagator| {
+        let sent = tracing::info_span!("loop").in_scope(|| {
+            setup.provider.tracer("user").in_span("outer", |_| {
+                let hop = propagator.start(Hop::remote(SpanKind::Consumer, caller()).named("process"));
+                hop.in_scope(|| propagator.current())
+            })
+        });
+        assert_eq!(sent.trace.trace_id(), caller().trace.trace_id());
+    });
+}
+
+#[test]
+fn a_filter_that_disables_the_span_does_not_lose_the_trace() {
+    let setup = Setup::new();
+    let layer = tracing_opentelemetry::layer().with_tracer(setup.provider.tracer("app"));
+    let subscriber = tracing_subscriber::registry().with(LevelFilter::ERROR).with(layer);
+    tracing::subscriber::with_default(subscriber, || {
+        let propagator = propagator(TracingBridge::new());
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        server.in_scope(|| assert_eq!(propagator.current(), caller()));
+    });
+}
+
+#[test]
+fn baggage_is_readable_through_opentelemetry_and_what_user_code_sets_there_goes_out() {
+    with_each_bridge(|_, propagator| {
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        server.in_scope(|| {
+            assert_eq!(Context::current().baggage().get("tenant.id").map(ToString::to_string).as_deref(), Some("blue"));
+            let extended =
+                Context::current().with_baggage([KeyValue::new("tenant.id", "green"), KeyValue::new("plan", "pro")]);
+            let _guard = extended.attach();
+            let baggage = propagator.current().baggage;
+            assert_eq!(
+                (baggage.get("tenant.id").as_deref(), baggage.get("plan").as_deref()),
+                (Some("green"), Some("pro"))
+            );
+        });
+    });
+}
+
+#[test]
+fn a_hop_that_is_dropped_ends_as_cancelled() {
+    with_each_bridge(|setup, propagator| {
+        drop(propagator.start(Hop::remote(SpanKind::Server, caller()).named("given up")));
+        assert!(setup.span("given up").attributes.contains(&KeyValue::new("error.type", "cancelled")));
+    });
+}
+
+#[test]
+fn resumed_work_continues_the_trace_without_a_span_of_its_own() {
+    with_each_bridge(|setup, propagator| {
+        let hop = propagator.start(Hop::resume(caller()));
+        hop.in_scope(|| {
+            assert_eq!(propagator.current(), caller());
+            setup.provider.tracer("user").start("work").end();
+        });
+        drop(hop);
+        assert_eq!(setup.span("work").parent_span_id.to_string(), "00f067aa0ba902b7");
+        assert_eq!(setup.exporter.get_finished_spans().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_new_trace_has_the_random_flag_and_links_to_the_callers() {
+    with_each_bridge(|setup, propagator| {
+        let hop = propagator
+            .start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY).named("edge").linked(vec![caller().trace]));
+        assert!(hop.context().trace.flags().is_random() && hop.context().trace.sampling == Sampling::Sample);
+        hop.end(&Outcome::Unset);
+        let links = setup.span("edge").links;
+        assert_eq!(
+            links.iter().map(|link| link.span_context.span_id().to_string()).collect::<Vec<_>>(),
+            ["00f067aa0ba902b7"]
+        );
+    });
+}

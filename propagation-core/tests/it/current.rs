@@ -1,0 +1,73 @@
+use propagation_core::{Hop, Peer, PropagationContext, Propagator, SpanKind, TraceContext};
+
+use crate::wire::PARENT;
+
+fn context(last: char) -> PropagationContext {
+    let parent = format!("{}{last}-01", &PARENT[..51]).parse().unwrap();
+    PropagationContext::new(TraceContext::new(parent))
+}
+
+#[test]
+fn inside_a_hop_its_context_is_current_and_after_it_what_was_before() {
+    let propagator = Propagator::default();
+    let outer = propagator.start(Hop::remote(SpanKind::Server, context('1')));
+    let inner = propagator.start(Hop::remote(SpanKind::Consumer, context('2')));
+    assert!(propagator.current().is_empty());
+    outer.in_scope(|| {
+        assert_eq!(propagator.current(), context('1'));
+        inner.in_scope(|| assert_eq!(propagator.current(), context('2')));
+        assert_eq!(propagator.current(), context('1'));
+        let panicked =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| inner.in_scope(|| panic!("in the handler"))));
+        assert!(panicked.is_err());
+        assert_eq!(propagator.current(), context('1'));
+    });
+    assert!(propagator.current().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_context_follows_the_future_over_threads_and_never_leaks() {
+    let propagator = Propagator::default();
+    let tasks: Vec<_> = (0..1000_u32)
+        .map(|n| {
+            let propagator = propagator.clone();
+            let mut own = context('1');
+            own.baggage.set("n", &n.to_string()).unwrap();
+            let hop = propagator.start(Hop::resume(own.clone()));
+            let work = hop.scope(async move {
+                for _ in 0..20 {
+                    assert_eq!(propagator.current(), own);
+                    tokio::task::yield_now().await;
+                }
+            });
+            tokio::spawn(async move {
+                let _hop = hop;
+                work.await;
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+        assert!(propagator.current().is_empty());
+    }
+}
+
+#[test]
+fn what_a_future_holds_is_dropped_in_its_context() {
+    struct Reports(Propagator, std::sync::mpsc::Sender<PropagationContext>);
+    impl Drop for Reports {
+        fn drop(&mut self) {
+            self.1.send(self.0.current()).unwrap();
+        }
+    }
+    let propagator = Propagator::default();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let held = Reports(propagator.clone(), sender);
+    let hop = propagator.start(Hop::resume(context('3')));
+    drop(hop.scope(async move {
+        let _held = held;
+        std::future::pending::<()>().await;
+    }));
+    assert_eq!(receiver.recv().unwrap(), context('3'));
+    let _ = Peer::process("x");
+}

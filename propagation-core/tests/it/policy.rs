@@ -1,0 +1,98 @@
+use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Reason, StateRule, Trust};
+
+use crate::wire::{PARENT, through};
+
+const HEADERS: [(&str, &str); 3] =
+    [("traceparent", PARENT), ("tracestate", "a=1,b=2"), ("baggage", "tenant.id=blue,user.email=x")];
+
+fn names(sent: &[(String, String)]) -> Vec<&str> {
+    sent.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+#[test]
+fn by_default_trace_context_passes_and_no_baggage_either_way() {
+    assert_eq!(names(&through(&Propagator::default(), &HEADERS)), ["traceparent", "tracestate"]);
+}
+
+#[test]
+fn a_key_crosses_only_where_both_directions_allow_it() {
+    for (inbound, outbound, crosses) in [(true, true, true), (true, false, false), (false, true, false)] {
+        let mut policy = Policy::builder();
+        if inbound {
+            policy = policy.inbound(InboundRule::peers(["http:*"]).allow("tenant.id"));
+        }
+        if outbound {
+            policy = policy.outbound(OutboundRule::peers(["http:*.example.com"]).allow("tenant.*"));
+        }
+        let propagator = Propagator::builder().policy(policy.build().unwrap()).build();
+        let baggage = through(&propagator, &HEADERS).into_iter().find(|(name, _)| name == "baggage");
+        assert_eq!(baggage.map(|(_, value)| value), crosses.then(|| "tenant.id=blue".to_owned()));
+    }
+}
+
+#[test]
+fn an_outsider_at_the_edge_neither_chooses_our_trace_nor_adds_baggage() {
+    let propagator = Propagator::builder().policy(Policy::edge()).build();
+    assert_eq!(through(&propagator, &HEADERS), []);
+    let received = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
+    let admission = propagator.extract(&Peer::http(""), &received);
+    assert_eq!(admission.links[0].parent.unwrap().to_string(), PARENT);
+    assert!(!admission.context.trace.has_ids());
+}
+
+#[test]
+fn the_first_rule_that_matches_the_peer_decides() {
+    let policy = Policy::builder()
+        .inbound(InboundRule::peers(["address:10.0.0.0/8", "identity:billing"]).trust(Trust::Trust))
+        .inbound(InboundRule::peers(["http:*"]).trust(Trust::Ignore));
+    let propagator = Propagator::builder().policy(policy.build().unwrap()).build();
+    let received = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
+    for (peer, trusted) in [
+        (Peer::http(""), false),
+        (Peer::http("").with_address([10, 1, 2, 3].into()), true),
+        (Peer::http("").with_address("::ffff:10.1.2.3".parse().unwrap()), true),
+        (Peer::http("").with_address([11, 1, 2, 3].into()), false),
+        (Peer::http("").with_identity("billing"), true),
+    ] {
+        assert_eq!(propagator.extract(&peer, &received).context.trace.has_ids(), trusted, "{peer:?}");
+    }
+}
+
+#[test]
+fn a_peer_may_be_denied_the_trace_or_parts_of_tracestate() {
+    let sent = |rule: OutboundRule| {
+        let policy = Policy::builder().outbound(rule).build().unwrap();
+        through(&Propagator::builder().policy(policy).build(), &HEADERS)
+    };
+    let any = || OutboundRule::peers(["*"]);
+    assert_eq!(names(&sent(any().trace_context(false))), [""; 0]);
+    assert_eq!(names(&sent(any().tracestate(StateRule::None))), ["traceparent"]);
+    assert_eq!(sent(any().tracestate(StateRule::Keys(vec!["b".into()])))[1].1, "b=2");
+}
+
+#[test]
+fn values_that_break_their_rule_are_stopped_or_reported() {
+    let allow = |rule: KeyRule| {
+        let policy = Policy::builder().inbound(InboundRule::peers(["*"]).allow(rule)).build().unwrap();
+        let received = vec![("baggage".to_owned(), b"plan=%66ree-forever".to_vec())];
+        let admission = Propagator::builder().policy(policy).build().extract(&Peer::http(""), &received);
+        (admission.context.baggage.len(), admission.rejections.first().map(|rejection| rejection.reason))
+    };
+    assert_eq!(allow(KeyRule::new("plan")), (1, None));
+    assert_eq!(allow(KeyRule::new("plan").max_length(12)), (1, None));
+    assert_eq!(allow(KeyRule::new("plan").max_length(11)), (0, Some(Reason::ValueRule)));
+    assert_eq!(allow(KeyRule::new("plan").values(["free"])), (0, Some(Reason::ValueRule)));
+    assert_eq!(allow(KeyRule::new("plan").values(["free"]).report()), (1, Some(Reason::Reported)));
+}
+
+#[test]
+fn a_policy_that_makes_no_sense_is_an_error() {
+    for rule in [
+        OutboundRule::peers([""; 0]),
+        OutboundRule::peers(["kafk:orders"]),
+        OutboundRule::peers(["address:10.0.0.0/33"]),
+        OutboundRule::peers(["*"]).allow(""),
+    ] {
+        assert!(Policy::builder().outbound(rule).build().is_err());
+    }
+}

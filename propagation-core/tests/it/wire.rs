@@ -1,0 +1,85 @@
+use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, Reason};
+
+pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+pub(crate) fn open() -> Propagator {
+    let policy =
+        Policy::builder().inbound(InboundRule::peers(["*"]).allow("*")).outbound(OutboundRule::peers(["*"]).allow("*"));
+    Propagator::builder().policy(policy.build().unwrap()).build()
+}
+
+/// What goes out for what came in.
+pub(crate) fn through(propagator: &Propagator, headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    let received: Vec<(String, Vec<u8>)> =
+        headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+    let admission = propagator.extract(&Peer::http(""), &received);
+    let mut sent = Vec::new();
+    propagator.inject(&Peer::http("api.example.com"), &admission.context, &mut sent);
+    sent.into_iter().map(|(name, value)| (name, String::from_utf8(value).unwrap())).collect()
+}
+
+fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+#[test]
+fn what_comes_in_goes_out() {
+    let headers = [("traceparent", PARENT), ("tracestate", "a=1,b=2"), ("baggage", "k=v;p=1,l=%20w")];
+    assert_eq!(through(&open(), &headers), pairs(&headers));
+}
+
+#[test]
+fn lists_over_several_fields_are_one_list_in_order() {
+    let headers = [
+        ("traceparent", PARENT),
+        ("tracestate", "a=1"),
+        ("baggage", "k=v"),
+        ("tracestate", " b=2 "),
+        ("baggage", "l=w"),
+    ];
+    assert_eq!(
+        through(&open(), &headers),
+        pairs(&[("traceparent", PARENT), ("tracestate", "a=1,b=2"), ("baggage", "k=v,l=w")])
+    );
+}
+
+#[test]
+fn a_refused_traceparent_takes_tracestate_along_but_not_baggage() {
+    for headers in [
+        vec![("traceparent", "00-bad"), ("tracestate", "a=1"), ("baggage", "k=v")],
+        vec![("traceparent", PARENT), ("traceparent", PARENT), ("tracestate", "a=1"), ("baggage", "k=v")],
+        vec![("tracestate", "a=1"), ("baggage", "k=v")],
+    ] {
+        assert_eq!(through(&open(), &headers), pairs(&[("baggage", "k=v")]), "{headers:?}");
+    }
+}
+
+#[test]
+fn a_bad_tracestate_is_dropped_alone() {
+    assert_eq!(
+        through(&open(), &[("traceparent", PARENT), ("tracestate", "a=1,B=2")]),
+        pairs(&[("traceparent", PARENT)])
+    );
+}
+
+#[test]
+fn everything_refused_is_counted_by_reason() {
+    let propagator = open();
+    through(&propagator, &[("traceparent", "00-bad"), ("tracestate", "a=1"), ("baggage", "k=v,bad")]);
+    let counters = propagator.counters();
+    assert_eq!(counters.get(Direction::Inbound, Reason::Malformed), 2);
+    assert_eq!(counters.get(Direction::Inbound, Reason::WithoutParent), 1);
+    assert_eq!(counters.iter().count(), 2);
+}
+
+#[test]
+fn switched_off_nothing_is_extracted_and_nothing_injected() {
+    let propagator = open();
+    propagator.clone().set_enabled(false);
+    let mut message = vec![("traceparent".to_owned(), b"the user's own".to_vec())];
+    let untouched = message.clone();
+    let context = propagator.extract(&Peer::http(""), &message).context;
+    assert!(context.is_empty());
+    propagator.inject(&Peer::http("api"), &context, &mut message);
+    assert_eq!(message, untouched);
+}
