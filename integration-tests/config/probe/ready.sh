@@ -15,6 +15,7 @@ answer() {
 
 expect() {
   local name=$1 got=$2 wanted=$3
+  # shellcheck disable=SC2053 # a pattern by intention
   if [[ $got != $wanted ]]; then
     echo "not ready: $name (answered '$got')"
     exit 1
