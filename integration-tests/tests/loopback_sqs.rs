@@ -8,6 +8,7 @@ mod contract {
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageSystemAttributeName;
@@ -36,9 +37,7 @@ async fn a_tap_sees_each_message_and_what_it_takes_away_never_arrives() {
             log.lock().unwrap().push(line);
             message.body.make_ascii_uppercase();
             let extra = Attribute::string("tapped");
-            message
-                .system_attributes
-                .insert("AWSTraceHeader".to_owned(), extra);
+            message.system_attributes.insert("AWSTraceHeader".to_owned(), extra);
         })
         .start()
         .await
@@ -55,10 +54,7 @@ async fn a_tap_sees_each_message_and_what_it_takes_away_never_arrives() {
         .send()
         .await
         .unwrap();
-    let batch = client
-        .send_message_batch()
-        .queue_url(&queue)
-        .entries(entry("1", "two"));
+    let batch = client.send_message_batch().queue_url(&queue).entries(entry("1", "two"));
     batch.send().await.unwrap();
 
     let message = receive(&client, &queue).await.unwrap();
@@ -66,10 +62,7 @@ async fn a_tap_sees_each_message_and_what_it_takes_away_never_arrives() {
     let attributes = message.message_attributes.unwrap();
     assert_eq!(attributes.keys().collect::<Vec<_>>(), ["other"]);
     let system = message.attributes.unwrap();
-    assert_eq!(
-        system[&MessageSystemAttributeName::AwsTraceHeader],
-        "tapped"
-    );
+    assert_eq!(system[&MessageSystemAttributeName::AwsTraceHeader], "tapped");
     let seen = seen.lock().unwrap();
     let lines: Vec<_> = seen
         .iter()
@@ -78,10 +71,7 @@ async fn a_tap_sees_each_message_and_what_it_takes_away_never_arrives() {
             (queue.as_str(), body.as_str(), value)
         })
         .collect();
-    assert_eq!(
-        lines,
-        [("orders", "one", Some("a")), ("orders", "two", None)]
-    );
+    assert_eq!(lines, [("orders", "one", Some("a")), ("orders", "two", None)]);
 }
 
 #[tokio::test]
@@ -111,14 +101,12 @@ async fn stopping_closes_the_port_and_ends_waiting_receives() {
     let (sqs, client) = connect().await;
     let addr = sqs.addr();
     let queue = queue(&client).await;
-    let waiting = client
-        .receive_message()
-        .queue_url(&queue)
-        .wait_time_seconds(20);
+    let waiting = client.receive_message().queue_url(&queue).wait_time_seconds(20);
     let waiting = tokio::spawn(waiting.send());
-    // Let the receive get on its way; whether it is waiting by then or not, stopping must not hang on it.
-    client.list_queues().send().await.unwrap();
-    sqs.stop().await;
+    // Nearly always enough for it to be waiting by now; if it isn't, the test holds all the same.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // Half of what the receive would wait.
+    tokio::time::timeout(Duration::from_secs(10), sqs.stop()).await.expect("stopping waits for a receive");
     assert!(TcpStream::connect(addr).await.is_err());
     if let Ok(received) = waiting.await.unwrap() {
         assert!(received.messages().is_empty());
@@ -139,21 +127,8 @@ async fn dropping_it_closes_the_port() {
 #[tokio::test]
 async fn two_endpoints_share_nothing() {
     let ((_first_alive, first), (_second_alive, second)) = (connect().await, connect().await);
-    first
-        .create_queue()
-        .queue_name("same")
-        .send()
-        .await
-        .unwrap();
-    assert!(
-        second
-            .list_queues()
-            .send()
-            .await
-            .unwrap()
-            .queue_urls()
-            .is_empty()
-    );
+    first.create_queue().queue_name("same").send().await.unwrap();
+    assert!(second.list_queues().send().await.unwrap().queue_urls().is_empty());
 }
 
 #[tokio::test]
@@ -174,48 +149,24 @@ async fn the_trace_header_of_the_http_request_counts_for_messages_without_their_
         "[{{\"Id\":\"1\",\"MessageBody\":\"1\"}},{{\"Id\":\"2\",\"MessageBody\":\"2\",\"MessageSystemAttributes\":{own}}}]"
     );
     let body = format!("{{\"QueueUrl\":\"{queue}\",\"Entries\":{entries}}}");
-    let answer = post(
-        sqs.addr(),
-        "AmazonSQS.SendMessageBatch",
-        "X-Amzn-Trace-Id: http\r\n",
-        body.as_bytes(),
-    )
-    .await;
+    let answer = post(sqs.addr(), "AmazonSQS.SendMessageBatch", "X-Amzn-Trace-Id: http\r\n", body.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     for expected in ["http", "own"] {
         let attributes = receive(&client, &queue).await.unwrap().attributes.unwrap();
-        assert_eq!(
-            attributes[&MessageSystemAttributeName::AwsTraceHeader],
-            expected
-        );
+        assert_eq!(attributes[&MessageSystemAttributeName::AwsTraceHeader], expected);
     }
 }
 
 #[tokio::test]
 async fn answers_are_those_of_the_json_protocol() {
     let sqs = LoopbackSqs::start().await.unwrap();
-    let answer = post(
-        sqs.addr(),
-        "AmazonSQS.GetQueueUrl",
-        "",
-        b"{\"QueueName\":\"none\"}",
-    )
-    .await;
+    let answer = post(sqs.addr(), "AmazonSQS.GetQueueUrl", "", b"{\"QueueName\":\"none\"}").await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 400"), "{head}");
-    assert!(
-        head.contains("content-type: application/x-amz-json-1.0"),
-        "{head}"
-    );
-    assert!(
-        head.contains("x-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender"),
-        "{head}"
-    );
+    assert!(head.contains("content-type: application/x-amz-json-1.0"), "{head}");
+    assert!(head.contains("x-amzn-query-error: AWS.SimpleQueueService.NonExistentQueue;Sender"), "{head}");
     assert!(head.contains("x-amzn-requestid: "), "{head}");
-    assert!(
-        body.contains("\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\""),
-        "{body}"
-    );
+    assert!(body.contains("\"__type\":\"com.amazonaws.sqs#QueueDoesNotExist\""), "{body}");
 }
 
 #[tokio::test]
@@ -283,10 +234,7 @@ async fn garbage_is_refused_and_the_endpoint_lives_on() {
             assert!(
                 head.starts_with("HTTP/1.1 4") || head.starts_with("HTTP/1.1 200"),
                 "{operation} {:?}: {answer}",
-                String::from_utf8_lossy(body)
-                    .chars()
-                    .take(99)
-                    .collect::<String>()
+                String::from_utf8_lossy(body).chars().take(99).collect::<String>()
             );
             assert!(content.starts_with('{'), "{answer}");
         }
@@ -297,22 +245,13 @@ async fn garbage_is_refused_and_the_endpoint_lives_on() {
     }
     // Not even HTTP.
     let mut stream = TcpStream::connect(sqs.addr()).await.unwrap();
-    stream
-        .write_all(b"\x00\x01\x02 garbage\r\n\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"\x00\x01\x02 garbage\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer).await;
 
-    let send = client
-        .send_message()
-        .queue_url(&queue)
-        .message_body("alive");
+    let send = client.send_message().queue_url(&queue).message_body("alive");
     send.send().await.unwrap();
-    assert_eq!(
-        receive(&client, &queue).await.unwrap().body(),
-        Some("alive")
-    );
+    assert_eq!(receive(&client, &queue).await.unwrap().body(), Some("alive"));
 }
 
 /// One request as bytes on the wire, and its whole answer.

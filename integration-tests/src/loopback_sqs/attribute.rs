@@ -60,19 +60,13 @@ impl Attribute {
     /// An attribute of type `String`.
     #[must_use]
     pub fn string(value: impl Into<String>) -> Self {
-        Self {
-            data_type: "String".to_owned(),
-            value: AttributeValue::Text(value.into()),
-        }
+        Self { data_type: "String".to_owned(), value: AttributeValue::Text(value.into()) }
     }
 
     /// An attribute of type `Binary`.
     #[must_use]
     pub fn binary(value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            data_type: "Binary".to_owned(),
-            value: AttributeValue::Binary(value.into()),
-        }
+        Self { data_type: "Binary".to_owned(), value: AttributeValue::Binary(value.into()) }
     }
 
     /// The value of a `String` or `Number`; none for `Binary`.
@@ -133,11 +127,11 @@ impl WireAttribute {
         let text = self.string_value.filter(|text| !text.is_empty());
         let binary = self.binary_value.filter(|encoded| !encoded.is_empty());
         let value = match (base, text, binary) {
-            ("Binary", None, Some(encoded)) => {
-                AttributeValue::Binary(BASE64.decode(encoded).map_err(|_| {
-                    Refusal::malformed(&format!("BinaryValue of '{name}' is not base64"))
-                })?)
-            }
+            ("Binary", None, Some(encoded)) => AttributeValue::Binary(
+                BASE64
+                    .decode(encoded)
+                    .map_err(|_| Refusal::malformed(&format!("BinaryValue of '{name}' is not base64")))?,
+            ),
             ("String" | "Number", Some(text), None) => {
                 limits::text_value(kind, name, base, &text)?;
                 AttributeValue::Text(text)

@@ -15,9 +15,7 @@ pub(super) fn of_body(body: &str) -> String {
 ///
 /// Each attribute contributes its name, its type, one byte for how the value travels (1 text, 2 bytes), and the value;
 /// name, type and value are preceded by their length as four bytes, big-endian.
-pub(super) fn of_attributes<'a>(
-    attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>,
-) -> Option<String> {
+pub(super) fn of_attributes<'a>(attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>) -> Option<String> {
     let mut hasher = Md5::new();
     let mut empty = true;
     for (name, attribute) in attributes {
@@ -64,17 +62,12 @@ mod tests {
     use super::*;
 
     fn number(label: &str, value: &str) -> Attribute {
-        Attribute {
-            data_type: format!("Number{label}"),
-            ..Attribute::string(value)
-        }
+        Attribute { data_type: format!("Number{label}"), ..Attribute::string(value) }
     }
 
     fn digest(attributes: &[(&str, Attribute)]) -> Option<String> {
-        let attributes: Attributes = attributes
-            .iter()
-            .map(|(name, attribute)| ((*name).to_owned(), attribute.clone()))
-            .collect();
+        let attributes: Attributes =
+            attributes.iter().map(|(name, attribute)| ((*name).to_owned(), attribute.clone())).collect();
         of_attributes(&attributes)
     }
 
@@ -91,42 +84,28 @@ mod tests {
                 ],
                 "4c360f3fdafd970e05fae2f149d997f5",
             ),
-            (
-                &[("Hello", Attribute::string("There"))],
-                "a311262e065454b75da111d535b8dacd",
-            ),
+            (&[("Hello", Attribute::string("There"))], "a311262e065454b75da111d535b8dacd"),
             (
                 &[(
                     "attr1",
-                    Attribute::binary(
-                        "traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01",
-                    ),
+                    Attribute::binary("traceparent\x1e00-774062d6c37081a5a0b9b5b88e30627c-2d2482211f6489da-01"),
                 )],
                 "8cbe4db156db8a94db8b801b7addb984",
             ),
             (
-                &[(
-                    "customNumberTypeAttrib",
-                    number(".float", "4563442423554324324264524243.32543234"),
-                )],
+                &[("customNumberTypeAttrib", number(".float", "4563442423554324324264524243.32543234"))],
                 "9fe1b90bbd9965bdf77bac517c7d2495",
             ),
             (
                 &[(
                     "AWSTraceHeader",
-                    Attribute::string(
-                        "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1",
-                    ),
+                    Attribute::string("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"),
                 )],
                 "5ae4d5d7636402d80f4eb6d213245a88",
             ),
         ];
         for (attributes, expected) in vectors {
-            assert_eq!(
-                digest(attributes).as_deref(),
-                Some(*expected),
-                "{attributes:?}"
-            );
+            assert_eq!(digest(attributes).as_deref(), Some(*expected), "{attributes:?}");
         }
         assert_eq!(digest(&[]), None);
     }

@@ -38,19 +38,12 @@ pub(super) fn body(body: &str) -> Result<(), Refusal> {
 /// The name of a message attribute.
 pub(super) fn attribute_name(name: &str) -> Result<(), Refusal> {
     let refuse = |reason: &str| {
-        Err(Refusal::invalid_value(format!(
-            "Message (user) attribute name '{name}' is invalid: {reason}."
-        )))
+        Err(Refusal::invalid_value(format!("Message (user) attribute name '{name}' is invalid: {reason}.")))
     };
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
-    let starts_with = |prefix: &str| {
-        name.get(..prefix.len())
-            .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
-    };
+    let starts_with = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     if name.is_empty() {
-        return Err(Refusal::invalid_value(
-            "The request must contain non-empty message (user) attribute names.",
-        ));
+        return Err(Refusal::invalid_value("The request must contain non-empty message (user) attribute names."));
     }
     if !name.chars().all(legal) {
         return refuse("it can contain A-Z, a-z, 0-9, underscores, hyphens and periods only");
@@ -108,15 +101,11 @@ pub(super) fn text_value(kind: Kind, name: &str, base: &str, text: &str) -> Resu
     }
     // Rust's parser takes `inf` and `nan` too, which are no numbers here.
     let is_number = || {
-        text.bytes()
-            .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
+        text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
             && text.parse::<f64>().is_ok()
     };
     if base == "Number" && !is_number() {
-        return Err(Refusal::invalid_value(format!(
-            "Can't cast the value of {} '{name}' to a number.",
-            kind.noun()
-        )));
+        return Err(Refusal::invalid_value(format!("Can't cast the value of {} '{name}' to a number.", kind.noun())));
     }
     Ok(())
 }
@@ -128,11 +117,7 @@ pub(super) fn in_range(name: &str, value: i64, least: i64, most: i64) -> Result<
     {
         return Ok(value);
     }
-    Err(Refusal::invalid_parameter(
-        value,
-        name,
-        &format!("Must be between {least} and {most}, if provided."),
-    ))
+    Err(Refusal::invalid_parameter(value, name, &format!("Must be between {least} and {most}, if provided.")))
 }
 
 #[cfg(test)]
@@ -142,21 +127,13 @@ mod tests {
     #[test]
     fn attribute_names_follow_the_developer_guide() {
         let longest = "a".repeat(256);
-        for legal in [
-            "traceparent",
-            "a.b-c_D9",
-            "0",
-            "aws",
-            "AWSTraceHeader",
-            "Amazonas.x",
-            &longest,
-        ] {
+        for legal in ["traceparent", "a.b-c_D9", "0", "aws", "AWSTraceHeader", "Amazonas.x", &longest] {
             assert_eq!(attribute_name(legal), Ok(()), "{legal}");
         }
         let too_long = "a".repeat(257);
         for illegal in [
-            "", ".a", "a.", "a..b", ".", "a b", "a:b", "ä", "AWS.a", "aws.a", "aWs.a", "Amazon.a",
-            "AMAZON.a", "a\n", &too_long,
+            "", ".a", "a.", "a..b", ".", "a b", "a:b", "ä", "AWS.a", "aws.a", "aWs.a", "Amazon.a", "AMAZON.a", "a\n",
+            &too_long,
         ] {
             assert!(attribute_name(illegal).is_err(), "{illegal}");
         }
@@ -165,40 +142,20 @@ mod tests {
     #[test]
     fn types_have_one_of_three_bases_and_an_optional_label() {
         let longest = format!("String.{}", "a".repeat(249));
-        for (legal, base) in [
-            ("String", "String"),
-            ("Number.int", "Number"),
-            ("Binary.gif.x", "Binary"),
-            (&longest, "String"),
-        ] {
+        for (legal, base) in
+            [("String", "String"), ("Number.int", "Number"), ("Binary.gif.x", "Binary"), (&longest, "String")]
+        {
             assert_eq!(base_type(Kind::User, "a", legal), Ok(base), "{legal}");
         }
         let too_long = format!("{longest}a");
-        for illegal in [
-            "",
-            "string",
-            "String.",
-            "Strings",
-            "Int",
-            ".String",
-            "String.\u{1}",
-            &too_long,
-        ] {
+        for illegal in ["", "string", "String.", "Strings", "Int", ".String", "String.\u{1}", &too_long] {
             assert!(base_type(Kind::User, "a", illegal).is_err(), "{illegal}");
         }
     }
 
     #[test]
     fn characters_are_those_of_xml() {
-        for legal in [
-            "\t\n\r ",
-            "\u{D7FF}",
-            "\u{E000}",
-            "\u{FFFD}",
-            "\u{10000}",
-            "\u{10FFFF}",
-            "\u{7F}",
-        ] {
+        for legal in ["\t\n\r ", "\u{D7FF}", "\u{E000}", "\u{FFFD}", "\u{10000}", "\u{10FFFF}", "\u{7F}"] {
             assert_eq!(body(legal), Ok(()), "{legal:?}");
         }
         for illegal in ["", "\0", "\u{8}", "\u{B}", "\u{1F}", "\u{FFFE}", "\u{FFFF}"] {
@@ -208,24 +165,11 @@ mod tests {
 
     #[test]
     fn numbers_are_numbers() {
-        for legal in [
-            "0",
-            "-1",
-            "+1.5",
-            "1e3",
-            "4563442423554324324264524243.32543234",
-        ] {
-            assert_eq!(
-                text_value(Kind::User, "a", "Number", legal),
-                Ok(()),
-                "{legal}"
-            );
+        for legal in ["0", "-1", "+1.5", "1e3", "4563442423554324324264524243.32543234"] {
+            assert_eq!(text_value(Kind::User, "a", "Number", legal), Ok(()), "{legal}");
         }
         for illegal in ["x", "1x", "nan", "inf", "-", "1 "] {
-            assert!(
-                text_value(Kind::User, "a", "Number", illegal).is_err(),
-                "{illegal}"
-            );
+            assert!(text_value(Kind::User, "a", "Number", illegal).is_err(), "{illegal}");
         }
     }
 }

@@ -101,13 +101,7 @@ impl Queue {
     /// Receives up to `most` visible messages and hides them for `visibility`.
     ///
     /// Messages that reached `max_receives` are taken out instead.
-    pub(super) fn take(
-        &mut self,
-        most: usize,
-        visibility: Duration,
-        max_receives: Option<u32>,
-        now_ms: u64,
-    ) -> Taken {
+    pub(super) fn take(&mut self, most: usize, visibility: Duration, max_receives: Option<u32>, now_ms: u64) -> Taken {
         let now = Instant::now();
         let mut taken = Taken::default();
         let mut dead = Vec::new();
@@ -116,9 +110,7 @@ impl Queue {
                 break;
             }
             if message.visible_at > now {
-                let earliest = taken
-                    .next_visible
-                    .map_or(message.visible_at, |at| at.min(message.visible_at));
+                let earliest = taken.next_visible.map_or(message.visible_at, |at| at.min(message.visible_at));
                 taken.next_visible = Some(earliest);
                 continue;
             }
@@ -131,17 +123,10 @@ impl Queue {
             message.visible_at = now + visibility;
             taken.deliveries.push(Delivery {
                 message: message.clone(),
-                handle: Handle {
-                    queue: self.identity,
-                    message: *key,
-                    receive: u64::from(message.receives),
-                },
+                handle: Handle { queue: self.identity, message: *key, receive: u64::from(message.receives) },
             });
         }
-        taken.dead = dead
-            .iter()
-            .filter_map(|key| self.messages.remove(key))
-            .collect();
+        taken.dead = dead.iter().filter_map(|key| self.messages.remove(key)).collect();
         taken
     }
 
@@ -188,19 +173,14 @@ impl Queue {
     }
 
     fn current(&mut self, handle: Handle) -> Option<&mut Message> {
-        self.messages
-            .get_mut(&handle.message)
-            .filter(|message| u64::from(message.receives) == handle.receive)
+        self.messages.get_mut(&handle.message).filter(|message| u64::from(message.receives) == handle.receive)
     }
 }
 
 impl Handle {
     /// The opaque text of a receipt handle: three numbers of sixteen hexadecimal digits.
     pub(super) fn to_text(self) -> String {
-        format!(
-            "{:016x}{:016x}{:016x}",
-            self.queue, self.message, self.receive
-        )
+        format!("{:016x}{:016x}{:016x}", self.queue, self.message, self.receive)
     }
 
     /// The reverse; none for what this endpoint never gave out.
@@ -209,10 +189,6 @@ impl Handle {
             return None;
         }
         let number = |from: usize| u64::from_str_radix(text.get(from..from + 16)?, 16).ok();
-        Some(Self {
-            queue: number(0)?,
-            message: number(16)?,
-            receive: number(32)?,
-        })
+        Some(Self { queue: number(0)?, message: number(16)?, receive: number(32)? })
     }
 }

@@ -67,9 +67,7 @@ const OPTIONAL: &[&str] = &[
 
 /// `CreateQueue`: again with the same attributes is no error.
 pub(super) fn create(shared: &Shared, request: Create) -> Result<Value, Refusal> {
-    let name = request
-        .queue_name
-        .ok_or_else(|| Refusal::missing("QueueName"))?;
+    let name = request.queue_name.ok_or_else(|| Refusal::missing("QueueName"))?;
     check_name(&name)?;
     let attributes = request.attributes.unwrap_or_default();
     let mut state = shared.lock();
@@ -77,10 +75,7 @@ pub(super) fn create(shared: &Shared, request: Create) -> Result<Value, Refusal>
     settings.apply(&attributes, |target| state.queues.contains_key(target))?;
     if let Some(queue) = state.queues.get(&name) {
         let existing = queue.settings.attributes();
-        if let Some(different) = attributes
-            .iter()
-            .find(|(attribute, value)| existing.get(*attribute) != Some(value))
-        {
+        if let Some(different) = attributes.iter().find(|(attribute, value)| existing.get(*attribute) != Some(value)) {
             return Err(Refusal::queue_exists(different.0));
         }
     } else {
@@ -101,9 +96,7 @@ pub(super) fn ensure(shared: &Shared, name: &str) -> Result<String, Refusal> {
 
 /// `GetQueueUrl`.
 pub(super) fn url(shared: &Shared, request: ByName) -> Result<Value, Refusal> {
-    let name = request
-        .queue_name
-        .ok_or_else(|| Refusal::missing("QueueName"))?;
+    let name = request.queue_name.ok_or_else(|| Refusal::missing("QueueName"))?;
     shared.lock().queue(&name)?;
     Ok(json!({"QueueUrl": shared.queue_url(&name)}))
 }
@@ -117,11 +110,7 @@ pub(super) fn list(shared: &Shared, request: List) -> Result<Value, Refusal> {
     let prefix = request.queue_name_prefix.unwrap_or_default();
     let after = request.next_token.unwrap_or_default();
     let state = shared.lock();
-    let mut names = state
-        .queues
-        .keys()
-        .filter(|name| name.starts_with(&prefix) && **name > after)
-        .peekable();
+    let mut names = state.queues.keys().filter(|name| name.starts_with(&prefix) && **name > after).peekable();
     let page = usize::try_from(most.unwrap_or(1000)).unwrap_or(1000);
     let listed: Vec<&String> = names.by_ref().take(page).collect();
     let urls: Vec<String> = listed.iter().map(|name| shared.queue_url(name)).collect();
@@ -139,11 +128,7 @@ pub(super) fn list(shared: &Shared, request: List) -> Result<Value, Refusal> {
 /// `DeleteQueue`, with all its messages.
 pub(super) fn delete(shared: &Shared, request: &ByUrl) -> Result<Value, Refusal> {
     let name = queue_name(request.queue_url.as_deref())?;
-    let queue = shared
-        .lock()
-        .queues
-        .remove(name)
-        .ok_or_else(Refusal::no_such_queue)?;
+    let queue = shared.lock().queues.remove(name).ok_or_else(Refusal::no_such_queue)?;
     queue.changed.notify_waiters();
     Ok(json!({}))
 }
@@ -165,23 +150,17 @@ pub(super) fn attributes(shared: &Shared, request: GetAttributes) -> Result<Valu
     for (attribute, value) in [
         ("QueueArn", arn(name)),
         ("ApproximateNumberOfMessages", counts.visible.to_string()),
-        (
-            "ApproximateNumberOfMessagesNotVisible",
-            counts.in_flight.to_string(),
-        ),
-        (
-            "ApproximateNumberOfMessagesDelayed",
-            counts.delayed.to_string(),
-        ),
+        ("ApproximateNumberOfMessagesNotVisible", counts.in_flight.to_string()),
+        ("ApproximateNumberOfMessagesDelayed", counts.delayed.to_string()),
         ("CreatedTimestamp", queue.created.to_string()),
         ("LastModifiedTimestamp", queue.modified.to_string()),
     ] {
         all.insert(attribute.to_owned(), value);
     }
     let asked = request.attribute_names.unwrap_or_default();
-    if let Some(unknown) = asked.iter().find(|name| {
-        *name != "All" && !all.contains_key(*name) && !OPTIONAL.contains(&name.as_str())
-    }) {
+    if let Some(unknown) =
+        asked.iter().find(|name| *name != "All" && !all.contains_key(*name) && !OPTIONAL.contains(&name.as_str()))
+    {
         return Err(Refusal::unknown_attribute(unknown));
     }
     if !asked.iter().any(|name| name == "All") {
@@ -193,9 +172,7 @@ pub(super) fn attributes(shared: &Shared, request: GetAttributes) -> Result<Valu
 /// `SetQueueAttributes`.
 pub(super) fn set_attributes(shared: &Shared, request: SetAttributes) -> Result<Value, Refusal> {
     let name = queue_name(request.queue_url.as_deref())?;
-    let attributes = request
-        .attributes
-        .ok_or_else(|| Refusal::missing("Attributes"))?;
+    let attributes = request.attributes.ok_or_else(|| Refusal::missing("Attributes"))?;
     let mut state = shared.lock();
     let mut settings = state.queue(name)?.settings.clone();
     settings.apply(&attributes, |target| state.queues.contains_key(target))?;

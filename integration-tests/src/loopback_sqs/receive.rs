@@ -48,43 +48,25 @@ const SYSTEM_ATTRIBUTES: &[&str] = &[
 /// `ReceiveMessage`: at once with what there is, or waiting for the first message.
 pub(super) async fn receive(shared: &Shared, request: Receive) -> Result<Value, Refusal> {
     let name = queue_name(request.queue_url.as_deref())?;
-    let most = limits::in_range(
-        "MaxNumberOfMessages",
-        request.max_number_of_messages.unwrap_or(1),
-        1,
-        10,
-    )?;
+    let most = limits::in_range("MaxNumberOfMessages", request.max_number_of_messages.unwrap_or(1), 1, 10)?;
     let most = usize::try_from(most).unwrap_or(1);
     let visibility = match request.visibility_timeout {
-        Some(seconds) => Some(Duration::from_secs(limits::in_range(
-            "VisibilityTimeout",
-            seconds,
-            0,
-            MAX_VISIBILITY,
-        )?)),
+        Some(seconds) => Some(Duration::from_secs(limits::in_range("VisibilityTimeout", seconds, 0, MAX_VISIBILITY)?)),
         None => None,
     };
     let wait = match request.wait_time_seconds {
-        Some(seconds) => {
-            Duration::from_secs(limits::in_range("WaitTimeSeconds", seconds, 0, MAX_WAIT)?)
-        }
+        Some(seconds) => Duration::from_secs(limits::in_range("WaitTimeSeconds", seconds, 0, MAX_WAIT)?),
         None => shared.lock().queue(name)?.settings.wait,
     };
     let mut system_names = request.message_system_attribute_names.unwrap_or_default();
     system_names.extend(request.attribute_names.unwrap_or_default());
-    if let Some(unknown) = system_names
-        .iter()
-        .find(|name| !SYSTEM_ATTRIBUTES.contains(&name.as_str()))
-    {
+    if let Some(unknown) = system_names.iter().find(|name| !SYSTEM_ATTRIBUTES.contains(&name.as_str())) {
         return Err(Refusal::unknown_attribute(unknown));
     }
     let names = request.message_attribute_names.unwrap_or_default();
 
     let deliveries = take(shared, name, most, visibility, wait).await?;
-    let messages: Vec<Value> = deliveries
-        .iter()
-        .map(|delivery| to_json(delivery, &names, &system_names))
-        .collect();
+    let messages: Vec<Value> = deliveries.iter().map(|delivery| to_json(delivery, &names, &system_names)).collect();
     Ok(json!({"Messages": messages}))
 }
 
@@ -99,9 +81,8 @@ async fn take(
     let mut closing = pin!(shared.closed());
     loop {
         let changed = Arc::clone(&shared.lock().queue(name)?.changed);
-        let mut changed = pin!(changed.notified());
         // Listening before looking, or a message that arrives in between would be slept over.
-        changed.as_mut().enable();
+        let changed = changed.notified();
         let taken = shared.lock().take(name, most, visibility)?;
         if !taken.deliveries.is_empty() || Instant::now() >= deadline {
             return Ok(taken.deliveries);
@@ -124,19 +105,14 @@ fn to_json(delivery: &Delivery, names: &[String], system_names: &[String]) -> Va
     set("Body", json!(message.body));
     set("MD5OfBody", json!(digest::of_body(&message.body)));
     if !names.is_empty() {
-        let asked: BTreeMap<&String, &Attribute> = message
-            .attributes
-            .iter()
-            .filter(|(name, _)| names.iter().any(|filter| matches(filter, name)))
-            .collect();
+        let asked: BTreeMap<&String, &Attribute> =
+            message.attributes.iter().filter(|(name, _)| names.iter().any(|filter| matches(filter, name))).collect();
         // The digest is that of the attributes in the answer, not of all that the message has.
         if let Some(digest) = digest::of_attributes(asked.iter().map(|(name, of)| (*name, *of))) {
             set("MD5OfMessageAttributes", json!(digest));
         }
-        let asked: BTreeMap<&String, Value> = asked
-            .into_iter()
-            .map(|(name, attribute)| (name, attribute.to_json()))
-            .collect();
+        let asked: BTreeMap<&String, Value> =
+            asked.into_iter().map(|(name, attribute)| (name, attribute.to_json())).collect();
         set("MessageAttributes", json!(asked));
     }
     let system = system_attributes(message, system_names);
@@ -167,16 +143,10 @@ fn system_attributes(message: &Message, asked: &[String]) -> BTreeMap<String, St
     for (name, value) in [
         ("SenderId", Some(SENDER.to_owned())),
         ("SentTimestamp", Some(message.sent.to_string())),
-        (
-            "ApproximateReceiveCount",
-            Some(message.receives.to_string()),
-        ),
+        ("ApproximateReceiveCount", Some(message.receives.to_string())),
         ("ApproximateFirstReceiveTimestamp", first_received),
         ("MessageGroupId", message.group.clone()),
-        (
-            "DeadLetterQueueSourceArn",
-            message.dead_letter_source.clone(),
-        ),
+        ("DeadLetterQueueSourceArn", message.dead_letter_source.clone()),
     ] {
         if let Some(value) = value {
             all.insert(name.to_owned(), value);

@@ -17,33 +17,16 @@ pub(super) struct Refusal {
 }
 
 impl Refusal {
-    fn new(
-        status: u16,
-        shape: &'static str,
-        code: &'static str,
-        message: impl Into<String>,
-    ) -> Self {
-        Self {
-            status,
-            shape,
-            code,
-            message: message.into(),
-        }
+    fn new(status: u16, shape: &'static str, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, shape, code, message: message.into() }
     }
 
     pub(super) fn invalid_value(message: impl Into<String>) -> Self {
-        Self::new(
-            400,
-            "com.amazon.coral.service#InvalidParameterValueException",
-            "InvalidParameterValue",
-            message,
-        )
+        Self::new(400, "com.amazon.coral.service#InvalidParameterValueException", "InvalidParameterValue", message)
     }
 
     pub(super) fn invalid_parameter(value: impl fmt::Display, name: &str, reason: &str) -> Self {
-        Self::invalid_value(format!(
-            "Value {value} for parameter {name} is invalid. Reason: {reason}"
-        ))
+        Self::invalid_value(format!("Value {value} for parameter {name} is invalid. Reason: {reason}"))
     }
 
     pub(super) fn missing(parameter: &str) -> Self {
@@ -65,21 +48,11 @@ impl Refusal {
     }
 
     pub(super) fn unknown_operation(detail: &str) -> Self {
-        Self::new(
-            400,
-            "com.amazon.coral.service#UnknownOperationException",
-            "InvalidAction",
-            detail,
-        )
+        Self::new(400, "com.amazon.coral.service#UnknownOperationException", "InvalidAction", detail)
     }
 
     pub(super) fn unsupported(message: impl Into<String>) -> Self {
-        Self::new(
-            400,
-            "com.amazonaws.sqs#UnsupportedOperation",
-            "AWS.SimpleQueueService.UnsupportedOperation",
-            message,
-        )
+        Self::new(400, "com.amazonaws.sqs#UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation", message)
     }
 
     pub(super) fn no_such_queue() -> Self {
@@ -105,9 +78,7 @@ impl Refusal {
             400,
             "com.amazonaws.sqs#QueueNameExists",
             "QueueAlreadyExists",
-            format!(
-                "A queue already exists with the same name and a different value for attribute {attribute}"
-            ),
+            format!("A queue already exists with the same name and a different value for attribute {attribute}"),
         )
     }
 
@@ -130,12 +101,7 @@ impl Refusal {
     }
 
     pub(super) fn invalid_contents(message: impl Into<String>) -> Self {
-        Self::new(
-            400,
-            "com.amazonaws.sqs#InvalidMessageContents",
-            "InvalidMessageContents",
-            message,
-        )
+        Self::new(400, "com.amazonaws.sqs#InvalidMessageContents", "InvalidMessageContents", message)
     }
 
     pub(super) fn invalid_handle(handle: &str) -> Self {
@@ -189,9 +155,7 @@ impl Refusal {
             400,
             "com.amazonaws.sqs#BatchRequestTooLong",
             "AWS.SimpleQueueService.BatchRequestTooLong",
-            format!(
-                "Batch requests cannot be longer than {limit} bytes. You have sent {sent} bytes."
-            ),
+            format!("Batch requests cannot be longer than {limit} bytes. You have sent {sent} bytes."),
         )
     }
 

@@ -57,11 +57,7 @@ impl batch::Entry for Outgoing {
 }
 
 /// `SendMessage`. `trace_header` is the request's `X-Amzn-Trace-Id`.
-pub(super) fn one(
-    shared: &Shared,
-    request: Outgoing,
-    trace_header: Option<&str>,
-) -> Result<Value, Refusal> {
+pub(super) fn one(shared: &Shared, request: Outgoing, trace_header: Option<&str>) -> Result<Value, Refusal> {
     let name = queue_name(request.queue_url.as_deref())?.to_owned();
     let settings = shared.lock().queue(&name)?.settings.clone();
     let accepted = request.accept(&settings, trace_header)?;
@@ -69,11 +65,7 @@ pub(super) fn one(
 }
 
 /// `SendMessageBatch`.
-pub(super) fn batch(
-    shared: &Shared,
-    request: Batch,
-    trace_header: Option<&str>,
-) -> Result<Value, Refusal> {
+pub(super) fn batch(shared: &Shared, request: Batch, trace_header: Option<&str>) -> Result<Value, Refusal> {
     let name = queue_name(request.queue_url.as_deref())?.to_owned();
     let settings = shared.lock().queue(&name)?.settings.clone();
     let entries = batch::check(request.entries)?;
@@ -81,9 +73,7 @@ pub(super) fn batch(
     if total > MAX_BYTES {
         return Err(Refusal::batch_too_long(MAX_BYTES, total));
     }
-    Ok(batch::each(entries, |entry| {
-        store(shared, &name, entry.accept(&settings, trace_header)?)
-    }))
+    Ok(batch::each(entries, |entry| store(shared, &name, entry.accept(&settings, trace_header)?)))
 }
 
 impl Outgoing {
@@ -91,9 +81,7 @@ impl Outgoing {
     fn size(&self) -> usize {
         let attributes = self.message_attributes.iter().flatten();
         self.message_body.as_deref().map_or(0, str::len)
-            + attributes
-                .map(|(name, attribute)| name.len() + attribute.size())
-                .sum::<usize>()
+            + attributes.map(|(name, attribute)| name.len() + attribute.size()).sum::<usize>()
     }
 
     fn accept(self, settings: &Settings, trace_header: Option<&str>) -> Result<Accepted, Refusal> {
@@ -107,9 +95,7 @@ impl Outgoing {
             )));
         }
         let delay = match self.delay_seconds {
-            Some(delay) => {
-                Duration::from_secs(limits::in_range("DelaySeconds", delay, 0, MAX_DELAY)?)
-            }
+            Some(delay) => Duration::from_secs(limits::in_range("DelaySeconds", delay, 0, MAX_DELAY)?),
             None => settings.delay,
         };
         if let Some(deduplication) = self.message_deduplication_id {
@@ -124,10 +110,7 @@ impl Outgoing {
         }
         Ok(Accepted {
             attributes: accept_attributes(self.message_attributes.unwrap_or_default())?,
-            system: accept_system(
-                self.message_system_attributes.unwrap_or_default(),
-                trace_header,
-            )?,
+            system: accept_system(self.message_system_attributes.unwrap_or_default(), trace_header)?,
             group: self.message_group_id,
             body,
             delay,
@@ -155,9 +138,7 @@ fn accept_system(wire: WireAttributes, trace_header: Option<&str>) -> Result<Att
     let mut system = Attributes::new();
     for (name, attribute) in wire {
         if name != TRACE_HEADER {
-            return Err(Refusal::invalid_value(format!(
-                "Message system attribute name '{name}' is invalid."
-            )));
+            return Err(Refusal::invalid_value(format!("Message system attribute name '{name}' is invalid.")));
         }
         let attribute = attribute.accept(Kind::System, &name)?;
         if attribute.data_type != "String" {
@@ -170,9 +151,7 @@ fn accept_system(wire: WireAttributes, trace_header: Option<&str>) -> Result<Att
     }
     // The header counts for all messages of the request; a message's own attribute overrides it.
     if let Some(header) = trace_header {
-        system
-            .entry(TRACE_HEADER.to_owned())
-            .or_insert_with(|| Attribute::string(header));
+        system.entry(TRACE_HEADER.to_owned()).or_insert_with(|| Attribute::string(header));
     }
     Ok(system)
 }
@@ -189,11 +168,7 @@ fn check_group(group: &str) -> Result<(), Refusal> {
 }
 
 /// Shows the message to the tap and stores what the tap leaves of it.
-fn store(
-    shared: &Shared,
-    name: &str,
-    mut accepted: Accepted,
-) -> Result<Map<String, Value>, Refusal> {
+fn store(shared: &Shared, name: &str, mut accepted: Accepted) -> Result<Map<String, Value>, Refusal> {
     // The sender's digests are those of what it sent: the tap stands for what happens after.
     let mut answer = Map::new();
     let mut set = |key: &str, value: String| answer.insert(key.to_owned(), Value::String(value));

@@ -61,15 +61,11 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request) -> Response
 async fn dispatch(shared: &Shared, request: Request) -> Result<Value, Refusal> {
     let (parts, body) = request.into_parts();
     let operation = operation(&parts.headers)?;
-    let body = to_bytes(body, MAX_REQUEST)
-        .await
-        .map_err(|_| Refusal::malformed("it breaks off or is larger than 16 MiB"))?;
+    let body =
+        to_bytes(body, MAX_REQUEST).await.map_err(|_| Refusal::malformed("it breaks off or is larger than 16 MiB"))?;
     let body = &body[..];
-    let trace_header = parts
-        .headers
-        .get("x-amzn-trace-id")
-        .and_then(|value| value.to_str().ok())
-        .filter(|value| !value.is_empty());
+    let trace_header =
+        parts.headers.get("x-amzn-trace-id").and_then(|value| value.to_str().ok()).filter(|value| !value.is_empty());
     match operation {
         "CreateQueue" => queues::create(shared, parse(body)?),
         "GetQueueUrl" => queues::url(shared, parse(body)?),
@@ -85,12 +81,10 @@ async fn dispatch(shared: &Shared, request: Request) -> Result<Value, Refusal> {
         "DeleteMessageBatch" => settle::delete_batch(shared, parse(body)?),
         "ChangeMessageVisibility" => settle::hide(shared, &parse(body)?),
         "ChangeMessageVisibilityBatch" => settle::hide_batch(shared, parse(body)?),
-        other if NOT_DONE.contains(&other) => Err(Refusal::unsupported(format!(
-            "This endpoint is a test double and does not do {other}."
-        ))),
-        _ => Err(Refusal::unknown_operation(
-            "Amazon SQS has no such operation.",
-        )),
+        other if NOT_DONE.contains(&other) => {
+            Err(Refusal::unsupported(format!("This endpoint is a test double and does not do {other}.")))
+        }
+        _ => Err(Refusal::unknown_operation("Amazon SQS has no such operation.")),
     }
 }
 

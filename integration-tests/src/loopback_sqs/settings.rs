@@ -40,12 +40,7 @@ const INERT: &[(&str, Option<&str>)] = &[
     ("RedriveAllowPolicy", None),
     ("SqsManagedSseEnabled", Some("true")),
 ];
-const FIFO_ONLY: &[&str] = &[
-    "ContentBasedDeduplication",
-    "DeduplicationScope",
-    "FifoQueue",
-    "FifoThroughputLimit",
-];
+const FIFO_ONLY: &[&str] = &["ContentBasedDeduplication", "DeduplicationScope", "FifoQueue", "FifoThroughputLimit"];
 
 impl Default for Settings {
     fn default() -> Self {
@@ -107,10 +102,7 @@ impl Settings {
         set("VisibilityTimeout", self.visibility.as_secs().to_string());
         set("DelaySeconds", self.delay.as_secs().to_string());
         set("MaximumMessageSize", self.max_bytes.to_string());
-        set(
-            "ReceiveMessageWaitTimeSeconds",
-            self.wait.as_secs().to_string(),
-        );
+        set("ReceiveMessageWaitTimeSeconds", self.wait.as_secs().to_string());
         if let Some(redrive) = &self.redrive {
             set("RedrivePolicy", redrive.text.clone());
         }
@@ -128,14 +120,8 @@ impl Redrive {
         }
 
         let refuse = |reason: &str| Refusal::invalid_parameter(text, "RedrivePolicy", reason);
-        let wire: Wire = serde_json::from_str(text)
-            .map_err(|_| refuse("Redrive policy is not a valid JSON map."))?;
-        let target = match wire
-            .dead_letter_target_arn
-            .split(':')
-            .collect::<Vec<_>>()
-            .as_slice()
-        {
+        let wire: Wire = serde_json::from_str(text).map_err(|_| refuse("Redrive policy is not a valid JSON map."))?;
+        let target = match wire.dead_letter_target_arn.split(':').collect::<Vec<_>>().as_slice() {
             ["arn", _, "sqs", _, _, name] if !name.is_empty() => (*name).to_owned(),
             _ => return Err(refuse("Invalid value for deadLetterTargetArn.")),
         };
@@ -148,17 +134,11 @@ impl Redrive {
         let max_receives = max_receives
             .filter(|count| (1..=1000).contains(count))
             .and_then(|count| u32::try_from(count).ok())
-            .ok_or_else(|| {
-                refuse("Invalid value for maxReceiveCount: must be between 1 and 1000.")
-            })?;
+            .ok_or_else(|| refuse("Invalid value for maxReceiveCount: must be between 1 and 1000."))?;
         if !exists(&target) {
             return Err(refuse("Dead letter target does not exist."));
         }
-        Ok(Self {
-            target,
-            max_receives,
-            text: text.to_owned(),
-        })
+        Ok(Self { target, max_receives, text: text.to_owned() })
     }
 }
 

@@ -67,9 +67,7 @@ fn all(
     let name = queue_name(request.queue_url.as_deref())?.to_owned();
     shared.lock().queue(&name)?;
     let entries = batch::check(request.entries)?;
-    Ok(batch::each(entries, |entry| {
-        one(shared, &name, &entry).map(|()| Map::new())
-    }))
+    Ok(batch::each(entries, |entry| one(shared, &name, &entry).map(|()| Map::new())))
 }
 
 fn delete_one(shared: &Shared, name: &str, settle: &Settle) -> Result<(), Refusal> {
@@ -87,9 +85,7 @@ fn hide_one(shared: &Shared, name: &str, settle: &Settle) -> Result<(), Refusal>
     let mut state = shared.lock();
     let queue = state.queue(name)?;
     let handle = settle.handle()?;
-    let seconds = settle
-        .visibility_timeout
-        .ok_or_else(|| Refusal::missing("VisibilityTimeout"))?;
+    let seconds = settle.visibility_timeout.ok_or_else(|| Refusal::missing("VisibilityTimeout"))?;
     let seconds = limits::in_range("VisibilityTimeout", seconds, 0, MAX_VISIBILITY)?;
     if !queue.owns(handle) {
         return Err(settle.unknown_handle());
@@ -106,10 +102,7 @@ fn hide_one(shared: &Shared, name: &str, settle: &Settle) -> Result<(), Refusal>
 
 impl Settle {
     fn handle(&self) -> Result<Handle, Refusal> {
-        let text = self
-            .receipt_handle
-            .as_deref()
-            .ok_or_else(|| Refusal::missing("ReceiptHandle"))?;
+        let text = self.receipt_handle.as_deref().ok_or_else(|| Refusal::missing("ReceiptHandle"))?;
         Handle::parse(text).ok_or_else(|| self.unknown_handle())
     }
 

@@ -29,18 +29,8 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(
-        endpoint: String,
-        tap: Option<Arc<Tap>>,
-        closing: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            state: Mutex::default(),
-            endpoint,
-            tap,
-            closing,
-            ids: AtomicU64::new(0),
-        }
+    pub(super) fn new(endpoint: String, tap: Option<Arc<Tap>>, closing: watch::Receiver<bool>) -> Self {
+        Self { state: Mutex::default(), endpoint, tap, closing, ids: AtomicU64::new(0) }
     }
 
     /// Never held over an await, nor while the tap runs.
@@ -79,10 +69,7 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("state", &self.state)
-            .field("tap", &self.tap.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("state", &self.state).field("tap", &self.tap.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -92,23 +79,13 @@ impl State {
     }
 
     /// Receives from a queue and moves what was received too often to its dead-letter queue.
-    pub(super) fn take(
-        &mut self,
-        name: &str,
-        most: usize,
-        visibility: Option<Duration>,
-    ) -> Result<Taken, Refusal> {
+    pub(super) fn take(&mut self, name: &str, most: usize, visibility: Option<Duration>) -> Result<Taken, Refusal> {
         let settings = &self.queue(name)?.settings;
         let visibility = visibility.unwrap_or(settings.visibility);
         // Without its dead-letter queue, a message stays where it is.
-        let redrive = settings
-            .redrive
-            .clone()
-            .filter(|redrive| self.queues.contains_key(&redrive.target));
+        let redrive = settings.redrive.clone().filter(|redrive| self.queues.contains_key(&redrive.target));
         let max_receives = redrive.as_ref().map(|redrive| redrive.max_receives);
-        let mut taken = self
-            .queue(name)?
-            .take(most, visibility, max_receives, now_ms());
+        let mut taken = self.queue(name)?.take(most, visibility, max_receives, now_ms());
         if let Some(redrive) = redrive
             && let Some(target) = self.queues.get_mut(&redrive.target)
         {
@@ -124,9 +101,7 @@ impl State {
 
 /// The name of a queue from its URL; the host may be any, for clients that reach this endpoint by another name.
 pub(super) fn queue_name(url: Option<&str>) -> Result<&str, Refusal> {
-    let url = url
-        .filter(|url| !url.is_empty())
-        .ok_or_else(|| Refusal::missing("QueueUrl"))?;
+    let url = url.filter(|url| !url.is_empty()).ok_or_else(|| Refusal::missing("QueueUrl"))?;
     match url.trim_end_matches('/').rsplit_once('/') {
         Some((_, name)) if !name.is_empty() => Ok(name),
         _ => Err(Refusal::invalid_address(url)),
@@ -140,8 +115,6 @@ pub(super) fn arn(name: &str) -> String {
 
 /// Milliseconds since the epoch.
 pub(super) fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -19,8 +19,8 @@ use aws_sdk_sqs::config::{BehaviorVersion, Config, Credentials, Region};
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::{
-    Message, MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeValue,
-    QueueAttributeName, SendMessageBatchRequestEntry,
+    Message, MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeValue, QueueAttributeName,
+    SendMessageBatchRequestEntry,
 };
 
 pub(crate) use self::attributes::*;
@@ -31,8 +31,7 @@ pub(crate) use self::queues::*;
 /// One mebibyte: the most of a message and of a batch.
 pub(crate) const LIMIT: usize = 1_048_576;
 
-pub(crate) const TRACE_HEADER: &str =
-    "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
+pub(crate) const TRACE_HEADER: &str = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1";
 
 /// Makes a test of each function of the modules below; `$connect` is an async function that returns something to keep alive
 /// during the test, and a client.
@@ -56,6 +55,7 @@ macro_rules! sqs_contract {
             a_batch_has_at_most_ten_entries_with_distinct_ids,
             a_bad_entry_of_a_batch_fails_alone,
             a_waiting_receive_gets_a_message_that_is_sent_later,
+            a_delayed_message_comes_when_its_delay_ends,
             a_wait_for_nothing_ends_empty,
             a_received_message_is_hidden_until_its_visibility_ends,
             a_batch_of_visibilities_changes_each,
@@ -103,19 +103,13 @@ pub(crate) fn client(endpoint_url: &str) -> Client {
 /// A name that no other test and no earlier run has used.
 pub(crate) fn unique(label: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("{label}-{:x}-{now:x}-{number}", std::process::id())
 }
 
 /// Creates a queue of that attributes and returns its URL.
-pub(crate) async fn queue_with(
-    client: &Client,
-    attributes: &[(QueueAttributeName, &str)],
-) -> String {
+pub(crate) async fn queue_with(client: &Client, attributes: &[(QueueAttributeName, &str)]) -> String {
     let mut request = client.create_queue().queue_name(unique("contract"));
     for (name, value) in attributes {
         request = request.attributes(name.clone(), *value);
@@ -128,11 +122,7 @@ pub(crate) async fn queue(client: &Client) -> String {
 }
 
 pub(crate) fn typed(data_type: &str, value: &str) -> MessageAttributeValue {
-    MessageAttributeValue::builder()
-        .data_type(data_type)
-        .string_value(value)
-        .build()
-        .unwrap()
+    MessageAttributeValue::builder().data_type(data_type).string_value(value).build().unwrap()
 }
 
 pub(crate) fn string(value: &str) -> MessageAttributeValue {
@@ -140,25 +130,15 @@ pub(crate) fn string(value: &str) -> MessageAttributeValue {
 }
 
 pub(crate) fn trace_header(value: &str) -> MessageSystemAttributeValue {
-    MessageSystemAttributeValue::builder()
-        .data_type("String")
-        .string_value(value)
-        .build()
-        .unwrap()
+    MessageSystemAttributeValue::builder().data_type("String").string_value(value).build().unwrap()
 }
 
 pub(crate) fn entry(id: &str, body: impl Into<String>) -> SendMessageBatchRequestEntry {
-    SendMessageBatchRequestEntry::builder()
-        .id(id)
-        .message_body(body)
-        .build()
-        .unwrap()
+    SendMessageBatchRequestEntry::builder().id(id).message_body(body).build().unwrap()
 }
 
 pub(crate) fn numbered(count: usize) -> HashMap<String, MessageAttributeValue> {
-    (0..count)
-        .map(|number| (format!("key-{number}"), string("v")))
-        .collect()
+    (0..count).map(|number| (format!("key-{number}"), string("v"))).collect()
 }
 
 /// Receives one message with everything there is to ask for.
@@ -186,8 +166,7 @@ where
         Ok(_) => panic!("accepted: {why}"),
         Err(SdkError::ServiceError(error)) => {
             let code = error.err().code();
-            code.unwrap_or_else(|| panic!("{why}: {error:?}"))
-                .to_owned()
+            code.unwrap_or_else(|| panic!("{why}: {error:?}")).to_owned()
         }
         Err(error) => panic!("{why}: {error:?}"),
     }
@@ -199,12 +178,7 @@ pub(crate) async fn refused(send: SendMessageFluentBuilder, why: &str) {
 }
 
 fn names(message: &Message) -> Vec<&str> {
-    let mut names: Vec<&str> = message
-        .message_attributes
-        .iter()
-        .flatten()
-        .map(|(name, _)| name.as_str())
-        .collect();
+    let mut names: Vec<&str> = message.message_attributes.iter().flatten().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     names
 }
@@ -224,8 +198,5 @@ async fn counts(client: &Client, queue: &str) -> (String, String) {
         .unwrap()
         .attributes
         .unwrap();
-    (
-        attributes[&ApproximateNumberOfMessages].clone(),
-        attributes[&ApproximateNumberOfMessagesNotVisible].clone(),
-    )
+    (attributes[&ApproximateNumberOfMessages].clone(), attributes[&ApproximateNumberOfMessagesNotVisible].clone())
 }

@@ -1,20 +1,23 @@
 //! What the real service refuses, or answers, and its stand-ins are known not to: run on the loopback endpoint only.
 
+mod queues;
+
 use std::collections::HashMap;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::operation::send_message::builders::SendMessageFluentBuilder;
 use aws_sdk_sqs::types::{
-    MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends,
-    MessageSystemAttributeValue, QueueAttributeName,
+    MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+    QueueAttributeName,
 };
 
 use super::sqs::{
-    LIMIT, TRACE_HEADER, entry, numbered, queue, queue_with, receive, refusal, refused, string,
-    trace_header, typed,
+    LIMIT, TRACE_HEADER, entry, numbered, queue, queue_with, receive, refusal, refused, string, trace_header, typed,
 };
 
-/// Makes a test of each function of this file; see `sqs_contract!`.
+pub(crate) use self::queues::*;
+
+/// Makes a test of each function of this file and its module; see `sqs_contract!`.
 macro_rules! sqs_strict_contract {
     ($connect:path) => {
         $crate::contract::sqs::sqs_tests!(
@@ -33,7 +36,11 @@ macro_rules! sqs_strict_contract {
             numbers_of_a_request_have_their_ranges,
             a_dead_letter_keeps_its_count_and_tells_its_source,
             a_stale_receipt_handle_settles_nothing,
+            a_receipt_handle_of_another_queue_is_refused,
             a_queue_with_other_attributes_is_not_created_again,
+            attributes_of_a_queue_have_their_ranges,
+            only_the_queue_attributes_asked_for_come,
+            queues_are_listed_in_pages,
         );
     };
 }
@@ -57,10 +64,7 @@ pub(crate) async fn attribute_names_are_those_of_the_developer_guide(client: &Cl
         send.send().await.unwrap();
     }
     let too_long = "a".repeat(257);
-    for illegal in [
-        "a b", "a:b", "ä", "", ".a", "a.", "a..b", "AWS.a", "aws.a", "Amazon.a", "amazon.a",
-        &too_long,
-    ] {
+    for illegal in ["a b", "a:b", "ä", "", ".a", "a.", "a..b", "AWS.a", "aws.a", "Amazon.a", "amazon.a", &too_long] {
         let send = send(client, &queue).message_attributes(illegal, string("v"));
         refused(send, &format!("the name {illegal:?}")).await;
     }
@@ -72,13 +76,7 @@ pub(crate) async fn data_types_are_string_number_and_binary_with_a_label(client:
         let send = send(client, &queue).message_attributes("a", typed(data_type, value));
         send.send().await.unwrap();
     }
-    for (data_type, value) in [
-        ("", "v"),
-        ("string", "v"),
-        ("Text", "v"),
-        ("Number", "seven"),
-        ("Binary", "text"),
-    ] {
+    for (data_type, value) in [("", "v"), ("string", "v"), ("Text", "v"), ("Number", "seven"), ("Binary", "text")] {
         let send = send(client, &queue).message_attributes("a", typed(data_type, value));
         refused(send, &format!("{data_type:?} of {value:?}")).await;
     }
@@ -89,23 +87,16 @@ pub(crate) async fn attributes_count_into_the_size_limit(client: &Client) {
     let attribute = "key".len() + "String".len() + "value".len();
     let send = |length: usize| {
         let send = client.send_message().queue_url(&queue);
-        send.message_body("x".repeat(length))
-            .message_attributes("key", string("value"))
+        send.message_body("x".repeat(length)).message_attributes("key", string("value"))
     };
     send(LIMIT - attribute).send().await.unwrap();
-    assert_eq!(
-        code(send(LIMIT - attribute + 1)).await,
-        "InvalidParameterValue"
-    );
+    assert_eq!(code(send(LIMIT - attribute + 1)).await, "InvalidParameterValue");
 
     // In a batch, they count into its limit.
     let mut second = entry("b", "x".repeat(LIMIT / 2));
     let batch = |second| {
         let batch = client.send_message_batch().queue_url(&queue);
-        batch
-            .entries(entry("a", "x".repeat(LIMIT / 2)))
-            .entries(second)
-            .send()
+        batch.entries(entry("a", "x".repeat(LIMIT / 2))).entries(second).send()
     };
     batch(second.clone()).await.unwrap();
     second.message_attributes = Some(numbered(1));
@@ -119,10 +110,7 @@ pub(crate) async fn the_trace_header_does_not_count_into_the_size_limit(client: 
         .send_message()
         .queue_url(&queue)
         .message_body("x".repeat(LIMIT))
-        .message_system_attributes(
-            MessageSystemAttributeNameForSends::AwsTraceHeader,
-            trace_header(TRACE_HEADER),
-        )
+        .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace_header(TRACE_HEADER))
         .send()
         .await
         .unwrap();
@@ -130,12 +118,7 @@ pub(crate) async fn the_trace_header_does_not_count_into_the_size_limit(client: 
 
 pub(crate) async fn a_queue_can_have_a_lower_size_limit(client: &Client) {
     let queue = queue_with(client, &[(QueueAttributeName::MaximumMessageSize, "1024")]).await;
-    let body = |length| {
-        client
-            .send_message()
-            .queue_url(&queue)
-            .message_body("x".repeat(length))
-    };
+    let body = |length| client.send_message().queue_url(&queue).message_body("x".repeat(length));
     body(1024).send().await.unwrap();
     refused(body(1025), "over the queue's own limit").await;
 
@@ -156,14 +139,9 @@ pub(crate) async fn a_queue_can_have_a_lower_size_limit(client: &Client) {
 pub(crate) async fn only_the_trace_header_may_be_set_of_the_system_attributes(client: &Client) {
     let queue = queue(client).await;
     let send = |name: &str, value: MessageSystemAttributeValue| {
-        send(client, &queue)
-            .message_system_attributes(MessageSystemAttributeNameForSends::from(name), value)
+        send(client, &queue).message_system_attributes(MessageSystemAttributeNameForSends::from(name), value)
     };
-    let other_type = MessageSystemAttributeValue::builder()
-        .data_type("Number")
-        .string_value("1")
-        .build()
-        .unwrap();
+    let other_type = MessageSystemAttributeValue::builder().data_type("Number").string_value("1").build().unwrap();
     refused(send("SenderId", trace_header("v")), "another name").await;
     refused(send("traceparent", trace_header("v")), "no system name").await;
     refused(send("AWSTraceHeader", other_type), "another type").await;
@@ -174,17 +152,11 @@ pub(crate) async fn only_the_trace_header_may_be_set_of_the_system_attributes(cl
 pub(crate) async fn the_digest_of_system_attributes_is_there(client: &Client) {
     let queue = queue(client).await;
     let sent = send(client, &queue)
-        .message_system_attributes(
-            MessageSystemAttributeNameForSends::AwsTraceHeader,
-            trace_header(TRACE_HEADER),
-        )
+        .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace_header(TRACE_HEADER))
         .send()
         .await
         .unwrap();
-    assert_eq!(
-        sent.md5_of_message_system_attributes(),
-        Some("5ae4d5d7636402d80f4eb6d213245a88")
-    );
+    assert_eq!(sent.md5_of_message_system_attributes(), Some("5ae4d5d7636402d80f4eb6d213245a88"));
     let plain = send(client, &queue).send().await.unwrap();
     assert_eq!(plain.md5_of_message_system_attributes(), None);
 }
@@ -199,50 +171,26 @@ pub(crate) async fn attributes_are_found_by_prefix(client: &Client) {
         .await
         .unwrap();
     let receive = client.receive_message().queue_url(&queue);
-    let received = receive
-        .message_attribute_names("Hel.*")
-        .send()
-        .await
-        .unwrap();
+    let received = receive.message_attribute_names("Hel.*").send().await.unwrap();
     let message = &received.messages()[0];
-    let expected: HashMap<String, MessageAttributeValue> = HashMap::from([
-        ("Help.Me".to_owned(), string("Me")),
-        ("Hello".to_owned(), string("There")),
-    ]);
+    let expected: HashMap<String, MessageAttributeValue> =
+        HashMap::from([("Help.Me".to_owned(), string("Me")), ("Hello".to_owned(), string("There"))]);
     assert_eq!(message.message_attributes, Some(expected));
-    assert_eq!(
-        message.md5_of_message_attributes(),
-        Some("83fee93c1bcd8b9a5a923ffacdc636c7")
-    );
+    assert_eq!(message.md5_of_message_attributes(), Some("83fee93c1bcd8b9a5a923ffacdc636c7"));
 }
 
 pub(crate) async fn refusals_have_the_error_codes_of_the_service(client: &Client) {
     let queue = queue(client).await;
     let send = || send(client, &queue);
     for (refused, expected) in [
-        (
-            send().set_message_attributes(Some(numbered(11))),
-            "InvalidParameterValue",
-        ),
-        (
-            send().message_attributes("a", string("")),
-            "InvalidParameterValue",
-        ),
-        (
-            send().message_attributes("a b", string("v")),
-            "InvalidParameterValue",
-        ),
-        (
-            send().message_body("x".repeat(LIMIT + 1)),
-            "InvalidParameterValue",
-        ),
+        (send().set_message_attributes(Some(numbered(11))), "InvalidParameterValue"),
+        (send().message_attributes("a", string("")), "InvalidParameterValue"),
+        (send().message_attributes("a b", string("v")), "InvalidParameterValue"),
+        (send().message_body("x".repeat(LIMIT + 1)), "InvalidParameterValue"),
         (send().message_body(""), "MissingParameter"),
         (send().message_body("\u{1}"), "InvalidMessageContents"),
         (send().delay_seconds(901), "InvalidParameterValue"),
-        (
-            send().queue_url(format!("{queue}x")),
-            "AWS.SimpleQueueService.NonExistentQueue",
-        ),
+        (send().queue_url(format!("{queue}x")), "AWS.SimpleQueueService.NonExistentQueue"),
     ] {
         assert_eq!(code(refused).await, expected);
     }
@@ -272,27 +220,38 @@ pub(crate) async fn refusals_become_the_error_types_of_the_sdk(client: &Client) 
     assert!(error.is_batch_request_too_long(), "{error:?}");
 
     let url = client.get_queue_url().queue_name("missing").send().await;
-    assert!(
-        url.unwrap_err()
-            .into_service_error()
-            .is_queue_does_not_exist()
-    );
+    assert!(url.unwrap_err().into_service_error().is_queue_does_not_exist());
     let gone = send(client, &format!("{queue}x")).send().await.unwrap_err();
     assert!(gone.into_service_error().is_queue_does_not_exist());
     let control = send(client, &queue).message_body("\u{1}").send().await;
     let error = control.unwrap_err().into_service_error();
     assert!(error.is_invalid_message_contents(), "{error:?}");
     let delete = client.delete_message().queue_url(&queue);
-    let error = delete
-        .receipt_handle("garbage")
-        .send()
-        .await
-        .unwrap_err()
-        .into_service_error();
+    let error = delete.receipt_handle("garbage").send().await.unwrap_err().into_service_error();
     assert!(error.is_receipt_handle_is_invalid(), "{error:?}");
     let tags = client.list_queue_tags().queue_url(&queue).send().await;
     let error = tags.unwrap_err().into_service_error();
     assert!(error.is_unsupported_operation(), "{error:?}");
+}
+
+/// A handle belongs to its queue, also when the queue is deleted and another takes its name.
+pub(crate) async fn a_receipt_handle_of_another_queue_is_refused(client: &Client) {
+    let (own, other) = (queue(client).await, queue(client).await);
+    for queue in [&own, &other] {
+        send(client, queue).send().await.unwrap();
+    }
+    let handle = receive(client, &own).await.unwrap().receipt_handle.unwrap();
+    let delete = |queue: &str| {
+        let delete = client.delete_message().queue_url(queue);
+        delete.receipt_handle(&handle).send()
+    };
+    assert_eq!(refusal(delete(&other).await, "of another queue"), "ReceiptHandleIsInvalid");
+
+    client.delete_queue().queue_url(&own).send().await.unwrap();
+    let name = own.rsplit('/').next().unwrap();
+    client.create_queue().queue_name(name).send().await.unwrap();
+    send(client, &own).send().await.unwrap();
+    assert_eq!(refusal(delete(&own).await, "of a deleted queue"), "ReceiptHandleIsInvalid");
 }
 
 pub(crate) async fn numbers_of_a_request_have_their_ranges(client: &Client) {
@@ -321,51 +280,25 @@ pub(crate) async fn a_dead_letter_keeps_its_count_and_tells_its_source(client: &
     let policy = format!("{{\"deadLetterTargetArn\":\"{target}\",\"maxReceiveCount\":\"1\"}}");
     let source = queue_with(client, &[(QueueAttributeName::RedrivePolicy, &policy)]).await;
     send(client, &source).send().await.unwrap();
-    let receive_at_once = client
-        .receive_message()
-        .queue_url(&source)
-        .visibility_timeout(0);
+    let receive_at_once = client.receive_message().queue_url(&source).visibility_timeout(0);
     receive_at_once.send().await.unwrap();
     assert_eq!(receive(client, &source).await, None);
 
     let attributes = receive(client, &dead).await.unwrap().attributes.unwrap();
-    assert_eq!(
-        attributes[&MessageSystemAttributeName::ApproximateReceiveCount],
-        "2"
-    );
-    assert_eq!(
-        attributes[&MessageSystemAttributeName::DeadLetterQueueSourceArn],
-        arn(source).await
-    );
+    assert_eq!(attributes[&MessageSystemAttributeName::ApproximateReceiveCount], "2");
+    assert_eq!(attributes[&MessageSystemAttributeName::DeadLetterQueueSourceArn], arn(source).await);
 }
 
 pub(crate) async fn a_stale_receipt_handle_settles_nothing(client: &Client) {
     let queue = queue_with(client, &[(QueueAttributeName::VisibilityTimeout, "0")]).await;
     send(client, &queue).send().await.unwrap();
-    let stale = receive(client, &queue)
-        .await
-        .unwrap()
-        .receipt_handle
-        .unwrap();
-    let current = receive(client, &queue)
-        .await
-        .unwrap()
-        .receipt_handle
-        .unwrap();
+    let stale = receive(client, &queue).await.unwrap().receipt_handle.unwrap();
+    let current = receive(client, &queue).await.unwrap().receipt_handle.unwrap();
     let change = |handle: &str, seconds| {
         let change = client.change_message_visibility().queue_url(&queue);
-        change
-            .receipt_handle(handle)
-            .visibility_timeout(seconds)
-            .send()
+        change.receipt_handle(handle).visibility_timeout(seconds).send()
     };
-    let delete = |handle: &str| {
-        client
-            .delete_message()
-            .queue_url(&queue)
-            .receipt_handle(handle)
-            .send()
-    };
+    let delete = |handle: &str| client.delete_message().queue_url(&queue).receipt_handle(handle).send();
 
     delete(&stale).await.unwrap();
     let error = change(&stale, 0).await.unwrap_err().into_service_error();
@@ -374,18 +307,4 @@ pub(crate) async fn a_stale_receipt_handle_settles_nothing(client: &Client) {
     delete(&current).await.unwrap();
     delete(&current).await.unwrap();
     assert_eq!(receive(client, &queue).await, None);
-}
-
-pub(crate) async fn a_queue_with_other_attributes_is_not_created_again(client: &Client) {
-    let url = queue_with(client, &[(QueueAttributeName::DelaySeconds, "1")]).await;
-    let name = url.rsplit('/').next().unwrap();
-    let create = |delay: &str| {
-        let create = client.create_queue().queue_name(name);
-        create
-            .attributes(QueueAttributeName::DelaySeconds, delay)
-            .send()
-    };
-    create("1").await.unwrap();
-    let error = create("2").await.unwrap_err().into_service_error();
-    assert!(error.is_queue_name_exists(), "{error:?}");
 }

@@ -1,26 +1,36 @@
 //! Waiting, hiding, deleting, giving up.
 
+use std::time::Duration;
+
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{
-    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
-    MessageSystemAttributeName, MessageSystemAttributeNameForSends, QueueAttributeName,
+    ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
+    MessageSystemAttributeNameForSends, QueueAttributeName,
 };
 
 use super::{TRACE_HEADER, counts, queue, queue_with, receive, string, system, trace_header};
 
 pub(crate) async fn a_waiting_receive_gets_a_message_that_is_sent_later(client: &Client) {
     let queue = queue(client).await;
-    let waiting = tokio::spawn(
-        client
-            .receive_message()
-            .queue_url(&queue)
-            .wait_time_seconds(20)
-            .send(),
-    );
+    let waiting = tokio::spawn(client.receive_message().queue_url(&queue).wait_time_seconds(20).send());
+    // Nearly always enough for it to be waiting by now; if it isn't, the test holds all the same.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     let send = client.send_message().queue_url(&queue).message_body("late");
     send.send().await.unwrap();
     let received = waiting.await.unwrap().unwrap();
     assert_eq!(received.messages()[0].body(), Some("late"));
+}
+
+pub(crate) async fn a_delayed_message_comes_when_its_delay_ends(client: &Client) {
+    let queue = queue(client).await;
+    let send = client.send_message().queue_url(&queue);
+    send.clone().message_body("never").delay_seconds(900).send().await.unwrap();
+    let receive = || client.receive_message().queue_url(&queue);
+    assert!(receive().send().await.unwrap().messages().is_empty());
+
+    send.message_body("soon").delay_seconds(1).send().await.unwrap();
+    let received = receive().wait_time_seconds(20).send().await.unwrap();
+    assert_eq!(received.messages()[0].body(), Some("soon"));
 }
 
 pub(crate) async fn a_wait_for_nothing_ends_empty(client: &Client) {
@@ -49,14 +59,7 @@ pub(crate) async fn a_received_message_is_hidden_until_its_visibility_ends(clien
     let second = receive(client, &queue).await.unwrap();
     assert_eq!(second.message_id(), first.message_id());
     assert_ne!(second.receipt_handle(), first.receipt_handle());
-    assert_eq!(
-        system(
-            &second,
-            &MessageSystemAttributeName::ApproximateReceiveCount
-        )
-        .as_deref(),
-        Some("2")
-    );
+    assert_eq!(system(&second, &MessageSystemAttributeName::ApproximateReceiveCount).as_deref(), Some("2"));
 }
 
 pub(crate) async fn a_batch_of_visibilities_changes_each(client: &Client) {
@@ -74,13 +77,7 @@ pub(crate) async fn a_batch_of_visibilities_changes_each(client: &Client) {
     }
     let changed = change.send().await.unwrap();
     assert_eq!(changed.successful().len(), 2, "{:?}", changed.failed());
-    let received = client
-        .receive_message()
-        .queue_url(&queue)
-        .max_number_of_messages(10)
-        .send()
-        .await
-        .unwrap();
+    let received = client.receive_message().queue_url(&queue).max_number_of_messages(10).send().await.unwrap();
     assert_eq!(received.messages().len(), 2);
 }
 
@@ -114,9 +111,7 @@ pub(crate) async fn a_deleted_message_is_gone(client: &Client) {
     assert_eq!(counts(client, &queue).await, ("0".into(), "0".into()));
 }
 
-pub(crate) async fn a_message_that_fails_too_often_goes_to_the_dead_letter_queue_with_its_attributes(
-    client: &Client,
-) {
+pub(crate) async fn a_message_that_fails_too_often_goes_to_the_dead_letter_queue_with_its_attributes(client: &Client) {
     let dead = queue(client).await;
     let arn = client
         .get_queue_attributes()
@@ -131,10 +126,7 @@ pub(crate) async fn a_message_that_fails_too_often_goes_to_the_dead_letter_queue
     let policy = format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":2}}");
     let queue = queue_with(
         client,
-        &[
-            (QueueAttributeName::VisibilityTimeout, "0"),
-            (QueueAttributeName::RedrivePolicy, &policy),
-        ],
+        &[(QueueAttributeName::VisibilityTimeout, "0"), (QueueAttributeName::RedrivePolicy, &policy)],
     )
     .await;
     client
@@ -142,10 +134,7 @@ pub(crate) async fn a_message_that_fails_too_often_goes_to_the_dead_letter_queue
         .queue_url(&queue)
         .message_body("poison")
         .message_attributes("traceparent", string("00-00-00-00"))
-        .message_system_attributes(
-            MessageSystemAttributeNameForSends::AwsTraceHeader,
-            trace_header(TRACE_HEADER),
-        )
+        .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, trace_header(TRACE_HEADER))
         .send()
         .await
         .unwrap();
@@ -157,8 +146,5 @@ pub(crate) async fn a_message_that_fails_too_often_goes_to_the_dead_letter_queue
     assert_eq!(message.body(), Some("poison"));
     assert_eq!(message.message_id(), first.message_id());
     assert_eq!(message.message_attributes, first.message_attributes);
-    assert_eq!(
-        system(&message, &MessageSystemAttributeName::AwsTraceHeader).as_deref(),
-        Some(TRACE_HEADER)
-    );
+    assert_eq!(system(&message, &MessageSystemAttributeName::AwsTraceHeader).as_deref(), Some(TRACE_HEADER));
 }

@@ -1,9 +1,7 @@
 //! What is refused.
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, SendMessageBatchRequestEntry, SendMessageBatchResultEntry,
-};
+use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry, SendMessageBatchResultEntry};
 
 use super::{LIMIT, entry, numbered, queue, receive, refusal, refused, string};
 
@@ -20,20 +18,12 @@ pub(crate) async fn ten_attributes_pass_and_the_eleventh_is_refused(client: &Cli
 pub(crate) async fn empty_values_are_refused(client: &Client) {
     let queue = queue(client).await;
     let send = client.send_message().queue_url(&queue).message_body("msg");
-    refused(
-        send.message_attributes("tracestate", string("")),
-        "an empty value",
-    )
-    .await;
+    refused(send.message_attributes("tracestate", string("")), "an empty value").await;
 }
 
 pub(crate) async fn an_empty_body_is_refused(client: &Client) {
     let queue = queue(client).await;
-    refused(
-        client.send_message().queue_url(&queue).message_body(""),
-        "an empty body",
-    )
-    .await;
+    refused(client.send_message().queue_url(&queue).message_body(""), "an empty body").await;
 }
 
 pub(crate) async fn characters_that_xml_forbids_are_refused(client: &Client) {
@@ -66,8 +56,7 @@ pub(crate) async fn a_batch_over_one_mebibyte_is_refused(client: &Client) {
     let queue = queue(client).await;
     let send = |second: usize| {
         let send = client.send_message_batch().queue_url(&queue);
-        send.entries(entry("a", "x".repeat(LIMIT / 2)))
-            .entries(entry("b", "x".repeat(second)))
+        send.entries(entry("a", "x".repeat(LIMIT / 2))).entries(entry("b", "x".repeat(second)))
     };
     let sent = send(LIMIT / 2).send().await.unwrap();
     assert_eq!(sent.successful().len(), 2);
@@ -105,17 +94,9 @@ pub(crate) async fn a_bad_entry_of_a_batch_fails_alone(client: &Client) {
         .send()
         .await
         .unwrap();
-    let successful: Vec<&str> = sent
-        .successful()
-        .iter()
-        .map(SendMessageBatchResultEntry::id)
-        .collect();
+    let successful: Vec<&str> = sent.successful().iter().map(SendMessageBatchResultEntry::id).collect();
     assert_eq!(successful, ["first", "last"]);
-    let failed: Vec<&str> = sent
-        .failed()
-        .iter()
-        .map(BatchResultErrorEntry::id)
-        .collect();
+    let failed: Vec<&str> = sent.failed().iter().map(BatchResultErrorEntry::id).collect();
     assert_eq!(failed, ["eleven"]);
     assert!(sent.failed()[0].sender_fault());
 }

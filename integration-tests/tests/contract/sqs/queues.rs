@@ -7,10 +7,7 @@ use super::{counts, queue, receive, refusal, unique};
 /// Endpoints disagree on the code: it is that of the JSON protocol or that of the older query protocol.
 pub(crate) async fn a_queue_that_is_not_there_is_named_as_such(client: &Client) {
     let named = |code: String| {
-        let known = [
-            "QueueDoesNotExist",
-            "AWS.SimpleQueueService.NonExistentQueue",
-        ];
+        let known = ["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
         assert!(known.contains(&code.as_str()), "{code}");
     };
     let find = client.get_queue_url().queue_name(unique("missing"));
@@ -27,24 +24,9 @@ pub(crate) async fn a_queue_is_found_by_name_and_prefix(client: &Client) {
     let mut urls = Vec::new();
     for suffix in ["a", "b"] {
         let name = format!("{prefix}-{suffix}");
-        let created = client
-            .create_queue()
-            .queue_name(&name)
-            .send()
-            .await
-            .unwrap();
-        let again = client
-            .create_queue()
-            .queue_name(&name)
-            .send()
-            .await
-            .unwrap();
-        let found = client
-            .get_queue_url()
-            .queue_name(&name)
-            .send()
-            .await
-            .unwrap();
+        let created = client.create_queue().queue_name(&name).send().await.unwrap();
+        let again = client.create_queue().queue_name(&name).send().await.unwrap();
+        let found = client.get_queue_url().queue_name(&name).send().await.unwrap();
         assert_eq!(created.queue_url(), again.queue_url());
         assert_eq!(created.queue_url(), found.queue_url());
         urls.push(created.queue_url.unwrap());
