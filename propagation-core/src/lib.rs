@@ -16,6 +16,7 @@ mod hop;
 mod id;
 mod list;
 pub mod messaging;
+mod notice;
 mod peer;
 mod policy;
 mod propagator;

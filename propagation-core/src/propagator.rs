@@ -16,7 +16,7 @@ pub use builder::PropagatorBuilder;
 
 use crate::{
     Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
-    PropagationContext, Reading, Reason, RepeatedParent, Transport, bridge::Innermost, current,
+    PropagationContext, Reading, Reason, RepeatedParent, Transport, bridge::Innermost, current, notice::Notices,
 };
 
 /// Extracts, injects, and starts hops: the one handle that adapters are given.
@@ -47,6 +47,7 @@ struct Inner {
     policy: ArcSwap<Policy>,
     bridge: Arc<dyn Bridge>,
     counters: Arc<Counters>,
+    notices: Notices,
     enabled: AtomicBool,
 }
 
@@ -66,6 +67,7 @@ impl Propagator {
         let (context, rejections) = self.read(peer.transport, from).into_parts();
         let admission = self.0.policy.load().admit(peer, context, rejections);
         self.0.counters.note(Direction::Inbound, &admission.rejections);
+        self.0.notices.say(Direction::Inbound, peer, &admission.rejections);
         admission
     }
 
@@ -82,6 +84,7 @@ impl Propagator {
         let mut injection = into.commit(&fields);
         injection.left_out.extend(release.stopped);
         self.0.counters.note(Direction::Outbound, &injection.left_out);
+        self.0.notices.say(Direction::Outbound, peer, &injection.left_out);
         injection
     }
 

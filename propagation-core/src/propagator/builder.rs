@@ -3,7 +3,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 
 use super::{Inner, Propagator};
-use crate::{BaggageFormat, Bridge, Counters, Fields, Format, NoBridge, Policy, TraceContextFormat};
+use crate::{BaggageFormat, Bridge, Counters, Fields, Format, NoBridge, Policy, TraceContextFormat, notice::Notices};
 
 /// Puts a [`Propagator`] together.
 #[derive(Debug, Default)]
@@ -66,6 +66,7 @@ impl PropagatorBuilder {
             policy: ArcSwap::from_pointee(self.policy),
             bridge: self.bridge.unwrap_or_else(|| Arc::new(NoBridge)),
             counters: Arc::new(Counters::default()),
+            notices: Notices::default(),
             enabled: AtomicBool::new(!self.disabled),
         }))
     }
