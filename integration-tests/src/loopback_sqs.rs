@@ -24,7 +24,8 @@
 //! in `us-east-1`). There are no FIFO queues, tags, permissions, encryption, message-move tasks or retention, no XML
 //! query protocol and no TLS. Delivery is kinder than the real one: in order, exactly once within the visibility
 //! timeout, at once consistent; queues may be purged and created again without the 60 seconds' wait. The content of
-//! `AWSTraceHeader` is not checked. What it can't show you, only the service can.
+//! `AWSTraceHeader` is not checked. Codes of refusals are the service's, their texts only similar; where the
+//! documentation leaves a case open (a type's label without a dot, a value that is both text and binary), it refuses.
 //!
 //! # Example
 //!
@@ -198,25 +199,14 @@ impl Builder {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
         let (closing, closed) = watch::channel(false);
-        let shared = Arc::new(Shared::new(
-            format!("http://{addr}"),
-            self.tap,
-            closed.clone(),
-        ));
+        let shared = Arc::new(Shared::new(format!("http://{addr}"), self.tap, closed.clone()));
         let server = tokio::spawn(server::serve(listener, Arc::clone(&shared), closed));
-        Ok(LoopbackSqs {
-            addr,
-            shared,
-            closing,
-            server: Some(server),
-        })
+        Ok(LoopbackSqs { addr, shared, closing, server: Some(server) })
     }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
-            .field("tap", &self.tap.is_some())
-            .finish()
+        f.debug_struct("Builder").field("tap", &self.tap.is_some()).finish()
     }
 }

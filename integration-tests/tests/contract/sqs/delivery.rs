@@ -7,8 +7,12 @@ use aws_sdk_sqs::types::{
     ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, MessageSystemAttributeName,
     MessageSystemAttributeNameForSends, QueueAttributeName,
 };
+use tokio::time::timeout;
 
 use super::{TRACE_HEADER, counts, queue, queue_with, receive, string, system, trace_header};
+
+/// Well before the end of a wait of 20 seconds, which would find the message too.
+const BEFORE_THE_END: Duration = Duration::from_secs(15);
 
 pub(crate) async fn a_waiting_receive_gets_a_message_that_is_sent_later(client: &Client) {
     let queue = queue(client).await;
@@ -17,8 +21,8 @@ pub(crate) async fn a_waiting_receive_gets_a_message_that_is_sent_later(client: 
     tokio::time::sleep(Duration::from_millis(300)).await;
     let send = client.send_message().queue_url(&queue).message_body("late");
     send.send().await.unwrap();
-    let received = waiting.await.unwrap().unwrap();
-    assert_eq!(received.messages()[0].body(), Some("late"));
+    let received = timeout(BEFORE_THE_END, waiting).await.expect("woken by the message");
+    assert_eq!(received.unwrap().unwrap().messages()[0].body(), Some("late"));
 }
 
 pub(crate) async fn a_delayed_message_comes_when_its_delay_ends(client: &Client) {
@@ -29,8 +33,9 @@ pub(crate) async fn a_delayed_message_comes_when_its_delay_ends(client: &Client)
     assert!(receive().send().await.unwrap().messages().is_empty());
 
     send.message_body("soon").delay_seconds(1).send().await.unwrap();
-    let received = receive().wait_time_seconds(20).send().await.unwrap();
-    assert_eq!(received.messages()[0].body(), Some("soon"));
+    let waiting = receive().wait_time_seconds(20).send();
+    let received = timeout(BEFORE_THE_END, waiting).await.expect("woken by the delay's end");
+    assert_eq!(received.unwrap().messages()[0].body(), Some("soon"));
 }
 
 pub(crate) async fn a_wait_for_nothing_ends_empty(client: &Client) {
