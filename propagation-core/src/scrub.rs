@@ -1,0 +1,130 @@
+//! What personal data and secrets look like in bytes.
+//!
+//! This is mechanism only: pure functions over a key and a value, with no idea of a policy, a rule or an action. A policy
+//! decides which [`Detectors`] run and what happens to a [`Finding`].
+//!
+//! - [`scan`] answers whether a value may cross, as fast as it can: the first finding ends it.
+//! - [`find_all`] answers what to cut out of a value that may cross changed.
+//!
+//! Both look through what a value may be wrapped in: percent-encoding of any depth, base64 (standard or URL-safe, padded
+//! or not), full-width forms, the Unicode spaces and dashes that documents put between digits, and mixtures of these.
+//! Both take time linear in the input, on every input, and a few kilobytes of stack. [`scan`] never allocates.
+//!
+//! A number is only as suspicious as its context, so most detectors look one byte to the left and to the right: the digits
+//! inside a UUID are no payment card, and the numbers after `Chrome/` are no IP address.
+
+mod address;
+mod automaton;
+mod class;
+mod decode;
+mod detector;
+mod email;
+mod iban;
+mod key;
+mod number;
+mod pass;
+mod secret;
+#[cfg(test)]
+mod tests;
+mod token;
+mod trigger;
+
+use std::ops::{ControlFlow, Range};
+
+pub use detector::{Detector, Detectors, UnknownDetector};
+
+use pass::{Pass, Sink};
+
+/// How many wrappings inside one another are looked through: base64 of percent-encoding of base64, say.
+///
+/// Percent-encoding counts once however often it was applied.
+const DEPTH: u8 = 3;
+
+/// More findings than this inside encoded text are reported as one finding over the whole value.
+///
+/// Each needs a walk through the decoder to find where it came from; the cap keeps [`find_all`] linear.
+const MOST_ENCODED: usize = 32;
+
+/// Something in a value that a detector recognised.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What was recognised.
+    pub detector: Detector,
+    /// Where it is, in bytes of the value as it was given. Never empty, always inside the value.
+    pub span: Range<usize>,
+    /// Whether it showed only after decoding. The span then covers its encoded form.
+    pub encoded: bool,
+}
+
+/// The first thing that any detector of `set` recognises in `value`, or `None`.
+///
+/// The value is what a baggage value is after percent-decoding once. The `key` it stands under is a hint and is not itself
+/// searched: `Secret` needs a telling key, `version` keeps `1.2.3.4` from being an address. Pass an empty key if there is
+/// none; to search a key, pass it as the value.
+#[must_use]
+pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
+    let mut sink = Sink::First(None);
+    run(set, key, value, &mut sink);
+    match sink {
+        Sink::First(finding) => finding,
+        Sink::All(_) => None,
+    }
+}
+
+/// Everything that the detectors of `set` recognise in `value`, in order, none overlapping another.
+///
+/// Findings that overlap are united under the detector of the one that starts first. An empty list, which does not
+/// allocate, means what `None` means for [`scan`].
+#[must_use]
+pub fn find_all(set: Detectors, key: &[u8], value: &[u8]) -> Vec<Finding> {
+    let mut sink = Sink::All(Vec::new());
+    run(set, key, value, &mut sink);
+    let Sink::All(mut found) = sink else {
+        return Vec::new();
+    };
+    if found.iter().filter(|finding| finding.encoded).count() > MOST_ENCODED {
+        found.truncate(1);
+        for whole in &mut found {
+            whole.span = 0..value.len();
+            whole.encoded = true;
+        }
+        return found;
+    }
+    found.sort_by_key(|finding| (finding.span.start, finding.span.end));
+    found.dedup_by(|next, kept| {
+        let overlap = next.span.start < kept.span.end;
+        if overlap {
+            kept.span.end = kept.span.end.max(next.span.end);
+            kept.encoded |= next.encoded;
+        }
+        overlap
+    });
+    found
+}
+
+fn run(set: Detectors, key: &[u8], value: &[u8], sink: &mut Sink) {
+    if !set.is_empty() {
+        let _ = search(Pass { set, key, depth: DEPTH }, value, sink);
+    }
+}
+
+fn search(pass: Pass<'_>, value: &[u8], sink: &mut Sink) -> ControlFlow<()> {
+    let mut take = |hit| sink.take(hit);
+    pass.over(value, &mut take)?;
+    let may_be_secret = pass.has(Detector::Secret) && value.len() >= secret::SHORTEST;
+    let may_be_local = number::may_be_local(value);
+    if pass.key.is_empty() || !(may_be_secret || may_be_local) {
+        return ControlFlow::Continue(());
+    }
+    let hints = key::Hints::of(pass.key);
+    if may_be_local {
+        if let Some((detector, start, end)) = number::local(&pass, hints, value) {
+            take(pass::Hit { detector, start, end, encoded: false })?;
+        }
+    }
+    if may_be_secret && hints.tell(pass.key) && secret::looks_random(value) {
+        take(pass::Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: false })?;
+    }
+    ControlFlow::Continue(())
+}

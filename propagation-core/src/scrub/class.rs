@@ -1,0 +1,113 @@
+//! What each byte can be part of, as one table.
+
+/// `0`–`9`.
+pub(super) const DIGIT: u8 = 1;
+/// `A`–`Z`.
+pub(super) const UPPER: u8 = 1 << 1;
+/// `a`–`z`.
+pub(super) const LOWER: u8 = 1 << 2;
+/// A letter that is no hexadecimal digit.
+pub(super) const BEYOND_HEX: u8 = 1 << 3;
+/// What base64 has beside letters and digits: `+`, `/`, `-`, `_`.
+pub(super) const BASE64_EXTRA: u8 = 1 << 4;
+/// No letter or digit, but something may begin or hinge here.
+pub(super) const MARK: u8 = 1 << 5;
+/// Neither letter, digit nor usual between words and in names: what passwords are sprinkled with.
+pub(super) const SYMBOL: u8 = 1 << 6;
+/// A letter or a digit.
+pub(super) const ALNUM: u8 = 1 << 7;
+
+const TABLE: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the loop")]
+        let class = of_byte(byte as u8);
+        #[expect(clippy::indexing_slicing, reason = "bounded by the loop, and checked by the compiler")]
+        {
+            table[byte] = class;
+        }
+        byte += 1;
+    }
+    table
+};
+
+const fn of_byte(byte: u8) -> u8 {
+    match byte {
+        b'0'..=b'9' => ALNUM | DIGIT,
+        b'A'..=b'F' => ALNUM | UPPER,
+        b'G'..=b'Z' => ALNUM | UPPER | BEYOND_HEX,
+        b'a'..=b'f' => ALNUM | LOWER,
+        b'g'..=b'z' => ALNUM | LOWER | BEYOND_HEX,
+        b'+' => BASE64_EXTRA | MARK,
+        b'/' | b'-' | b'_' => BASE64_EXTRA,
+        b'@' | b'%' => MARK | SYMBOL,
+        b':' | b'=' => MARK,
+        b'!' | b'#' | b'$' | b'^' | b'&' | b'*' | b'~' | b'?' | b'`' | b'|' | b'\\' | b'<' | b'>' | b'{' | b'}' => SYMBOL,
+        // The first bytes of the characters that `decode::fold` knows.
+        0xC2 | 0xD9 | 0xDB | 0xE2 | 0xE3 | 0xEF | 0xF0 => MARK | SYMBOL,
+        0x80.. => SYMBOL,
+        _ => 0,
+    }
+}
+
+/// The class bits of a byte.
+#[inline(always)]
+pub(super) fn of(byte: u8) -> u8 {
+    TABLE.get(usize::from(byte)).copied().unwrap_or(0)
+}
+
+/// The byte at `index`, or NUL (which belongs to no class) past the end.
+#[inline(always)]
+pub(super) fn at(bytes: &[u8], index: usize) -> u8 {
+    bytes.get(index).copied().unwrap_or(0)
+}
+
+/// The byte before `index`, or NUL at the start.
+#[inline(always)]
+pub(super) fn before(bytes: &[u8], index: usize) -> u8 {
+    match index.checked_sub(1) {
+        Some(index) => at(bytes, index),
+        None => 0,
+    }
+}
+
+/// The bytes from `index` on, or none past the end.
+#[inline(always)]
+pub(super) fn from(bytes: &[u8], index: usize) -> &[u8] {
+    bytes.get(index..).unwrap_or(&[])
+}
+
+/// How many bytes from `index` on satisfy `wanted`, counting no further than `most`.
+#[inline]
+pub(super) fn count(bytes: &[u8], index: usize, most: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    from(bytes, index).iter().take(most).take_while(|byte| wanted(**byte)).count()
+}
+
+#[inline(always)]
+pub(super) fn is_alnum(byte: u8) -> bool {
+    of(byte) & ALNUM != 0
+}
+
+/// Whether a byte is in either alphabet of base64, padding aside.
+#[inline(always)]
+pub(super) fn is_base64(byte: u8) -> bool {
+    of(byte) & (ALNUM | BASE64_EXTRA) != 0
+}
+
+/// Whether a byte is in the URL-safe alphabet of base64, padding aside.
+#[inline(always)]
+pub(super) fn is_base64_url(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// The value of a hexadecimal digit.
+#[inline]
+pub(super) fn hex(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}

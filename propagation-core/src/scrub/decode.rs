@@ -1,0 +1,268 @@
+//! What a value says once it is decoded, window by window, so that no input needs memory.
+
+use std::ops::ControlFlow;
+
+use super::class::{at, count, from, hex, is_base64};
+use super::pass::{Each, Hit, Pass};
+
+/// Decoded text is searched in windows of this many bytes …
+const WINDOW: usize = 4096;
+/// … of which the last ones are searched again with what follows. What is recognised as a whole is shorter.
+const OVERLAP: usize = 1024;
+/// The window for short input, which is nearly all input: clearing the large one would cost more than the search.
+const SMALL_WINDOW: usize = 256;
+
+/// Bytes that come out of other bytes.
+trait Decoder: Clone {
+    fn next(&mut self) -> Option<u8>;
+    /// How far the decoder has read.
+    fn position(&self) -> usize;
+}
+
+/// Searches what `bytes` say once their escapes are resolved: percent-encoding of any depth, full-width forms, the
+/// typographic spaces and dashes.
+pub(super) fn unescaped(bytes: &[u8], pass: &Pass<'_>, each: &mut Each<'_>) -> ControlFlow<()> {
+    let decoder = Unescape { bytes, index: 0 };
+    let mut inner = |origin: &Unescape<'_>, hit: Hit| {
+        let mut walk = origin.clone();
+        for _ in 0..hit.start {
+            walk.next();
+        }
+        // What is dropped without a trace, like a soft hyphen, belongs to what follows it.
+        let start = walk.position();
+        for _ in hit.start..hit.end {
+            walk.next();
+        }
+        let end = walk.position();
+        let encoded = hit.encoded || end - start != hit.end - hit.start;
+        each(Hit { start, end, encoded, ..hit })
+    };
+    if bytes.len() <= SMALL_WINDOW {
+        windows::<SMALL_WINDOW, _>(decoder, pass, &mut inner)?;
+    } else {
+        windows::<WINDOW, _>(decoder, pass, &mut inner)?;
+    }
+    ControlFlow::Continue(())
+}
+
+/// Searches the text that base64 from `start` on says, if it says text. Returns how far that goes.
+pub(super) fn base64(bytes: &[u8], start: usize, pass: &Pass<'_>, each: &mut Each<'_>) -> ControlFlow<(), usize> {
+    let decoder = Base64 { bytes, index: start, held: 0, bits: 0, awaited: 0 };
+    // Chance makes one random triple in twenty look like text; two in a row are worth the search.
+    let mut probe = decoder.clone();
+    if (0..6).any(|_| probe.next().is_none()) {
+        return ControlFlow::Continue(start);
+    }
+    let length = count(bytes, start, usize::MAX, is_base64);
+    let end = start + length + count(bytes, start + length, 2, |byte| byte == b'=');
+    let mut inner = |_: &Base64<'_>, hit: Hit| each(Hit { start, end, encoded: true, ..hit });
+    let last = if length <= SMALL_WINDOW {
+        windows::<SMALL_WINDOW, _>(decoder, pass, &mut inner)?
+    } else {
+        windows::<WINDOW, _>(decoder, pass, &mut inner)?
+    };
+    ControlFlow::Continue(last.position())
+}
+
+/// Searches what `decoder` gives, and returns it as it is at its end. Hits come with the decoder as it was before the first
+/// byte that they count from.
+fn windows<const SIZE: usize, D: Decoder>(
+    mut decoder: D,
+    pass: &Pass<'_>,
+    each: &mut dyn FnMut(&D, Hit) -> ControlFlow<()>,
+) -> ControlFlow<(), D> {
+    let mut window = [0; SIZE];
+    let mut kept = 0;
+    let mut origin = decoder.clone();
+    loop {
+        let mut filled = kept;
+        let mut ended = false;
+        for room in window.iter_mut().skip(kept) {
+            let Some(byte) = decoder.next() else {
+                ended = true;
+                break;
+            };
+            *room = byte;
+            filled += 1;
+        }
+        let text = window.get(..filled).unwrap_or(&[]);
+        pass.over(text, &mut |hit| each(&origin, hit))?;
+        if ended {
+            return ControlFlow::Continue(decoder);
+        }
+        let advance = filled.saturating_sub(OVERLAP.min(SIZE / 4));
+        for _ in 0..advance {
+            origin.next();
+        }
+        window.copy_within(advance..filled, 0);
+        kept = filled - advance;
+    }
+}
+
+#[derive(Clone)]
+struct Unescape<'b> {
+    bytes: &'b [u8],
+    index: usize,
+}
+
+impl Decoder for Unescape<'_> {
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            if self.index >= self.bytes.len() {
+                return None;
+            }
+            let (byte, next) = unpercent(self.bytes, self.index);
+            if byte < 0x80 {
+                self.index = next;
+                return Some(byte);
+            }
+            let (folded, next) = fold(self.bytes, byte, next);
+            self.index = next;
+            if let Some(folded) = folded {
+                return Some(folded);
+            }
+        }
+    }
+
+    fn position(&self) -> usize {
+        self.index
+    }
+}
+
+/// The byte that is written at `index`, however often it was percent-encoded, and the index after it.
+#[inline]
+fn unpercent(bytes: &[u8], index: usize) -> (u8, usize) {
+    let mut byte = at(bytes, index);
+    let mut next = index + 1;
+    while byte == b'%' {
+        let (Some(high), Some(low)) = (hex(at(bytes, next)), hex(at(bytes, next + 1))) else {
+            break;
+        };
+        byte = high << 4 | low;
+        next += 2;
+    }
+    (byte, next)
+}
+
+/// Whether the character at `index` has a plainer form.
+pub(super) fn folds(bytes: &[u8], index: usize) -> bool {
+    let first = at(bytes, index);
+    fold(bytes, first, index + 1) != (Some(first), index + 1)
+}
+
+/// The plain form of the character that begins with `first` and goes on at `index`, and the index after it: full-width
+/// forms, digits of other scripts, typographic spaces and dashes. `None` for what has no width; the byte itself for all else.
+fn fold(bytes: &[u8], first: u8, index: usize) -> (Option<u8>, usize) {
+    let (second, after_second) = unpercent(bytes, index);
+    let two = match (first, second) {
+        (0xC2, 0xA0) => Some(Some(b' ')),
+        (0xC2, 0xAD) => Some(None),
+        (0xD9, 0xA0..=0xA9) => Some(Some(second - 0xA0 + b'0')),
+        (0xDB, 0xB0..=0xB9) => Some(Some(second - 0xB0 + b'0')),
+        _ => None,
+    };
+    if let Some(plain) = two {
+        return (plain, after_second);
+    }
+    let (third, after_third) = unpercent(bytes, after_second);
+    let three = match (first, second, third) {
+        (0xEF, 0xBC, 0x81..=0xBF) => Some(Some(third - 0x80 + 0x20)),
+        (0xEF, 0xBD, 0x80..=0x9E) => Some(Some(third - 0x80 + 0x60)),
+        (0xE3, 0x80, 0x80) | (0xE2, 0x80, 0x80..=0x8A | 0xAF) => Some(Some(b' ')),
+        (0xE2, 0x80, 0x90..=0x95) | (0xE2, 0x88, 0x92) => Some(Some(b'-')),
+        (0xE2, 0x80, 0x8B..=0x8F) | (0xE2, 0x81, 0xA0) | (0xEF, 0xBB, 0xBF) => Some(None),
+        _ => None,
+    };
+    if let Some(plain) = three {
+        return (plain, after_third);
+    }
+    if (first, second, third) == (0xF0, 0x9D, 0x9F) {
+        let (fourth, after_fourth) = unpercent(bytes, after_third);
+        if (0x8E..=0xBF).contains(&fourth) {
+            return (Some((fourth - 0x8E) % 10 + b'0'), after_fourth);
+        }
+    }
+    (Some(first), index)
+}
+
+/// Base64 in either alphabet, as far as it decodes to text.
+#[derive(Clone)]
+struct Base64<'b> {
+    bytes: &'b [u8],
+    index: usize,
+    held: u32,
+    bits: u8,
+    /// How many bytes of a UTF-8 character are still to come.
+    awaited: u8,
+}
+
+impl Decoder for Base64<'_> {
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        while self.bits < 8 {
+            let digit = base64_digit(at(self.bytes, self.index))?;
+            self.held = self.held << 6 | u32::from(digit);
+            self.bits += 6;
+            self.index += 1;
+        }
+        self.bits -= 8;
+        let byte = (self.held >> self.bits & 0xFF) as u8;
+        let awaited = match byte {
+            0x20..=0x7E | b'\t' | b'\n' | b'\r' if self.awaited == 0 => 0,
+            0x80..=0xBF => self.awaited.checked_sub(1)?,
+            0xC2..=0xDF if self.awaited == 0 => 1,
+            0xE0..=0xEF if self.awaited == 0 => 2,
+            0xF0..=0xF4 if self.awaited == 0 => 3,
+            _ => return None,
+        };
+        self.awaited = awaited;
+        Some(byte)
+    }
+
+    fn position(&self) -> usize {
+        self.index
+    }
+}
+
+/// The six bits of a base64 digit of either alphabet.
+#[inline(always)]
+pub(super) fn base64_digit(byte: u8) -> Option<u8> {
+    let digit = DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT);
+    (digit != NO_DIGIT).then_some(digit)
+}
+
+const NO_DIGIT: u8 = 64;
+
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by the loop")]
+        let digit = match byte as u8 {
+            upper @ b'A'..=b'Z' => upper - b'A',
+            lower @ b'a'..=b'z' => lower - b'a' + 26,
+            number @ b'0'..=b'9' => number - b'0' + 52,
+            b'+' | b'-' => 62,
+            b'/' | b'_' => 63,
+            _ => NO_DIGIT,
+        };
+        #[expect(clippy::indexing_slicing, reason = "bounded by the loop, and checked by the compiler")]
+        {
+            digits[byte] = digit;
+        }
+        byte += 1;
+    }
+    digits
+};
+
+/// Whether a token decodes to `user:password`.
+pub(super) fn is_user_and_password(token: &[u8]) -> bool {
+    let mut decoder = Base64 { bytes: token, index: 0, held: 0, bits: 0, awaited: 0 };
+    let mut has_colon = false;
+    while let Some(byte) = decoder.next() {
+        has_colon |= byte == b':';
+    }
+    // A password may be in Latin-1, which is no text here: the user name up to the colon has to be.
+    has_colon && from(token, decoder.index).iter().all(|byte| base64_digit(*byte).is_some())
+}

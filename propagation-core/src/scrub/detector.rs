@@ -1,0 +1,191 @@
+//! The detectors by name, and sets of them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// One kind of personal data or secret that can be recognised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum Detector {
+    /// An e-mail address.
+    Email,
+    /// A payment card number: issuer prefix, length and Luhn's check digit.
+    PaymentCard,
+    /// An international bank account number: country, its length and the check digits.
+    Iban,
+    /// A United States social security number, written in groups; without dashes only under a key that says so.
+    UsSsn,
+    /// A telephone number in international form (`+` first); without the `+` only under a key that says so.
+    Phone,
+    /// An IPv4 address, but no version number.
+    Ipv4,
+    /// An IPv6 address.
+    Ipv6,
+    /// An Ethernet (MAC) address.
+    Mac,
+    /// A JSON web token, signed or encrypted.
+    Jwt,
+    /// PEM: keys and certificates.
+    Pem,
+    /// An AWS access key id.
+    AwsKey,
+    /// A GitHub token.
+    GithubToken,
+    /// A Stripe key or webhook secret.
+    StripeKey,
+    /// A Slack token or webhook.
+    SlackToken,
+    /// A Google API key, OAuth token or client secret.
+    GoogleKey,
+    /// A `Bearer` credential as in an `Authorization` header.
+    Bearer,
+    /// A `Basic` credential as in an `Authorization` header.
+    Basic,
+    /// A value that looks random, under a key that tells of a secret (`password`, `api_key`, …).
+    Secret,
+}
+
+impl Detector {
+    /// Every detector there is.
+    pub const ALL: [Self; 18] = [
+        Self::Email,
+        Self::PaymentCard,
+        Self::Iban,
+        Self::UsSsn,
+        Self::Phone,
+        Self::Ipv4,
+        Self::Ipv6,
+        Self::Mac,
+        Self::Jwt,
+        Self::Pem,
+        Self::AwsKey,
+        Self::GithubToken,
+        Self::StripeKey,
+        Self::SlackToken,
+        Self::GoogleKey,
+        Self::Bearer,
+        Self::Basic,
+        Self::Secret,
+    ];
+
+    /// The name as policy files and reports spell it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Email => "email",
+            Self::PaymentCard => "payment-card",
+            Self::Iban => "iban",
+            Self::UsSsn => "us-ssn",
+            Self::Phone => "phone",
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+            Self::Mac => "mac",
+            Self::Jwt => "jwt",
+            Self::Pem => "pem",
+            Self::AwsKey => "aws-key",
+            Self::GithubToken => "github-token",
+            Self::StripeKey => "stripe-key",
+            Self::SlackToken => "slack-token",
+            Self::GoogleKey => "google-key",
+            Self::Bearer => "bearer",
+            Self::Basic => "basic",
+            Self::Secret => "secret",
+        }
+    }
+
+    /// The detector of that name, spelt exactly as [`name`](Self::name) spells it.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|detector| detector.name() == name)
+    }
+
+    const fn bit(self) -> u32 {
+        1 << self as u8
+    }
+}
+
+impl fmt::Display for Detector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Detector {
+    type Err = UnknownDetector;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Self::from_name(name).ok_or(UnknownDetector(()))
+    }
+}
+
+/// No detector has that name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownDetector(());
+
+impl fmt::Display for UnknownDetector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no detector has that name")
+    }
+}
+
+impl std::error::Error for UnknownDetector {}
+
+/// A set of detectors, as small as a number.
+///
+/// ```
+/// # use propagation_core::scrub::{Detector, Detectors};
+/// let set = Detectors::all().without(Detector::Ipv4);
+/// assert!(set.contains(Detector::Email) && !set.contains(Detector::Ipv4));
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Detectors(u32);
+
+impl Detectors {
+    /// All of them.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self((1 << Detector::ALL.len()) - 1)
+    }
+
+    /// None of them.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self(0)
+    }
+
+    /// This set and `detector`.
+    #[must_use]
+    pub const fn with(self, detector: Detector) -> Self {
+        Self(self.0 | detector.bit())
+    }
+
+    /// This set but for `detector`.
+    #[must_use]
+    pub const fn without(self, detector: Detector) -> Self {
+        Self(self.0 & !detector.bit())
+    }
+
+    /// Whether `detector` is in the set.
+    #[must_use]
+    pub const fn contains(self, detector: Detector) -> bool {
+        self.0 & detector.bit() != 0
+    }
+
+    /// Whether no detector is in the set.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The detectors in the set, in the order of [`Detector::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Detector> {
+        Detector::ALL.into_iter().filter(move |detector| self.contains(*detector))
+    }
+}
+
+impl FromIterator<Detector> for Detectors {
+    fn from_iter<I: IntoIterator<Item = Detector>>(detectors: I) -> Self {
+        detectors.into_iter().fold(Self::none(), Self::with)
+    }
+}

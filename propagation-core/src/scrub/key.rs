@@ -1,0 +1,242 @@
+//! What a key says about its value.
+
+/// Which letters a key has, whatever else happens to share their low five bits: enough to rule words out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hints(u32);
+
+impl Hints {
+    #[inline]
+    pub(super) fn of(key: &[u8]) -> Self {
+        Self(key.iter().fold(0, |letters, byte| letters | 1 << (byte & 31)))
+    }
+
+    fn spells(self, word: u32) -> bool {
+        self.0 & word == word
+    }
+
+    /// Whether a secret is to be expected under `key`, which these are the hints of.
+    #[inline]
+    pub(super) fn tell(self, key: &[u8]) -> bool {
+        STEMS.into_iter().any(|stem| self.spells(stem)) && tells(key)
+    }
+
+    pub(super) fn may_be_phone(self) -> bool {
+        PHONE_STEMS.into_iter().any(|stem| self.spells(stem))
+    }
+
+    pub(super) fn may_be_ssn(self) -> bool {
+        self.spells(word(b"ssn")) || self.spells(word(b"social"))
+    }
+}
+
+const fn word(mut word: &[u8]) -> u32 {
+    let mut mask = 0;
+    while let [letter, rest @ ..] = word {
+        mask |= 1 << (*letter & 31);
+        word = rest;
+    }
+    mask
+}
+
+/// One of these has to be spelt by the letters of a telling key.
+const STEMS: [u32; 9] = [
+    word(b"pass"),
+    word(b"pwd"),
+    word(b"secret"),
+    word(b"token"),
+    word(b"cred"),
+    word(b"auth"),
+    word(b"key"),
+    word(b"jwt"),
+    word(b"bearer"),
+];
+
+/// Words that tell by themselves.
+const TELLING: [&[u8]; 24] = [
+    b"password",
+    b"passwords",
+    b"passwd",
+    b"passphrase",
+    b"passcode",
+    b"pass",
+    b"pwd",
+    b"secret",
+    b"secrets",
+    b"token",
+    b"tokens",
+    b"credential",
+    b"credentials",
+    b"creds",
+    b"cred",
+    b"auth",
+    b"authorization",
+    b"authorisation",
+    b"authentication",
+    b"bearer",
+    b"jwt",
+    b"apikey",
+    b"apitoken",
+    b"accesskey",
+];
+
+/// Telling words are also told at the end of words written together: `userpassword`, `clientsecret`.
+const ENDINGS: [&[u8]; 12] = [
+    b"password",
+    b"passwd",
+    b"passphrase",
+    b"passcode",
+    b"secret",
+    b"token",
+    b"apikey",
+    b"accesskey",
+    b"secretkey",
+    b"privatekey",
+    b"credentials",
+    b"pwd",
+];
+
+/// `key` tells only after one of these.
+const KEYS_OF: [&[u8]; 30] = [
+    b"api",
+    b"access",
+    b"private",
+    b"secret",
+    b"signing",
+    b"signature",
+    b"encryption",
+    b"encrypt",
+    b"decryption",
+    b"crypto",
+    b"master",
+    b"service",
+    b"account",
+    b"shared",
+    b"storage",
+    b"app",
+    b"application",
+    b"client",
+    b"auth",
+    b"license",
+    b"ssh",
+    b"hmac",
+    b"webhook",
+    b"admin",
+    b"deploy",
+    b"session",
+    b"aes",
+    b"rsa",
+    b"pgp",
+    b"gpg",
+];
+
+/// Last words that speak about a secret and not of one: `token_type`, `password_policy`, `auth_user_id`.
+const ABOUT: [&[u8]; 58] = [
+    b"id", b"ids", b"type", b"types", b"count", b"counts", b"name", b"names", b"method", b"methods", b"provider", b"policy",
+    b"at", b"time", b"timestamp", b"date", b"expiry", b"expires", b"expiration", b"ttl", b"age", b"length", b"len", b"size",
+    b"version", b"url", b"uri", b"endpoint", b"host", b"status", b"state", b"kind", b"mode", b"user", b"username", b"scheme",
+    b"source", b"issuer", b"audience", b"scope", b"scopes", b"enabled", b"required", b"reset", b"limit", b"budget", b"usage",
+    b"used", b"bucket", b"max", b"min", b"total", b"flow", b"level", b"realm", b"result", b"error", b"algorithm",
+];
+
+/// One of these has to be spelt by the letters of a key for telephones.
+const PHONE_STEMS: [u32; 7] =
+    [word(b"phone"), word(b"tel"), word(b"mobile"), word(b"cell"), word(b"msisdn"), word(b"fax"), word(b"whatsapp")];
+
+/// Whether a secret is to be expected under `key`.
+pub(super) fn is_telling(key: &[u8]) -> bool {
+    Hints::of(key).tell(key)
+}
+
+fn tells(key: &[u8]) -> bool {
+    let mut telling = false;
+    let mut secret = false;
+    let mut previous: &[u8] = b"";
+    for word in Words(key) {
+        secret = is_one_of(word, &[b"secret"]);
+        telling = if is_one_of(word, &ABOUT) {
+            // A Vault's `secret_id` is the secret.
+            telling && previous.eq_ignore_ascii_case(b"secret") && word.eq_ignore_ascii_case(b"id")
+        } else {
+            telling
+                || is_one_of(word, &TELLING)
+                || ENDINGS.into_iter().any(|ending| ends_with(word, ending))
+                || (word.eq_ignore_ascii_case(b"key") && is_one_of(previous, &KEYS_OF))
+        };
+        previous = word;
+    }
+    telling || secret
+}
+
+fn ends_with(word: &[u8], ending: &[u8]) -> bool {
+    word.len()
+        .checked_sub(ending.len())
+        .and_then(|start| word.get(start..))
+        .is_some_and(|end| end.eq_ignore_ascii_case(ending))
+}
+
+fn is_one_of(word: &[u8], words: &[&[u8]]) -> bool {
+    words.iter().any(|known| word.eq_ignore_ascii_case(known))
+}
+
+/// Whether a version is to be expected under `key`, where four numbers would be an address elsewhere.
+pub(super) fn is_version(key: &[u8]) -> bool {
+    Words(key).any(|word| {
+        is_one_of(
+            word,
+            &[
+                b"version", b"versions", b"ver", b"v", b"build", b"release", b"revision", b"rev", b"firmware", b"agent", b"ua",
+                b"useragent", b"browser", b"sdk", b"appversion",
+            ],
+        )
+    })
+}
+
+/// Whether a telephone number is to be expected under `key`, even one without a `+`.
+pub(super) fn is_phone(key: &[u8]) -> bool {
+    expects(
+        key,
+        &[
+            b"phone", b"phonenumber", b"telephone", b"tel", b"mobile", b"cell", b"cellphone", b"msisdn", b"fax", b"whatsapp",
+        ],
+    )
+}
+
+/// Whether a social security number is to be expected under `key`, even one without dashes.
+pub(super) fn is_ssn(key: &[u8]) -> bool {
+    expects(key, &[b"ssn", b"social", b"socialsecurity", b"socialsecuritynumber"])
+}
+
+/// Whether a payment card is to be expected under `key`.
+pub(super) fn is_card(key: &[u8]) -> bool {
+    expects(key, &[b"card", b"cardnumber", b"creditcard", b"cc", b"ccnumber", b"pan", b"payment", b"credit", b"debit"])
+}
+
+fn expects(key: &[u8], words: &[&[u8]]) -> bool {
+    let mut expected = false;
+    for word in Words(key) {
+        expected = (expected || is_one_of(word, words)) && !is_one_of(word, &ABOUT);
+    }
+    expected
+}
+
+/// The words of a key: between punctuation, and where an upper-case letter follows a lower-case one.
+struct Words<'k>(&'k [u8]);
+
+impl<'k> Iterator for Words<'k> {
+    type Item = &'k [u8];
+
+    fn next(&mut self) -> Option<&'k [u8]> {
+        let start = self.0.iter().position(u8::is_ascii_alphanumeric)?;
+        let rest = self.0.get(start..)?;
+        let end = rest
+            .iter()
+            .zip(rest.get(1..).unwrap_or(&[]))
+            .position(|(byte, next)| {
+                !next.is_ascii_alphanumeric() || (byte.is_ascii_lowercase() && next.is_ascii_uppercase())
+            })
+            .map_or(rest.len(), |last| last + 1);
+        let (word, rest) = rest.split_at_checked(end)?;
+        self.0 = rest;
+        Some(word)
+    }
+}

@@ -1,0 +1,265 @@
+//! One pass over a value: split it into runs of letters and digits, and hand each run to the few detectors it could concern.
+
+use std::ops::ControlFlow;
+
+use super::automaton::Automaton;
+use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, MARK, at, before};
+use super::trigger::{REACH, TRIGGERS};
+use super::{Detector, Detectors, Finding};
+use super::{address, decode, email, iban, number, secret, token};
+
+/// What a detector found, in the bytes of the pass that found it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hit {
+    pub(super) detector: Detector,
+    pub(super) start: usize,
+    pub(super) end: usize,
+    pub(super) encoded: bool,
+}
+
+/// Who is told of hits, and may stop the pass.
+pub(super) type Each<'a> = dyn FnMut(Hit) -> ControlFlow<()> + 'a;
+
+/// Where findings end up.
+#[derive(Debug)]
+pub(super) enum Sink {
+    First(Option<Finding>),
+    All(Vec<Finding>),
+}
+
+impl Sink {
+    pub(super) fn take(&mut self, hit: Hit) -> ControlFlow<()> {
+        let finding = Finding { detector: hit.detector, span: hit.start..hit.end, encoded: hit.encoded };
+        match self {
+            Self::First(first) => {
+                *first = Some(finding);
+                ControlFlow::Break(())
+            }
+            Self::All(all) => {
+                all.push(finding);
+                // Past the cap the exact spans no longer count, so looking for more would be in vain.
+                if hit.encoded && all.iter().filter(|finding| finding.encoded).count() > super::MOST_ENCODED {
+                    return ControlFlow::Break(());
+                }
+                ControlFlow::Continue(())
+            }
+        }
+    }
+}
+
+/// The settings of a pass.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pass<'k> {
+    pub(super) set: Detectors,
+    pub(super) key: &'k [u8],
+    /// How many more wrappings may be looked through.
+    pub(super) depth: u8,
+}
+
+/// A recognised stretch: the detector, its first byte and the byte after its last.
+pub(super) type Stretch = (Detector, usize, usize);
+
+impl<'k> Pass<'k> {
+    pub(super) fn has(&self, detector: Detector) -> bool {
+        self.set.contains(detector)
+    }
+
+    fn deeper(&self) -> Option<Self> {
+        Some(Self { depth: self.depth.checked_sub(1)?, ..*self })
+    }
+
+    /// Searches `bytes`, then what they say once their escapes are resolved.
+    pub(super) fn over(&self, bytes: &[u8], each: &mut Each<'_>) -> ControlFlow<()> {
+        let triggers: &Automaton = &TRIGGERS;
+        let Some(first) = triggers.find(bytes, 0) else {
+            return ControlFlow::Continue(());
+        };
+        self.closely(bytes, triggers, first, each)
+    }
+
+    /// Looks closely around the trigger at `first` and around all that follow.
+    #[inline(never)]
+    fn closely(&self, bytes: &[u8], triggers: &Automaton, first: usize, each: &mut Each<'_>) -> ControlFlow<()> {
+        let mut walk = Walk { pass: self, bytes, escaped: false, base64_done: 0, jwt_done: 0 };
+        let mut index = 0;
+        let mut trigger = Some(first);
+        while let Some(last) = trigger {
+            index = if walk.is_escape(last) { last + 1 } else { walk.from(index.max(last.saturating_sub(REACH)), last, each)? };
+            trigger = triggers.find(bytes, index);
+        }
+        match self.deeper() {
+            Some(pass) if walk.escaped => decode::unescaped(bytes, &pass, each),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+}
+
+/// The end of the run of letters and digits that goes on at `index`, and the classes in it.
+#[inline(always)]
+fn run(bytes: &[u8], mut index: usize, mut seen: u8) -> (usize, u8) {
+    // Four at a time: ids and digests are long runs, and the bounds check is then one for four.
+    while let Some([a, b, c, d]) = class::from(bytes, index).first_chunk::<4>() {
+        let class = class::of(*a);
+        if class & ALNUM == 0 {
+            return (index, seen);
+        }
+        seen |= class;
+        let class = class::of(*b);
+        if class & ALNUM == 0 {
+            return (index + 1, seen);
+        }
+        seen |= class;
+        let class = class::of(*c);
+        if class & ALNUM == 0 {
+            return (index + 2, seen);
+        }
+        seen |= class;
+        let class = class::of(*d);
+        if class & ALNUM == 0 {
+            return (index + 3, seen);
+        }
+        seen |= class;
+        index += 4;
+    }
+    while let Some(&byte) = bytes.get(index) {
+        let class = class::of(byte);
+        if class & ALNUM == 0 {
+            break;
+        }
+        seen |= class;
+        index += 1;
+    }
+    (index, seen)
+}
+
+struct Walk<'p, 'k, 'b> {
+    pass: &'p Pass<'k>,
+    bytes: &'b [u8],
+    /// Whether anything is percent-encoded or has a plainer form.
+    escaped: bool,
+    /// Before this, base64 was looked through already.
+    base64_done: usize,
+    /// Before this, nothing begins a JSON web token: an attempt that ends there failed.
+    jwt_done: usize,
+}
+
+impl Walk<'_, '_, '_> {
+    /// Whether the trigger that ends at `last` is an escape and no more than that.
+    fn is_escape(&mut self, last: usize) -> bool {
+        let is_percent = last >= 2 && at(self.bytes, last - 2) == b'%' && class::hex(at(self.bytes, last)).is_some();
+        self.escaped |= is_percent;
+        is_percent
+    }
+
+    /// Hands over all that begins from `index` to `last`, and returns where to go on.
+    fn from(&mut self, mut index: usize, last: usize, each: &mut Each<'_>) -> ControlFlow<(), usize> {
+        let bytes = self.bytes;
+        if class::is_alnum(before(bytes, index)) {
+            index += class::count(bytes, index, usize::MAX, class::is_alnum);
+        }
+        while index <= last {
+            let byte = at(bytes, index);
+            let class = class::of(byte);
+            let found = if class & ALNUM != 0 {
+                let start = index;
+                let seen;
+                (index, seen) = run(bytes, start + 1, class);
+                if !self.concerns(start, index, byte, seen) {
+                    continue;
+                }
+                self.run(start, index, seen, each)?
+            } else {
+                index += 1;
+                if class & MARK == 0 {
+                    continue;
+                }
+                self.mark(index - 1, byte)
+            };
+            if let Some((detector, start, end)) = found {
+                each(Hit { detector, start, end, encoded: false })?;
+                index = index.max(end);
+            }
+        }
+        ControlFlow::Continue(index)
+    }
+
+    /// Whether a run can concern any detector: most words of clean text stop here.
+    #[inline(always)]
+    fn concerns(&self, start: usize, end: usize, first: u8, seen: u8) -> bool {
+        let second = at(self.bytes, start + 1);
+        let heads = token::heads(first);
+        seen & DIGIT != 0
+            || heads >> (second & 31) & 1 != 0
+            || (seen & BEYOND_HEX == 0 && end - start <= 4)
+            || (heads & token::BASE64_HEAD != 0 && (end - start >= 8 || class::of(at(self.bytes, end)) & BASE64_EXTRA != 0))
+    }
+
+    fn run(&mut self, start: usize, end: usize, seen: u8, each: &mut Each<'_>) -> ControlFlow<(), Option<Stretch>> {
+        let (pass, bytes) = (self.pass, self.bytes);
+        let found = if seen == ALNUM | DIGIT {
+            number::digits(pass, bytes, start, end)
+        } else if seen & DIGIT != 0 && end - start >= 4 && pass.has(Detector::Iban) {
+            iban::iban(bytes, start).map(|end| (Detector::Iban, start, end))
+        } else {
+            None
+        };
+        let found = found
+            .or_else(|| {
+                if seen & BEYOND_HEX != 0 || end - start > 4 {
+                    return None;
+                }
+                address::grouped(pass, bytes, start, end)
+            })
+            .or_else(|| {
+                let named = token::heads(at(bytes, start)) >> (at(bytes, start + 1) & 31) & 1 != 0;
+                if named { token::token(pass, bytes, start, end, &mut self.jwt_done) } else { None }
+            });
+        if found.is_some() {
+            return ControlFlow::Continue(found);
+        }
+        self.base64(start, end, each)?;
+        ControlFlow::Continue(None)
+    }
+
+    /// Looks through base64 that begins here, if it does.
+    #[inline]
+    fn base64(&mut self, start: usize, end: usize, each: &mut Each<'_>) -> ControlFlow<()> {
+        if start < self.base64_done
+            || token::heads(at(self.bytes, start)) & token::BASE64_HEAD == 0
+            || (end - start < 8 && class::of(at(self.bytes, end)) & BASE64_EXTRA == 0)
+        {
+            return ControlFlow::Continue(());
+        }
+        let Some(pass) = self.pass.deeper() else {
+            return ControlFlow::Continue(());
+        };
+        self.base64_done = decode::base64(self.bytes, start, &pass, each)?;
+        ControlFlow::Continue(())
+    }
+
+    fn mark(&mut self, index: usize, byte: u8) -> Option<Stretch> {
+        let (pass, bytes) = (self.pass, self.bytes);
+        match byte {
+            b'@' if pass.has(Detector::Email) => {
+                email::email(bytes, index).map(|(start, end)| (Detector::Email, start, end))
+            }
+            b'+' if pass.has(Detector::Phone) => number::phone(bytes, index).map(|end| (Detector::Phone, index, end)),
+            b':' if at(bytes, index + 1) == b':' && !class::is_alnum(before(bytes, index)) => {
+                address::grouped(pass, bytes, index, index)
+            }
+            b':' | b'=' if pass.has(Detector::Secret) => {
+                secret::pair(bytes, index).map(|(start, end)| (Detector::Secret, start, end))
+            }
+            b'%' => {
+                self.escaped |=
+                    class::hex(at(bytes, index + 1)).is_some() && class::hex(at(bytes, index + 2)).is_some();
+                None
+            }
+            0x80.. => {
+                self.escaped |= self.escaped || decode::folds(bytes, index);
+                None
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! What looks random enough to be a secret, where a secret is to be expected.
+
+use super::class::{at, count, from};
+use super::key;
+
+/// Nothing shorter is taken for a secret.
+pub(super) const SHORTEST: usize = 6;
+/// Letters of one case without a break are no word from here on.
+pub(super) const LONG: usize = 16;
+
+/// Whether a value that stands under a telling key looks like a secret, and not like a word, number, date, version or flag.
+pub(super) fn looks_random(value: &[u8]) -> bool {
+    let value = value.trim_ascii();
+    if value.len() < SHORTEST {
+        return false;
+    }
+    // Signs that neither words nor numbers nor names are written with, and no blank that a sentence has.
+    let is_sprinkled = value.iter().any(|byte| {
+        matches!(byte, b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'~' | b'?' | b'=' | b'|' | b'\\' | b'`')
+    });
+    let has_blank = value.iter().any(|byte| matches!(byte, b' ' | b'\t'));
+    if is_sprinkled && !has_blank && value.iter().any(u8::is_ascii_alphanumeric) {
+        return true;
+    }
+    is_random(value)
+}
+
+/// Whether any part of a token, between punctuation, is neither word nor number nor both.
+pub(super) fn is_random(token: &[u8]) -> bool {
+    let mut parts = 0;
+    let mut letters_and_digits = 0;
+    for part in token.split(|byte| !(byte.is_ascii_alphanumeric() || *byte >= 0x80)) {
+        if part.is_empty() {
+            continue;
+        }
+        if !is_plain(part) {
+            return true;
+        }
+        parts += 1;
+        letters_and_digits += usize::from(part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic));
+    }
+    // a1-b2-c3-d4: a license or recovery code.
+    parts >= 4 && letters_and_digits * 2 > parts
+}
+
+/// Whether a part reads as a word, a number, or a word with a number: `eu`, `OAuth2`, `sha256`, `10ms`, `camelCase`.
+fn is_plain(part: &[u8]) -> bool {
+    let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let length = part.len();
+    if digits == length {
+        // Longer than any number that people give names to: epochs in nanoseconds have 19 digits.
+        return length < 20;
+    }
+    if part.iter().any(|byte| *byte >= 0x80) {
+        return true;
+    }
+    if digits == 0 {
+        return is_word(part);
+    }
+    let leading = count(part, 0, length, |byte| byte.is_ascii_digit());
+    let letters = count(part, leading, length, |byte| byte.is_ascii_alphabetic());
+    let trailing = count(part, leading + letters, length, |byte| byte.is_ascii_digit());
+    if leading + letters + trailing < length {
+        // Times (`T10`, `30Z`) are one letter between numbers; anything more mixed is no word.
+        return false;
+    }
+    let word = part.get(leading..leading + letters).unwrap_or(&[]);
+    match (leading, trailing) {
+        // `10ms`, `3rd`, `20240131T101500Z`
+        (_, 0) => letters <= 3 || (leading <= 2 && is_word(word)),
+        // `sha256`, `node12`; but `Summer2024` mixes all three, as passwords have to.
+        (0, _) => {
+            let has_both_cases = word.iter().any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
+            trailing <= 4 && is_word(word) && !(has_both_cases && trailing >= 2 && length >= 8)
+        }
+        _ => letters == 1 && matches!(word, b"T" | b"t" | b"x"),
+    }
+}
+
+/// Whether letters read as a word, or as several in camel case.
+fn is_word(letters: &[u8]) -> bool {
+    if letters.len() < 4 {
+        return true;
+    }
+    if letters.iter().all(u8::is_ascii_uppercase) || letters.iter().all(u8::is_ascii_lowercase) {
+        return letters.len() < LONG && is_speakable(letters);
+    }
+    let mut index = 0;
+    while index < letters.len() {
+        let upper = count(letters, index, letters.len(), |byte| byte.is_ascii_uppercase());
+        let lower = count(letters, index + upper, letters.len(), |byte| byte.is_ascii_lowercase());
+        let is_acronym = lower == 0 && upper <= 5;
+        let hump = from(letters, index).get(..upper + lower).unwrap_or(&[]);
+        if !is_acronym && (upper > 4 || lower < 2 || !is_speakable(hump)) {
+            return false;
+        }
+        index += upper + lower;
+    }
+    letters.len() < 40
+}
+
+/// Whether vowels and consonants take turns often enough to be spoken.
+fn is_speakable(letters: &[u8]) -> bool {
+    let mut vowels = 0;
+    let mut consonants_in_a_row = 0;
+    for letter in letters {
+        if matches!(letter.to_ascii_lowercase(), b'a' | b'e' | b'i' | b'o' | b'u' | b'y') {
+            vowels += 1;
+            consonants_in_a_row = 0;
+        } else {
+            consonants_in_a_row += 1;
+            if consonants_in_a_row > 5 {
+                return false;
+            }
+        }
+    }
+    letters.len() < 6 || vowels * 6 >= letters.len()
+}
+
+/// A secret in text, as `name=secret` or `name: secret`: the sign between them is at `index`.
+pub(super) fn pair(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
+    const LONGEST_NAME: usize = 40;
+    const LONGEST_SECRET: usize = 256;
+    let head = bytes.get(..index)?;
+    let head = head.strip_suffix(b"\"").or_else(|| head.strip_suffix(b"'")).unwrap_or(head);
+    // `12:30`, `http://`: most are none, and the last letter of a telling word says so at once.
+    if !matches!(head.last()? | 0x20, b'd' | b't' | b'n' | b'y' | b'e' | b's' | b'h' | b'l' | b'r') {
+        return None;
+    }
+    let length = head
+        .iter()
+        .rev()
+        .take(LONGEST_NAME)
+        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+        .count();
+    if !key::is_telling(from(head, head.len() - length)) {
+        return None;
+    }
+    let start = index + 1 + count(bytes, index + 1, 3, |byte| matches!(byte, b' ' | b'"' | b'\'' | b'='));
+    let length = count(bytes, start, LONGEST_SECRET, |byte| {
+        !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b';' | b'&' | b'<' | b'>' | b')' | b'}' | b']')
+    });
+    let secret = bytes.get(start..start + length)?;
+    (at(bytes, start) != 0 && looks_random(secret)).then_some((start, start + length))
+}
