@@ -1,0 +1,120 @@
+//! Headers of a message as a carrier.
+
+use std::{collections::BTreeMap, mem};
+
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable, LongString, ShortString},
+};
+use propagation_core::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
+
+use crate::frame::{self, FrameLimit};
+
+/// The headers of a received message.
+///
+/// Long strings, short strings and byte arrays show their bytes; any other type shows as an empty value.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadersCarrier<'a>(pub &'a BasicProperties);
+
+/// The properties of a message that is about to be published.
+///
+/// Writes long strings. What does not fit into one frame is left out, baggage first, then tracestate; where even the ids don't
+/// fit, the properties stay as they were.
+#[derive(Debug)]
+pub struct PropertiesCarrier<'a> {
+    properties: &'a mut BasicProperties,
+    limit: FrameLimit,
+}
+
+impl<'a> PropertiesCarrier<'a> {
+    /// Properties to be sent over a connection with this frame limit.
+    pub fn new(properties: &'a mut BasicProperties, limit: impl Into<FrameLimit>) -> Self {
+        Self { properties, limit: limit.into() }
+    }
+}
+
+fn shown(value: &AMQPValue) -> Value<'_> {
+    Value::Borrowed(match value {
+        AMQPValue::LongString(text) => text.as_bytes(),
+        AMQPValue::ShortString(text) => text.as_str().as_bytes(),
+        AMQPValue::ByteArray(bytes) => bytes.as_slice(),
+        _ => &[],
+    })
+}
+
+impl Extract for HeadersCarrier<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        let headers = self.0.headers().as_ref();
+        if let Some(value) = headers.and_then(|headers| headers.inner().get(name.as_str())) {
+            each(shown(value));
+        }
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        for (name, value) in self.0.headers().iter().flat_map(|headers| headers.inner()) {
+            each(name.as_str(), shown(value));
+        }
+    }
+}
+
+impl Extract for PropertiesCarrier<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        let headers = self.properties.headers().as_ref();
+        if let Some(value) = headers.and_then(|headers| headers.inner().get(name.as_str())) {
+            each(shown(value));
+        }
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        for (name, value) in self.properties.headers().iter().flat_map(|headers| headers.inner()) {
+            each(name.as_str(), shown(value));
+        }
+    }
+}
+
+impl Inject for PropertiesCarrier<'_> {
+    fn commit(&mut self, fields: &Fields) -> Injection {
+        let before: &BTreeMap<ShortString, AMQPValue> = match self.properties.headers() {
+            Some(headers) => headers.inner(),
+            None if fields.is_empty() => return Injection::none(),
+            None => &BTreeMap::new(),
+        };
+        let kept: BTreeMap<ShortString, AMQPValue> = before
+            .iter()
+            .filter(|(name, _)| !fields.owns(name.as_str()))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        let mut table = FieldTable::from(kept);
+
+        let mut room = self
+            .limit
+            .properties()
+            .saturating_sub(frame::without_headers(self.properties))
+            .saturating_sub(frame::table(&table));
+        let mut fitting = fields.clone();
+        let left_out = fitting.fit(|field| {
+            let cost = frame::entry(field.name().as_str(), frame::long_string(field.value()));
+            let fits = cost <= room;
+            room -= if fits { cost } else { 0 };
+            fits
+        });
+        if fitting.is_empty() && !fields.is_empty() {
+            return Injection::failed(fields, Reason::NoRoom);
+        }
+
+        let mut injection = Injection::none();
+        for field in fitting.iter() {
+            let Ok(name) = ShortString::try_new(field.name().as_str()) else {
+                injection.left_out(field.name(), Reason::Unrepresentable);
+                continue;
+            };
+            table.insert(name, AMQPValue::LongString(LongString::from(field.value())));
+            injection.wrote(field.name());
+        }
+        for name in &left_out {
+            injection.left_out(name, Reason::NoRoom);
+        }
+        *self.properties = mem::take(self.properties).with_headers(table);
+        injection
+    }
+}

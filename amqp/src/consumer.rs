@@ -1,0 +1,173 @@
+use std::future::Future;
+
+use lapin::{
+    Channel,
+    message::{BasicGetMessage, Delivery},
+    options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicRejectOptions},
+    types::ShortString,
+};
+use propagation_core::{
+    Admission, Attribute, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind,
+    messaging::{self, Relation},
+};
+
+use crate::{HeadersCarrier, attributes::Destination};
+
+/// Handles messages of one queue in the context that they carry.
+///
+/// ```no_run
+/// # async fn consume(mut messages: lapin::Consumer, propagator: propagation_core::Propagator) -> lapin::Result<()> {
+/// use futures_util::StreamExt;
+/// use propagation_amqp::ConsumerPropagation;
+///
+/// let consumer = ConsumerPropagation::new(propagator, "shipping");
+/// while let Some(delivery) = messages.next().await {
+///     let delivery = delivery?;
+///     consumer.process(&delivery, async { ship(&delivery.data).await }).await.ok();
+///     consumer.ack(&delivery, Default::default()).await?;
+/// }
+/// # Ok(())
+/// # }
+/// # async fn ship(_: &[u8]) -> Result<(), std::io::Error> { Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConsumerPropagation {
+    propagator: Propagator,
+    queue: String,
+    relation: Relation,
+}
+
+impl ConsumerPropagation {
+    /// For messages of a queue.
+    pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
+        Self { propagator, queue: queue.into(), relation: Relation::default() }
+    }
+
+    /// How process spans relate to the message's creation context.
+    #[must_use]
+    pub fn relation(mut self, relation: Relation) -> Self {
+        self.relation = relation;
+        self
+    }
+
+    /// Runs a handler in the context of its message, and ends the process span with what the handler says.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    pub async fn process<T, E>(
+        &self,
+        delivery: &Delivery,
+        handler: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let hop = self.start(delivery);
+        let answer = hop.scope(handler).await;
+        hop.end(&Outcome::of(&answer));
+        answer
+    }
+
+    /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
+    #[must_use]
+    pub fn start(&self, delivery: &Delivery) -> HopSpan {
+        let destination = self.destination(delivery);
+        messaging::process(&self.propagator, self.extract(delivery), self.relation, None, |hop| {
+            describe(hop, &destination, delivery, "process", "process");
+        })
+    }
+
+    /// What a message brings, judged by the policy.
+    #[must_use]
+    pub fn extract(&self, delivery: &Delivery) -> Admission {
+        self.propagator.extract(&Peer::amqp(&self.queue), &HeadersCarrier(&delivery.properties))
+    }
+
+    /// [`Channel::basic_get`] in a receive span that links to the message.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Channel::basic_get`].
+    pub async fn get(&self, channel: &Channel, options: BasicGetOptions) -> lapin::Result<Option<BasicGetMessage>> {
+        let destination = Destination { exchange: "", routing_key: "", queue: Some(&self.queue) };
+        let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
+        if self.propagator.records() {
+            destination.describe(&mut hop, "receive", "receive");
+        }
+        let hop = self.propagator.start(hop);
+        let queue = ShortString::try_new(self.queue.as_str()).unwrap_or_default();
+        let received = hop.scope(channel.basic_get(queue, options)).await;
+        if let Ok(Some(message)) = &received
+            && hop.records()
+        {
+            hop.add_link(&self.extract(&message.delivery).context.trace);
+        }
+        hop.end(&Outcome::of(&received));
+        received
+    }
+
+    /// Acknowledges a message, in a settle span that links to it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Acker::ack`](lapin::Acker::ack).
+    pub async fn ack(&self, delivery: &Delivery, options: BasicAckOptions) -> lapin::Result<bool> {
+        self.settle(delivery, "ack", delivery.acker.ack(options)).await
+    }
+
+    /// Refuses a message, in a settle span that links to it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Acker::nack`](lapin::Acker::nack).
+    pub async fn nack(&self, delivery: &Delivery, options: BasicNackOptions) -> lapin::Result<bool> {
+        self.settle(delivery, "nack", delivery.acker.nack(options)).await
+    }
+
+    /// Rejects a message, in a settle span that links to it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Acker::reject`](lapin::Acker::reject).
+    pub async fn reject(&self, delivery: &Delivery, options: BasicRejectOptions) -> lapin::Result<bool> {
+        self.settle(delivery, "reject", delivery.acker.reject(options)).await
+    }
+
+    async fn settle(
+        &self,
+        delivery: &Delivery,
+        operation: &'static str,
+        settled: impl Future<Output = lapin::Result<bool>>,
+    ) -> lapin::Result<bool> {
+        let creation =
+            if self.propagator.records() { self.extract(delivery).context.trace } else { Default::default() };
+        let destination = self.destination(delivery);
+        let hop = messaging::settle(&self.propagator, &creation, |hop| {
+            describe(hop, &destination, delivery, operation, "settle");
+        });
+        let settled = hop.scope(settled).await;
+        hop.end(&Outcome::of(&settled));
+        settled
+    }
+
+    fn destination<'a>(&'a self, delivery: &'a Delivery) -> Destination<'a> {
+        Destination {
+            exchange: delivery.exchange.as_str(),
+            routing_key: delivery.routing_key.as_str(),
+            queue: Some(&self.queue),
+        }
+    }
+}
+
+fn describe(
+    hop: &mut Hop,
+    destination: &Destination<'_>,
+    delivery: &Delivery,
+    operation: &'static str,
+    kind: &'static str,
+) {
+    destination.describe(hop, operation, kind);
+    let tag = i64::try_from(delivery.delivery_tag).unwrap_or(i64::MAX);
+    hop.attributes.push(Attribute::new("messaging.rabbitmq.message.delivery_tag", tag));
+    if let Some(id) = delivery.properties.message_id() {
+        hop.attributes.push(Attribute::new("messaging.message.id", id.as_str().to_owned()));
+    }
+}

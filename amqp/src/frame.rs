@@ -1,0 +1,83 @@
+//! What a content header frame may hold.
+
+use lapin::{BasicProperties, Connection, types::AMQPValue, types::FieldTable};
+
+/// The largest frame that a connection has negotiated.
+///
+/// A broker closes the whole connection over a larger one (AMQP 0-9-1, 4.2.3), and headers all go into one frame. A channel does
+/// not know its limit: take it from the connection, or give the number of bytes that is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameLimit(u32);
+
+impl FrameLimit {
+    /// RabbitMQ's default, in bytes.
+    pub const DEFAULT: Self = Self(131_072);
+
+    /// How many bytes properties may take: all but the frame's own 8 and the header's 12 (AMQP 0-9-1, 2.3.5.2).
+    pub(crate) fn properties(self) -> usize {
+        // Zero means that there is no limit.
+        if self.0 == 0 { usize::MAX } else { (self.0 as usize).saturating_sub(8 + 12) }
+    }
+}
+
+impl From<&Connection> for FrameLimit {
+    fn from(connection: &Connection) -> Self {
+        Self(connection.configuration().frame_max())
+    }
+}
+
+impl From<u32> for FrameLimit {
+    fn from(bytes: u32) -> Self {
+        Self(bytes)
+    }
+}
+
+/// The bytes of all properties but the headers, flags included.
+pub(crate) fn without_headers(properties: &BasicProperties) -> usize {
+    let texts = [
+        properties.content_type(),
+        properties.content_encoding(),
+        properties.correlation_id(),
+        properties.reply_to(),
+        properties.expiration(),
+        properties.message_id(),
+        properties.kind(),
+        properties.user_id(),
+        properties.app_id(),
+        properties.cluster_id(),
+    ];
+    let texts: usize = texts.into_iter().flatten().map(|text| 1 + text.as_str().len()).sum();
+    let octets = usize::from(properties.delivery_mode().is_some()) + usize::from(properties.priority().is_some());
+    2 + texts + octets + if properties.timestamp().is_some() { 8 } else { 0 }
+}
+
+/// The bytes of a table, its length included.
+pub(crate) fn table(table: &FieldTable) -> usize {
+    4 + table.inner().iter().map(|(name, value)| entry(name.as_str(), value_of(value))).sum::<usize>()
+}
+
+/// The bytes of an entry whose value takes as many.
+pub(crate) fn entry(name: &str, value: usize) -> usize {
+    1 + name.len() + 1 + value
+}
+
+/// The bytes of a text value.
+pub(crate) fn long_string(text: &[u8]) -> usize {
+    4 + text.len()
+}
+
+fn value_of(value: &AMQPValue) -> usize {
+    match value {
+        AMQPValue::Void => 0,
+        AMQPValue::Boolean(_) | AMQPValue::ShortShortInt(_) | AMQPValue::ShortShortUInt(_) => 1,
+        AMQPValue::ShortInt(_) | AMQPValue::ShortUInt(_) => 2,
+        AMQPValue::LongInt(_) | AMQPValue::LongUInt(_) | AMQPValue::Float(_) => 4,
+        AMQPValue::DecimalValue(_) => 5,
+        AMQPValue::LongLongInt(_) | AMQPValue::Double(_) | AMQPValue::Timestamp(_) => 8,
+        AMQPValue::ShortString(text) => 1 + text.as_str().len(),
+        AMQPValue::LongString(text) => long_string(text.as_bytes()),
+        AMQPValue::ByteArray(bytes) => long_string(bytes.as_slice()),
+        AMQPValue::FieldArray(values) => 4 + values.as_slice().iter().map(|value| 1 + value_of(value)).sum::<usize>(),
+        AMQPValue::FieldTable(inner) => table(inner),
+    }
+}

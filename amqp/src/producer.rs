@@ -1,0 +1,106 @@
+use lapin::{
+    BasicProperties, Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions, types::ShortString,
+};
+use propagation_core::{
+    Outcome, Peer, Propagator,
+    messaging::{self, Existing, Sending},
+};
+
+use crate::{FrameLimit, PropertiesCarrier, attributes::Destination};
+
+/// Publishes messages that carry the current context.
+///
+/// ```no_run
+/// # async fn publish(connection: lapin::Connection, propagator: propagation_core::Propagator) -> lapin::Result<()> {
+/// use lapin::{BasicProperties, options::BasicPublishOptions};
+/// use propagation_amqp::ProducerPropagation;
+///
+/// let channel = connection.create_channel().await?;
+/// let producer = ProducerPropagation::new(propagator, &connection);
+/// producer
+///     .publish(&channel, "shop".into(), "paid".into(), BasicPublishOptions::default(), b"{}", BasicProperties::default())
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ProducerPropagation {
+    propagator: Propagator,
+    limit: FrameLimit,
+    existing: Existing,
+}
+
+impl ProducerPropagation {
+    /// For channels of a connection: give the connection itself, or its frame limit in bytes.
+    pub fn new(propagator: Propagator, limit: impl Into<FrameLimit>) -> Self {
+        Self { propagator, limit: limit.into(), existing: Existing::default() }
+    }
+
+    /// What happens to a context that a message already carries.
+    #[must_use]
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.existing = existing;
+        self
+    }
+
+    /// [`Channel::basic_publish`] with the current context. The span ends when the message is handed over.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Channel::basic_publish`] and no others.
+    pub async fn publish(
+        &self,
+        channel: &Channel,
+        exchange: ShortString,
+        routing_key: ShortString,
+        options: BasicPublishOptions,
+        payload: &[u8],
+        mut properties: BasicProperties,
+    ) -> lapin::Result<PublisherConfirm> {
+        let Sending { hop, .. } = self.prepare(exchange.as_str(), routing_key.as_str(), &mut properties);
+        let sent = hop.scope(channel.basic_publish(exchange, routing_key, options, payload, properties)).await;
+        hop.end(&Outcome::of(&sent));
+        sent
+    }
+
+    /// The same, waiting for the broker's word on a channel in confirm mode. The span ends with it: a negative one and a message
+    /// that could not be routed are errors.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Channel::basic_publish`] and of its confirm.
+    pub async fn publish_confirmed(
+        &self,
+        channel: &Channel,
+        exchange: ShortString,
+        routing_key: ShortString,
+        options: BasicPublishOptions,
+        payload: &[u8],
+        mut properties: BasicProperties,
+    ) -> lapin::Result<Confirmation> {
+        let Sending { hop, .. } = self.prepare(exchange.as_str(), routing_key.as_str(), &mut properties);
+        let confirmed = hop
+            .scope(async { channel.basic_publish(exchange, routing_key, options, payload, properties).await?.await })
+            .await;
+        hop.end(&match &confirmed {
+            Ok(Confirmation::Nack(_)) => Outcome::error("nack"),
+            Ok(Confirmation::Ack(Some(returned))) => Outcome::error(returned.reply_code.to_string()),
+            other => Outcome::of(other),
+        });
+        confirmed
+    }
+
+    /// Puts the current context on a message that you publish yourself. Publish it in the hop, and end the hop with the outcome.
+    #[must_use]
+    pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> Sending {
+        let destination = Destination { exchange, routing_key, queue: None };
+        // Through the default exchange a message goes to the queue that its routing key names.
+        let peer = Peer::amqp(if exchange.is_empty() { routing_key } else { exchange });
+        let message_id = properties.message_id().as_ref().map(|id| id.as_str().to_owned());
+        let mut carrier = PropertiesCarrier::new(properties, self.limit);
+        messaging::send(&self.propagator, &peer, self.existing, &mut carrier, |hop| {
+            destination.describe(hop, "send", "send");
+            hop.attributes.extend(message_id.map(|id| propagation_core::Attribute::new("messaging.message.id", id)));
+        })
+    }
+}

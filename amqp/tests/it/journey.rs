@@ -1,0 +1,191 @@
+use std::sync::{Arc, Mutex};
+
+use lapin::{
+    BasicProperties,
+    options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions},
+};
+use opentelemetry::{
+    KeyValue,
+    trace::{SpanKind, Status},
+};
+use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
+use propagation_core::{Hop, PropagationContext, SpanKind as Kind, TraceContext, messaging::Existing};
+
+use crate::shop::{PARENT, Shop, headers, text};
+
+fn caller() -> PropagationContext {
+    let mut context = PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()));
+    context.baggage.set("tenant.id", "blue").unwrap();
+    context.baggage.set("user.email", "anna").unwrap();
+    context
+}
+
+async fn publish(shop: &Shop, producer: &ProducerPropagation, properties: BasicProperties) {
+    let hop = shop.propagator.start(Hop::remote(Kind::Server, caller()).named("server"));
+    let sent = producer.publish(
+        &shop.channel,
+        "shop".into(),
+        "paid".into(),
+        BasicPublishOptions::default(),
+        b"{}",
+        properties,
+    );
+    hop.scope(sent).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_carries_the_send_span_and_its_handler_runs_inside_it() {
+    let mut shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    let own = BasicProperties::default()
+        .with_message_id("m-1".into())
+        .with_headers([("x-own".into(), text("1"))].into_iter().collect::<std::collections::BTreeMap<_, _>>().into());
+    publish(&shop, &producer, own).await;
+
+    let delivery = shop.next().await;
+    let seen = headers(&delivery.properties);
+    let send = shop.span("send shop:paid");
+    assert_eq!(seen["x-own"], "1");
+    assert_eq!(seen["baggage"], "tenant.id=blue");
+    assert!(seen["traceparent"].contains(&send.span_context.span_id().to_string()));
+    assert_eq!(send.span_kind, SpanKind::Producer);
+
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping");
+    let propagator = shop.propagator.clone();
+    let current = Arc::new(Mutex::new(None));
+    let inside = Arc::clone(&current);
+    let handled: Result<(), &str> = consumer
+        .process(&delivery, async move {
+            *inside.lock().unwrap() = Some(propagator.current());
+            Err("no such address")
+        })
+        .await;
+    assert!(handled.is_err());
+    assert!(shop.propagator.current().is_empty(), "nothing leaks into the next message");
+
+    let process = shop.span("process shop:paid:shipping");
+    let current = current.lock().unwrap().take().unwrap();
+    assert_eq!(current.baggage.get("tenant.id").as_deref(), Some("blue"));
+    assert_eq!(current.trace.span_id().unwrap().to_string(), process.span_context.span_id().to_string());
+    assert_eq!((process.span_kind.clone(), process.parent_span_id), (SpanKind::Consumer, send.span_context.span_id()));
+    assert_eq!(
+        process.links.iter().map(|link| link.span_context.span_id()).collect::<Vec<_>>(),
+        [send.span_context.span_id()]
+    );
+    assert!(matches!(process.status, Status::Error { .. }));
+    for attribute in [
+        KeyValue::new("messaging.system", "rabbitmq"),
+        KeyValue::new("messaging.operation.name", "process"),
+        KeyValue::new("messaging.operation.type", "process"),
+        KeyValue::new("messaging.destination.name", "shop:paid:shipping"),
+        KeyValue::new("messaging.rabbitmq.destination.routing_key", "paid"),
+        KeyValue::new("messaging.rabbitmq.message.delivery_tag", 1),
+        KeyValue::new("messaging.message.id", "m-1"),
+    ] {
+        assert!(process.attributes.contains(&attribute), "{attribute:?}");
+    }
+
+    consumer.ack(&delivery, BasicAckOptions::default()).await.unwrap();
+    let ack = shop.span("ack shop:paid:shipping");
+    assert_eq!((ack.span_kind, ack.links.len()), (SpanKind::Client, 1));
+}
+
+#[tokio::test]
+async fn a_message_that_has_a_context_keeps_it_unless_told_otherwise() {
+    let mut shop = Shop::open().await;
+    let other = PARENT.replace("4bf9", "aaaa");
+    for (existing, stays) in [(Existing::Preserve, true), (Existing::Replace, false)] {
+        let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection).existing(existing);
+        let forwarded = [("traceparent".into(), text(&other)), ("baggage".into(), text("tenant.id=red,secret=1"))];
+        let table = forwarded.into_iter().collect::<std::collections::BTreeMap<_, _>>().into();
+        publish(&shop, &producer, BasicProperties::default().with_headers(table)).await;
+        let delivery = shop.next().await;
+        let seen = headers(&delivery.properties);
+        assert_eq!(seen["traceparent"] == other, stays);
+        assert_eq!(seen["baggage"], if stays { "tenant.id=red" } else { "tenant.id=blue" });
+        if stays {
+            let send = shop.span("send shop:paid");
+            assert_eq!(send.span_kind, SpanKind::Client);
+            assert_eq!(
+                send.links.iter().map(|link| link.span_context.trace_id().to_string()).collect::<Vec<_>>(),
+                ["aaaa2f3577b34da6a3ce929d0e0e4736"]
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_redelivered_message_brings_the_same_context_again() {
+    let mut shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    publish(&shop, &producer, BasicProperties::default()).await;
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping");
+    let first = shop.next().await;
+    consumer.nack(&first, BasicNackOptions { requeue: true, multiple: false }).await.unwrap();
+    let again = shop.next().await;
+    assert!(again.redelivered);
+    assert_eq!(consumer.extract(&first).context, consumer.extract(&again).context);
+}
+
+#[tokio::test]
+async fn headers_at_the_limit_of_a_frame_do_not_cost_the_connection() {
+    let mut shop = Shop::open().await;
+    let limit = shop.connection.configuration().frame_max();
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    // Grows the user's own header through every size at which something stops to fit.
+    for size in (limit - 400..limit - 40).step_by(20) {
+        let own = [("x-own".into(), text(&"x".repeat(size as usize)))];
+        let table = own.into_iter().collect::<std::collections::BTreeMap<_, _>>().into();
+        publish(&shop, &producer, BasicProperties::default().with_headers(table)).await;
+        let delivery = shop.next().await;
+        assert_eq!(headers(&delivery.properties)["x-own"].len(), size as usize);
+    }
+    assert!(shop.connection.status().connected());
+}
+
+#[tokio::test]
+async fn a_send_that_fails_fails_as_it_would_without_us() {
+    let shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    shop.channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
+    let sent = producer.publish_confirmed(
+        &shop.channel,
+        "no such exchange".into(),
+        "paid".into(),
+        BasicPublishOptions::default(),
+        b"{}",
+        BasicProperties::default(),
+    );
+    assert!(sent.await.is_err());
+    assert!(matches!(shop.span("send no such exchange:paid").status, Status::Error { .. }));
+    drop(shop.broker);
+}
+
+#[tokio::test]
+async fn concurrent_handlers_each_see_their_own_message() {
+    let mut shop = Shop::open().await;
+    let propagator = shop.propagator.clone();
+    let producer = ProducerPropagation::new(propagator.clone(), &shop.connection);
+    let mut handlers = Vec::new();
+    for _ in 0..50 {
+        publish(&shop, &producer, BasicProperties::default()).await;
+        let delivery = shop.next().await;
+        let (consumer, propagator) = (ConsumerPropagation::new(propagator.clone(), "shipping"), propagator.clone());
+        handlers.push(tokio::spawn(async move {
+            let sent = headers(&delivery.properties)["traceparent"].clone();
+            let hop = consumer.start(&delivery);
+            let own = hop.context().trace.clone();
+            assert_eq!(own.trace_id().unwrap().to_string(), sent[3..35]);
+            hop.scope(async {
+                for _ in 0..10 {
+                    assert_eq!(propagator.current().trace, own);
+                    tokio::task::yield_now().await;
+                }
+            })
+            .await;
+        }));
+    }
+    for handler in handlers {
+        handler.await.unwrap();
+    }
+}

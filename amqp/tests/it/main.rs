@@ -1,0 +1,5 @@
+//! The public API, over a loopback endpoint that speaks AMQP 0-9-1 to the real client.
+
+mod carrier;
+mod journey;
+mod shop;

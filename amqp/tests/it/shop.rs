@@ -1,0 +1,91 @@
+//! What the tests share: messages, and a broker with one queue behind one exchange.
+
+use std::collections::BTreeMap;
+
+use futures_util::StreamExt;
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
+    message::Delivery,
+    options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    types::{AMQPValue, FieldTable, LongString},
+};
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use propagation_core::{
+    InboundRule, OutboundRule, Policy, Propagator, bridge::opentelemetry_0_33::OpenTelemetryBridge,
+};
+use propagation_testkit::loopback_amqp::LoopbackAmqp;
+
+pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+pub(crate) fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(LongString::from(value))
+}
+
+/// Headers that are text, without the help of the adapter.
+pub(crate) fn headers(message: &BasicProperties) -> BTreeMap<String, String> {
+    let headers = message.headers().iter().flat_map(FieldTable::inner);
+    headers
+        .map(|(name, value)| match value {
+            AMQPValue::LongString(text) => {
+                (name.as_str().to_owned(), String::from_utf8(text.as_bytes().to_vec()).unwrap())
+            }
+            other => panic!("{name:?} is {other:?}"),
+        })
+        .collect()
+}
+
+pub(crate) struct Shop {
+    pub(crate) broker: LoopbackAmqp,
+    pub(crate) connection: Connection,
+    pub(crate) channel: Channel,
+    pub(crate) messages: lapin::Consumer,
+    pub(crate) propagator: Propagator,
+    exporter: InMemorySpanExporter,
+    _provider: SdkTracerProvider,
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        let broker = LoopbackAmqp::start().await.unwrap();
+        let connection = Connection::connect(&broker.uri(), ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        let (exchange, queue) = (ExchangeDeclareOptions::default(), QueueDeclareOptions::default());
+        channel.exchange_declare("shop".into(), ExchangeKind::Direct, exchange, FieldTable::default()).await.unwrap();
+        channel.queue_declare("shipping".into(), queue, FieldTable::default()).await.unwrap();
+        channel
+            .queue_bind(
+                "shipping".into(),
+                "shop".into(),
+                "paid".into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            )
+            .await
+            .unwrap();
+        let messages = channel
+            .basic_consume("shipping".into(), "test".into(), BasicConsumeOptions::default(), FieldTable::default())
+            .await
+            .unwrap();
+
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let policy = Policy::builder()
+            .inbound(InboundRule::peers(["amqp:shipping"]).allow("tenant.id"))
+            .outbound(OutboundRule::peers(["amqp:shop"]).allow("tenant.id"))
+            .build()
+            .unwrap();
+        let bridge = OpenTelemetryBridge::new(provider.tracer("shop"));
+        let propagator = Propagator::builder().policy(policy).bridge(bridge).build();
+        Self { broker, connection, channel, messages, propagator, exporter, _provider: provider }
+    }
+
+    pub(crate) async fn next(&mut self) -> Delivery {
+        self.messages.next().await.unwrap().unwrap()
+    }
+
+    pub(crate) fn span(&self, name: &str) -> SpanData {
+        let spans = self.exporter.get_finished_spans().unwrap();
+        spans.into_iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}"))
+    }
+}
