@@ -78,6 +78,7 @@ mod fault;
 mod handshake;
 mod message;
 mod queue;
+mod reader;
 mod routing;
 mod wire;
 

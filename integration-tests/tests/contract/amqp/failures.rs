@@ -165,6 +165,10 @@ pub(crate) async fn an_exclusive_queue_is_for_one_connection_and_dies_with_it(ur
         refusal(open(&other).await.basic_consume(queue.clone(), "".into(), options, FieldTable::default()).await);
     assert_eq!(code, 405, "{text}");
     assert!(text.starts_with("RESOURCE_LOCKED"), "{text}");
+    // Nor can its own connection make it anything else.
+    let options = QueueDeclareOptions::default();
+    let refused = open(&connection).await.queue_declare(queue.clone(), options, FieldTable::default()).await;
+    assert_eq!(refusal(refused).0, 405);
     close(connection).await;
     let refused = open(&other).await.basic_get(queue, BasicGetOptions::default()).await;
     assert_eq!(refusal(refused).0, 404);

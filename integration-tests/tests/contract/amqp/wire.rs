@@ -227,7 +227,8 @@ pub(crate) async fn a_property_list_that_cannot_be_read_closes_the_connection(ur
 
 pub(crate) async fn a_frame_without_its_end_marker_closes_the_connection(uri: &str) {
     let (mut raw, _) = Raw::open(uri).await;
-    raw.write(&[METHOD, 0, 1, 0, 0, 0, 4, 0, 20, 0, 40, 0]).await;
+// A `basic.recover` that would be in order.
+    raw.write(&[METHOD, 0, 1, 0, 0, 0, 5, 0, 60, 0, 110, 1, 0]).await;
     assert_eq!(raw.closed().await, 501);
 }
 
