@@ -107,14 +107,7 @@ impl Baggage {
         if !check_properties(properties.as_bytes()) {
             return Err(BaggageError::Properties);
         }
-        let mut member = Vec::with_capacity(key.len() + value.len() + properties.len() + 2);
-        member.extend_from_slice(key.as_bytes());
-        member.push(b'=');
-        encoding::encode(value.as_bytes(), &mut member);
-        if !properties.is_empty() {
-            member.push(b';');
-            member.extend_from_slice(properties.as_bytes());
-        }
+        let member = member::write(key, value, properties);
         self.splice(key, &member)
     }
 
@@ -132,6 +125,31 @@ impl Baggage {
             }
         }
         self.keep = kept;
+    }
+
+    /// Decides for each member what becomes of it. Copies only if something is changed.
+    pub(crate) fn rewrite(&mut self, mut decide: impl FnMut(&Member<'_>) -> Rewrite) {
+        let mut kept = self.keep;
+        let mut changed: Vec<(usize, Vec<u8>)> = Vec::new();
+        for (place, piece) in self.places() {
+            let member = Member::from_wire(piece);
+            match decide(&member) {
+                Rewrite::Keep => {}
+                Rewrite::Drop => kept &= !(1 << place),
+                Rewrite::Set { value, properties } => {
+                    let properties = if properties { member.properties() } else { "" };
+                    changed.push((place, member::write(member.key(), &value, properties)));
+                }
+            }
+        }
+        self.keep = kept;
+        if !changed.is_empty() {
+            let pieces = self.places().map(|(place, piece)| {
+                let change = changed.iter().find(|(at, _)| *at == place);
+                change.map_or(piece, |(_, piece)| piece.as_slice())
+            });
+            *self = Self::from_pieces(pieces);
+        }
     }
 
     /// Adds the members of `other` whose key is not here yet, as far as the limits allow.
@@ -246,6 +264,17 @@ impl Baggage {
         }
         Self::whole(out.into(), count)
     }
+}
+
+/// What becomes of a member.
+pub(crate) enum Rewrite {
+    Keep,
+    Drop,
+    /// Another value, with the member's properties or without any.
+    Set {
+        value: String,
+        properties: bool,
+    },
 }
 
 impl PartialEq for Baggage {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::{PropagationContext, TraceContext, bridge::Marker};
+use crate::{Admission, PropagationContext, TraceContext, bridge::Marker};
 
 /// The role of a span in a hop, in OpenTelemetry's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,6 +53,13 @@ impl Hop {
     #[must_use]
     pub fn local(kind: SpanKind, parent: PropagationContext) -> Self {
         Self::new(Some(kind), parent, true)
+    }
+
+    /// A hop of this kind for what a policy has let in: with its links, and what it copies from baggage to attributes.
+    #[must_use]
+    pub fn admitted(kind: SpanKind, admission: Admission) -> Self {
+        let Admission { context, links, attributes, .. } = admission;
+        Self { links, attributes, ..Self::remote(kind, context) }
     }
 
     /// No hop at all: work that is resumed in a context, stored or handed over.

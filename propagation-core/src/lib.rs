@@ -22,7 +22,7 @@ mod policy;
 mod propagator;
 mod rejection;
 mod sampling;
-// pub mod scrub;
+pub mod scrub;
 mod text;
 mod traceparent;
 mod tracestate;
@@ -42,8 +42,11 @@ pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};
 pub use policy::{
-    Admission, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, PolicyError, Release, StateRule, Trust,
+    Action, Admission, Explanation, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, PolicyError,
+    Pseudonymizer, Release, Scrub, StateRule, Trust, UnknownProfile, Verdict, Warning,
 };
+#[cfg(feature = "policy-file")]
+pub use policy::{PolicyFileError, Reload};
 pub use propagator::{Propagator, PropagatorBuilder};
 pub use rejection::{Reason, Rejection};
 pub use sampling::{Priority as SamplingPriority, Sampling};

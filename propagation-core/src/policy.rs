@@ -2,16 +2,36 @@
 
 mod admit;
 mod builder;
+mod explain;
+#[cfg(feature = "policy-file")]
+mod file;
 mod glob;
+mod judge;
 mod key_rule;
+mod lint;
+mod pattern;
+mod profile;
+mod pseudonym;
 mod release;
 mod rule;
+mod scrubbing;
 
 pub use admit::Admission;
 pub use builder::{PolicyBuilder, PolicyError};
+pub use explain::{Explanation, Verdict};
+#[cfg(feature = "policy-file")]
+pub use file::{PolicyFileError, Reload};
 pub use key_rule::KeyRule;
+pub use lint::Warning;
+pub use profile::UnknownProfile;
+pub use pseudonym::Pseudonymizer;
 pub use release::Release;
 pub use rule::{InboundRule, OutboundRule, StateRule, Trust};
+pub use scrubbing::{Action, Scrub};
+
+use judge::Judge;
+
+use crate::Peer;
 
 /// Rules for what may come in and what may go out, compiled once.
 ///
@@ -34,6 +54,7 @@ pub use rule::{InboundRule, OutboundRule, StateRule, Trust};
 pub struct Policy {
     inbound: Vec<InboundRule>,
     outbound: Vec<OutboundRule>,
+    scrub: Scrub,
 }
 
 impl Policy {
@@ -43,13 +64,16 @@ impl Policy {
         PolicyBuilder::default()
     }
 
-    /// For a service that untrusted callers reach: over HTTP and gRPC every trace is restarted and linked to the caller's, no
-    /// baggage is let in. Outbound as the default.
-    #[must_use]
-    pub fn edge() -> Self {
-        Self {
-            inbound: vec![InboundRule::peers(["http:*", "grpc:*"]).trust(Trust::RestartAndLink).named("edge")],
-            outbound: Vec::new(),
-        }
+    fn inbound_rule(&self, peer: &Peer<'_>) -> Option<&InboundRule> {
+        self.inbound.iter().find(|rule| rule.matches(peer))
+    }
+
+    fn outbound_rule(&self, peer: &Peer<'_>) -> Option<&OutboundRule> {
+        self.outbound.iter().find(|rule| rule.matches(peer))
+    }
+
+    /// Where no rule matches: no key crosses.
+    fn deny<'a>(&'a self, scrub: Option<&'a Scrub>) -> Judge<'a> {
+        Judge { rule: "default", keys: &[], report: false, scrub }
     }
 }

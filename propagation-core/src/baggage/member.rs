@@ -88,6 +88,19 @@ impl<'a> Checked<'a> {
     }
 }
 
+/// A member as it stands on the wire.
+pub(super) fn write(key: &str, value: &str, properties: &str) -> Vec<u8> {
+    let mut member = Vec::with_capacity(key.len() + value.len() + properties.len() + 2);
+    member.extend_from_slice(key.as_bytes());
+    member.push(b'=');
+    encoding::encode(value.as_bytes(), &mut member);
+    if !properties.is_empty() {
+        member.push(b';');
+        member.extend_from_slice(properties.as_bytes());
+    }
+    member
+}
+
 /// Properties are opaque, but never a control byte (a tab is white space here), a byte over 0x7e, or a comma.
 pub(super) fn check_properties(text: &[u8]) -> bool {
     text.iter().all(|&byte| matches!(byte, b'\t' | 0x20..=0x2b | 0x2d..=0x7e))

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use crate::{Admission, Hop, HopSpan, PropagationContext, Propagator, SpanKind, TraceContext};
+use crate::{Admission, Hop, HopSpan, Propagator, SpanKind, TraceContext};
 
 /// How a process span relates to the message's creation context. It links to it in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,27 +30,25 @@ pub fn process(
     age: Option<Duration>,
     describe: impl FnOnce(&mut Hop),
 ) -> HopSpan {
-    let Admission { context, mut links, .. } = admission;
     if !propagator.records() {
-        return propagator.start(Hop::remote(SpanKind::Consumer, context));
+        return propagator.start(Hop::remote(SpanKind::Consumer, admission.context));
     }
-    if context.trace.has_ids() {
-        links.push(context.trace.clone());
+    let creation = admission.context.trace.clone();
+    let mut hop = Hop::admitted(SpanKind::Consumer, admission);
+    if creation.has_ids() {
+        hop.links.push(creation);
     }
     let own_trace = match relation {
         Relation::LinkOnly => true,
         Relation::ParentIfYounger(limit) => age.is_some_and(|age| age >= limit),
         Relation::Ambient | Relation::Parent => false,
     };
-    let mut hop = if own_trace {
-        Hop::remote(SpanKind::Consumer, PropagationContext { trace: TraceContext::EMPTY, ..context })
+    if own_trace {
+        hop.parent.trace = TraceContext::EMPTY;
     } else if relation == Relation::Ambient && propagator.has_current() {
-        let ambient = propagator.current();
-        Hop::local(SpanKind::Consumer, PropagationContext { trace: ambient.trace, ..context })
-    } else {
-        Hop::remote(SpanKind::Consumer, context)
-    };
-    hop.links = links;
+        hop.parent.trace = propagator.current().trace;
+        hop.local = true;
+    }
     describe(&mut hop);
     propagator.start(hop)
 }

@@ -1,5 +1,8 @@
-use super::{Policy, Trust, rule};
-use crate::{Peer, PropagationContext, Reason, Rejection, Sampling, TraceContext, TraceState};
+use super::{Policy, Trust};
+use crate::{
+    Attribute, Baggage, Peer, PropagationContext, Reason, Rejection, Sampling, TraceContext, TraceState,
+    policy::{KeyRule, Scrub},
+};
 
 /// What came in, once the policy has judged it.
 #[derive(Clone, Debug, Default)]
@@ -9,6 +12,8 @@ pub struct Admission {
     pub context: PropagationContext,
     /// Traces that the next span links to: a restarted trace links to the caller's.
     pub links: Vec<TraceContext>,
+    /// What the policy copies from baggage to the attributes of the next span.
+    pub attributes: Vec<Attribute>,
     /// What was refused, and why.
     pub rejections: Vec<Rejection>,
     /// How far the caller was believed.
@@ -19,15 +24,17 @@ impl Policy {
     /// Judges what a peer has sent. `rejections` is what the formats refused already.
     #[must_use]
     pub fn admit(&self, peer: &Peer<'_>, context: PropagationContext, rejections: Vec<Rejection>) -> Admission {
-        let rule = self.inbound.iter().find(|rule| rule.matches(peer));
-        let (name, _, keys) = rule.map_or(("default", None, [].as_slice()), |rule| {
-            let (name, peers, keys) = rule.checked_parts();
-            (name, Some(peers), keys)
-        });
+        let rule = self.inbound_rule(peer);
         let trust = rule.map(super::InboundRule::trust_level).unwrap_or_default();
-        let mut admission = Admission { context, links: Vec::new(), rejections, trust };
-        rule::filter(&mut admission.context.baggage, name, keys, &mut |rejection| admission.rejections.push(rejection));
-        admission.judge_trace(trust, name);
+        let judge = rule.map_or_else(|| self.deny(None), |rule| rule.judge(None));
+        let mut admission = Admission { context, rejections, trust, ..Admission::default() };
+        judge.filter(&mut admission.context.baggage, &mut |rejection| admission.rejections.push(rejection));
+        if let Some(rule) = rule {
+            copy_attributes(&admission.context.baggage, rule.keys(), &self.scrub, &mut admission.attributes);
+        }
+        if trust != Trust::Trust {
+            admission.judge_trace(trust, judge.rule);
+        }
         admission
     }
 }
@@ -35,17 +42,12 @@ impl Policy {
 impl Admission {
     fn judge_trace(&mut self, trust: Trust, rule: &str) {
         let trace = &mut self.context.trace;
-        match trust {
-            Trust::Trust => return,
-            Trust::AcceptIds => {
-                if trace.has_ids() {
-                    *trace = std::mem::take(trace).with_sampling(Sampling::Defer);
-                } else {
-                    *trace = TraceContext::EMPTY;
-                }
-                return;
+        if trust == Trust::AcceptIds {
+            let accepted = std::mem::take(trace);
+            if accepted.has_ids() {
+                *trace = accepted.with_sampling(Sampling::Defer);
             }
-            Trust::RestartAndLink | Trust::Restart | Trust::Ignore => {}
+            return;
         }
         let caller = std::mem::take(trace);
         if caller.is_empty() {
@@ -55,6 +57,18 @@ impl Admission {
         self.rejections.push(Rejection::new("traceparent", reason).with_rule(rule));
         if trust == Trust::RestartAndLink && caller.has_ids() {
             self.links.push(caller.with_state(TraceState::EMPTY));
+        }
+    }
+}
+
+/// Copies what rules ask for. The scrubbers guard what telemetry says, too: what they object to is not copied.
+fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], scrub: &Scrub, out: &mut Vec<Attribute>) {
+    for (key, attribute) in keys.iter().filter_map(|key| key.span_attribute.as_ref().map(|name| (key, name))) {
+        let mut matching = baggage.iter().filter(|member| key.matches(member.key()));
+        if let Some(member) = matching.next()
+            && scrub.find(&member).is_none()
+        {
+            out.push(Attribute::new(attribute.to_string(), member.value().into_owned()));
         }
     }
 }

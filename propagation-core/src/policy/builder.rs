@@ -1,6 +1,6 @@
 use std::fmt;
 
-use super::{InboundRule, KeyRule, OutboundRule, Policy, rule::PeerPattern, rule::Peers};
+use super::{InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile, rule::PeerPattern, rule::Peers};
 
 /// Collects rules; [`build`](Self::build) checks and compiles them.
 #[derive(Clone, Debug, Default)]
@@ -23,22 +23,45 @@ impl PolicyBuilder {
         self
     }
 
+    /// What is done before the wire about personal data and secrets; without it, every detector drops what it finds.
+    #[must_use]
+    pub fn scrub(mut self, scrub: Scrub) -> Self {
+        self.policy.scrub = scrub;
+        self
+    }
+
+    /// Adds the rules of a ready-made policy behind those before; see [`Policy::profile`].
+    ///
+    /// # Errors
+    ///
+    /// Refuses a name that is none.
+    pub fn profile(mut self, name: &str) -> Result<Self, UnknownProfile> {
+        let profile = Policy::profile(name)?;
+        self.policy.inbound.extend(profile.inbound);
+        self.policy.outbound.extend(profile.outbound);
+        Ok(self)
+    }
+
     /// The policy.
     ///
     /// # Errors
     ///
-    /// Refuses a rule without peers, a peer pattern that can't be read, an empty key.
+    /// Refuses a rule without peers, a peer pattern that can't be read, an empty key, and pseudonyms without a key to make
+    /// them.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let inbound = self.policy.inbound.iter().map(InboundRule::checked_parts);
-        let outbound = self.policy.outbound.iter().map(OutboundRule::checked_parts);
-        for (name, peers, keys) in inbound.chain(outbound) {
-            check(name, peers, keys)?;
+        let policy = self.policy;
+        for rule in &policy.inbound {
+            check(rule.name(), rule.peer_patterns(), rule.keys(), &policy.scrub)?;
         }
-        Ok(self.policy)
+        for rule in &policy.outbound {
+            check(rule.name(), rule.peer_patterns(), rule.keys(), &policy.scrub)?;
+        }
+        policy.scrub.check(None)?;
+        Ok(policy)
     }
 }
 
-fn check(name: &str, peers: &Peers, keys: &[KeyRule]) -> Result<(), PolicyError> {
+fn check(name: &str, peers: &Peers, keys: &[KeyRule], scrub: &Scrub) -> Result<(), PolicyError> {
     if peers.iter().len() == 0 {
         return Err(PolicyError(format!("rule {name:?} has no peers")));
     }
@@ -52,12 +75,18 @@ fn check(name: &str, peers: &Peers, keys: &[KeyRule]) -> Result<(), PolicyError>
     if keys.iter().any(|key| key.key.as_str().is_empty()) {
         return Err(PolicyError(format!("rule {name:?} allows an empty key")));
     }
-    Ok(())
+    keys.iter().try_for_each(|key| scrub.check(key.chosen_action()))
 }
 
 /// A policy could not be built; the text says which rule and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError(String);
+
+impl PolicyError {
+    pub(super) fn new(text: String) -> Self {
+        Self(text)
+    }
+}
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -17,6 +17,12 @@ impl Glob {
         &self.text
     }
 
+    /// Whether everything that `other` matches is matched here, too. Says no where it can't tell.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        // A star of the other's is matched like a letter: only a star here can take it.
+        self.text == other.text || self.matches(&other.text)
+    }
+
     pub(crate) fn matches(&self, text: &str) -> bool {
         if self.exact { *self.text == *text } else { glob(self.text.as_bytes(), text.as_bytes()) }
     }

@@ -1,36 +1,43 @@
-use super::glob::Glob;
-use crate::{Member, Reason};
+use super::{glob::Glob, pattern::Pattern, scrubbing::Action};
+use crate::{Member, PolicyError, Reason};
 
 /// Which baggage key may cross, and what its value must be like.
 ///
 /// ```
 /// use propagation_core::KeyRule;
 ///
-/// let rule = KeyRule::new("plan").values(["free", "pro"]);
+/// let plan = KeyRule::new("plan").values(["free", "pro"]);
 /// let rollout = KeyRule::new("feature.*").max_length(32).report();
-/// # let _ = (rule, rollout);
+/// let tenant = KeyRule::new("tenant.id").pattern("[a-z]{1,20}")?.span_attribute("tenant.id");
+/// # let _ = (plan, rollout, tenant);
+/// # Ok::<(), propagation_core::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeyRule {
     pub(super) key: Glob,
     max_length: Option<usize>,
     values: Option<Box<[Box<str>]>>,
+    pattern: Option<Pattern>,
     report: bool,
-}
-
-/// What a key rule says of a member it matches.
-pub(super) enum Verdict {
-    Crosses,
-    /// It crosses, and would not but for report mode.
-    Reported,
-    Stopped(Reason),
+    scrubbed: bool,
+    action: Option<Action>,
+    pub(super) span_attribute: Option<Box<str>>,
 }
 
 impl KeyRule {
     /// Allows a key, or with `*` a family of keys.
     #[must_use]
     pub fn new(key: &str) -> Self {
-        Self { key: Glob::new(key), max_length: None, values: None, report: false }
+        Self {
+            key: Glob::new(key),
+            max_length: None,
+            values: None,
+            pattern: None,
+            report: false,
+            scrubbed: true,
+            action: None,
+            span_attribute: None,
+        }
     }
 
     /// The longest value that crosses, in bytes once decoded.
@@ -47,10 +54,42 @@ impl KeyRule {
         self
     }
 
-    /// Lets pass what the rule would stop, and says so: for the first days of a policy.
+    /// What the whole decoded value must match: a regular expression without look-around, matched in linear time.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an expression that does not compile, and any without the feature `patterns`.
+    pub fn pattern(mut self, expression: &str) -> Result<Self, PolicyError> {
+        self.pattern = Some(Pattern::whole(expression)?);
+        Ok(self)
+    }
+
+    /// Lets pass what the rule or the scrubbers would stop, and says so: for the first days of a policy.
     #[must_use]
     pub fn report(mut self) -> Self {
         self.report = true;
+        self
+    }
+
+    /// Lets values cross unscrubbed: for keys whose values look like something they aren't.
+    #[must_use]
+    pub fn unscrubbed(mut self) -> Self {
+        self.scrubbed = false;
+        self
+    }
+
+    /// What happens to a value that a scrubber finds something in, if not what the policy says of all keys.
+    #[must_use]
+    pub fn action(mut self, action: Action) -> Self {
+        self.action = Some(action);
+        self
+    }
+
+    /// Copies the value that was let in to an attribute of the span that handles the request, so that a Collector can sample by it.
+    /// The scrubbers guard the copy, too.
+    #[must_use]
+    pub fn span_attribute(mut self, attribute: &str) -> Self {
+        self.span_attribute = Some(attribute.into());
         self
     }
 
@@ -58,22 +97,27 @@ impl KeyRule {
         self.key.matches(key)
     }
 
-    pub(super) fn judge(&self, member: &Member<'_>) -> Verdict {
-        match self.objection(member) {
-            None => Verdict::Crosses,
-            Some(_) if self.report => Verdict::Reported,
-            Some(reason) => Verdict::Stopped(reason),
-        }
+    pub(super) fn reports(&self) -> bool {
+        self.report
     }
 
-    fn objection(&self, member: &Member<'_>) -> Option<Reason> {
-        if self.max_length.is_none() && self.values.is_none() {
+    pub(super) fn is_scrubbed(&self) -> bool {
+        self.scrubbed
+    }
+
+    pub(super) fn chosen_action(&self) -> Option<Action> {
+        self.action
+    }
+
+    pub(super) fn objection(&self, member: &Member<'_>) -> Option<Reason> {
+        if self.max_length.is_none() && self.values.is_none() && self.pattern.is_none() {
             return None;
         }
         let value = member.value();
         let too_long = self.max_length.is_some_and(|max| value.len() > max);
         let not_listed = self.values.as_ref().is_some_and(|values| !values.iter().any(|allowed| **allowed == *value));
-        (too_long || not_listed).then_some(Reason::ValueRule)
+        let differs = self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&value));
+        (too_long || not_listed || differs).then_some(Reason::ValueRule)
     }
 }
 

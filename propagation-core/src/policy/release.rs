@@ -1,4 +1,4 @@
-use super::{Policy, StateRule, rule};
+use super::{Policy, Scrub, StateRule};
 use crate::{Peer, PropagationContext, Reason, Rejection, TraceContext, TraceState};
 
 /// What may go out, once the policy has judged it.
@@ -7,7 +7,7 @@ use crate::{Peer, PropagationContext, Reason, Rejection, TraceContext, TraceStat
 pub struct Release {
     /// What the peer may learn.
     pub context: PropagationContext,
-    /// What was kept back, and why.
+    /// What was kept back or changed, and why.
     pub stopped: Vec<Rejection>,
 }
 
@@ -15,15 +15,16 @@ impl Policy {
     /// Judges what a peer may learn.
     #[must_use]
     pub fn release(&self, peer: &Peer<'_>, context: &PropagationContext) -> Release {
-        let rule = self.outbound.iter().find(|rule| rule.matches(peer));
+        let rule = self.outbound_rule(peer);
+        let scrub = Some(&self.scrub);
+        let judge = rule.map_or_else(|| self.deny(scrub), |rule| rule.judge(scrub));
         let mut release = Release { context: context.clone(), stopped: Vec::new() };
-        let (name, keys) = rule.map_or(("default", [].as_slice()), |rule| {
-            let (name, _, keys) = rule.checked_parts();
-            (name, keys)
-        });
-        rule::filter(&mut release.context.baggage, name, keys, &mut |rejection| release.stopped.push(rejection));
+        judge.filter(&mut release.context.baggage, &mut |rejection| release.stopped.push(rejection));
         if let Some(rule) = rule {
-            release.judge_trace(rule.releases_trace(), rule.state(), name);
+            release.judge_trace(rule.releases_trace(), rule.state(), judge.rule);
+        }
+        if !release.context.trace.state.is_empty() {
+            release.scrub_state(&self.scrub, judge.rule, judge.report);
         }
         release
     }
@@ -47,6 +48,27 @@ impl Release {
         }
         if trace.state.len() < before {
             self.stopped.push(Rejection::new("tracestate", Reason::Untrusted).with_rule(rule));
+        }
+    }
+
+    /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed.
+    fn scrub_state(&mut self, scrub: &Scrub, rule: &str, report: bool) {
+        let found: Vec<(String, String)> = self
+            .context
+            .trace
+            .state
+            .iter()
+            .filter_map(|(key, value)| {
+                let detector = scrub.find_in(&[], value).or_else(|| scrub.find_in_key(key))?;
+                Some((key.to_owned(), detector.to_owned()))
+            })
+            .collect();
+        for (_, detector) in &found {
+            let reason = if report { Reason::Reported } else { Reason::Personal };
+            self.stopped.push(Rejection::new("tracestate", reason).with_rule(&format!("{rule}, {detector}")));
+        }
+        if !found.is_empty() && !report {
+            self.context.trace.state.retain(|key| !found.iter().any(|(personal, _)| personal == key));
         }
     }
 }

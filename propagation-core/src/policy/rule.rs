@@ -1,10 +1,7 @@
 use std::net::IpAddr;
 
-use super::{
-    glob::Glob,
-    key_rule::{KeyRule, Verdict},
-};
-use crate::{Baggage, Peer, Reason, Rejection};
+use super::{glob::Glob, judge::Judge, key_rule::KeyRule, scrubbing::Scrub};
+use crate::Peer;
 
 /// How far a caller's trace context is believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +27,7 @@ pub struct InboundRule {
     peers: Peers,
     trust: Trust,
     keys: Vec<KeyRule>,
+    report: bool,
 }
 
 impl InboundRule {
@@ -38,7 +36,7 @@ impl InboundRule {
     #[must_use]
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
-        Self { name: peers.describe(), peers, trust: Trust::Trust, keys: Vec::new() }
+        Self { name: peers.describe(), peers, trust: Trust::Trust, keys: Vec::new(), report: false }
     }
 
     /// What reports call the rule; without it, its peers.
@@ -59,6 +57,13 @@ impl InboundRule {
     #[must_use]
     pub fn allow(mut self, key: impl Into<KeyRule>) -> Self {
         self.keys.push(key.into());
+        self
+    }
+
+    /// Lets every key pass and says what it would have stopped: for the first days of a policy.
+    #[must_use]
+    pub fn report(mut self) -> Self {
+        self.report = true;
         self
     }
 
@@ -88,6 +93,7 @@ pub struct OutboundRule {
     trace_context: bool,
     state: StateRule,
     keys: Vec<KeyRule>,
+    report: bool,
 }
 
 impl OutboundRule {
@@ -95,7 +101,14 @@ impl OutboundRule {
     #[must_use]
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
-        Self { name: peers.describe(), peers, trace_context: true, state: StateRule::All, keys: Vec::new() }
+        Self {
+            name: peers.describe(),
+            peers,
+            trace_context: true,
+            state: StateRule::All,
+            keys: Vec::new(),
+            report: false,
+        }
     }
 
     /// What reports call the rule; without it, its peers.
@@ -126,6 +139,13 @@ impl OutboundRule {
         self
     }
 
+    /// Lets every key pass and says what it would have stopped: for the first days of a policy.
+    #[must_use]
+    pub fn report(mut self) -> Self {
+        self.report = true;
+        self
+    }
+
     pub(super) fn releases_trace(&self) -> bool {
         self.trace_context
     }
@@ -142,8 +162,20 @@ macro_rules! shared {
                 self.peers.matches(peer)
             }
 
-            pub(super) fn checked_parts(&self) -> (&str, &Peers, &[KeyRule]) {
-                (&self.name, &self.peers, &self.keys)
+            pub(super) fn name(&self) -> &str {
+                &self.name
+            }
+
+            pub(super) fn peer_patterns(&self) -> &Peers {
+                &self.peers
+            }
+
+            pub(super) fn keys(&self) -> &[KeyRule] {
+                &self.keys
+            }
+
+            pub(super) fn judge<'a>(&'a self, scrub: Option<&'a Scrub>) -> Judge<'a> {
+                Judge { rule: &self.name, keys: &self.keys, report: self.report, scrub }
             }
         }
     };
@@ -151,24 +183,6 @@ macro_rules! shared {
 
 shared!(InboundRule);
 shared!(OutboundRule);
-
-/// Takes out of `baggage` what no key rule lets cross.
-pub(super) fn filter(baggage: &mut Baggage, rule: &str, keys: &[KeyRule], stopped: &mut dyn FnMut(Rejection)) {
-    if baggage.is_empty() {
-        return;
-    }
-    baggage.retain(|member| {
-        let matching = keys.iter().find(|key| key.matches(member.key()));
-        let (reason, keep) = match matching.map(|key| key.judge(member)) {
-            Some(Verdict::Crosses) => return true,
-            Some(Verdict::Reported) => (Reason::Reported, true),
-            Some(Verdict::Stopped(reason)) => (reason, false),
-            None => (Reason::NotAllowed, false),
-        };
-        stopped(Rejection::new("baggage", reason).with_key(member.key().as_bytes()).with_rule(rule));
-        keep
-    });
-}
 
 /// The peers of a rule.
 #[derive(Clone, Debug)]
@@ -245,7 +259,30 @@ impl PeerPattern {
         }
     }
 
-    fn describe(&self) -> String {
+    /// Whether every peer of `other` is one of this pattern, too. Says no where it can't tell.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name { transport, name }, Self::Name { transport: other_transport, name: other_name }) => {
+                transport.covers(other_transport) && name.covers(other_name)
+            }
+            (Self::Identity(identity), Self::Identity(other)) => identity.covers(other),
+            (Self::Address { network, bits }, Self::Address { network: other, bits: other_bits }) => {
+                bits <= other_bits && within(*other, *network, *bits)
+            }
+            // Every caller has a transport, whatever its address or identity.
+            (Self::Name { transport, name }, Self::Identity(_) | Self::Address { .. }) => {
+                transport.as_str() == "*" && name.as_str() == "*"
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether it stands for every HTTP host.
+    pub(super) fn is_any_host(&self) -> bool {
+        matches!(self, Self::Name { transport, name } if transport.matches("http") && name.as_str() == "*")
+    }
+
+    pub(super) fn describe(&self) -> String {
         match self {
             Self::Name { transport, name } => format!("{}:{}", transport.as_str(), name.as_str()),
             Self::Identity(identity) => format!("identity:{}", identity.as_str()),

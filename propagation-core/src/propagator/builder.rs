@@ -13,6 +13,7 @@ pub struct PropagatorBuilder {
     policy: Policy,
     bridge: Option<Arc<dyn Bridge>>,
     disabled: bool,
+    without_spans: bool,
 }
 
 impl PropagatorBuilder {
@@ -51,6 +52,23 @@ impl PropagatorBuilder {
         self
     }
 
+    /// Honours the off switches of the environment: `PROPAGATION_DISABLED=true` switches propagation off, and
+    /// `OTEL_SDK_DISABLED=true` the spans, while the context still propagates and the policy still holds.
+    #[must_use]
+    pub fn switches_from_env(self) -> Self {
+        self.switches_from(|name| std::env::var(name).ok())
+    }
+
+    /// The same, with a look-up function for the variables.
+    #[must_use]
+    pub fn switches_from(mut self, look_up: impl Fn(&str) -> Option<String>) -> Self {
+        // Only `true`, in any case, switches off (OpenTelemetry's general environment variables, Boolean).
+        let is_true = |name| look_up(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
+        self.disabled |= is_true("PROPAGATION_DISABLED");
+        self.without_spans |= is_true("OTEL_SDK_DISABLED");
+        self
+    }
+
     /// The propagator.
     #[must_use]
     pub fn build(self) -> Propagator {
@@ -64,7 +82,7 @@ impl PropagatorBuilder {
             inject,
             owned,
             policy: ArcSwap::from_pointee(self.policy),
-            bridge: self.bridge.unwrap_or_else(|| Arc::new(NoBridge)),
+            bridge: self.bridge.filter(|_| !self.without_spans).unwrap_or_else(|| Arc::new(NoBridge)),
             counters: Arc::new(Counters::default()),
             notices: Notices::default(),
             enabled: AtomicBool::new(!self.disabled),

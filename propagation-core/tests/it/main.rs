@@ -3,5 +3,6 @@
 mod bridges;
 mod carriers;
 mod current;
+mod guard;
 mod policy;
 mod wire;

@@ -1,0 +1,67 @@
+//! A policy as a TOML file, with the same words as the builder.
+
+mod error;
+mod reload;
+mod schema;
+
+use std::path::Path;
+
+pub use error::PolicyFileError;
+pub use reload::Reload;
+
+use super::{Policy, Warning};
+
+impl Policy {
+    /// Reads a policy file. `docs/policy.md` has every word of it.
+    ///
+    /// ```
+    /// use propagation_core::Policy;
+    ///
+    /// let policy = Policy::from_toml(
+    ///     r#"
+    ///     profile = "edge"
+    ///
+    ///     [scrub]
+    ///     action = "redact"
+    ///
+    ///     [[outbound]]
+    ///     peers = ["http:*.internal", "kafka:orders"]
+    ///     baggage = ["tenant.id", { key = "plan", values = ["free", "pro"] }]
+    ///     "#,
+    /// )?;
+    /// # let _ = policy;
+    /// # Ok::<(), propagation_core::PolicyFileError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Refuses a text that is not TOML or has a word that policies don't, a peer, pattern, detector, profile or action that does not
+    /// exist, an empty glob, and a pseudonym key that can't be read; says at which line and column.
+    pub fn from_toml(text: &str) -> Result<Self, PolicyFileError> {
+        schema::read(text)
+    }
+
+    /// Reads a policy file from disk.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_toml`](Self::from_toml), and where the file can't be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, PolicyFileError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(path).map_err(|error| PolicyFileError::unreadable(path, &error))?;
+        Self::from_toml(&text).map_err(|error| error.in_file(path))
+    }
+
+    /// [`lint`](Self::lint) for a policy file: with each warning comes the line of its rule.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_toml`](Self::from_toml).
+    pub fn lint_toml(text: &str) -> Result<Vec<(usize, Warning)>, PolicyFileError> {
+        let warnings = Self::from_toml(text)?.lint();
+        Ok(warnings
+            .into_iter()
+            .map(|warning| (schema::line_of_rule(text, warning.direction, warning.index), warning))
+            .collect())
+    }
+}

@@ -1,0 +1,103 @@
+//! What becomes of one baggage member at one rule. Extract, inject and `explain` all ask here.
+
+use super::{key_rule::KeyRule, scrubbing::Scrub};
+use crate::{Baggage, Member, Reason, Rejection, baggage::Rewrite};
+
+/// A rule for the peer at hand, as far as baggage is concerned.
+pub(super) struct Judge<'a> {
+    pub(super) rule: &'a str,
+    pub(super) keys: &'a [KeyRule],
+    /// The whole rule only reports: what it would stop crosses.
+    pub(super) report: bool,
+    /// Outbound only: what is scrubbed before it is on the wire.
+    pub(super) scrub: Option<&'a Scrub>,
+}
+
+/// What becomes of a member, and why.
+pub(super) struct Judgement<'a> {
+    pub(super) fate: Rewrite,
+    /// Why it does not simply cross, and what said so.
+    pub(super) objection: Option<Objection<'a>>,
+    /// Whether the key may be shown: not if it is personal itself.
+    pub(super) key_shown: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Objection<'a> {
+    pub(super) reason: Reason,
+    /// The detector or pattern, where one objects.
+    pub(super) detector: Option<&'a str>,
+    /// Whether it only reports.
+    pub(super) reported: bool,
+}
+
+impl<'a> Judge<'a> {
+    pub(super) fn judge(&self, member: &Member<'_>) -> Judgement<'a> {
+        let Some(key) = self.keys.iter().find(|key| key.matches(member.key())) else {
+            let key_shown = self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none());
+            return self.stopped(Reason::NotAllowed, None, self.report, key_shown);
+        };
+        let report = self.report || key.reports();
+        if let Some(reason) = key.objection(member) {
+            return self.stopped(reason, None, report, true);
+        }
+        let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Judgement::crosses() };
+        if let Some(detector) = scrub.find_in_key(member.key()) {
+            return self.stopped(Reason::Personal, Some(detector), report, false);
+        }
+        let Some(found) = scrub.find(member) else { return Judgement::crosses() };
+        if report {
+            return self.stopped(Reason::Personal, Some(found.detector), true, true);
+        }
+        match scrub.change(key.chosen_action(), member, &found) {
+            Some(value) => Judgement {
+                fate: Rewrite::Set { value, properties: !found.in_properties },
+                objection: Some(Objection {
+                    reason: Reason::Scrubbed,
+                    detector: Some(found.detector),
+                    reported: false,
+                }),
+                key_shown: true,
+            },
+            None => self.stopped(Reason::Personal, Some(found.detector), false, true),
+        }
+    }
+
+    /// Takes out of `baggage` what may not cross, and changes what may only cross changed.
+    pub(super) fn filter(&self, baggage: &mut Baggage, stopped: &mut dyn FnMut(Rejection)) {
+        if baggage.is_empty() {
+            return;
+        }
+        baggage.rewrite(|member| {
+            let judgement = self.judge(member);
+            if let Some(objection) = judgement.objection {
+                stopped(self.rejection(member, &judgement, objection));
+            }
+            judgement.fate
+        });
+    }
+
+    fn rejection(&self, member: &Member<'_>, judgement: &Judgement<'_>, objection: Objection<'_>) -> Rejection {
+        let reason = if objection.reported { Reason::Reported } else { objection.reason };
+        let rejection = Rejection::new("baggage", reason);
+        let rejection = if judgement.key_shown { rejection.with_key(member.key().as_bytes()) } else { rejection };
+        match objection.detector {
+            Some(detector) => rejection.with_rule(&format!("{}, {detector}", self.rule)),
+            None => rejection.with_rule(self.rule),
+        }
+    }
+
+    fn stopped(&self, reason: Reason, detector: Option<&'a str>, reported: bool, key_shown: bool) -> Judgement<'a> {
+        Judgement {
+            fate: if reported { Rewrite::Keep } else { Rewrite::Drop },
+            objection: Some(Objection { reason, detector, reported }),
+            key_shown,
+        }
+    }
+}
+
+impl Judgement<'_> {
+    fn crosses() -> Self {
+        Self { fate: Rewrite::Keep, objection: None, key_shown: true }
+    }
+}

@@ -1,0 +1,78 @@
+//! Ready-made policies.
+
+use std::fmt;
+
+use super::{InboundRule, KeyRule, OutboundRule, Policy, StateRule, Trust};
+
+impl Policy {
+    /// For a service that untrusted callers reach: over HTTP and gRPC every trace is restarted and linked to the caller's, no
+    /// baggage is let in. Outbound as the default.
+    #[must_use]
+    pub fn edge() -> Self {
+        Self { inbound: vec![restart("edge")], ..Self::default() }
+    }
+
+    /// For services that only meet their own kind: callers are trusted, and these keys travel to hosts under `.internal`,
+    /// `.local`, `.svc` and `.cluster.local`, to gRPC services, topics, exchanges and queues.
+    #[must_use]
+    pub fn internal<I: IntoIterator<Item = K>, K: Into<KeyRule>>(keys: I) -> Self {
+        let inbound = InboundRule::peers(["*"]).named("internal");
+        let outbound = OutboundRule::peers(INTERNAL_PEERS).named("internal");
+        let (inbound, outbound) = keys
+            .into_iter()
+            .map(Into::into)
+            .fold((inbound, outbound), |(inbound, outbound), key| (inbound.allow(key.clone()), outbound.allow(key)));
+        Self { inbound: vec![inbound], outbound: vec![outbound], ..Self::default() }
+    }
+
+    /// For a service that talks to others' systems: callers are treated as at the [edge](Self::edge), and whoever is called gets the
+    /// ids to correlate by, and neither tracestate nor baggage.
+    #[must_use]
+    pub fn third_party() -> Self {
+        let outbound = OutboundRule::peers(["*"]).tracestate(StateRule::None).named("third-party");
+        Self { inbound: vec![restart("third-party")], outbound: vec![outbound], ..Self::default() }
+    }
+
+    /// A profile by its name: `internal` (with no keys), `edge`, `third-party`.
+    ///
+    /// # Errors
+    ///
+    /// Refuses any other name.
+    pub fn profile(name: &str) -> Result<Self, UnknownProfile> {
+        match name {
+            "internal" => Ok(Self::internal([""; 0])),
+            "edge" => Ok(Self::edge()),
+            "third-party" => Ok(Self::third_party()),
+            _ => Err(UnknownProfile(name.into())),
+        }
+    }
+}
+
+/// Names that no one outside can own.
+const INTERNAL_PEERS: [&str; 9] = [
+    "http:*.internal",
+    "http:*.local",
+    "http:*.svc",
+    "http:localhost",
+    "grpc:*",
+    "kafka:*",
+    "amqp:*",
+    "sqs:*",
+    "process:*",
+];
+
+fn restart(name: &str) -> InboundRule {
+    InboundRule::peers(["http:*", "grpc:*"]).trust(Trust::RestartAndLink).named(name)
+}
+
+/// There is no profile of that name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownProfile(Box<str>);
+
+impl fmt::Display for UnknownProfile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not a profile: internal, edge, third-party", self.0)
+    }
+}
+
+impl std::error::Error for UnknownProfile {}

@@ -1,0 +1,221 @@
+//! What is done about what the detectors find.
+
+use std::{ops::Range, sync::Arc};
+
+use super::{pattern::Pattern, pseudonym::Pseudonymizer};
+use crate::{
+    Member, PolicyError,
+    scrub::{self, Detector, Detectors},
+};
+
+/// What happens to a value that holds something personal or secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Action {
+    /// The member does not cross.
+    #[default]
+    Drop,
+    /// What was found is replaced by `[name of the detector]`.
+    Redact,
+    /// What was found is replaced by as many `*`, but for its last four characters where it has twelve or more.
+    Mask,
+    /// The whole value is replaced by a keyed pseudonym: the same value gives the same one.
+    Pseudonymize,
+}
+
+impl Action {
+    /// Every action.
+    pub const ALL: &[Self] = &[Self::Drop, Self::Redact, Self::Mask, Self::Pseudonymize];
+
+    /// The name in a policy file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Drop => "drop",
+            Self::Redact => "redact",
+            Self::Mask => "mask",
+            Self::Pseudonymize => "pseudonymize",
+        }
+    }
+
+    /// The action of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|action| action.as_str() == name)
+    }
+}
+
+/// Which detectors look at what goes out, and what happens to what they find.
+///
+/// The default is all of them, and [`Action::Drop`].
+///
+/// ```
+/// use propagation_core::{Action, Policy, Scrub, scrub::Detector};
+///
+/// let scrub = Scrub::default().without(Detector::Phone).action(Action::Redact).pattern("employee", r"\bE\d{6}\b")?;
+/// let policy = Policy::builder().scrub(scrub).build()?;
+/// # let _ = policy;
+/// # Ok::<(), propagation_core::PolicyError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Scrub {
+    detectors: Detectors,
+    patterns: Arc<[(Box<str>, Pattern)]>,
+    action: Action,
+    pseudonyms: Option<Arc<Pseudonymizer>>,
+}
+
+/// Where something was found in a member.
+pub(super) struct Found<'a> {
+    pub(super) detector: &'a str,
+    pub(super) in_properties: bool,
+}
+
+impl Default for Scrub {
+    fn default() -> Self {
+        Self { detectors: Detectors::all(), patterns: Arc::new([]), action: Action::Drop, pseudonyms: None }
+    }
+}
+
+impl Scrub {
+    /// No detectors at all.
+    #[must_use]
+    pub fn off() -> Self {
+        Self { detectors: Detectors::none(), ..Self::default() }
+    }
+
+    /// Only these detectors.
+    #[must_use]
+    pub fn only(mut self, detectors: Detectors) -> Self {
+        self.detectors = detectors;
+        self
+    }
+
+    /// All but one.
+    #[must_use]
+    pub fn without(mut self, detector: Detector) -> Self {
+        self.detectors = self.detectors.without(detector);
+        self
+    }
+
+    /// What happens to what is found.
+    #[must_use]
+    pub fn action(mut self, action: Action) -> Self {
+        self.action = action;
+        self
+    }
+
+    /// Adds a detector of your own: what a regular expression matches anywhere in a decoded value.
+    ///
+    /// # Errors
+    ///
+    /// Refuses an expression that does not compile, and any without the feature `patterns`.
+    pub fn pattern(mut self, name: &str, expression: &str) -> Result<Self, PolicyError> {
+        let pattern = Pattern::anywhere(expression)?;
+        self.patterns = self.patterns.iter().cloned().chain([(name.into(), pattern)]).collect();
+        Ok(self)
+    }
+
+    /// The keys that [`Action::Pseudonymize`] needs.
+    #[must_use]
+    pub fn pseudonyms(mut self, pseudonyms: Pseudonymizer) -> Self {
+        self.pseudonyms = Some(Arc::new(pseudonyms));
+        self
+    }
+
+    /// Whether an action can be carried out.
+    pub(super) fn check(&self, action: Option<Action>) -> Result<(), PolicyError> {
+        if action.unwrap_or(self.action) == Action::Pseudonymize && self.pseudonyms.is_none() {
+            return Err(PolicyError::new("the action `pseudonymize` needs a key".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// What is personal in a key.
+    pub(super) fn find_in_key(&self, key: &str) -> Option<&str> {
+        self.find_in(&[], key)
+    }
+
+    /// What is personal in a value or its properties.
+    pub(super) fn find(&self, member: &Member<'_>) -> Option<Found<'_>> {
+        // A pseudonym is what a scrubber made: it has no entropy to object to.
+        let value = member.value();
+        if let Some(detector) = self.find_in(member.key().as_bytes(), &value) {
+            return Some(Found { detector, in_properties: false });
+        }
+        let detector = self.find_in(member.key().as_bytes(), member.properties())?;
+        Some(Found { detector, in_properties: true })
+    }
+
+    /// What is personal in a text, under a key that may tell.
+    pub(super) fn find_in(&self, key: &[u8], text: &str) -> Option<&str> {
+        if text.is_empty() || self.is_own_pseudonym(text) {
+            return None;
+        }
+        let own = || self.patterns.iter().find(|(_, pattern)| pattern.matches(text)).map(|(name, _)| &**name);
+        let found = scrub::scan(self.detectors, key, text.as_bytes()).map(|finding| finding.detector.name());
+        found.or_else(own)
+    }
+
+    /// The value that may cross instead; `None` if none may.
+    pub(super) fn change(&self, action: Option<Action>, member: &Member<'_>, found: &Found<'_>) -> Option<String> {
+        let value = member.value();
+        let action = action.unwrap_or(self.action);
+        if found.in_properties {
+            // The value itself is clean: the properties go.
+            return (action != Action::Drop).then(|| value.into_owned());
+        }
+        let mark: fn(&str, &str) -> String = match action {
+            Action::Drop => return None,
+            Action::Pseudonymize => return self.pseudonyms.as_ref().map(|pseudonyms| pseudonyms.pseudonym(&value)),
+            Action::Redact => |name, _| format!("[{name}]"),
+            Action::Mask => |_, text| mask(text),
+        };
+        let changed = self.replace(member.key().as_bytes(), &value, mark)?;
+        // What is left must be clean, too: parts of a value can add up to something else.
+        self.find_in(member.key().as_bytes(), &changed).is_none().then_some(changed)
+    }
+
+    /// Replaces everything found in a text.
+    fn replace(&self, key: &[u8], text: &str, mark: fn(&str, &str) -> String) -> Option<String> {
+        let found = scrub::find_all(self.detectors, key, text.as_bytes());
+        let mut spans: Vec<(Range<usize>, &str)> =
+            found.into_iter().map(|finding| (finding.span, finding.detector.name())).collect();
+        for (name, pattern) in self.patterns.iter() {
+            spans.extend(pattern.spans(text).into_iter().map(|span| (span, &**name)));
+        }
+        spans.sort_by_key(|(span, _)| span.start);
+        let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+        for (span, name) in spans {
+            if span.start < at {
+                continue;
+            }
+            out.push_str(text.get(at..span.start)?);
+            out.push_str(&mark(name, text.get(span.clone())?));
+            at = span.end;
+        }
+        out.push_str(text.get(at..)?);
+        Some(out)
+    }
+
+    fn is_own_pseudonym(&self, text: &str) -> bool {
+        self.pseudonyms.as_ref().is_some_and(|pseudonyms| pseudonyms.made(text))
+    }
+}
+
+fn mask(text: &str) -> String {
+    let count = text.chars().count();
+    let shown = if count >= 12 { 4 } else { 0 };
+    text.chars().enumerate().map(|(at, letter)| if at + shown < count { '*' } else { letter }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_keep_the_last_four_of_what_is_long_enough() {
+        assert_eq!(mask("4111111111111111"), "************1111");
+        assert_eq!(mask("a@b.example"), "***********");
+    }
+}

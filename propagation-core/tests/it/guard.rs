@@ -1,0 +1,280 @@
+//! The guard: scrubbing, report mode, explanations, policy files.
+
+use propagation_core::{
+    Action, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Pseudonymizer,
+    Reason, Scrub, Verdict,
+};
+
+fn context(baggage: &str) -> PropagationContext {
+    let carrier = vec![("baggage".to_owned(), baggage.as_bytes().to_vec())];
+    let policy = Policy::builder().inbound(InboundRule::peers(["*"]).allow("*")).build().unwrap();
+    Propagator::builder().policy(policy).build().extract(&Peer::http(""), &carrier).context
+}
+
+fn open(scrub: Scrub) -> Policy {
+    Policy::builder().scrub(scrub).outbound(OutboundRule::peers(["*"]).allow("*")).build().unwrap()
+}
+
+fn released(policy: &Policy, baggage: &str) -> String {
+    let release = policy.release(&Peer::kafka("orders"), &context(baggage));
+    String::from_utf8(release.context.baggage.as_wire().into_owned()).unwrap()
+}
+
+fn keys() -> Pseudonymizer {
+    Pseudonymizer::new("k1", b"a key that is long enough").unwrap()
+}
+
+#[test]
+fn personal_values_keys_and_properties_do_not_cross() {
+    let policy = open(Scrub::default());
+    for baggage in [
+        "who=anna@example.com",
+        "who=anna%40example.com",
+        "who=anna%2540example.com",
+        "card=4111%201111%201111%201111",
+        "anna.smith=1;note=anna@example.com",
+        "session.token=Zx81kQp0vLr7TnWc93MbYd52HsGa64Fe",
+    ] {
+        assert_eq!(released(&policy, &format!("{baggage},tenant.id=blue")), "tenant.id=blue", "{baggage}");
+    }
+}
+
+#[test]
+fn a_personal_key_is_not_even_named() {
+    let release = open(Scrub::default()).release(&Peer::kafka("orders"), &context("4111111111111111=1"));
+    assert!(release.context.baggage.is_empty());
+    assert_eq!(
+        release.stopped.iter().map(|stopped| (&stopped.key, stopped.reason)).collect::<Vec<_>>(),
+        [(&None, Reason::Personal)]
+    );
+}
+
+#[test]
+fn each_action_does_what_its_name_says() {
+    let change = |action| {
+        released(&open(Scrub::default().action(action).pseudonyms(keys())), "note=to%20anna@example.com%20now,x=1")
+    };
+    assert_eq!(change(Action::Drop), "x=1");
+    assert_eq!(change(Action::Redact), "note=to%20[email]%20now,x=1");
+    assert!(!change(Action::Mask).contains("anna"));
+    let pseudonym = change(Action::Pseudonymize);
+    assert_eq!(pseudonym, format!("note={},x=1", keys().pseudonym("to anna@example.com now")));
+    assert_eq!(released(&open(Scrub::default().pseudonyms(keys())), &pseudonym), pseudonym, "a pseudonym crosses");
+}
+
+#[test]
+fn a_key_may_have_an_action_of_its_own_or_none() {
+    let rule = OutboundRule::peers(["*"])
+        .allow(KeyRule::new("contact").action(Action::Redact))
+        .allow(KeyRule::new("build").unscrubbed())
+        .allow("other");
+    let policy = Policy::builder().outbound(rule).build().unwrap();
+    let baggage = "contact=a@example.com,build=b@example.com,other=c@example.com";
+    assert_eq!(released(&policy, baggage), "contact=[email],build=b@example.com");
+}
+
+#[test]
+fn the_users_own_patterns_are_detectors_too() {
+    let scrub = Scrub::default().pattern("employee", r"\bE\d{6}\b").unwrap().action(Action::Redact);
+    assert_eq!(released(&open(scrub), "by=E123456,x=E12"), "by=[employee],x=E12");
+    assert!(Scrub::default().pattern("broken", "(").is_err());
+    assert!(KeyRule::new("k").pattern("[").is_err());
+}
+
+#[test]
+fn tracestate_is_scrubbed_too() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let carrier = vec![
+        ("traceparent".to_owned(), parent.as_bytes().to_vec()),
+        ("tracestate".to_owned(), b"a=1,b=anna@example.com,c=3".to_vec()),
+    ];
+    let propagator = Propagator::default();
+    let received = propagator.extract(&Peer::http(""), &carrier).context;
+    let mut sent = Vec::new();
+    propagator.inject(&Peer::http("api"), &received, &mut sent);
+    assert_eq!(sent[1].1, b"a=1,c=3");
+}
+
+#[test]
+fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
+    let rule = OutboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"])).allow("who").report();
+    let policy = Policy::builder().outbound(rule).build().unwrap();
+    let baggage = "plan=gold,who=anna@example.com,other=1";
+    assert_eq!(released(&policy, baggage), baggage);
+    let stopped = policy.release(&Peer::kafka("orders"), &context(baggage)).stopped;
+    assert_eq!(stopped.iter().filter(|stopped| stopped.reason == Reason::Reported).count(), 3);
+    let explained = policy.explain(Direction::Outbound, &Peer::kafka("orders"), &context(baggage));
+    let reasons: Vec<_> = explained.iter().map(|key| (key.verdict, key.reason.unwrap())).collect();
+    assert_eq!(
+        reasons,
+        [
+            (Verdict::Crosses, Reason::ValueRule),
+            (Verdict::Crosses, Reason::Personal),
+            (Verdict::Crosses, Reason::NotAllowed)
+        ]
+    );
+}
+
+#[test]
+fn allowed_baggage_is_copied_to_span_attributes_unless_it_is_personal() {
+    let rule = InboundRule::peers(["*"]).allow(KeyRule::new("tenant.id").span_attribute("tenant.id"));
+    let policy = Policy::builder().inbound(rule).build().unwrap();
+    let attributes = |baggage| policy.admit(&Peer::http(""), context(baggage), Vec::new()).attributes;
+    assert_eq!(attributes("tenant.id=blue").len(), 1);
+    assert_eq!(attributes("tenant.id=anna@example.com").len(), 0);
+    assert_eq!(attributes("other=blue").len(), 0);
+}
+
+const FILE: &str = r#"
+profile = "edge"
+
+[scrub]
+except = ["phone"]
+action = "redact"
+
+[scrub.patterns]
+employee = 'E\d{6}'
+
+[[inbound]]
+name = "partners"
+peers = ["address:10.0.0.0/8", "identity:partner-*"]
+trust = "accept-ids"
+baggage = ["tenant.id"]
+
+[[outbound]]
+peers = ["http:*.internal", "kafka:orders"]
+tracestate = ["ot"]
+baggage = ["tenant.id", { key = "plan", values = ["free", "pro"], mode = "report" }, { key = "by", scrub = "mask" }]
+"#;
+
+#[test]
+fn a_policy_file_says_what_the_builder_says() {
+    let policy = Policy::from_toml(FILE).unwrap();
+    assert_eq!(
+        released(&policy, "tenant.id=blue,plan=gold,by=E123456,secret=1"),
+        "tenant.id=blue,plan=gold,by=*******"
+    );
+    assert!(Policy::from_toml("").unwrap().lint().is_empty());
+}
+
+#[test]
+fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
+    for (text, place, says) in [
+        ("[[outbound]]\npeers = [\"kafka:orders\"\n", None, ""),
+        ("profile = \"internet\"", Some((1, 11)), "not a profile"),
+        ("[scrub]\naction = \"shred\"", Some((2, 10)), "not an action"),
+        ("[scrub]\ndetectors = [\"email\", \"emial\"]", Some((2, 23)), "not a detector"),
+        ("[[outbound]]\npeers = [\"*\", \"kafk:x\"]", Some((2, 15)), "not a peer"),
+        ("[[outbound]]\npeers = [\"kafka:\"]", Some((2, 10)), "not a peer"),
+        ("[[outbound]]\npeers = [\"*\"]\nbagage = []", Some((3, 1)), "bagage"),
+        ("[[outbound]]\npeers = [\"*\"]\nbaggage = [\"\"]", Some((3, 12)), "empty key"),
+        ("[[outbound]]\npeers = [\"*\"]\nbaggage = [{ key = \"k\", pattern = \"(\" }]", Some((3, 12)), "pattern"),
+        ("[[outbound]]\npeers = []", Some((1, 1)), "no peers"),
+        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"blindly\"", Some((3, 9)), "not a trust"),
+        ("[scrub]\naction = \"pseudonymize\"", Some((2, 10)), "needs a key"),
+        ("[pseudonyms]\ncurrent = { id = \"k\", env = \"NO_SUCH_VARIABLE\" }", Some((2, 11)), "is not set"),
+    ] {
+        let error = Policy::from_toml(text).unwrap_err();
+        if let Some(place) = place {
+            assert_eq!(error.place(), Some(place), "{text}: {error}");
+        }
+        assert!(error.to_string().contains(says), "{text}: {error}");
+    }
+}
+
+#[test]
+fn lint_finds_what_is_legal_and_still_looks_wrong() {
+    let text = r#"
+[[outbound]]
+name = "all"
+peers = ["kafka:*"]
+baggage = ["user.email", "*", "tenant.id"]
+
+[[outbound]]
+name = "orders"
+peers = ["kafka:orders"]
+
+[[outbound]]
+name = "hosts"
+peers = ["*"]
+baggage = ["plan"]
+"#;
+    let warnings: Vec<String> = Policy::lint_toml(text)
+        .unwrap()
+        .into_iter()
+        .map(|(line, warning)| format!("{line}: {}", warning.text))
+        .collect();
+    assert_eq!(warnings.len(), 5, "{warnings:#?}");
+    assert!(warnings[0].starts_with("2: the key \"user.email\" looks personal"));
+    assert!(warnings[1].contains("allows everything"));
+    assert!(warnings[2].contains("\"tenant.id\" can never match"));
+    assert!(warnings[3].starts_with("7: kafka:orders can never match"));
+    assert!(warnings[4].contains("every host"));
+}
+
+#[test]
+fn a_broken_reload_changes_nothing_and_says_so() {
+    let directory = std::env::temp_dir().join(format!("propagation-reload-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("policy.toml");
+    let allow = |key: &str| format!("[[outbound]]\npeers = [\"*\"]\nbaggage = [\"{key}\"]\n");
+    std::fs::write(&file, allow("first")).unwrap();
+
+    let propagator = Propagator::default();
+    let reload = propagation_core::Reload::start(propagator.clone(), &file).unwrap();
+    let crosses = || released(&propagator.policy(), "first=1,second.key=2");
+    assert_eq!(crosses(), "first=1");
+    assert!(!reload.reload_if_changed().unwrap());
+    std::fs::write(&file, allow("second.key")).unwrap();
+    assert!(reload.reload_if_changed().unwrap());
+    assert_eq!(crosses(), "second.key=2");
+    std::fs::write(&file, "peers = nonsense").unwrap();
+    assert!(reload.reload().is_err());
+    assert_eq!(crosses(), "second.key=2");
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn each_extract_and_each_inject_sees_one_policy_while_policies_change() {
+    let policy = |key: &str| {
+        let (inbound, outbound) =
+            (InboundRule::peers(["*"]).allow("*"), OutboundRule::peers(["*"]).allow(format!("{key}.*").as_str()));
+        Policy::builder().inbound(inbound).outbound(outbound).build().unwrap()
+    };
+    let propagator = Propagator::builder().policy(policy("a")).build();
+    let context = context("a.1=x,b.1=x,a.2=x,b.2=x");
+    std::thread::scope(|threads| {
+        for _ in 0..4 {
+            threads.spawn(|| {
+                for _ in 0..2_000 {
+                    let mut sent = Vec::new();
+                    propagator.inject(&Peer::http("api"), &context, &mut sent);
+                    let baggage = String::from_utf8(sent[0].1.clone()).unwrap();
+                    assert!(baggage == "a.1=x,a.2=x" || baggage == "b.1=x,b.2=x", "{baggage}");
+                }
+            });
+        }
+        for turn in 0..2_000 {
+            propagator.set_policy(policy(if turn % 2 == 0 { "b" } else { "a" }));
+        }
+    });
+}
+
+#[test]
+fn the_environment_switches_propagation_off_or_only_the_spans() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let carrier = vec![("traceparent".to_owned(), parent.as_bytes().to_vec())];
+    for (variable, value, extracts) in [
+        ("PROPAGATION_DISABLED", "True", false),
+        ("PROPAGATION_DISABLED", "1", true),
+        ("OTEL_SDK_DISABLED", "true", true),
+    ] {
+        let look_up = |name: &str| (name == variable).then(|| value.to_owned());
+        let propagator = Propagator::builder().switches_from(look_up).build();
+        assert_eq!(
+            propagator.extract(&Peer::http(""), &carrier).context.trace.has_ids(),
+            extracts,
+            "{variable}={value}"
+        );
+    }
+}
