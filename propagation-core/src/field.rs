@@ -245,6 +245,11 @@ impl Fields {
         self.owned.iter().copied()
     }
 
+    /// The prefixes of names to remove, such as `uberctx-`.
+    pub fn owned_prefixes(&self) -> impl Iterator<Item = &'static str> {
+        self.prefixes.iter().copied()
+    }
+
     /// Whether there are whole families of names to remove.
     #[must_use]
     pub fn owns_prefixes(&self) -> bool {

@@ -7,4 +7,4 @@ mod process;
 mod send;
 
 pub use process::{Relation, process, settle};
-pub use send::{Existing, Sending, create, send};
+pub use send::{Existing, Placed, Sending, create, place, send};

@@ -135,6 +135,13 @@ impl Propagator {
         self.is_enabled() && self.0.bridge.records()
     }
 
+    /// The names that the formats read and write, and nothing to write under them: what a receiver asks for where a transport
+    /// gives only what it is asked for.
+    #[must_use]
+    pub fn owned(&self) -> &Fields {
+        &self.0.owned
+    }
+
     /// The policy in force.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {

@@ -53,6 +53,30 @@ pub fn create<C: Extract + Inject>(
     creation.has_ids().then_some(creation)
 }
 
+/// Puts a context on a message that gets no span of its own: one of a batch whose create spans are switched off, where the
+/// send span's context goes onto all of them.
+pub fn place<C: Extract + Inject>(
+    propagator: &Propagator,
+    peer: &Peer<'_>,
+    existing: Existing,
+    message: &mut C,
+    context: &PropagationContext,
+) -> Placed {
+    Found::on(propagator, peer, existing, message).place(propagator, peer, message, context)
+}
+
+/// What [`place`] did.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Placed {
+    /// What was written on the message.
+    pub injection: Injection,
+    /// The message's creation context: its own where one stayed.
+    pub creation: TraceContext,
+    /// Whether the message had one that stayed: the send span links to it.
+    pub stayed: bool,
+}
+
 fn publish<C: Extract + Inject>(
     propagator: &Propagator,
     peer: &Peer<'_>,
@@ -61,25 +85,47 @@ fn publish<C: Extract + Inject>(
     kind: SpanKind,
     describe: impl FnOnce(&mut Hop),
 ) -> Sending {
-    let current = propagator.current();
-    let found = if existing == Existing::Preserve && propagator.is_enabled() {
-        propagator.read(peer.transport, message).into_parts().0
-    } else {
-        PropagationContext::EMPTY
-    };
-    let stays = found.trace.has_ids() && propagator.policy().release(peer, &found).context.trace.has_ids();
-
-    let mut hop = Hop::local(if stays { SpanKind::Client } else { kind }, current);
+    let found = Found::on(propagator, peer, existing, message);
+    let mut hop = Hop::local(if found.stays { SpanKind::Client } else { kind }, propagator.current());
     if propagator.records() {
         describe(&mut hop);
-        if stays {
-            hop.links.push(found.trace.clone());
+        if found.stays {
+            hop.links.push(found.context.trace.clone());
         }
     }
     let hop = propagator.start(hop);
-    let mut outgoing = PropagationContext { baggage: found.baggage, ..PropagationContext::EMPTY };
-    outgoing.baggage.merge(&hop.context().baggage);
-    outgoing.trace = if stays { found.trace } else { hop.context().trace.clone() };
-    let injection = propagator.inject(peer, &outgoing, message);
-    Sending { hop, injection, creation: outgoing.trace }
+    let Placed { injection, creation, .. } = found.place(propagator, peer, message, hop.context());
+    Sending { hop, injection, creation }
+}
+
+/// What a message carries before it is sent.
+struct Found {
+    context: PropagationContext,
+    stays: bool,
+}
+
+impl Found {
+    fn on(propagator: &Propagator, peer: &Peer<'_>, existing: Existing, message: &impl Extract) -> Self {
+        let context = if existing == Existing::Preserve && propagator.is_enabled() {
+            propagator.read(peer.transport, message).into_parts().0
+        } else {
+            PropagationContext::EMPTY
+        };
+        let stays = context.trace.has_ids() && propagator.policy().release(peer, &context).context.trace.has_ids();
+        Self { context, stays }
+    }
+
+    fn place(
+        self,
+        propagator: &Propagator,
+        peer: &Peer<'_>,
+        message: &mut impl Inject,
+        context: &PropagationContext,
+    ) -> Placed {
+        let mut outgoing = PropagationContext { baggage: self.context.baggage, ..PropagationContext::EMPTY };
+        outgoing.baggage.merge(&context.baggage);
+        outgoing.trace = if self.stays { self.context.trace } else { context.trace.clone() };
+        let injection = propagator.inject(peer, &outgoing, message);
+        Placed { injection, creation: outgoing.trace, stayed: self.stays }
+    }
 }
