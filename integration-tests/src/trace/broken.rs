@@ -19,13 +19,7 @@ impl Broken {
     /// This claim does not hold; say the rest with the other methods.
     #[must_use]
     pub fn new(claim: impl Into<String>) -> Self {
-        Self {
-            claim: claim.into(),
-            found: Vec::new(),
-            nearest: Vec::new(),
-            causes: Vec::new(),
-            picture: String::new(),
-        }
+        Self { claim: claim.into(), found: Vec::new(), nearest: Vec::new(), causes: Vec::new(), picture: String::new() }
     }
 
     /// Adds a fact that contradicts the claim.
@@ -104,9 +98,7 @@ impl fmt::Display for Broken {
         f.write_str(&self.summary())?;
         if !self.picture.is_empty() {
             f.write_str("\n")?;
-            self.picture
-                .lines()
-                .try_for_each(|line| writeln!(f, "  {line}"))?;
+            self.picture.lines().try_for_each(|line| writeln!(f, "  {line}"))?;
         }
         Ok(())
     }

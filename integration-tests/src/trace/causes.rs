@@ -6,18 +6,11 @@ use super::{Broken, Clocks, Span, SpanKind, TraceGraph, Value, Which};
 /// What a span says it travelled on: `kafka`, `rabbitmq`, `aws_sqs`, `grpc`, `http`, or nothing.
 pub(crate) fn transport(span: &Span) -> &str {
     let text = |key| span.attributes.text(key);
-    if let Some(system) = text("messaging.system")
-        .or_else(|| text("rpc.system.name"))
-        .or_else(|| text("rpc.system"))
-    {
+    if let Some(system) = text("messaging.system").or_else(|| text("rpc.system.name")).or_else(|| text("rpc.system")) {
         return system;
     }
     let http = |key: &str| key.starts_with("http.");
-    if span.attributes.iter().any(|(key, _)| http(key)) {
-        "http"
-    } else {
-        ""
-    }
+    if span.attributes.iter().any(|(key, _)| http(key)) { "http" } else { "" }
 }
 
 /// `orders → payments over kafka`.
@@ -38,11 +31,7 @@ fn receives(span: &Span) -> bool {
 }
 
 /// The span that most likely caused this one, judged by kind, destination, transport and time, and not by ids.
-pub(crate) fn likely_sender<'g>(
-    graph: &'g TraceGraph,
-    receiver: &Span,
-    clocks: &Clocks,
-) -> Option<&'g Span> {
+pub(crate) fn likely_sender<'g>(graph: &'g TraceGraph, receiver: &Span, clocks: &Clocks) -> Option<&'g Span> {
     const SLACK: i128 = 5_000_000;
     let began = clocks.start(receiver);
     let fits = |sender: &&Span| {
@@ -53,18 +42,11 @@ pub(crate) fn likely_sender<'g>(
                 || transport(sender).is_empty()
                 || transport(receiver).is_empty())
             && (sender.kind == SpanKind::Producer) <= (receiver.kind != SpanKind::Server)
-            && graph
-                .parent(sender)
-                .is_none_or(|parent| parent.span_id != receiver.span_id)
+            && graph.parent(sender).is_none_or(|parent| parent.span_id != receiver.span_id)
     };
     let score = |sender: &&Span| {
-        let same = |key: &str| {
-            usize::from(
-                sender
-                    .attribute(key)
-                    .is_some_and(|value| receiver.attribute(key) == Some(value)),
-            )
-        };
+        let same =
+            |key: &str| usize::from(sender.attribute(key).is_some_and(|value| receiver.attribute(key) == Some(value)));
         let alike = [
             "messaging.message.id",
             "messaging.destination.name",
@@ -72,11 +54,7 @@ pub(crate) fn likely_sender<'g>(
             "rpc.method",
             "http.request.method",
         ];
-        let free = usize::from(
-            !graph
-                .children(sender)
-                .any(|child| child.service() != sender.service()),
-        );
+        let free = usize::from(!graph.children(sender).any(|child| child.service() != sender.service()));
         let elsewhere = usize::from(sender.service() != receiver.service());
         let transport = usize::from(!transport(sender).is_empty());
         (
@@ -88,12 +66,7 @@ pub(crate) fn likely_sender<'g>(
 }
 
 /// Adds why a span that handles something from elsewhere has no parent.
-pub(crate) fn of_lost_context(
-    graph: &TraceGraph,
-    span: &Span,
-    clocks: &Clocks,
-    broken: Broken,
-) -> Broken {
+pub(crate) fn of_lost_context(graph: &TraceGraph, span: &Span, clocks: &Clocks, broken: Broken) -> Broken {
     if !receives(span) {
         return broken.cause(format!(
             "`{} · {}` began with no current context: its task, thread or callback was started outside of the handler's scope",
@@ -116,30 +89,22 @@ pub(crate) fn of_lost_context(
 }
 
 /// Adds why the parent of an orphan is missing.
-pub(crate) fn of_orphan(
-    graph: &TraceGraph,
-    orphan: &Span,
-    clocks: &Clocks,
-    mut broken: Broken,
-) -> Broken {
+pub(crate) fn of_orphan(graph: &TraceGraph, orphan: &Span, clocks: &Clocks, mut broken: Broken) -> Broken {
     let Some(parent) = orphan.parent else {
         return broken;
     };
     if let Some(elsewhere) = graph.spans().find(|span| span.span_id == parent) {
-        return broken.nearest(format!("{} has that id, in trace {}", elsewhere.label(), elsewhere.trace_id)).cause(format!(
-            "at the hop {} the trace id changed and the parent id did not: something wrote half of another context",
-            hop(elsewhere, orphan)
-        ));
+        return broken.nearest(format!("{} has that id, in trace {}", elsewhere.label(), elsewhere.trace_id)).cause(
+            format!(
+                "at the hop {} the trace id changed and the parent id did not: something wrote half of another context",
+                hop(elsewhere, orphan)
+            ),
+        );
     }
     if parent.is_zero() {
-        return broken
-            .cause("the parent id is all zero, which is no id: a root must have none at all");
+        return broken.cause("the parent id is all zero, which is no id: a root must have none at all");
     }
-    if let Some(created) = orphan
-        .links
-        .iter()
-        .find_map(|link| graph.get(link.trace_id, link.span_id))
-    {
+    if let Some(created) = orphan.links.iter().find_map(|link| graph.get(link.trace_id, link.span_id)) {
         broken = broken.nearest(format!("it links to {}", created.label()));
     }
     if orphan.parent_is_remote() == Some(false) || !receives(orphan) {
@@ -162,11 +127,8 @@ pub(crate) fn of_orphan(
 
 /// Adds the spans that come nearest to those meant.
 pub(crate) fn nearest(graph: &TraceGraph, which: &Which, mut broken: Broken) -> Broken {
-    let mut scored: Vec<(usize, &Span)> = graph
-        .spans()
-        .map(|span| (which.likeness(span), span))
-        .filter(|(score, _)| *score > 0)
-        .collect();
+    let mut scored: Vec<(usize, &Span)> =
+        graph.spans().map(|span| (which.likeness(span), span)).filter(|(score, _)| *score > 0).collect();
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));
     let mut shown_already: Vec<(&str, &str)> = Vec::new();
     for (_, span) in scored {
@@ -177,25 +139,14 @@ pub(crate) fn nearest(graph: &TraceGraph, which: &Which, mut broken: Broken) -> 
     }
     if shown_already.is_empty() && !graph.is_empty() {
         let services: Vec<String> = graph.services().into_iter().map(shown).collect();
-        broken = broken.nearest(format!(
-            "nothing; the services seen are {}",
-            services.join(", ")
-        ));
+        broken = broken.nearest(format!("nothing; the services seen are {}", services.join(", ")));
     }
     broken
 }
 
 /// The value of the first of these attributes that a span has, for lists of spans that share a name.
 pub(crate) fn mark(span: &Span) -> String {
-    let keys = [
-        "messaging.message.id",
-        "messaging.kafka.offset",
-        "messaging.rabbitmq.message.delivery_tag",
-    ];
-    let found = keys
-        .iter()
-        .find_map(|key| span.attribute(key).map(Value::to_string));
-    found
-        .map(|value| format!(" ({})", shown(&value)))
-        .unwrap_or_default()
+    let keys = ["messaging.message.id", "messaging.kafka.offset", "messaging.rabbitmq.message.delivery_tag"];
+    let found = keys.iter().find_map(|key| span.attribute(key).map(Value::to_string));
+    found.map(|value| format!(" ({})", shown(&value))).unwrap_or_default()
 }

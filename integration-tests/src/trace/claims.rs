@@ -22,9 +22,7 @@ const PICTURED: usize = 60;
 impl TraceGraph {
     /// The picture for a failure that concerns these traces.
     fn picture(&self, traces: impl IntoIterator<Item = TraceId>) -> Tree<'_> {
-        Tree::new(self)
-            .traces(traces.into_iter().take(4))
-            .limit(PICTURED)
+        Tree::new(self).traces(traces.into_iter().take(4)).limit(PICTURED)
     }
 }
 

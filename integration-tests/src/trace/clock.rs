@@ -80,10 +80,7 @@ impl Clocks {
                     if let Some(known) = bounds.get(pair)
                         && !clocks.shifts.contains_key(&pair.1)
                     {
-                        let moved = Bounds {
-                            low: known.low + base,
-                            high: known.high.map(|high| high + base),
-                        };
+                        let moved = Bounds { low: known.low + base, high: known.high.map(|high| high + base) };
                         clocks.shifts.insert(pair.1.clone(), moved.shift());
                         queue.push_back(pair.1.clone());
                     }
@@ -116,22 +113,11 @@ impl Clocks {
 }
 
 /// What made this span happen, and whether that waited for it to end: its parent, or the producers that it links to.
-pub(crate) fn causes<'g>(
-    graph: &'g TraceGraph,
-    span: &'g Span,
-) -> impl Iterator<Item = (&'g Span, bool)> {
-    let parent = graph.parent(span).map(|parent| {
-        (
-            parent,
-            parent.kind == SpanKind::Client && span.kind == SpanKind::Server,
-        )
-    });
+pub(crate) fn causes<'g>(graph: &'g TraceGraph, span: &'g Span) -> impl Iterator<Item = (&'g Span, bool)> {
+    let parent =
+        graph.parent(span).map(|parent| (parent, parent.kind == SpanKind::Client && span.kind == SpanKind::Server));
     // A link says "this message", and a message is made before it is handled. Only a consumer's links say that.
     let messaging = span.attributes.contains("messaging.system");
-    let links = span
-        .links
-        .iter()
-        .filter(move |_| messaging)
-        .filter_map(|link| graph.get(link.trace_id, link.span_id));
+    let links = span.links.iter().filter(move |_| messaging).filter_map(|link| graph.get(link.trace_id, link.span_id));
     parent.into_iter().chain(links.map(|cause| (cause, false)))
 }

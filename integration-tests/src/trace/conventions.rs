@@ -41,15 +41,9 @@ impl Version {
             Some(Area::Messaging) => messaging(span, &mut findings),
             None => {}
         }
-        if area.is_some()
-            && matches!(span.status, Status::Error(_))
-            && !aws
-            && !span.attributes.contains("error.type")
+        if area.is_some() && matches!(span.status, Status::Error(_)) && !aws && !span.attributes.contains("error.type")
         {
-            findings.push(Finding::Missing {
-                key: "error.type",
-                because: "the span ended with an error",
-            });
+            findings.push(Finding::Missing { key: "error.type", because: "the span ended with an error" });
         }
         findings
     }
@@ -146,11 +140,7 @@ impl fmt::Display for Finding {
             Self::Name { have, want } => {
                 write!(f, "the name `{}` should be {want}", shown(have))?;
                 match telling_token(have) {
-                    Some(token) => write!(
-                        f,
-                        "; with `{}` in it there is one name for each request",
-                        shown(token)
-                    ),
+                    Some(token) => write!(f, "; with `{}` in it there is one name for each request", shown(token)),
                     None => Ok(()),
                 }
             }
@@ -169,11 +159,7 @@ enum Area {
 
 impl Area {
     fn of(span: &Span) -> Option<Self> {
-        let has = |prefix: &str| {
-            span.attributes
-                .iter()
-                .any(|(key, _)| key.starts_with(prefix))
-        };
+        let has = |prefix: &str| span.attributes.iter().any(|(key, _)| key.starts_with(prefix));
         match span.kind {
             SpanKind::Producer | SpanKind::Consumer => Some(Self::Messaging),
             SpanKind::Client | SpanKind::Server if has("messaging.") => Some(Self::Messaging),
@@ -186,15 +172,8 @@ impl Area {
 
 fn names_and_types(span: &Span, aws: bool, findings: &mut Vec<Finding>) {
     for (index, (key, value)) in span.attributes.iter().enumerate() {
-        if span
-            .attributes
-            .iter()
-            .take(index)
-            .any(|(earlier, _)| earlier == key)
-        {
-            findings.push(Finding::Repeated {
-                key: key.to_owned(),
-            });
+        if span.attributes.iter().take(index).any(|(earlier, _)| earlier == key) {
+            findings.push(Finding::Repeated { key: key.to_owned() });
         }
         if let Some((key, instead)) = table::DEPRECATED.iter().find(|(old, _)| *old == key)
             && !(aws && matches!(*key, "rpc.system" | "rpc.service"))
@@ -204,11 +183,7 @@ fn names_and_types(span: &Span, aws: bool, findings: &mut Vec<Finding>) {
         if let Some(want) = table::type_of(key)
             && !is_of_type(value, want, span.typed)
         {
-            findings.push(Finding::WrongType {
-                key: key.to_owned(),
-                want,
-                have: value.type_name(),
-            });
+            findings.push(Finding::WrongType { key: key.to_owned(), want, have: value.type_name() });
         }
     }
 }
@@ -225,45 +200,25 @@ fn is_of_type(value: &Value, want: &str, typed: bool) -> bool {
 fn required(span: &Span, span_type: &SpanType, findings: &mut Vec<Finding>) {
     if !span_type.kinds.contains(&span.kind) {
         let kinds: Vec<String> = span_type.kinds.iter().map(ToString::to_string).collect();
-        findings.push(Finding::Kind {
-            have: span.kind,
-            want: kinds.join(" or "),
-        });
+        findings.push(Finding::Kind { have: span.kind, want: kinds.join(" or ") });
     }
     for key in span_type.required {
         if !span.attributes.contains(key) {
-            findings.push(Finding::Missing {
-                key,
-                because: span_type.what,
-            });
+            findings.push(Finding::Missing { key, because: span_type.what });
         }
     }
 }
 
 fn name(span: &Span, allowed: &[String], findings: &mut Vec<Finding>) {
     if !allowed.is_empty() && !allowed.contains(&span.name) {
-        let allowed: Vec<String> = allowed
-            .iter()
-            .map(|name| format!("`{}`", shown(name)))
-            .collect();
-        findings.push(Finding::Name {
-            have: span.name.clone(),
-            want: allowed.join(" or "),
-        });
+        let allowed: Vec<String> = allowed.iter().map(|name| format!("`{}`", shown(name))).collect();
+        findings.push(Finding::Name { have: span.name.clone(), want: allowed.join(" or ") });
     }
 }
 
 fn http(span: &Span, findings: &mut Vec<Finding>) {
     let server = span.kind == SpanKind::Server;
-    required(
-        span,
-        if server {
-            &table::HTTP_SERVER
-        } else {
-            &table::HTTP_CLIENT
-        },
-        findings,
-    );
+    required(span, if server { &table::HTTP_SERVER } else { &table::HTTP_CLIENT }, findings);
     let status = number(span, "http.response.status_code");
     let failed = matches!(span.status, Status::Error(_));
     match status {
@@ -280,19 +235,15 @@ fn http(span: &Span, findings: &mut Vec<Finding>) {
                 want: "a status code",
             });
         }
-        Some(500..) if !failed => findings.push(Finding::Outcome {
-            rule: "a 5xx response is an error, and the span's status does not say so",
-        }),
+        Some(500..) if !failed => findings
+            .push(Finding::Outcome { rule: "a 5xx response is an error, and the span's status does not say so" }),
         Some(400..=499) if !server && !failed => {
-            findings.push(Finding::Outcome { rule: "for a client a 4xx response is an error, and the span's status does not say so" });
+            findings.push(Finding::Outcome {
+                rule: "for a client a 4xx response is an error, and the span's status does not say so",
+            });
         }
         Some(400..=499)
-            if server
-                && failed
-                && span
-                    .attributes
-                    .text("error.type")
-                    .is_none_or(|kind| kind.starts_with('4')) =>
+            if server && failed && span.attributes.text("error.type").is_none_or(|kind| kind.starts_with('4')) =>
         {
             findings.push(Finding::Outcome {
                 rule: "for a server a 4xx response is no error, and the span's status says so",
@@ -302,35 +253,18 @@ fn http(span: &Span, findings: &mut Vec<Finding>) {
     }
     if let Some(method) = span.attributes.text("http.request.method") {
         let method = if method == "_OTHER" { "HTTP" } else { method };
-        let target = span
-            .attributes
-            .text(if server { "http.route" } else { "url.template" });
-        let names: Vec<String> = [
-            Some(method.to_owned()),
-            target.map(|target| format!("{method} {target}")),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let target = span.attributes.text(if server { "http.route" } else { "url.template" });
+        let names: Vec<String> = [Some(method.to_owned()), target.map(|target| format!("{method} {target}"))]
+            .into_iter()
+            .flatten()
+            .collect();
         // With a route known, the method alone is legal and tells nothing: the conventions want the route.
-        name(
-            span,
-            if names.len() > 1 {
-                names.get(1..).unwrap_or_default()
-            } else {
-                &names
-            },
-            findings,
-        );
+        name(span, if names.len() > 1 { names.get(1..).unwrap_or_default() } else { &names }, findings);
     }
 }
 
 fn rpc(span: &Span, findings: &mut Vec<Finding>) {
-    let grpc = span
-        .attributes
-        .text("rpc.system.name")
-        .or_else(|| span.attributes.text("rpc.system"))
-        == Some("grpc");
+    let grpc = span.attributes.text("rpc.system.name").or_else(|| span.attributes.text("rpc.system")) == Some("grpc");
     let server = span.kind == SpanKind::Server;
     required(
         span,
@@ -342,11 +276,7 @@ fn rpc(span: &Span, findings: &mut Vec<Finding>) {
         },
         findings,
     );
-    if let Some(status) = span
-        .attributes
-        .text("rpc.response.status_code")
-        .filter(|_| grpc)
-    {
+    if let Some(status) = span.attributes.text("rpc.response.status_code").filter(|_| grpc) {
         let failed = matches!(span.status, Status::Error(_));
         if !table::GRPC_STATUS.contains(&status) {
             findings.push(Finding::IllegalValue {
@@ -362,44 +292,24 @@ fn rpc(span: &Span, findings: &mut Vec<Finding>) {
             });
         }
     }
-    let want = span
-        .attributes
-        .text("rpc.method")
-        .or_else(|| span.attributes.text("rpc.system.name"));
-    name(
-        span,
-        &want.map(str::to_owned).into_iter().collect::<Vec<_>>(),
-        findings,
-    );
+    let want = span.attributes.text("rpc.method").or_else(|| span.attributes.text("rpc.system.name"));
+    name(span, &want.map(str::to_owned).into_iter().collect::<Vec<_>>(), findings);
 }
 
 fn messaging(span: &Span, findings: &mut Vec<Finding>) {
     let text = |key| span.attributes.text(key);
     let operation = text("messaging.operation.type").unwrap_or_default();
-    if !matches!(
-        operation,
-        "" | "create" | "send" | "receive" | "process" | "settle"
-    ) {
+    if !matches!(operation, "" | "create" | "send" | "receive" | "process" | "settle") {
         findings.push(Finding::IllegalValue {
             key: "messaging.operation.type",
             value: operation.to_owned(),
             want: "create, send, receive, process or settle",
         });
     }
-    let operation = if operation.is_empty() {
-        text("messaging.operation.name").unwrap_or_default()
-    } else {
-        operation
-    };
+    let operation = if operation.is_empty() { text("messaging.operation.name").unwrap_or_default() } else { operation };
     required(span, table::messaging(operation), findings);
-    if text("messaging.system") == Some("rabbitmq")
-        || !span.attributes.contains("messaging.batch.message_count")
-    {
-        let known = [
-            "messaging.destination.name",
-            "messaging.destination.template",
-            "messaging.destination.anonymous",
-        ];
+    if text("messaging.system") == Some("rabbitmq") || !span.attributes.contains("messaging.batch.message_count") {
+        let known = ["messaging.destination.name", "messaging.destination.template", "messaging.destination.anonymous"];
         if !known.iter().any(|key| span.attributes.contains(key)) {
             findings.push(Finding::Missing {
                 key: "messaging.destination.name",
@@ -409,12 +319,8 @@ fn messaging(span: &Span, findings: &mut Vec<Finding>) {
     }
     let destination = text("messaging.destination.name");
     let telling = destination.filter(|name| name.contains("amq.gen-"));
-    let temporary = [
-        "messaging.destination.temporary",
-        "messaging.destination.anonymous",
-    ]
-    .iter()
-    .any(|key| is_true(span, key));
+    let temporary =
+        ["messaging.destination.temporary", "messaging.destination.anonymous"].iter().any(|key| is_true(span, key));
     let Some(operation) = text("messaging.operation.name") else {
         return;
     };
@@ -452,15 +358,11 @@ fn is_true(span: &Span, key: &str) -> bool {
 
 /// A part of a name that is surely an id: a long number, long hexadecimal digits, a UUID, an address.
 fn telling_token(name: &str) -> Option<&str> {
-    let parts = || {
-        name.split(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '&' | '=' | ':' | '.'))
-    };
+    let parts = || name.split(|c: char| c.is_whitespace() || matches!(c, '/' | '?' | '&' | '=' | ':' | '.'));
     parts().find(|part| {
         let digits = part.chars().filter(char::is_ascii_digit).count();
         let hex = part.chars().all(|c| c.is_ascii_hexdigit() || c == '-');
-        part.contains('@')
-            || (digits == part.len() && digits >= 3)
-            || (hex && digits > 0 && part.len() >= 16)
+        part.contains('@') || (digits == part.len() && digits >= 3) || (hex && digits > 0 && part.len() >= 16)
     })
 }
 

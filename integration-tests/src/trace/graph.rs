@@ -43,14 +43,8 @@ impl TraceGraph {
 
     fn build(mut spans: Vec<Arc<Span>>, outside: HashSet<SpanId>) -> Self {
         // By trace, then time, then id: the same spans give the same picture whatever order they came in.
-        spans.sort_by(|a, b| {
-            (a.trace_id, a.start, a.span_id, &a.name)
-                .cmp(&(b.trace_id, b.start, b.span_id, &b.name))
-        });
-        let mut graph = Self {
-            outside,
-            ..Self::default()
-        };
+        spans.sort_by(|a, b| (a.trace_id, a.start, a.span_id, &a.name).cmp(&(b.trace_id, b.start, b.span_id, &b.name)));
+        let mut graph = Self { outside, ..Self::default() };
         for span in spans {
             let at = graph.spans.len();
             match graph.index.get(&(span.trace_id, span.span_id)) {
@@ -67,10 +61,7 @@ impl TraceGraph {
         }
         graph.children = vec![Vec::new(); graph.spans.len()];
         for (at, span) in graph.spans.iter().enumerate() {
-            let parent = span
-                .parent
-                .and_then(|parent| graph.index.get(&(span.trace_id, parent)))
-                .copied();
+            let parent = span.parent.and_then(|parent| graph.index.get(&(span.trace_id, parent))).copied();
             graph.parents.push(parent);
             match parent.and_then(|parent| graph.children.get_mut(parent)) {
                 Some(children) => children.push(at),
@@ -147,11 +138,7 @@ impl TraceGraph {
     /// Every trace with at least one span, in order of its id.
     #[must_use]
     pub fn trace_ids(&self) -> Vec<TraceId> {
-        self.spans()
-            .map(|span| span.trace_id)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
+        self.spans().map(|span| span.trace_id).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// One trace alone. Links to spans of other traces then lead nowhere; see [`linked`](Self::linked).
@@ -165,15 +152,9 @@ impl TraceGraph {
     pub fn traces(&self) -> Vec<Self> {
         let mut by_trace: BTreeMap<TraceId, Vec<Arc<Span>>> = BTreeMap::new();
         for span in &self.spans {
-            by_trace
-                .entry(span.trace_id)
-                .or_default()
-                .push(span.clone());
+            by_trace.entry(span.trace_id).or_default().push(span.clone());
         }
-        by_trace
-            .into_values()
-            .map(|spans| Self::build(spans, self.outside.clone()))
-            .collect()
+        by_trace.into_values().map(|spans| Self::build(spans, self.outside.clone())).collect()
     }
 
     /// A trace and every trace that links join to it, in either direction and over any number of steps.
@@ -182,14 +163,8 @@ impl TraceGraph {
         let mut joins: HashMap<TraceId, HashSet<TraceId>> = HashMap::new();
         for span in self.spans() {
             for link in &span.links {
-                joins
-                    .entry(span.trace_id)
-                    .or_default()
-                    .insert(link.trace_id);
-                joins
-                    .entry(link.trace_id)
-                    .or_default()
-                    .insert(span.trace_id);
+                joins.entry(span.trace_id).or_default().insert(link.trace_id);
+                joins.entry(link.trace_id).or_default().insert(span.trace_id);
             }
         }
         let mut wanted = HashSet::from([trace_id]);
@@ -205,12 +180,7 @@ impl TraceGraph {
     }
 
     fn only(&self, traces: &HashSet<TraceId>) -> Self {
-        let spans = self
-            .spans
-            .iter()
-            .filter(|span| traces.contains(&span.trace_id))
-            .cloned()
-            .collect();
+        let spans = self.spans.iter().filter(|span| traces.contains(&span.trace_id)).cloned().collect();
         Self::build(spans, self.outside.clone())
     }
 
@@ -223,9 +193,7 @@ impl TraceGraph {
     /// The spans that have this one as parent, by start.
     pub fn children(&self, span: &Span) -> impl Iterator<Item = &Span> {
         let at = self.index.get(&(span.trace_id, span.span_id)).copied();
-        at.into_iter()
-            .flat_map(|at| self.children_at(at))
-            .filter_map(|child| self.at(child))
+        at.into_iter().flat_map(|at| self.children_at(at)).filter_map(|child| self.at(child))
     }
 
     /// Spans without a parent, and those whose parent is [outside](Self::with_outside).
@@ -262,9 +230,8 @@ impl TraceGraph {
     }
 
     pub(crate) fn is_root(&self, span: &Span) -> bool {
-        span.parent.is_none_or(|parent| {
-            self.outside.contains(&parent) && !self.index.contains_key(&(span.trace_id, parent))
-        })
+        span.parent
+            .is_none_or(|parent| self.outside.contains(&parent) && !self.index.contains_key(&(span.trace_id, parent)))
     }
 
     pub(crate) fn is_orphan(&self, span: &Span) -> bool {

@@ -117,25 +117,12 @@ mod tests {
     fn an_id_reads_what_it_shows() {
         let id: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse().expect("valid");
         assert_eq!(id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
-        assert_eq!(
-            "00F067AA0BA902B7"
-                .parse::<SpanId>()
-                .expect("valid")
-                .to_string(),
-            "00f067aa0ba902b7"
-        );
+        assert_eq!("00F067AA0BA902B7".parse::<SpanId>().expect("valid").to_string(), "00f067aa0ba902b7");
     }
 
     #[test]
     fn nothing_but_the_right_number_of_hex_digits_is_an_id() {
-        for text in [
-            "",
-            "4bf9",
-            "+0f067aa0ba902b7",
-            "00f067aa0ba902bg",
-            "00f067aa0ba902b7 ",
-            "é0f067aa0ba902b",
-        ] {
+        for text in ["", "4bf9", "+0f067aa0ba902b7", "00f067aa0ba902bg", "00f067aa0ba902b7 ", "é0f067aa0ba902b"] {
             assert_eq!(text.parse::<SpanId>(), Err(InvalidId), "{text:?}");
         }
         assert!(SpanId::default().is_zero());

@@ -32,10 +32,7 @@ impl TraceGraph {
     /// The tree without times and ids, for snapshots.
     #[must_use]
     pub fn normalized(&self) -> Normalized<'_> {
-        Normalized {
-            graph: self,
-            attributes: Vec::new(),
-        }
+        Normalized { graph: self, attributes: Vec::new() }
     }
 }
 
@@ -48,32 +45,17 @@ impl Normalized<'_> {
     }
 
     fn label(&self, span: &Span) -> String {
-        let mut label = format!(
-            "{} · {} [{}]",
-            shown(span.service()),
-            shown(&span.name),
-            span.kind
-        );
+        let mut label = format!("{} · {} [{}]", shown(span.service()), shown(&span.name), span.kind);
         let shown_attributes: Vec<String> = self
             .attributes
             .iter()
-            .filter_map(|key| {
-                span.attribute(key)
-                    .map(|value| format!("{key}={}", shown(&value.to_string())))
-            })
+            .filter_map(|key| span.attribute(key).map(|value| format!("{key}={}", shown(&value.to_string()))))
             .collect();
         if !shown_attributes.is_empty() {
             label.push_str(&format!(" {{{}}}", shown_attributes.join(", ")));
         }
         if let Status::Error(message) = &span.status {
-            label.push_str(&format!(
-                " ✗ {}",
-                if message.is_empty() {
-                    "error".to_owned()
-                } else {
-                    shown(message)
-                }
-            ));
+            label.push_str(&format!(" ✗ {}", if message.is_empty() { "error".to_owned() } else { shown(message) }));
         }
         if self.graph.is_orphan(span) {
             label.push_str(" (orphan)");
@@ -84,14 +66,8 @@ impl Normalized<'_> {
     /// A number for each span such that spans compare by their label, then by what is below them.
     fn ranks(&self) -> Vec<usize> {
         let graph = self.graph;
-        let labels: Vec<String> = (0..graph.len())
-            .map(|at| {
-                graph
-                    .at(at)
-                    .map(|span| self.label(span))
-                    .unwrap_or_default()
-            })
-            .collect();
+        let labels: Vec<String> =
+            (0..graph.len()).map(|at| graph.at(at).map(|span| self.label(span)).unwrap_or_default()).collect();
         let mut by_height: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for (at, height) in heights(graph).into_iter().enumerate() {
             by_height.entry(height).or_default().push(at);
@@ -101,15 +77,10 @@ impl Normalized<'_> {
         for same_height in by_height.into_values() {
             let mut groups: BTreeMap<(&str, Vec<usize>), Vec<usize>> = BTreeMap::new();
             for at in same_height {
-                let mut below: Vec<usize> = graph
-                    .children_at(at)
-                    .filter_map(|child| ranks.get(child).copied())
-                    .collect();
+                let mut below: Vec<usize> =
+                    graph.children_at(at).filter_map(|child| ranks.get(child).copied()).collect();
                 below.sort_unstable();
-                groups
-                    .entry((labels.get(at).map_or("", String::as_str), below))
-                    .or_default()
-                    .push(at);
+                groups.entry((labels.get(at).map_or("", String::as_str), below)).or_default().push(at);
             }
             for group in groups.into_values() {
                 for at in group {
@@ -122,12 +93,7 @@ impl Normalized<'_> {
         }
         // Heights came first above; among siblings the label does.
         let mut order: Vec<usize> = (0..graph.len()).collect();
-        order.sort_by_key(|at| {
-            (
-                labels.get(*at).map_or("", String::as_str),
-                ranks.get(*at).copied(),
-            )
-        });
+        order.sort_by_key(|at| (labels.get(*at).map_or("", String::as_str), ranks.get(*at).copied()));
         let mut positions = vec![0; graph.len()];
         let mut before = None;
         let mut position = 0;
@@ -155,12 +121,7 @@ impl Normalized<'_> {
         }
         let mut traces: Vec<Vec<usize>> = traces.into_values().collect();
         for tops in &mut traces {
-            tops.sort_by_key(|at| {
-                (
-                    graph.at(*at).is_some_and(|span| graph.is_orphan(span)),
-                    rank(at),
-                )
-            });
+            tops.sort_by_key(|at| (graph.at(*at).is_some_and(|span| graph.is_orphan(span)), rank(at)));
         }
         traces.sort_by_key(|tops| tops.iter().map(rank).collect::<Vec<_>>());
         let mut drawn = Vec::new();
@@ -168,11 +129,7 @@ impl Normalized<'_> {
             let mut rows = Vec::new();
             let mut stack: Vec<(usize, usize)> = tops.into_iter().rev().map(|at| (at, 0)).collect();
             while let Some((at, depth)) = stack.pop() {
-                rows.push(Row {
-                    at,
-                    depth,
-                    guides: String::new(),
-                });
+                rows.push(Row { at, depth, guides: String::new() });
                 let mut children: Vec<usize> = graph.children_at(at).collect();
                 children.sort_by_key(rank);
                 stack.extend(children.into_iter().rev().map(|child| (child, depth + 1)));
@@ -186,12 +143,8 @@ impl Normalized<'_> {
 impl fmt::Display for Normalized<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let traces = self.rows();
-        let numbers: HashMap<usize, usize> = traces
-            .iter()
-            .flat_map(|(_, rows)| rows)
-            .enumerate()
-            .map(|(index, row)| (row.at, index + 1))
-            .collect();
+        let numbers: HashMap<usize, usize> =
+            traces.iter().flat_map(|(_, rows)| rows).enumerate().map(|(index, row)| (row.at, index + 1)).collect();
         let number = |at: usize| numbers.get(&at).copied().unwrap_or_default();
         for (trace, rows) in &traces {
             writeln!(f, "trace {trace}")?;
@@ -204,12 +157,10 @@ impl fmt::Display for Normalized<'_> {
                 let mut links: Vec<String> = span
                     .links
                     .iter()
-                    .map(
-                        |link| match self.graph.position(link.trace_id, link.span_id) {
-                            Some(at) => format!("#{}", number(at)),
-                            None => "a span never received".to_owned(),
-                        },
-                    )
+                    .map(|link| match self.graph.position(link.trace_id, link.span_id) {
+                        Some(at) => format!("#{}", number(at)),
+                        None => "a span never received".to_owned(),
+                    })
                     .collect();
                 links.sort_by_key(|link| (link.len(), link.clone()));
                 for link in links {
@@ -231,11 +182,7 @@ fn heights(graph: &TraceGraph) -> Vec<usize> {
         stack.extend(graph.children_at(at));
     }
     for at in order.into_iter().rev() {
-        let below = graph
-            .children_at(at)
-            .filter_map(|child| heights.get(child))
-            .max()
-            .map_or(0, |below| below + 1);
+        let below = graph.children_at(at).filter_map(|child| heights.get(child)).max().map_or(0, |below| below + 1);
         if let Some(height) = heights.get_mut(at) {
             *height = below;
         }

@@ -78,21 +78,14 @@ impl Span {
     /// `service.name` of the resource, or `unknown_service`, as the specification names it.
     #[must_use]
     pub fn service(&self) -> &str {
-        self.resource
-            .text("service.name")
-            .unwrap_or("unknown_service")
+        self.resource.text("service.name").unwrap_or("unknown_service")
     }
 
     /// Whose clock the times are by: the service's name and, where given, its instance and host.
     #[must_use]
     pub fn clock(&self) -> String {
         let part = |key| self.resource.text(key).unwrap_or_default();
-        format!(
-            "{}/{}/{}",
-            self.service(),
-            part("service.instance.id"),
-            part("host.name")
-        )
+        format!("{}/{}/{}", self.service(), part("service.instance.id"), part("host.name"))
     }
 
     /// How long it took; zero when it ended before it began.
@@ -116,9 +109,7 @@ impl Span {
     /// Whether its parent lives in another process; `None` when the exporter did not say.
     #[must_use]
     pub fn parent_is_remote(&self) -> Option<bool> {
-        self.flags
-            .filter(|flags| flags & 0x100 != 0)
-            .map(|flags| flags & 0x200 != 0)
+        self.flags.filter(|flags| flags & 0x100 != 0).map(|flags| flags & 0x200 != 0)
     }
 
     /// The attribute with this key.
@@ -130,13 +121,7 @@ impl Span {
     /// One line that tells it from others: service, name, kind and id.
     #[must_use]
     pub fn label(&self) -> String {
-        format!(
-            "{} · {} [{}] {}",
-            shown(self.service()),
-            shown(&self.name),
-            self.kind,
-            self.span_id
-        )
+        format!("{} · {} [{}] {}", shown(self.service()), shown(&self.name), self.kind, self.span_id)
     }
 }
 
@@ -205,13 +190,7 @@ impl Link {
     /// A link to this span, with nothing recorded about it.
     #[must_use]
     pub fn to(trace_id: TraceId, span_id: SpanId) -> Self {
-        Self {
-            trace_id,
-            span_id,
-            trace_state: String::new(),
-            flags: None,
-            attributes: Attributes::new(),
-        }
+        Self { trace_id, span_id, trace_state: String::new(), flags: None, attributes: Attributes::new() }
     }
 }
 
@@ -231,11 +210,7 @@ impl Event {
     /// An event with this name at this time, in nanoseconds since the Unix epoch.
     #[must_use]
     pub fn new(name: impl Into<String>, time: u64) -> Self {
-        Self {
-            name: name.into(),
-            time,
-            attributes: Attributes::new(),
-        }
+        Self { name: name.into(), time, attributes: Attributes::new() }
     }
 }
 

@@ -12,15 +12,7 @@ fn id(number: u8) -> SpanId {
     SpanId::from_bytes([0, 0, 0, 0, 0, 0, 0, number])
 }
 
-fn span(
-    number: u8,
-    parent: u8,
-    service: &str,
-    kind: SpanKind,
-    name: &str,
-    start_ms: u64,
-    took_ms: u64,
-) -> Span {
+fn span(number: u8, parent: u8, service: &str, kind: SpanKind, name: &str, start_ms: u64, took_ms: u64) -> Span {
     let mut span = Span::new(TRACE, id(number), name);
     span.parent = (parent > 0).then(|| id(parent));
     span.kind = kind;
@@ -53,8 +45,7 @@ fn story() -> Vec<Span> {
             }
             if span.span_id == id(consumer) || span.span_id == id(producer) {
                 span.attributes.push("messaging.system", system);
-                span.attributes
-                    .push("messaging.message.id", format!("message {producer}"));
+                span.attributes.push("messaging.message.id", format!("message {producer}"));
             }
         }
     }
@@ -67,10 +58,7 @@ fn story() -> Vec<Span> {
 /// The story with one of its spans changed.
 fn with(number: u8, change: impl Fn(&mut Span)) -> TraceGraph {
     let mut spans = story();
-    spans
-        .iter_mut()
-        .filter(|span| span.span_id == id(number))
-        .for_each(change);
+    spans.iter_mut().filter(|span| span.span_id == id(number)).for_each(change);
     TraceGraph::new(spans)
 }
 
@@ -81,10 +69,7 @@ fn explanation(claim: Result<(), Broken>) -> String {
 #[track_caller]
 fn assert_says(explanation: &str, parts: &[&str]) {
     for part in parts {
-        assert!(
-            explanation.contains(part),
-            "`{part}` is not said in:\n{explanation}"
-        );
+        assert!(explanation.contains(part), "`{part}` is not said in:\n{explanation}");
     }
 }
 
@@ -96,29 +81,18 @@ fn a_whole_trace_passes_every_claim() {
         .assert_continuous()
         .assert_only_traces(&[TRACE])
         .assert_services(&["gateway", "orders", "payments", "shipping"])
-        .assert_edge(
-            service("gateway").kind(SpanKind::Client),
-            service("orders").kind(SpanKind::Server),
-        )
+        .assert_edge(service("gateway").kind(SpanKind::Client), service("orders").kind(SpanKind::Server))
         .assert_each_edge(named("send orders"), named("process orders"))
         .assert_link("process shipping", "send shipping")
         .assert_each_link(consumers(), producers())
-        .assert_links_exactly(
-            service("payments").kind(SpanKind::Consumer),
-            &[(TRACE, id(4)), (TRACE, id(5))],
-        )
+        .assert_links_exactly(service("payments").kind(SpanKind::Consumer), &[(TRACE, id(4)), (TRACE, id(5))])
         .assert_reachable("gateway", "shipping")
         .assert_sampled_consistently()
         .assert_flags_preserved()
         .assert_trace_state_preserved()
         .assert_nothing_dropped()
         .assert_count(of_kind(SpanKind::Consumer), 3)
-        .assert_ordered(&[
-            "gateway".into(),
-            "orders".into(),
-            "process orders".into(),
-            "process shipping".into(),
-        ])
+        .assert_ordered(&["gateway".into(), "orders".into(), "process orders".into(), "process shipping".into()])
         .assert_causal_times();
 }
 
@@ -139,21 +113,11 @@ fn a_hop_that_did_not_inject_is_named() {
             "did not inject",
         ],
     );
-    assert_says(
-        &explanation(graph.connected()),
-        &["2 pieces", "orders → payments over kafka"],
-    );
-    assert_says(
-        &explanation(graph.reachable("gateway", "shipping")),
-        &["orders → payments over kafka"],
-    );
+    assert_says(&explanation(graph.connected()), &["2 pieces", "orders → payments over kafka"]);
+    assert_says(&explanation(graph.reachable("gateway", "shipping")), &["orders → payments over kafka"]);
     assert!(!graph.continuity().is_continuous());
     assert!(
-        graph
-            .continuity()
-            .causes()
-            .iter()
-            .any(|cause| cause.contains("orders → payments")),
+        graph.continuity().causes().iter().any(|cause| cause.contains("orders → payments")),
         "{}",
         graph.continuity()
     );
@@ -162,10 +126,7 @@ fn a_hop_that_did_not_inject_is_named() {
 #[test]
 fn a_hop_that_began_another_trace_is_named() {
     let mut spans = story();
-    for span in spans
-        .iter_mut()
-        .filter(|span| [6, 8, 9].map(id).contains(&span.span_id))
-    {
+    for span in spans.iter_mut().filter(|span| [6, 8, 9].map(id).contains(&span.span_id)) {
         span.trace_id = OTHER;
         span.links.clear();
         if span.span_id == id(6) {
@@ -173,14 +134,8 @@ fn a_hop_that_began_another_trace_is_named() {
         }
     }
     let graph = TraceGraph::new(spans);
-    assert_says(
-        &explanation(graph.one_trace()),
-        &[&OTHER.to_string(), "orders → payments over kafka"],
-    );
-    assert_says(
-        &explanation(graph.only_traces(&[TRACE])),
-        &[&OTHER.to_string(), "begins with payments"],
-    );
+    assert_says(&explanation(graph.one_trace()), &[&OTHER.to_string(), "orders → payments over kafka"]);
+    assert_says(&explanation(graph.only_traces(&[TRACE])), &[&OTHER.to_string(), "begins with payments"]);
     assert_eq!(graph.traces().len(), 2);
     graph.trace(TRACE).assert_continuous();
 }
@@ -202,19 +157,12 @@ fn an_orphan_is_told_with_its_likely_hop() {
     let changed = with(9, |span| span.trace_id = OTHER);
     assert_says(
         &explanation(changed.no_orphans()),
-        &[
-            "the trace id changed and the parent id did not",
-            "payments → shipping",
-        ],
+        &["the trace id changed and the parent id did not", "payments → shipping"],
     );
     let unflushed = TraceGraph::new(story().into_iter().filter(|span| span.span_id != id(3)));
     assert_says(
         &explanation(unflushed.no_orphans()),
-        &[
-            "without flushing",
-            "send orders",
-            "`orders` exported this span",
-        ],
+        &["without flushing", "send orders", "`orders` exported this span"],
     );
 }
 
@@ -222,26 +170,17 @@ fn an_orphan_is_told_with_its_likely_hop() {
 fn the_wrong_parent_is_told_with_the_right_one() {
     let graph = with(3, |span| span.parent = Some(id(1)));
     graph.assert_continuous();
-    let said = explanation(graph.edge(
-        service("gateway").kind(SpanKind::Client),
-        service("orders").kind(SpanKind::Server),
-    ));
+    let said =
+        explanation(graph.edge(service("gateway").kind(SpanKind::Client), service("orders").kind(SpanKind::Server)));
     assert_says(
         &said,
-        &[
-            "is a child of gateway · POST /orders",
-            "gateway → orders over grpc",
-            "the context that came in was sent on",
-        ],
+        &["is a child of gateway · POST /orders", "gateway → orders over grpc", "the context that came in was sent on"],
     );
     assert_says(
         &explanation(graph.edge("gatway", "orders")),
         &["there is no such span", "the services seen are gateway"],
     );
-    assert_says(
-        &explanation(graph.edge("gateway", named("place"))),
-        &["nearest", "shop.Orders/Place"],
-    );
+    assert_says(&explanation(graph.edge("gateway", named("place"))), &["nearest", "shop.Orders/Place"]);
 }
 
 #[test]
@@ -250,10 +189,7 @@ fn the_context_of_the_message_before_is_caught() {
         span.parent = Some(id(4));
         span.links = vec![Link::to(TRACE, id(4))];
     });
-    graph
-        .assert_continuous()
-        .assert_edge("send orders", "process orders")
-        .assert_link("process orders", "send orders");
+    graph.assert_continuous().assert_edge("send orders", "process orders").assert_link("process orders", "send orders");
     let said = explanation(graph.each_edge("send orders", "process orders"));
     assert_says(
         &said,
@@ -265,13 +201,7 @@ fn the_context_of_the_message_before_is_caught() {
         ],
     );
     let said = explanation(graph.each_link("process orders", "send orders"));
-    assert_says(
-        &said,
-        &[
-            "(message 4) is linked to by 2",
-            "(message 5) is linked to by 0",
-        ],
-    );
+    assert_says(&said, &["(message 4) is linked to by 2", "(message 5) is linked to by 0"]);
 }
 
 #[test]
@@ -288,13 +218,7 @@ fn missing_doubled_and_foreign_links_are_told_apart() {
     );
     let foreign = with(9, |span| span.links = vec![Link::to(OTHER, id(8))]);
     let said = explanation(foreign.links_exactly("process shipping", &[(TRACE, id(8))]));
-    assert_says(
-        &said,
-        &[
-            "no link to payments · send shipping",
-            "that was not expected",
-        ],
-    );
+    assert_says(&said, &["no link to payments · send shipping", "that was not expected"]);
     assert_says(
         &explanation(foreign.each_link("process shipping", "send shipping")),
         &["has 0 of these links", "never received"],
@@ -304,56 +228,32 @@ fn missing_doubled_and_foreign_links_are_told_apart() {
 #[test]
 fn a_flipped_flag_and_a_cut_tracestate_name_the_hop() {
     let flipped = with(6, |span| span.flags = Some(0x302));
-    assert_says(
-        &explanation(flipped.sampled_consistently()),
-        &["flags 00", "orders → payments over kafka", "flipped"],
-    );
-    assert!(
-        with(6, |span| span.flags = Some(0x301))
-            .sampled_consistently()
-            .is_ok()
-    );
-    assert_says(
-        &explanation(with(6, |span| span.flags = Some(0x301)).flags_preserved()),
-        &["flags 01", "has 03"],
-    );
+    assert_says(&explanation(flipped.sampled_consistently()), &["flags 00", "orders → payments over kafka", "flipped"]);
+    assert!(with(6, |span| span.flags = Some(0x301)).sampled_consistently().is_ok());
+    assert_says(&explanation(with(6, |span| span.flags = Some(0x301)).flags_preserved()), &["flags 01", "has 03"]);
     let state = |number: u8, below: &'static str| {
         let mut spans = story();
-        spans.iter_mut().for_each(|span| {
-            span.trace_state = if span.span_id == id(number) {
-                below
-            } else {
-                "a=1,b=2"
-            }
-            .to_owned()
-        });
+        spans
+            .iter_mut()
+            .for_each(|span| span.trace_state = if span.span_id == id(number) { below } else { "a=1,b=2" }.to_owned());
         TraceGraph::new(spans).trace_state_preserved()
     };
     for legal in ["a=1,b=2", "own=9,a=1,b=2", "b=9,a=1"] {
         assert!(state(9, legal).is_ok(), "{legal}: {:?}", state(9, legal));
     }
     for lost in ["", "b=2", "b=2,a=1", "a=1,b=9", "own=1,a=9,b=2"] {
-        assert_says(
-            &explanation(state(9, lost)),
-            &["payments → shipping over rabbitmq"],
-        );
+        assert_says(&explanation(state(9, lost)), &["payments → shipping over rabbitmq"]);
     }
 }
 
 #[test]
 fn a_value_in_two_traces_is_cross_talk() {
     let mut spans = story();
-    spans
-        .iter_mut()
-        .for_each(|span| span.attributes.push("tenant.id", "acme"));
+    spans.iter_mut().for_each(|span| span.attributes.push("tenant.id", "acme"));
     let mut other = Span::new(OTHER, id(1), "GET");
     other.attributes.push("tenant.id", "globex");
     spans.push(other.clone());
-    assert!(
-        TraceGraph::new(spans.clone())
-            .one_value_per_trace("tenant.id")
-            .is_ok()
-    );
+    assert!(TraceGraph::new(spans.clone()).one_value_per_trace("tenant.id").is_ok());
     other.span_id = id(2);
     other.attributes = [("tenant.id", "acme")].into();
     spans.push(other);
@@ -361,10 +261,7 @@ fn a_value_in_two_traces_is_cross_talk() {
         &explanation(TraceGraph::new(spans).one_value_per_trace("tenant.id")),
         &["has 2 values", "`acme` is in 2 traces"],
     );
-    assert_says(
-        &explanation(TraceGraph::new(story()).one_value_per_trace("tenant.id")),
-        &["no span has it"],
-    );
+    assert_says(&explanation(TraceGraph::new(story()).one_value_per_trace("tenant.id")), &["no span has it"]);
 }
 
 #[test]
@@ -381,27 +278,16 @@ fn a_slow_clock_breaks_no_order_and_a_real_anachronism_does() {
         span.end = span.end.saturating_add_signed(shift);
     }
     let graph = TraceGraph::new(spans.clone());
-    let steps: Vec<Which> = ["gateway", "orders", "process orders", "process shipping"]
-        .map(Which::from)
-        .into();
+    let steps: Vec<Which> = ["gateway", "orders", "process orders", "process shipping"].map(Which::from).into();
     graph.assert_causal_times().assert_ordered(&steps);
     let shift = Clocks::of(&graph).shift(graph.get(TRACE, id(3)).expect("there"));
     assert!((9_990_000_000..=10_010_000_000).contains(&shift), "{shift}");
     // Within one process no clock explains a child that begins before its parent.
-    spans
-        .iter_mut()
-        .filter(|span| span.span_id == id(8))
-        .for_each(|span| span.start -= 20_000_000);
-    assert_says(
-        &explanation(TraceGraph::new(spans).causal_times()),
-        &["send shipping", "before", "which caused it"],
-    );
+    spans.iter_mut().filter(|span| span.span_id == id(8)).for_each(|span| span.start -= 20_000_000);
+    assert_says(&explanation(TraceGraph::new(spans).causal_times()), &["send shipping", "before", "which caused it"]);
     let mut steps = steps;
     steps.reverse();
-    assert_says(
-        &explanation(graph.ordered(&steps)),
-        &["begins before", "process orders"],
-    );
+    assert_says(&explanation(graph.ordered(&steps)), &["begins before", "process orders"]);
 }
 
 #[test]
@@ -414,43 +300,19 @@ fn repeated_reused_zero_and_looping_ids_are_survived_and_told() {
     let mut twin = spans[3].clone();
     twin.name = "another".to_owned();
     spans.push(twin);
-    assert_says(
-        &explanation(TraceGraph::new(spans).ids_valid()),
-        &["another span of its trace has too"],
-    );
+    assert_says(&explanation(TraceGraph::new(spans).ids_valid()), &["another span of its trace has too"]);
     let looping = with(1, |span| span.parent = Some(id(9)));
     assert_says(&explanation(looping.ids_valid()), &["is its own ancestor"]);
-    assert_eq!(
-        looping
-            .to_string()
-            .lines()
-            .filter(|line| line.contains(" ms  "))
-            .count(),
-        9
-    );
-    assert_says(
-        &explanation(with(1, |span| span.parent = Some(id(1))).one_root()),
-        &["each span has a parent"],
-    );
-    assert_says(
-        &explanation(TraceGraph::new([Span::new(TraceId::default(), id(1), "x")]).ids_valid()),
-        &["zeros"],
-    );
+    assert_eq!(looping.to_string().lines().filter(|line| line.contains(" ms  ")).count(), 9);
+    assert_says(&explanation(with(1, |span| span.parent = Some(id(1))).one_root()), &["each span has a parent"]);
+    assert_says(&explanation(TraceGraph::new([Span::new(TraceId::default(), id(1), "x")]).ids_valid()), &["zeros"]);
 }
 
 #[test]
 fn nothing_received_says_so() {
     let nothing = TraceGraph::default();
-    for said in [
-        nothing.continuous(),
-        nothing.one_root(),
-        nothing.connected(),
-        nothing.one_trace(),
-    ] {
-        assert_says(
-            &explanation(said),
-            &["no spans at all", "nothing was exported"],
-        );
+    for said in [nothing.continuous(), nothing.one_root(), nothing.connected(), nothing.one_trace()] {
+        assert_says(&explanation(said), &["no spans at all", "nothing was exported"]);
     }
 }
 
@@ -482,60 +344,28 @@ fn the_normalized_tree_is_the_same_for_other_ids_times_and_orders() {
     for (index, span) in again.iter_mut().enumerate() {
         span.trace_id = OTHER;
         span.span_id = SpanId::from_bytes([9, 9, 9, 9, 9, 9, 9, 100 - span.span_id.to_bytes()[7]]);
-        span.parent = span
-            .parent
-            .map(|parent| SpanId::from_bytes([9, 9, 9, 9, 9, 9, 9, 100 - parent.to_bytes()[7]]));
+        span.parent = span.parent.map(|parent| SpanId::from_bytes([9, 9, 9, 9, 9, 9, 9, 100 - parent.to_bytes()[7]]));
         for link in &mut span.links {
-            *link = Link::to(
-                OTHER,
-                SpanId::from_bytes([9, 9, 9, 9, 9, 9, 9, 100 - link.span_id.to_bytes()[7]]),
-            );
+            *link = Link::to(OTHER, SpanId::from_bytes([9, 9, 9, 9, 9, 9, 9, 100 - link.span_id.to_bytes()[7]]));
         }
         span.start += index as u64 * 12_345;
     }
-    let one = TraceGraph::new(story())
-        .normalized()
-        .with_attributes(["messaging.system"])
-        .to_string();
-    assert_eq!(
-        one,
-        TraceGraph::new(again)
-            .normalized()
-            .with_attributes(["messaging.system"])
-            .to_string()
-    );
+    let one = TraceGraph::new(story()).normalized().with_attributes(["messaging.system"]).to_string();
+    assert_eq!(one, TraceGraph::new(again).normalized().with_attributes(["messaging.system"]).to_string());
     assert_says(
         &one,
-        &[
-            "#1 gateway · POST /orders [server]",
-            "send shipping [producer] {messaging.system=rabbitmq}",
-            "↪ #4",
-        ],
+        &["#1 gateway · POST /orders [server]", "send shipping [producer] {messaging.system=rabbitmq}", "↪ #4"],
     );
     let changed = with(9, |span| span.name = "process other".to_owned());
-    assert_ne!(
-        one,
-        changed
-            .normalized()
-            .with_attributes(["messaging.system"])
-            .to_string()
-    );
+    assert_ne!(one, changed.normalized().with_attributes(["messaging.system"]).to_string());
 }
 
 #[test]
 fn hostile_text_cannot_repaint_the_terminal() {
-    let graph = with(9, |span| {
-        span.name = "\u{1b}[2J\u{202e}evil\n\r".repeat(100)
-    });
+    let graph = with(9, |span| span.name = "\u{1b}[2J\u{202e}evil\n\r".repeat(100));
     let tree = graph.to_string();
-    assert!(
-        !tree.contains('\u{1b}') && !tree.contains('\u{202e}') && !tree.contains('\r'),
-        "{tree}"
-    );
-    assert_eq!(
-        tree.lines().count(),
-        TraceGraph::new(story()).to_string().lines().count()
-    );
+    assert!(!tree.contains('\u{1b}') && !tree.contains('\u{202e}') && !tree.contains('\r'), "{tree}");
+    assert_eq!(tree.lines().count(), TraceGraph::new(story()).to_string().lines().count());
 }
 
 #[test]
@@ -547,11 +377,7 @@ fn a_chain_of_ten_thousand_spans_is_drawn_and_judged() {
     });
     let graph = TraceGraph::new(chain);
     graph.assert_continuous();
-    assert!(
-        graph.to_string().len() < 3_000_000,
-        "{}",
-        graph.to_string().len()
-    );
+    assert!(graph.to_string().len() < 3_000_000, "{}", graph.to_string().len());
     assert!(graph.normalized().to_string().len() < 3_000_000);
 }
 
@@ -560,9 +386,7 @@ fn links_join_traces_that_parents_do_not() {
     let mut late = Span::new(OTHER, id(1), "settle");
     late.links.push(Link::to(TRACE, id(9)));
     let graph = TraceGraph::new(story().into_iter().chain([late]));
-    graph
-        .assert_connected()
-        .assert_reachable("gateway", "settle");
+    graph.assert_connected().assert_reachable("gateway", "settle");
     assert_eq!(graph.linked(OTHER).len(), 10);
     assert_eq!(graph.trace(OTHER).len(), 1);
 }
@@ -570,8 +394,5 @@ fn links_join_traces_that_parents_do_not() {
 #[test]
 fn findings_of_conventions_come_with_the_span() {
     let said = explanation(TraceGraph::new(story()).conventions(Version::V1_44));
-    assert_says(
-        &said,
-        &["send orders", "`messaging.operation.name` is missing"],
-    );
+    assert_says(&said, &["send orders", "`messaging.operation.name` is missing"]);
 }

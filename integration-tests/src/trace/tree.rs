@@ -22,37 +22,21 @@ pub(crate) struct Row {
 pub(crate) fn rows(graph: &TraceGraph, tops: &[usize], clocks: &Clocks) -> Vec<Row> {
     let start = |at: &usize| graph.at(*at).map_or(0, |span| clocks.start(span));
     let mut rows = Vec::new();
-    let mut stack: Vec<(usize, usize, String, &str)> = tops
-        .iter()
-        .rev()
-        .map(|at| (*at, 0, String::new(), ""))
-        .collect();
+    let mut stack: Vec<(usize, usize, String, &str)> =
+        tops.iter().rev().map(|at| (*at, 0, String::new(), "")).collect();
     while let Some((at, depth, before, turn)) = stack.pop() {
         let below = match turn {
             "├─ " => format!("{before}│  "),
             "└─ " => format!("{before}   "),
             _ => before.clone(),
         };
-        let below = if depth < DEEPEST {
-            below
-        } else {
-            before.clone()
-        };
-        rows.push(Row {
-            at,
-            depth,
-            guides: before + turn,
-        });
+        let below = if depth < DEEPEST { below } else { before.clone() };
+        rows.push(Row { at, depth, guides: before + turn });
         let mut children: Vec<usize> = graph.children_at(at).collect();
         children.sort_by_key(start);
         let last = children.len().saturating_sub(1);
         for (index, child) in children.into_iter().enumerate().rev() {
-            stack.push((
-                child,
-                depth + 1,
-                below.clone(),
-                if index == last { "└─ " } else { "├─ " },
-            ));
+            stack.push((child, depth + 1, below.clone(), if index == last { "└─ " } else { "├─ " }));
         }
     }
     rows
@@ -69,12 +53,7 @@ pub(crate) struct Tree<'g> {
 
 impl<'g> Tree<'g> {
     pub(crate) fn new(graph: &'g TraceGraph) -> Self {
-        Self {
-            graph,
-            traces: graph.trace_ids(),
-            limit: usize::MAX,
-            remarks: HashMap::new(),
-        }
+        Self { graph, traces: graph.trace_ids(), limit: usize::MAX, remarks: HashMap::new() }
     }
 
     /// Only these traces, in this order, each once; all of them if there are none of these.
@@ -137,21 +116,11 @@ impl Tree<'_> {
         let graph = self.graph;
         let of_trace = |at: &&usize| graph.at(**at).is_some_and(|span| span.trace_id == trace);
         let mut tops: Vec<usize> = graph.tops().iter().filter(of_trace).copied().collect();
-        tops.sort_by_key(|at| {
-            graph
-                .at(*at)
-                .map(|span| (!graph.is_root(span), clocks.start(span)))
-        });
+        tops.sort_by_key(|at| graph.at(*at).map(|span| (!graph.is_root(span), clocks.start(span))));
         let rows = rows(graph, &tops, clocks);
         let spans = || rows.iter().filter_map(|row| graph.at(row.at));
-        let begin = spans()
-            .map(|span| clocks.start(span))
-            .min()
-            .unwrap_or_default();
-        let end = spans()
-            .map(|span| clocks.end(span))
-            .max()
-            .unwrap_or_default();
+        let begin = spans().map(|span| clocks.start(span)).min().unwrap_or_default();
+        let end = spans().map(|span| clocks.end(span)).max().unwrap_or_default();
         let services: std::collections::BTreeSet<&str> = spans().map(Span::service).collect();
         writeln!(
             f,
@@ -160,20 +129,13 @@ impl Tree<'_> {
             plural(services.len(), "service"),
             millis(end - begin).trim_start()
         )?;
-        let width = services
-            .iter()
-            .map(|name| shown(name).chars().count())
-            .max()
-            .unwrap_or_default()
-            .min(24);
+        let width = services.iter().map(|name| shown(name).chars().count()).max().unwrap_or_default().min(24);
         for row in rows.iter().take(limit) {
             let Some(span) = graph.at(row.at) else {
                 continue;
             };
-            let (at, took) = (
-                millis(clocks.start(span) - begin),
-                millis(i128::from(span.end) - i128::from(span.start)),
-            );
+            let (at, took) =
+                (millis(clocks.start(span) - begin), millis(i128::from(span.end) - i128::from(span.start)));
             let mark = if graph.is_orphan(span) { "?─ " } else { "" };
             write!(
                 f,
@@ -184,15 +146,7 @@ impl Tree<'_> {
                 span.kind
             )?;
             if let Status::Error(message) = &span.status {
-                write!(
-                    f,
-                    " ✗ {}",
-                    if message.is_empty() {
-                        "error".to_owned()
-                    } else {
-                        shown(message)
-                    }
-                )?;
+                write!(f, " ✗ {}", if message.is_empty() { "error".to_owned() } else { shown(message) })?;
             }
             if let Some(parent) = span.parent.filter(|_| graph.is_orphan(span)) {
                 write!(f, "   ◀ its parent {parent} was never received")?;
@@ -203,13 +157,7 @@ impl Tree<'_> {
             writeln!(f)?;
             let guides = row.guides.replace("├─ ", "│  ").replace("└─ ", "   ");
             for link in span.links.iter().take(8) {
-                writeln!(
-                    f,
-                    "{:>27}{:<width$}  {guides}   ↪ {}",
-                    "",
-                    "",
-                    target(graph, span, link)
-                )?;
+                writeln!(f, "{:>27}{:<width$}  {guides}   ↪ {}", "", "", target(graph, span, link))?;
             }
             if span.links.len() > 8 {
                 writeln!(
@@ -222,12 +170,7 @@ impl Tree<'_> {
             }
         }
         if rows.len() > limit {
-            writeln!(
-                f,
-                "{:>27}… and {}",
-                "",
-                plural(rows.len() - limit, "more span")
-            )?;
+            writeln!(f, "{:>27}… and {}", "", plural(rows.len() - limit, "more span"))?;
         }
         Ok(limit.saturating_sub(rows.len()))
     }
@@ -235,11 +178,7 @@ impl Tree<'_> {
 
 /// Where a link leads, in words.
 pub(crate) fn target(graph: &TraceGraph, from: &Span, link: &Link) -> String {
-    let elsewhere = if link.trace_id == from.trace_id {
-        String::new()
-    } else {
-        format!(" in trace {}", link.trace_id)
-    };
+    let elsewhere = if link.trace_id == from.trace_id { String::new() } else { format!(" in trace {}", link.trace_id) };
     match graph.get(link.trace_id, link.span_id) {
         Some(span) => format!("links to {}{elsewhere}", span.label()),
         None => format!("links to {}{elsewhere}, never received", link.span_id),
@@ -247,11 +186,7 @@ pub(crate) fn target(graph: &TraceGraph, from: &Span, link: &Link) -> String {
 }
 
 pub(crate) fn plural(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
 }
 
 /// Nanoseconds as milliseconds, to the microsecond: fine enough for one process, and columns of it compare at a glance.

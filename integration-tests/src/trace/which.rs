@@ -29,28 +29,19 @@ pub struct Which {
 /// The spans of this service (`service.name`).
 #[must_use]
 pub fn service(name: impl Into<String>) -> Which {
-    Which {
-        service: Some(name.into()),
-        ..Which::default()
-    }
+    Which { service: Some(name.into()), ..Which::default() }
 }
 
 /// The spans with exactly this name.
 #[must_use]
 pub fn named(name: impl Into<String>) -> Which {
-    Which {
-        name: Some(name.into()),
-        ..Which::default()
-    }
+    Which { name: Some(name.into()), ..Which::default() }
 }
 
 /// The spans of this kind.
 #[must_use]
 pub fn of_kind(kind: SpanKind) -> Which {
-    Which {
-        kind: Some(kind),
-        ..Which::default()
-    }
+    Which { kind: Some(kind), ..Which::default() }
 }
 
 impl Which {
@@ -63,46 +54,31 @@ impl Which {
     /// And of this service.
     #[must_use]
     pub fn service(self, name: impl Into<String>) -> Self {
-        Self {
-            service: Some(name.into()),
-            ..self
-        }
+        Self { service: Some(name.into()), ..self }
     }
 
     /// And with exactly this name.
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
-        Self {
-            name: Some(name.into()),
-            ..self
-        }
+        Self { name: Some(name.into()), ..self }
     }
 
     /// And with a name that begins so.
     #[must_use]
     pub fn name_starts(self, prefix: impl Into<String>) -> Self {
-        Self {
-            name_prefix: Some(prefix.into()),
-            ..self
-        }
+        Self { name_prefix: Some(prefix.into()), ..self }
     }
 
     /// And of this kind.
     #[must_use]
     pub fn kind(self, kind: SpanKind) -> Self {
-        Self {
-            kind: Some(kind),
-            ..self
-        }
+        Self { kind: Some(kind), ..self }
     }
 
     /// And with this id.
     #[must_use]
     pub fn id(self, id: SpanId) -> Self {
-        Self {
-            id: Some(id),
-            ..self
-        }
+        Self { id: Some(id), ..self }
     }
 
     /// And with this attribute, of this type and value.
@@ -124,18 +100,13 @@ impl Which {
         let text = |want: &Option<String>, fits: &dyn Fn(&str) -> bool| {
             usize::from(want.as_deref().is_some_and(|want| !fits(want)))
         };
-        text(&self.either, &|want| {
-            want == span.service() || want == span.name
-        }) + text(&self.service, &|want| want == span.service())
+        text(&self.either, &|want| want == span.service() || want == span.name)
+            + text(&self.service, &|want| want == span.service())
             + text(&self.name, &|want| want == span.name)
             + text(&self.name_prefix, &|want| span.name.starts_with(want))
             + usize::from(self.kind.is_some_and(|kind| kind != span.kind))
             + usize::from(self.id.is_some_and(|id| id != span.span_id))
-            + self
-                .attributes
-                .iter()
-                .filter(|(key, value)| span.attribute(key) != Some(value))
-                .count()
+            + self.attributes.iter().filter(|(key, value)| span.attribute(key) != Some(value)).count()
     }
 
     /// How many parts the description has.
@@ -203,19 +174,13 @@ impl fmt::Display for Which {
 
 impl From<&str> for Which {
     fn from(service_or_name: &str) -> Self {
-        Self {
-            either: Some(service_or_name.to_owned()),
-            ..Self::default()
-        }
+        Self { either: Some(service_or_name.to_owned()), ..Self::default() }
     }
 }
 
 impl From<SpanId> for Which {
     fn from(id: SpanId) -> Self {
-        Self {
-            id: Some(id),
-            ..Self::default()
-        }
+        Self { id: Some(id), ..Self::default() }
     }
 }
 

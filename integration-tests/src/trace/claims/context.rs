@@ -12,10 +12,7 @@ impl TraceGraph {
     /// # Errors
     /// With each span whose flag differs from its parent's.
     pub fn sampled_consistently(&self) -> Result<(), Broken> {
-        self.same_flags(
-            "sampled consistently: one sampled flag for each trace",
-            0x01,
-        )
+        self.same_flags("sampled consistently: one sampled flag for each trace", 0x01)
     }
 
     /// All spans of a trace carry the same W3C flags, sampled and random. Spans whose flags are not known are left out.
@@ -42,15 +39,8 @@ impl TraceGraph {
             };
             if want != have {
                 broken = broken
-                    .found(format!(
-                        "{} has flags {have:02x}, {} has {want:02x}",
-                        span.label(),
-                        model.label()
-                    ))
-                    .cause(format!(
-                        "the flag was flipped at the hop {}",
-                        causes::hop(model, span)
-                    ));
+                    .found(format!("{} has flags {have:02x}, {} has {want:02x}", span.label(), model.label()))
+                    .cause(format!("the flag was flipped at the hop {}", causes::hop(model, span)));
                 wrong.push(span);
             }
         }
@@ -59,10 +49,7 @@ impl TraceGraph {
         }
         let mut tree = self.picture(wrong.iter().map(|span| span.trace_id));
         for span in wrong {
-            tree = tree.remark(
-                span,
-                format!("flags {:02x}", flags(span).unwrap_or_default()),
-            );
+            tree = tree.remark(span, format!("flags {:02x}", flags(span).unwrap_or_default()));
         }
         Err(broken.picture(tree.to_string()))
     }
@@ -73,8 +60,7 @@ impl TraceGraph {
     /// # Errors
     /// With each span that lost, moved or changed one.
     pub fn trace_state_preserved(&self) -> Result<(), Broken> {
-        let mut broken =
-            Broken::new("tracestate preserved: each member goes on to the children, in order");
+        let mut broken = Broken::new("tracestate preserved: each member goes on to the children, in order");
         let mut wrong = Vec::new();
         for span in self.spans() {
             let Some(parent) = self.parent(span) else {
@@ -84,10 +70,7 @@ impl TraceGraph {
             if above == below {
                 continue;
             }
-            let kept: Vec<_> = below
-                .iter()
-                .filter(|(key, _)| above.iter().any(|(other, _)| other == key))
-                .collect();
+            let kept: Vec<_> = below.iter().filter(|(key, _)| above.iter().any(|(other, _)| other == key)).collect();
             let updated = kept
                 .first()
                 .filter(|first| below.first() == Some(**first) && !above.contains(first))
@@ -96,16 +79,8 @@ impl TraceGraph {
             let left = kept.into_iter().filter(|(key, _)| Some(*key) != updated);
             if !expected.eq(left) {
                 broken = broken
-                    .found(format!(
-                        "{} has `{}`",
-                        span.label(),
-                        shown(&span.trace_state)
-                    ))
-                    .found(format!(
-                        "  its parent {} has `{}`",
-                        parent.label(),
-                        shown(&parent.trace_state)
-                    ))
+                    .found(format!("{} has `{}`", span.label(), shown(&span.trace_state)))
+                    .found(format!("  its parent {} has `{}`", parent.label(), shown(&parent.trace_state)))
                     .cause(format!(
                         "tracestate was dropped, cut or reordered at the hop {}",
                         causes::hop(parent, span)
@@ -116,10 +91,7 @@ impl TraceGraph {
         if wrong.is_empty() {
             return Ok(());
         }
-        Err(broken.picture(
-            self.picture(wrong.iter().map(|span| span.trace_id))
-                .to_string(),
-        ))
+        Err(broken.picture(self.picture(wrong.iter().map(|span| span.trace_id)).to_string()))
     }
 
     /// Each trace has at most one value of this attribute, over all its spans, and no two traces share a value: what one
@@ -128,29 +100,19 @@ impl TraceGraph {
     /// # Errors
     /// With each trace that has several values and each value that several traces have; also where no span has it.
     pub fn one_value_per_trace(&self, key: &str) -> Result<(), Broken> {
-        let mut broken = Broken::new(format!(
-            "no cross-talk: one value of `{key}` for each trace, and none in two"
-        ));
+        let mut broken = Broken::new(format!("no cross-talk: one value of `{key}` for each trace, and none in two"));
         let mut values: BTreeMap<TraceId, BTreeMap<String, &Span>> = BTreeMap::new();
         let mut traces: BTreeMap<String, BTreeMap<TraceId, &Span>> = BTreeMap::new();
         for span in self.spans() {
             if let Some(value) = span.attribute(key).map(ToString::to_string) {
-                values
-                    .entry(span.trace_id)
-                    .or_default()
-                    .entry(value.clone())
-                    .or_insert(span);
-                traces
-                    .entry(value)
-                    .or_default()
-                    .entry(span.trace_id)
-                    .or_insert(span);
+                values.entry(span.trace_id).or_default().entry(value.clone()).or_insert(span);
+                traces.entry(value).or_default().entry(span.trace_id).or_insert(span);
             }
         }
         if values.is_empty() {
-            return Err(broken.found("no span has it").cause(
-                "a rule that copies it to spans is missing, or the attribute has another name",
-            ));
+            return Err(broken
+                .found("no span has it")
+                .cause("a rule that copies it to spans is missing, or the attribute has another name"));
         }
         let mut wrong = Vec::new();
         for (trace, seen) in values.iter().filter(|(_, seen)| seen.len() > 1) {
@@ -176,11 +138,6 @@ impl TraceGraph {
 }
 
 fn members(trace_state: &str) -> Vec<(&str, &str)> {
-    let members = trace_state
-        .split(',')
-        .map(str::trim)
-        .filter(|member| !member.is_empty());
-    members
-        .map(|member| member.split_once('=').unwrap_or((member, "")))
-        .collect()
+    let members = trace_state.split(',').map(str::trim).filter(|member| !member.is_empty());
+    members.map(|member| member.split_once('=').unwrap_or((member, ""))).collect()
 }

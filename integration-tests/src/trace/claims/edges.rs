@@ -18,10 +18,7 @@ impl TraceGraph {
     /// Where there is none: with what the candidates' parents are instead.
     pub fn edge(&self, parent: impl Into<Which>, child: impl Into<Which>) -> Result<(), Broken> {
         let (parent, child) = (parent.into(), child.into());
-        if self
-            .find(&child)
-            .any(|span| self.parent(span).is_some_and(|found| parent.fits(found)))
-        {
+        if self.find(&child).any(|span| self.parent(span).is_some_and(|found| parent.fits(found))) {
             return Ok(());
         }
         let mut broken = Broken::new(format!("edge: {parent} is the parent of {child}"));
@@ -29,11 +26,7 @@ impl TraceGraph {
         let children: Vec<&Span> = self.find(&child).collect();
         for (which, found) in [(&parent, &parents), (&child, &children)] {
             if found.is_empty() {
-                broken = causes::nearest(
-                    self,
-                    which,
-                    broken.found(format!("there is no such span as {which}")),
-                );
+                broken = causes::nearest(self, which, broken.found(format!("there is no such span as {which}")));
             }
         }
         if parents.is_empty() || children.is_empty() {
@@ -57,15 +50,10 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each parent that has none or several, and each child that has another; also where neither is there at all.
-    pub fn each_edge(
-        &self,
-        parent: impl Into<Which>,
-        child: impl Into<Which>,
-    ) -> Result<(), Broken> {
+    pub fn each_edge(&self, parent: impl Into<Which>, child: impl Into<Which>) -> Result<(), Broken> {
         let (parent, child) = (parent.into(), child.into());
-        let mut broken = Broken::new(format!(
-            "each edge: {parent} has exactly one child, {child}, and the other way round"
-        ));
+        let mut broken =
+            Broken::new(format!("each edge: {parent} has exactly one child, {child}, and the other way round"));
         let parents: Vec<&Span> = self.find(&parent).collect();
         let children: Vec<&Span> = self.find(&child).collect();
         if parents.is_empty() || children.is_empty() {
@@ -73,18 +61,11 @@ impl TraceGraph {
         }
         let mut wrong = Vec::new();
         for span in &parents {
-            let below: Vec<&Span> = self
-                .children(span)
-                .filter(|found| child.fits(found))
-                .collect();
+            let below: Vec<&Span> = self.children(span).filter(|found| child.fits(found)).collect();
             match below.as_slice() {
                 [_] => {}
                 [] => {
-                    broken = broken.found(format!(
-                        "{}{} has no such child",
-                        span.label(),
-                        causes::mark(span)
-                    ));
+                    broken = broken.found(format!("{}{} has no such child", span.label(), causes::mark(span)));
                     wrong.push((*span, "has no such child"));
                 }
                 several => {
@@ -95,8 +76,7 @@ impl TraceGraph {
                         several.len()
                     ));
                     for found in several {
-                        broken =
-                            broken.found(format!("  {}{}", found.label(), causes::mark(found)));
+                        broken = broken.found(format!("  {}{}", found.label(), causes::mark(found)));
                     }
                     if let Some(second) = several.get(1) {
                         broken = broken.cause(format!(
@@ -134,30 +114,14 @@ impl TraceGraph {
                     self,
                     child,
                     &clocks,
-                    broken.found(format!(
-                        "{} has the parent {parent}, which was never received",
-                        child.label()
-                    )),
+                    broken.found(format!("{} has the parent {parent}, which was never received", child.label())),
                 )
             } else {
-                causes::of_lost_context(
-                    self,
-                    child,
-                    &clocks,
-                    broken.found(format!("{} has no parent", child.label())),
-                )
+                causes::of_lost_context(self, child, &clocks, broken.found(format!("{} has no parent", child.label())))
             };
         };
-        let broken = broken.found(format!(
-            "{}{} is a child of {}",
-            child.label(),
-            causes::mark(child),
-            actual.label()
-        ));
-        let same_trace: Vec<&&Span> = wanted
-            .iter()
-            .filter(|span| span.trace_id == child.trace_id)
-            .collect();
+        let broken = broken.found(format!("{}{} is a child of {}", child.label(), causes::mark(child), actual.label()));
+        let same_trace: Vec<&&Span> = wanted.iter().filter(|span| span.trace_id == child.trace_id).collect();
         if same_trace.is_empty() {
             return broken.cause(format!(
                 "`{}` took the context of another request or message: that parent is in trace {}, and none of those wanted is",

@@ -13,10 +13,7 @@ impl TraceGraph {
     /// Where there is none: with where the candidates link to instead.
     pub fn link(&self, from: impl Into<Which>, to: impl Into<Which>) -> Result<(), Broken> {
         let (from, to) = (from.into(), to.into());
-        if self
-            .find(&from)
-            .any(|span| self.linked_spans(span).any(|found| to.fits(found)))
-        {
+        if self.find(&from).any(|span| self.linked_spans(span).any(|found| to.fits(found))) {
             return Ok(());
         }
         let mut broken = Broken::new(format!("link: {from} links to {to}"));
@@ -24,11 +21,7 @@ impl TraceGraph {
         let targets: Vec<&Span> = self.find(&to).collect();
         for (which, found) in [(&from, &sources), (&to, &targets)] {
             if found.is_empty() {
-                broken = causes::nearest(
-                    self,
-                    which,
-                    broken.found(format!("there is no such span as {which}")),
-                );
+                broken = causes::nearest(self, which, broken.found(format!("there is no such span as {which}")));
             }
         }
         for span in sources.iter().take(4) {
@@ -51,26 +44,18 @@ impl TraceGraph {
         if sources.is_empty() || targets.is_empty() {
             return self.link(&from, &to);
         }
-        let mut broken = Broken::new(format!(
-            "each link: {from} links exactly once to {to}, and each of those is linked to once"
-        ));
+        let mut broken =
+            Broken::new(format!("each link: {from} links exactly once to {to}, and each of those is linked to once"));
         let mut linked: HashMap<(TraceId, SpanId), usize> = HashMap::new();
         let mut wrong = Vec::new();
         for span in &sources {
-            let found: Vec<&Span> = self
-                .linked_spans(span)
-                .filter(|found| to.fits(found))
-                .collect();
+            let found: Vec<&Span> = self.linked_spans(span).filter(|found| to.fits(found)).collect();
             for target in &found {
                 *linked.entry((target.trace_id, target.span_id)).or_default() += 1;
             }
             if found.len() != 1 {
-                broken = broken.found(format!(
-                    "{}{} has {} of these links",
-                    span.label(),
-                    causes::mark(span),
-                    found.len()
-                ));
+                broken =
+                    broken.found(format!("{}{} has {} of these links", span.label(), causes::mark(span), found.len()));
                 broken = if found.is_empty() {
                     self.other_links(span, broken)
                 } else {
@@ -80,10 +65,7 @@ impl TraceGraph {
             }
         }
         for target in &targets {
-            let times = linked
-                .get(&(target.trace_id, target.span_id))
-                .copied()
-                .unwrap_or_default();
+            let times = linked.get(&(target.trace_id, target.span_id)).copied().unwrap_or_default();
             if times != 1 {
                 broken = broken.found(format!(
                     "{}{} is linked to by {} of them",
@@ -97,10 +79,7 @@ impl TraceGraph {
         if wrong.is_empty() {
             return Ok(());
         }
-        Err(broken.picture(
-            self.picture(wrong.iter().map(|span| span.trace_id))
-                .to_string(),
-        ))
+        Err(broken.picture(self.picture(wrong.iter().map(|span| span.trace_id)).to_string()))
     }
 
     /// The spans meant by `from` have, taken together, exactly these links: none is missing, none is doubled, none more.
@@ -109,17 +88,10 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each link that is missing, doubled, or not expected; also where no span is meant.
-    pub fn links_exactly(
-        &self,
-        from: impl Into<Which>,
-        expected: &[(TraceId, SpanId)],
-    ) -> Result<(), Broken> {
+    pub fn links_exactly(&self, from: impl Into<Which>, expected: &[(TraceId, SpanId)]) -> Result<(), Broken> {
         let from = from.into();
         let sources: Vec<&Span> = self.find(&from).collect();
-        let mut broken = Broken::new(format!(
-            "exact links: {from} has {} as expected",
-            plural(expected.len(), "link")
-        ));
+        let mut broken = Broken::new(format!("exact links: {from} has {} as expected", plural(expected.len(), "link")));
         if sources.is_empty() {
             broken = causes::nearest(self, &from, broken.found("there is no such span"));
             return Err(broken.picture(self.picture([]).to_string()));
@@ -131,18 +103,13 @@ impl TraceGraph {
         for link in sources.iter().flat_map(|span| &span.links) {
             balance.entry((link.trace_id, link.span_id)).or_default().1 += 1;
         }
-        let mut wrong: Vec<_> = balance
-            .into_iter()
-            .filter(|(_, (want, have))| want != have)
-            .collect();
+        let mut wrong: Vec<_> = balance.into_iter().filter(|(_, (want, have))| want != have).collect();
         wrong.sort_unstable();
         if wrong.is_empty() {
             return Ok(());
         }
         for ((trace, id), (want, have)) in wrong {
-            let name = self
-                .get(trace, id)
-                .map_or_else(|| format!("{id} in trace {trace}"), Span::label);
+            let name = self.get(trace, id).map_or_else(|| format!("{id} in trace {trace}"), Span::label);
             broken = broken.found(match (want, have) {
                 (_, 0) => format!("no link to {name}"),
                 (0, _) => format!("a link to {name} that was not expected"),
@@ -156,10 +123,7 @@ impl TraceGraph {
                 span.label()
             ));
         }
-        Err(broken.picture(
-            self.picture(sources.iter().map(|span| span.trace_id))
-                .to_string(),
-        ))
+        Err(broken.picture(self.picture(sources.iter().map(|span| span.trace_id)).to_string()))
     }
 
     /// From some span meant by `from`, one meant by `to` can be reached: by going down to children, or from a span to
@@ -178,9 +142,8 @@ impl TraceGraph {
             }
         }
         let mut seen = vec![false; self.len()];
-        let mut stack: Vec<usize> = (0..self.len())
-            .filter(|at| self.at(*at).is_some_and(|span| from.fits(span)))
-            .collect();
+        let mut stack: Vec<usize> =
+            (0..self.len()).filter(|at| self.at(*at).is_some_and(|span| from.fits(span))).collect();
         let begin = stack.clone();
         let mut reached = Vec::new();
         while let Some(at) = stack.pop() {
@@ -197,28 +160,15 @@ impl TraceGraph {
             stack.extend(self.children_at(at));
             stack.extend(linked_by.get(&at).into_iter().flatten());
         }
-        let mut broken = Broken::new(format!(
-            "reachable: from {from} by children or links to {to}"
-        ));
+        let mut broken = Broken::new(format!("reachable: from {from} by children or links to {to}"));
         if begin.is_empty() {
-            broken = causes::nearest(
-                self,
-                &from,
-                broken.found(format!("there is no such span as {from}")),
-            );
+            broken = causes::nearest(self, &from, broken.found(format!("there is no such span as {from}")));
         }
         let targets: Vec<&Span> = self.find(&to).collect();
         if targets.is_empty() {
-            broken = causes::nearest(
-                self,
-                &to,
-                broken.found(format!("there is no such span as {to}")),
-            );
+            broken = causes::nearest(self, &to, broken.found(format!("there is no such span as {to}")));
         } else if !begin.is_empty() {
-            broken = broken.found(format!(
-                "the way ends after {}",
-                plural(reached.len(), "span")
-            ));
+            broken = broken.found(format!("the way ends after {}", plural(reached.len(), "span")));
             let clocks = crate::trace::Clocks::of(self);
             for target in targets.iter().take(3) {
                 // The gap is where the target's own line of ancestors ends, not at the target.
@@ -230,11 +180,7 @@ impl TraceGraph {
                 };
             }
         }
-        let traces = begin
-            .iter()
-            .filter_map(|at| self.at(*at))
-            .chain(targets)
-            .map(|span| span.trace_id);
+        let traces = begin.iter().filter_map(|at| self.at(*at)).chain(targets).map(|span| span.trace_id);
         Err(broken.picture(self.picture(traces).to_string()))
     }
 
@@ -251,9 +197,7 @@ impl TraceGraph {
 
     /// The spans that this one links to, as far as they were received, repeated links each time.
     fn linked_spans<'g>(&'g self, span: &'g Span) -> impl Iterator<Item = &'g Span> {
-        span.links
-            .iter()
-            .filter_map(|link| self.get(link.trace_id, link.span_id))
+        span.links.iter().filter_map(|link| self.get(link.trace_id, link.span_id))
     }
 
     fn other_links(&self, span: &Span, mut broken: Broken) -> Broken {

@@ -16,23 +16,13 @@ impl TraceGraph {
     /// # Errors
     /// Where one of them does not hold.
     pub fn continuous(&self) -> Result<(), Broken> {
-        self.continuity()
-            .broken
-            .into_iter()
-            .next()
-            .map_or(Ok(()), Err)
+        self.continuity().broken.into_iter().next().map_or(Ok(()), Err)
     }
 
     /// Judges the shape of the trace and gives every reason against it.
     #[must_use]
     pub fn continuity(&self) -> Continuity {
-        let claims = [
-            self.ids_valid(),
-            self.one_trace(),
-            self.no_orphans(),
-            self.one_root(),
-            self.connected(),
-        ];
+        let claims = [self.ids_valid(), self.one_trace(), self.no_orphans(), self.one_root(), self.connected()];
         Continuity {
             traces: self.trace_ids(),
             services: self.services().into_iter().map(str::to_owned).collect(),
@@ -55,21 +45,12 @@ impl TraceGraph {
         let clocks = Clocks::of(self);
         roots.sort_by_key(|root| clocks.start(root));
         let mut broken = Broken::new("one root: exactly one span has no parent");
-        let mut tree = self.picture(
-            roots
-                .iter()
-                .skip(1)
-                .chain(roots.first())
-                .map(|root| root.trace_id),
-        );
+        let mut tree = self.picture(roots.iter().skip(1).chain(roots.first()).map(|root| root.trace_id));
         if roots.is_empty() {
-            broken = broken.found(if self.is_empty() {
-                "no spans at all"
-            } else {
-                "each span has a parent"
-            });
+            broken = broken.found(if self.is_empty() { "no spans at all" } else { "each span has a parent" });
             if self.is_empty() {
-                broken = broken.cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint");
+                broken = broken
+                    .cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint");
             }
             for orphan in self.orphans().take(1) {
                 broken = causes::of_orphan(self, orphan, &clocks, broken);
@@ -103,10 +84,7 @@ impl TraceGraph {
             if let Some(parent) = orphan.parent {
                 let before = waiting.entry((orphan.trace_id, parent)).or_default();
                 *before += 1;
-                broken = broken.found(format!(
-                    "{} has the parent {parent}, which was never received",
-                    orphan.label()
-                ));
+                broken = broken.found(format!("{} has the parent {parent}, which was never received", orphan.label()));
                 if *before == 1 && waiting.len() <= 8 {
                     broken = causes::of_orphan(self, orphan, &clocks, broken);
                 }
@@ -130,16 +108,14 @@ impl TraceGraph {
         }
         let mut broken = Broken::new("connected: all spans hang together by parents or links");
         if pieces.is_empty() {
-            return Err(broken.found("no spans at all").cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint"));
+            return Err(broken
+                .found("no spans at all")
+                .cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint"));
         }
         let clocks = Clocks::of(self);
         broken = broken.found(format!("{} pieces:", pieces.len()));
-        let mut tree = self.picture(
-            pieces
-                .iter()
-                .filter_map(|piece| self.at(*piece.first()?))
-                .map(|span| span.trace_id),
-        );
+        let mut tree =
+            self.picture(pieces.iter().filter_map(|piece| self.at(*piece.first()?)).map(|span| span.trace_id));
         for (index, piece) in pieces.iter().enumerate() {
             let first = piece
                 .iter()
@@ -168,10 +144,7 @@ impl TraceGraph {
     fn pieces(&self) -> Vec<Vec<usize>> {
         let mut joined: Vec<Vec<usize>> = vec![Vec::new(); self.len()];
         for (at, span) in self.spans().enumerate() {
-            let links = span
-                .links
-                .iter()
-                .filter_map(|link| self.position(link.trace_id, link.span_id));
+            let links = span.links.iter().filter_map(|link| self.position(link.trace_id, link.span_id));
             for other in links.chain(self.parent_at(at)).collect::<Vec<_>>() {
                 for (one, two) in [(at, other), (other, at)] {
                     if let Some(list) = joined.get_mut(one) {
@@ -198,13 +171,7 @@ impl TraceGraph {
             }
         }
         let clocks = Clocks::of(self);
-        pieces.sort_by_key(|piece| {
-            piece
-                .iter()
-                .filter_map(|at| self.at(*at))
-                .map(|span| clocks.start(span))
-                .min()
-        });
+        pieces.sort_by_key(|piece| piece.iter().filter_map(|at| self.at(*at)).map(|span| clocks.start(span)).min());
         pieces
     }
 
@@ -213,38 +180,18 @@ impl TraceGraph {
     /// # Errors
     /// With each that is.
     pub fn ids_valid(&self) -> Result<(), Broken> {
-        let zero = self
-            .spans()
-            .filter(|span| span.trace_id.is_zero() || span.span_id.is_zero());
-        let zero = zero.map(|span| {
-            (
-                span,
-                format!(
-                    "{} has an id of zeros (trace {})",
-                    span.label(),
-                    span.trace_id
-                ),
-            )
-        });
-        let reused = self.reused_ids().map(|span| {
-            (
-                span,
-                format!(
-                    "{} has an id that another span of its trace has too",
-                    span.label()
-                ),
-            )
-        });
-        let looped = self
-            .loops()
-            .map(|span| (span, format!("{} is its own ancestor", span.label())));
+        let zero = self.spans().filter(|span| span.trace_id.is_zero() || span.span_id.is_zero());
+        let zero = zero.map(|span| (span, format!("{} has an id of zeros (trace {})", span.label(), span.trace_id)));
+        let reused = self
+            .reused_ids()
+            .map(|span| (span, format!("{} has an id that another span of its trace has too", span.label())));
+        let looped = self.loops().map(|span| (span, format!("{} is its own ancestor", span.label())));
         let bad: Vec<_> = zero.chain(reused).chain(looped).collect();
         if bad.is_empty() {
             return Ok(());
         }
         let tree = self.picture(bad.iter().map(|(span, _)| span.trace_id));
-        let mut broken = Broken::new("valid ids: none zero, none used twice, no loops")
-            .picture(tree.to_string());
+        let mut broken = Broken::new("valid ids: none zero, none used twice, no loops").picture(tree.to_string());
         for (_, fact) in bad {
             broken = broken.found(fact);
         }
@@ -260,11 +207,7 @@ impl TraceGraph {
         if traces.len() == 1 {
             return Ok(());
         }
-        self.compare_traces(
-            "one trace: all spans have the same trace id",
-            traces.iter().copied(),
-            &HashSet::new(),
-        )
+        self.compare_traces("one trace: all spans have the same trace id", traces.iter().copied(), &HashSet::new())
     }
 
     /// Each of these traces has a span, and no other trace has.
@@ -279,15 +222,8 @@ impl TraceGraph {
         }
         let mut others: Vec<TraceId> = seen.difference(&expected).copied().collect();
         others.sort_unstable();
-        let claim = format!(
-            "only these traces: {} expected",
-            plural(expected.len(), "trace")
-        );
-        self.compare_traces(
-            &claim,
-            others.into_iter(),
-            &expected.difference(&seen).copied().collect(),
-        )
+        let claim = format!("only these traces: {} expected", plural(expected.len(), "trace"));
+        self.compare_traces(&claim, others.into_iter(), &expected.difference(&seen).copied().collect())
     }
 
     fn compare_traces(
@@ -299,7 +235,9 @@ impl TraceGraph {
         let clocks = Clocks::of(self);
         let mut broken = Broken::new(claim);
         if self.is_empty() {
-            broken = broken.found("no spans at all").cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint");
+            broken = broken
+                .found("no spans at all")
+                .cause("nothing was exported: wait for it, flush at shutdown, and check the exporter's endpoint");
         }
         for trace in missing {
             broken = broken.found(format!("trace {trace} has no span"));
@@ -314,11 +252,7 @@ impl TraceGraph {
             .collect();
         firsts.sort_by_key(|span| clocks.start(span));
         for (index, first) in firsts.iter().enumerate() {
-            broken = broken.found(format!(
-                "trace {} begins with {}",
-                first.trace_id,
-                first.label()
-            ));
+            broken = broken.found(format!("trace {} begins with {}", first.trace_id, first.label()));
             // Where all traces are listed the earliest is the real one; the others broke away from it.
             if (index > 0 || missing.len() + self.trace_ids().len() > firsts.len()) && index < 4 {
                 broken = causes::of_lost_context(self, first, &clocks, broken);
@@ -333,11 +267,7 @@ impl TraceGraph {
     /// With those that did not.
     pub fn services_seen(&self, services: &[&str]) -> Result<(), Broken> {
         let seen = self.services();
-        let missing: BTreeSet<&str> = services
-            .iter()
-            .copied()
-            .filter(|service| !seen.contains(service))
-            .collect();
+        let missing: BTreeSet<&str> = services.iter().copied().filter(|service| !seen.contains(service)).collect();
         if missing.is_empty() {
             return Ok(());
         }
@@ -345,11 +275,7 @@ impl TraceGraph {
         for service in missing {
             broken = broken.found(format!("no span of `{service}`"));
         }
-        let others: Vec<String> = seen
-            .into_iter()
-            .filter(|service| !services.contains(service))
-            .map(shown)
-            .collect();
+        let others: Vec<String> = seen.into_iter().filter(|service| !services.contains(service)).map(shown).collect();
         if !others.is_empty() {
             broken = broken.nearest(format!("also seen: {}", others.join(", ")));
         }
@@ -368,18 +294,14 @@ impl TraceGraph {
         if found.len() == times {
             return Ok(());
         }
-        let mut broken = Broken::new(format!("exactly {times} of {which}"))
-            .found(format!("{} of them", found.len()));
+        let mut broken = Broken::new(format!("exactly {times} of {which}")).found(format!("{} of them", found.len()));
         for span in &found {
             broken = broken.found(format!("  {}{}", span.label(), causes::mark(span)));
         }
         if found.is_empty() {
             broken = causes::nearest(self, &which, broken);
         }
-        Err(broken.picture(
-            self.picture(found.iter().map(|span| span.trace_id))
-                .to_string(),
-        ))
+        Err(broken.picture(self.picture(found.iter().map(|span| span.trace_id)).to_string()))
     }
 
     /// No exporter says that it dropped attributes, events or links of a span.
@@ -393,20 +315,11 @@ impl TraceGraph {
         }
         let mut broken = Broken::new("nothing dropped by an exporter's limits");
         for span in &lost {
-            broken = broken.found(format!(
-                "{} lost {} attributes, events or links",
-                span.label(),
-                span.dropped
-            ));
+            broken = broken.found(format!("{} lost {} attributes, events or links", span.label(), span.dropped));
         }
         Err(broken
-            .cause(
-                "the SDK's span limits (OTEL_SPAN_LINK_COUNT_LIMIT and its like; 128 by default)",
-            )
-            .picture(
-                self.picture(lost.iter().map(|span| span.trace_id))
-                    .to_string(),
-            ))
+            .cause("the SDK's span limits (OTEL_SPAN_LINK_COUNT_LIMIT and its like; 128 by default)")
+            .picture(self.picture(lost.iter().map(|span| span.trace_id)).to_string()))
     }
 }
 
@@ -439,12 +352,7 @@ impl Continuity {
     #[must_use]
     pub fn causes(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
-        self.broken
-            .iter()
-            .flat_map(Broken::causes)
-            .map(String::as_str)
-            .filter(|cause| seen.insert(*cause))
-            .collect()
+        self.broken.iter().flat_map(Broken::causes).map(String::as_str).filter(|cause| seen.insert(*cause)).collect()
     }
 }
 
@@ -462,8 +370,6 @@ impl fmt::Display for Continuity {
             return writeln!(f, "continuous: {counts}");
         }
         writeln!(f, "not continuous: {counts}\n")?;
-        self.broken
-            .iter()
-            .try_for_each(|broken| writeln!(f, "{}", broken.summary()))
+        self.broken.iter().try_for_each(|broken| writeln!(f, "{}", broken.summary()))
     }
 }

@@ -16,31 +16,19 @@ impl TraceGraph {
         let mut before: Option<(&Span, &Which)> = None;
         for which in steps {
             let claim = || match before {
-                Some((_, earlier)) => {
-                    Broken::new(format!("ordered: {earlier} begins before {which}"))
-                }
+                Some((_, earlier)) => Broken::new(format!("ordered: {earlier} begins before {which}")),
                 None => Broken::new(format!("ordered: {which} begins first")),
             };
             let Some(span) = self.find(which).min_by_key(|span| clocks.start(span)) else {
-                let broken = likely::nearest(
-                    self,
-                    which,
-                    claim().found(format!("there is no such span as {which}")),
-                );
+                let broken = likely::nearest(self, which, claim().found(format!("there is no such span as {which}")));
                 return Err(broken.picture(self.picture([]).to_string()));
             };
             if let Some((earlier, _)) = before
                 && clocks.start(span) < clocks.start(earlier)
             {
                 let by = millis(clocks.start(earlier) - clocks.start(span));
-                let broken = claim().found(format!(
-                    "{} began {by} before {}",
-                    span.label(),
-                    earlier.label()
-                ));
-                return Err(
-                    broken.picture(self.picture([earlier.trace_id, span.trace_id]).to_string())
-                );
+                let broken = claim().found(format!("{} began {by} before {}", span.label(), earlier.label()));
+                return Err(broken.picture(self.picture([earlier.trace_id, span.trace_id]).to_string()));
             }
             before = Some((span, which));
         }

@@ -12,37 +12,21 @@ pub(super) struct SpanType {
 pub(super) const HTTP_CLIENT: SpanType = SpanType {
     what: "an HTTP client span must have it",
     kinds: &[Client],
-    required: &[
-        "http.request.method",
-        "server.address",
-        "server.port",
-        "url.full",
-    ],
+    required: &["http.request.method", "server.address", "server.port", "url.full"],
 };
 pub(super) const HTTP_SERVER: SpanType = SpanType {
     what: "an HTTP server span must have it",
     kinds: &[Server],
     required: &["http.request.method", "url.path", "url.scheme"],
 };
-pub(super) const RPC_CLIENT: SpanType = SpanType {
-    what: "an RPC client span must have it",
-    kinds: &[Client],
-    required: &["rpc.system.name"],
-};
-pub(super) const RPC_SERVER: SpanType = SpanType {
-    what: "an RPC server span must have it",
-    kinds: &[Server],
-    required: &["rpc.system.name"],
-};
+pub(super) const RPC_CLIENT: SpanType =
+    SpanType { what: "an RPC client span must have it", kinds: &[Client], required: &["rpc.system.name"] };
+pub(super) const RPC_SERVER: SpanType =
+    SpanType { what: "an RPC server span must have it", kinds: &[Server], required: &["rpc.system.name"] };
 pub(super) const GRPC_CLIENT: SpanType = SpanType {
     what: "a gRPC client span must have it",
     kinds: &[Client],
-    required: &[
-        "rpc.system.name",
-        "rpc.method",
-        "rpc.response.status_code",
-        "server.address",
-    ],
+    required: &["rpc.system.name", "rpc.method", "rpc.response.status_code", "server.address"],
 };
 pub(super) const GRPC_SERVER: SpanType = SpanType {
     what: "a gRPC server span must have it",
@@ -56,34 +40,14 @@ const MUST: &str = "a messaging span must have it";
 /// The type of a messaging span by its operation; unknown operations may have any messaging kind.
 pub(super) fn messaging(operation: &str) -> &'static SpanType {
     match operation {
-        "create" => &SpanType {
-            what: MUST,
-            kinds: &[Producer],
-            required: MESSAGING,
-        },
+        "create" => &SpanType { what: MUST, kinds: &[Producer], required: MESSAGING },
         // PRODUCER when its own context is in the message, CLIENT when a create span's is.
-        "send" | "publish" => &SpanType {
-            what: MUST,
-            kinds: &[Producer, Client],
-            required: MESSAGING,
-        },
-        "process" => &SpanType {
-            what: MUST,
-            kinds: &[Consumer],
-            required: MESSAGING,
-        },
+        "send" | "publish" => &SpanType { what: MUST, kinds: &[Producer, Client], required: MESSAGING },
+        "process" => &SpanType { what: MUST, kinds: &[Consumer], required: MESSAGING },
         "receive" | "poll" | "settle" | "ack" | "nack" | "reject" | "commit" | "delete" => {
-            &SpanType {
-                what: MUST,
-                kinds: &[Client],
-                required: MESSAGING,
-            }
+            &SpanType { what: MUST, kinds: &[Client], required: MESSAGING }
         }
-        _ => &SpanType {
-            what: MUST,
-            kinds: &[Producer, Client, Consumer],
-            required: MESSAGING,
-        },
+        _ => &SpanType { what: MUST, kinds: &[Producer, Client, Consumer], required: MESSAGING },
     }
 }
 
@@ -106,14 +70,8 @@ pub(super) const GRPC_STATUS: &[&str] = &[
     "DATA_LOSS",
     "UNAUTHENTICATED",
 ];
-pub(super) const GRPC_SERVER_ERRORS: &[&str] = &[
-    "UNKNOWN",
-    "DEADLINE_EXCEEDED",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-];
+pub(super) const GRPC_SERVER_ERRORS: &[&str] =
+    &["UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"];
 
 /// The type of an attribute; `None` for those that the checked conventions do not define.
 pub(super) fn type_of(key: &str) -> Option<&'static str> {
@@ -134,11 +92,8 @@ pub(super) fn type_of(key: &str) -> Option<&'static str> {
         "network.peer.port",
         "server.port",
     ];
-    const BOOLEANS: &[&str] = &[
-        "messaging.destination.anonymous",
-        "messaging.destination.temporary",
-        "messaging.kafka.message.tombstone",
-    ];
+    const BOOLEANS: &[&str] =
+        &["messaging.destination.anonymous", "messaging.destination.temporary", "messaging.kafka.message.tombstone"];
     const STRINGS: &[&str] = &[
         "aws.extended_request_id",
         "aws.request_id",
@@ -181,12 +136,8 @@ pub(super) fn type_of(key: &str) -> Option<&'static str> {
         "user_agent.original",
         "user_agent.synthetic.type",
     ];
-    const LISTS: &[&str] = &[
-        "http.request.header.",
-        "http.response.header.",
-        "rpc.request.metadata.",
-        "rpc.response.metadata.",
-    ];
+    const LISTS: &[&str] =
+        &["http.request.header.", "http.response.header.", "rpc.request.metadata.", "rpc.response.metadata."];
     if INTS.contains(&key) {
         Some("int")
     } else if BOOLEANS.contains(&key) {
@@ -234,48 +185,24 @@ pub(super) const DEPRECATED: &[(&str, &str)] = &[
     ("messaging.operation", "messaging.operation.type"),
     ("messaging.destination", "messaging.destination.name"),
     ("messaging.destination_kind", ""),
-    (
-        "messaging.temp_destination",
-        "messaging.destination.temporary",
-    ),
+    ("messaging.temp_destination", "messaging.destination.temporary"),
     ("messaging.protocol", "network.protocol.name"),
     ("messaging.protocol_version", "network.protocol.version"),
     ("messaging.url", "server.address` and `server.port"),
     ("messaging.message_id", "messaging.message.id"),
-    (
-        "messaging.conversation_id",
-        "messaging.message.conversation_id",
-    ),
+    ("messaging.conversation_id", "messaging.message.conversation_id"),
     ("messaging.consumer_id", "messaging.client.id"),
     ("messaging.consumer.id", "messaging.client.id"),
     ("messaging.client_id", "messaging.client.id"),
     ("messaging.kafka.client_id", "messaging.client.id"),
-    (
-        "messaging.kafka.consumer_group",
-        "messaging.consumer.group.name",
-    ),
-    (
-        "messaging.kafka.consumer.group",
-        "messaging.consumer.group.name",
-    ),
-    (
-        "messaging.kafka.partition",
-        "messaging.destination.partition.id",
-    ),
-    (
-        "messaging.kafka.destination.partition",
-        "messaging.destination.partition.id",
-    ),
+    ("messaging.kafka.consumer_group", "messaging.consumer.group.name"),
+    ("messaging.kafka.consumer.group", "messaging.consumer.group.name"),
+    ("messaging.kafka.partition", "messaging.destination.partition.id"),
+    ("messaging.kafka.destination.partition", "messaging.destination.partition.id"),
     ("messaging.kafka.message.offset", "messaging.kafka.offset"),
     ("messaging.kafka.message_key", "messaging.kafka.message.key"),
-    (
-        "messaging.kafka.tombstone",
-        "messaging.kafka.message.tombstone",
-    ),
-    (
-        "messaging.rabbitmq.routing_key",
-        "messaging.rabbitmq.destination.routing_key",
-    ),
+    ("messaging.kafka.tombstone", "messaging.kafka.message.tombstone"),
+    ("messaging.rabbitmq.routing_key", "messaging.rabbitmq.destination.routing_key"),
     ("deployment.environment", "deployment.environment.name"),
     ("exception.escaped", ""),
 ];

@@ -2,11 +2,7 @@ use super::*;
 use crate::trace::{Attributes, SpanId, TraceId};
 
 fn span(kind: SpanKind, name: &str, attributes: Attributes) -> Span {
-    let mut span = Span::new(
-        TraceId::from_bytes([1; 16]),
-        SpanId::from_bytes([1; 8]),
-        name,
-    );
+    let mut span = Span::new(TraceId::from_bytes([1; 16]), SpanId::from_bytes([1; 8]), name);
     span.kind = kind;
     span.attributes = attributes;
     span
@@ -45,12 +41,7 @@ fn kafka_process() -> Span {
 }
 
 fn said(span: &Span) -> String {
-    Version::LATEST
-        .findings(span)
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("; ")
+    Version::LATEST.findings(span).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[test]
@@ -63,9 +54,11 @@ fn spans_by_the_book_have_no_findings() {
 #[test]
 fn each_required_attribute_is_missed() {
     for good in [http_server(), grpc_client(), kafka_process()] {
-        for (key, _) in good.attributes.iter().filter(|(key, _)| {
-            !matches!(*key, "http.route" | "messaging.operation.type" | "url.path")
-        }) {
+        for (key, _) in good
+            .attributes
+            .iter()
+            .filter(|(key, _)| !matches!(*key, "http.route" | "messaging.operation.type" | "url.path"))
+        {
             let mut bad = good.clone();
             bad.attributes = good
                 .attributes
@@ -98,10 +91,7 @@ fn deprecated_names_types_and_repeats_are_told() {
         assert!(said.contains(expected), "{said}");
     }
     old.typed = false;
-    assert!(
-        !super::tests::said(&old).contains("is of type"),
-        "Zipkin has only text"
-    );
+    assert!(!super::tests::said(&old).contains("is of type"), "Zipkin has only text");
 }
 
 #[test]
@@ -113,14 +103,8 @@ fn a_name_with_a_path_or_an_id_in_it_is_told() {
         "the name `GET /orders/1742` should be `GET /orders/{id}`; with `1742` in it there is one name for each request"
     );
     let mut anonymous = kafka_process();
-    anonymous
-        .attributes
-        .push("messaging.destination.anonymous", true);
-    assert!(
-        said(&anonymous).contains("should be `process (anonymous)`"),
-        "{}",
-        said(&anonymous)
-    );
+    anonymous.attributes.push("messaging.destination.anonymous", true);
+    assert!(said(&anonymous).contains("should be `process (anonymous)`"), "{}", said(&anonymous));
 }
 
 #[test]
@@ -153,11 +137,7 @@ fn the_status_fits_the_outcome() {
     let mut grpc = grpc_client();
     grpc.status = error();
     grpc.attributes.push("error.type", "OK");
-    assert!(
-        said(&grpc).contains("every status but OK"),
-        "{}",
-        said(&grpc)
-    );
+    assert!(said(&grpc).contains("every status but OK"), "{}", said(&grpc));
 }
 
 #[test]
@@ -178,12 +158,5 @@ fn the_kind_fits_the_operation() {
 
 #[test]
 fn spans_of_other_areas_are_left_alone() {
-    assert_eq!(
-        said(&span(
-            SpanKind::Internal,
-            "check 1234567",
-            [("db.system.name", "postgresql")].into()
-        )),
-        ""
-    );
+    assert_eq!(said(&span(SpanKind::Internal, "check 1234567", [("db.system.name", "postgresql")].into())), "");
 }
