@@ -1,7 +1,10 @@
 //! Proof, in your own test suite, that a trace is not broken.
 #![forbid(unsafe_code)]
 
+mod assertions;
 pub mod backend;
+pub mod canary;
+pub mod fault;
 #[cfg(feature = "loopback-amqp")]
 pub mod loopback_amqp;
 #[cfg(feature = "loopback-sqs")]
@@ -10,3 +13,4 @@ pub mod loopback_sqs;
 pub mod otlp;
 mod text;
 pub mod trace;
+pub mod wire;

@@ -15,6 +15,7 @@ pub use shape::Continuity;
 use super::conventions::Version;
 use super::tree::Tree;
 use super::{SpanId, TraceGraph, TraceId, Which};
+use crate::assertions::assertions;
 
 /// Failures show at most this many spans: more hide the one that matters.
 const PICTURED: usize = 60;
@@ -26,28 +27,8 @@ impl TraceGraph {
     }
 }
 
-macro_rules! assertions {
-    ($($(#[$doc:meta])* $assert:ident = $claim:ident($($argument:ident: $type:ty),*);)*) => {
-        /// The same claims, for tests: each panics with the explanation where the claim does not hold.
-        impl TraceGraph {
-            $(
-                $(#[$doc])*
-                ///
-                /// # Panics
-                #[doc = concat!("Where [`", stringify!($claim), "`](Self::", stringify!($claim), ") returns an error.")]
-                #[track_caller]
-                pub fn $assert(&self $(, $argument: $type)*) -> &Self {
-                    if let Err(broken) = self.$claim($($argument),*) {
-                        panic!("{broken}");
-                    }
-                    self
-                }
-            )*
-        }
-    };
-}
-
 assertions! {
+    TraceGraph:
     /// The trace is whole: the sum of the claims on its shape.
     assert_continuous = continuous();
     /// Exactly one span has no parent.
