@@ -4,5 +4,6 @@ mod bridges;
 mod carriers;
 mod current;
 mod guard;
+mod messaging;
 mod policy;
 mod wire;
