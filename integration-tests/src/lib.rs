@@ -4,7 +4,10 @@
 mod assertions;
 pub mod backend;
 pub mod canary;
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod fault;
+pub mod html;
 #[cfg(feature = "loopback-amqp")]
 pub mod loopback_amqp;
 #[cfg(feature = "loopback-sqs")]

@@ -8,7 +8,7 @@ use super::{Span, SpanKind, TraceGraph};
 ///
 /// A clock is that of one service instance ([`Span::clock`]). Where a caller and what it called are on different clocks,
 /// the call itself bounds the difference: an effect starts no earlier than its cause, and a server ends no later than the
-/// client that waited for it. Within those bounds a clock is not touched; outside of them it is moved to the nearest bound,
+/// client that waited for it, unless their times meet at all (clients give up, servers go on). Within those bounds a clock is not touched; outside of them it is moved to the nearest bound,
 /// or to the middle where both bounds are known, as the way there and the way back are then taken to be equally long.
 #[derive(Debug, Clone, Default)]
 pub struct Clocks {
@@ -46,7 +46,9 @@ impl Clocks {
                     continue;
                 }
                 let low = i128::from(cause.start) - i128::from(span.start);
-                let high = waits.then(|| i128::from(cause.end) - i128::from(span.end));
+                // A server may well outlive a client that gave up. Only where the two do not even meet is it the clock.
+                let apart = span.start > cause.end || span.end < cause.start;
+                let high = (waits && apart).then(|| i128::from(cause.end) - i128::from(span.end));
                 called.insert(to.clone());
                 bounds
                     .entry((from.clone(), to.clone()))

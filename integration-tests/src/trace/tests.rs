@@ -282,6 +282,9 @@ fn a_slow_clock_breaks_no_order_and_a_real_anachronism_does() {
     graph.assert_causal_times().assert_ordered(&steps);
     let shift = Clocks::of(&graph).shift(graph.get(TRACE, id(3)).expect("there"));
     assert!((9_990_000_000..=10_010_000_000).contains(&shift), "{shift}");
+    // A server that outlives a client that gave up is no matter of clocks.
+    let outlived = with(3, |span| span.end += 100_000_000);
+    assert!(outlived.spans().all(|span| Clocks::of(&outlived).shift(span) == 0));
     // Within one process no clock explains a child that begins before its parent.
     spans.iter_mut().filter(|span| span.span_id == id(8)).for_each(|span| span.start -= 20_000_000);
     assert_says(&explanation(TraceGraph::new(spans).causal_times()), &["send shipping", "before", "which caused it"]);

@@ -1,0 +1,60 @@
+//! `propagation policy`: look at a policy file before a service does.
+
+mod explain;
+mod lint;
+mod scan;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Subcommand;
+
+/// What can be asked of a policy file.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// Checks a policy file: errors with line and column, and warnings for what looks wrong.
+    Lint {
+        /// The policy file.
+        file: PathBuf,
+        /// Exit with 1 on warnings, too.
+        #[arg(long)]
+        strict: bool,
+    },
+    /// Says for each baggage key whether it crosses, and by which rule.
+    Explain(explain::Arguments),
+    /// Reads `key=value` lines from standard input and writes a JSON object for each: what becomes of it.
+    ///
+    /// Without a file every key is allowed, every detector is on, and what they find is dropped.
+    Scan {
+        /// The policy file.
+        file: Option<PathBuf>,
+        /// Who it would go to, such as `kafka:orders`. Without it, the first peer that the file's outbound rules are for.
+        #[arg(long, value_name = "TRANSPORT:NAME")]
+        peer: Option<String>,
+    },
+}
+
+/// Exit status: 0 if all is well, 1 if something was found, 2 if the file can't be used.
+pub(crate) fn run(policy: &Policy) -> ExitCode {
+    let ended = match policy {
+        Policy::Lint { file, strict } => lint::run(file, *strict),
+        Policy::Explain(arguments) => explain::run(arguments),
+        Policy::Scan { file, peer } => scan::run(file.as_deref(), peer.as_deref()),
+    };
+    ended.unwrap_or_else(|error| {
+        eprintln!("{error}");
+        ExitCode::from(2)
+    })
+}
+
+type Error = Box<dyn std::error::Error>;
+
+/// A peer as rules name it: `kafka:orders`.
+fn peer(text: &str) -> Result<propagation_core::Peer<'_>, Error> {
+    let (transport, name) = text.split_once(':').ok_or_else(|| format!("{text:?} is not a peer: TRANSPORT:NAME"))?;
+    let known = propagation_core::Transport::ALL;
+    let transport = known.iter().find(|known| known.as_str() == transport).ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
+        format!("{transport:?} is not a transport: {}", names.join(", "))
+    })?;
+    Ok(propagation_core::Peer::new(*transport, name))
+}

@@ -1,0 +1,77 @@
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, ValueEnum};
+use propagation_core::{Baggage, Direction, Explanation, Policy, PropagationContext, Verdict};
+
+use super::Error;
+
+/// Says for each baggage key whether it crosses, and by which rule.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The policy file.
+    file: PathBuf,
+    /// Which way the baggage goes.
+    #[arg(long, value_enum, default_value = "outbound")]
+    direction: Way,
+    /// Who is on the other side, such as `kafka:orders`.
+    #[arg(long, value_name = "TRANSPORT:NAME")]
+    peer: String,
+    /// A caller's address, for inbound rules that go by it.
+    #[arg(long)]
+    address: Option<std::net::IpAddr>,
+    /// A caller's identity, for inbound rules that go by it.
+    #[arg(long)]
+    identity: Option<String>,
+    /// The baggage, as in its header: `tenant.id=blue,plan=free`.
+    #[arg(long)]
+    baggage: String,
+    /// One JSON object a key instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Way {
+    Inbound,
+    Outbound,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+    let policy = Policy::from_file(&arguments.file)?;
+    let mut peer = super::peer(&arguments.peer)?;
+    if let Some(address) = arguments.address {
+        peer = peer.with_address(address);
+    }
+    if let Some(identity) = &arguments.identity {
+        peer = peer.with_identity(identity);
+    }
+    let direction = match arguments.direction {
+        Way::Inbound => Direction::Inbound,
+        Way::Outbound => Direction::Outbound,
+    };
+    let context = PropagationContext::EMPTY.with_baggage(Baggage::parse(arguments.baggage.as_bytes()));
+    for explanation in policy.explain(direction, &peer, &context) {
+        if arguments.json {
+            println!("{}", super::scan::json(&explanation));
+        } else {
+            println!("{}", line(&explanation));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn line(explanation: &Explanation) -> String {
+    let Explanation { key, verdict, rule, reason, detector, output, .. } = explanation;
+    let mut line = format!("{key}: {} by rule {rule:?}", verdict.as_str());
+    if let Some(reason) = reason {
+        let would = if *verdict == Verdict::Crosses { ", in report mode: would be " } else { ", " };
+        line += &format!("{would}{reason}");
+    }
+    if let Some(detector) = detector {
+        line += &format!(" ({detector})");
+    }
+    match output {
+        Some(output) if *verdict == Verdict::Changed => line + &format!(": {output}"),
+        _ => line,
+    }
+}

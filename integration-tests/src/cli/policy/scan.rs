@@ -1,0 +1,62 @@
+use std::{
+    io::{BufRead, Write},
+    path::Path,
+    process::ExitCode,
+};
+
+use propagation_core::{Baggage, Direction, Explanation, OutboundRule, Policy, PropagationContext};
+use serde_json::{Map, Value};
+
+use super::Error;
+
+pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<ExitCode, Error> {
+    let policy = match file {
+        Some(file) => Policy::from_file(file)?,
+        None => Policy::builder().outbound(OutboundRule::peers(["*"]).allow("*").named("everything")).build()?,
+    };
+    let first = policy.outbound_peers().next().unwrap_or_default();
+    let peer = super::peer(peer.unwrap_or(if file.is_some() && !first.is_empty() { &first } else { "process:scan" }))?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    for line in std::io::stdin().lock().split(b'\n') {
+        let line = line?;
+        let line = String::from_utf8_lossy(&line);
+        let line = line.strip_suffix('\r').unwrap_or(&line);
+        if line.is_empty() {
+            continue;
+        }
+        let explanation = scan(&policy, &peer, line);
+        writeln!(out, "{explanation}")?;
+    }
+    out.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn scan(policy: &Policy, peer: &propagation_core::Peer<'_>, line: &str) -> Value {
+    // The first `=` parts them; what has none is a value without a key.
+    let (key, value) = line.split_once('=').unwrap_or(("", line));
+    let mut baggage = Baggage::new();
+    // What can't be baggage at all does not cross, whatever it holds.
+    if let Err(error) = baggage.set(key, value) {
+        return serde_json::json!({ "key": key, "verdict": "stopped", "rule": error.to_string() });
+    }
+    let context = PropagationContext::EMPTY.with_baggage(baggage);
+    let explained = policy.explain(Direction::Outbound, peer, &context);
+    explained.first().map_or(Value::Null, json)
+}
+
+/// An explanation as one JSON object.
+pub(super) fn json(explanation: &Explanation) -> Value {
+    let mut object = Map::new();
+    let mut put = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            object.insert(name.to_owned(), value.into());
+        }
+    };
+    put("key", Some(&explanation.key));
+    put("verdict", Some(explanation.verdict.as_str()));
+    put("detector", explanation.detector.as_deref());
+    put("rule", Some(&explanation.rule));
+    put("reason", explanation.reason.map(propagation_core::Reason::as_str));
+    put("output", explanation.output.as_deref());
+    Value::Object(object)
+}

@@ -1,0 +1,164 @@
+//! The command as a script or CI sees it: output and exit status.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+
+use propagation_testkit::backend::{otlp_json, zipkin};
+use propagation_testkit::trace::{Span, SpanId, SpanKind, TraceId};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
+fn spans() -> Vec<Span> {
+    let span = |number: u8, parent: Option<u8>, service: &str, kind, name: &str| {
+        let mut span = Span::new(TRACE.parse().expect("an id"), SpanId::from_bytes([number; 8]), name);
+        span.parent = parent.map(|parent| SpanId::from_bytes([parent; 8]));
+        span.kind = kind;
+        span.start = 1_700_000_000_000_000_000 + u64::from(number) * 1_000_000;
+        span.end = span.start + 500_000;
+        span.attributes = [("http.request.method", "GET")].into();
+        span.resource = Arc::new([("service.name", service)].into());
+        span
+    };
+    vec![
+        span(1, None, "gateway", SpanKind::Client, "GET"),
+        span(2, Some(1), "orders", SpanKind::Server, "GET /orders"),
+        span(3, Some(2), "orders", SpanKind::Internal, "query"),
+    ]
+}
+
+fn propagation(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_propagation")).args(arguments).output().expect("it runs")
+}
+
+/// A file for one test, in the directory that cargo keeps for that.
+fn file(name: &str, content: &str) -> PathBuf {
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("written");
+    path
+}
+
+#[track_caller]
+fn assert_ends(output: &Output, status: i32, says: &[&str]) {
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(status), "{said}");
+    for part in says {
+        assert!(said.contains(part), "`{part}` is not said in:\n{said}");
+    }
+}
+
+#[test]
+fn a_whole_trace_in_a_file_is_0_with_its_tree_and_page() {
+    let path = file("whole.json", &otlp_json::write(&spans()).to_string());
+    let html = path.with_extension("html");
+    let path = path.to_str().expect("UTF-8");
+    let output = propagation(&[
+        "continuity",
+        TRACE,
+        "--otlp-json",
+        path,
+        "--html",
+        html.to_str().expect("UTF-8"),
+        "--services",
+        "gateway,orders",
+    ]);
+    assert_ends(&output, 0, &["continuous", "3 spans, 2 services, 1 roots, 0 orphans", "└─ GET /orders [server]"]);
+    let page = std::fs::read_to_string(&html).expect("written");
+    assert!(page.contains("✓ continuous") && page.contains("GET /orders"));
+    let parent = format!("00-{TRACE}-0101010101010101-01");
+    assert_ends(&propagation(&["continuity", &parent, "--otlp-json", path]), 0, &["continuous"]);
+}
+
+#[test]
+fn a_broken_trace_is_1_with_the_reason() {
+    let path =
+        file("broken.json", &otlp_json::write(spans().iter().filter(|span| span.name != "GET /orders")).to_string());
+    let path = path.to_str().expect("UTF-8");
+    assert_ends(
+        &propagation(&["continuity", TRACE, "--otlp-json", path]),
+        1,
+        &["BROKEN", "1 orphans", "never received", "without flushing"],
+    );
+    let whole = file("services.json", &otlp_json::write(&spans()).to_string());
+    let whole = whole.to_str().expect("UTF-8");
+    assert_ends(
+        &propagation(&["continuity", "--otlp-json", whole, "--services", "payments"]),
+        1,
+        &["no span of `payments`"],
+    );
+    assert_ends(&propagation(&["continuity", "--otlp-json", whole, "--conventions"]), 1, &["`url.path` is missing"]);
+}
+
+#[test]
+fn of_many_traces_each_is_judged_and_one_broken_is_enough() {
+    let mut many = spans();
+    let mut other = spans();
+    other.iter_mut().for_each(|span| span.trace_id = TraceId::from_bytes([0xcd; 16]));
+    other.remove(0);
+    many.extend(other);
+    let path = file("many.json", &otlp_json::write(&many).to_string());
+    let path = path.to_str().expect("UTF-8");
+    assert_ends(
+        &propagation(&["continuity", "--otlp-json", path]),
+        1,
+        &[&format!("continuous  {TRACE}"), "BROKEN      cdcdcdcd"],
+    );
+    assert_ends(&propagation(&["continuity", TRACE, "--otlp-json", path]), 0, &["continuous"]);
+}
+
+#[test]
+fn what_cannot_be_judged_is_2() {
+    let junk = file("junk.json", "not JSON");
+    let empty = file("other.json", &otlp_json::write(&spans()).to_string());
+    let unused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    for (arguments, says) in [
+        (vec!["continuity", TRACE, "--otlp-json", junk.to_str().expect("UTF-8")], "not JSON"),
+        (vec!["continuity", TRACE, "--otlp-json", "/nowhere.json"], "/nowhere.json"),
+        (
+            vec!["continuity", "00000000000000000000000000000001", "--otlp-json", empty.to_str().expect("UTF-8")],
+            "no such trace",
+        ),
+        (vec!["continuity", TRACE, "--zipkin", &format!("http://{unused}")], "did not answer"),
+        (vec!["continuity", TRACE, "--zipkin", "https://zipkin.example"], "plain http://"),
+        (vec!["continuity", "xyz", "--zipkin", "http://127.0.0.1:1"], "not an id"),
+        (vec!["continuity", TRACE], "required"),
+        (vec!["continuity", "--zipkin", "http://127.0.0.1:1"], "required"),
+    ] {
+        assert_ends(&propagation(&arguments), 2, &[says]);
+    }
+}
+
+/// A backend that knows the trace only when asked for the third time.
+#[test]
+fn a_backend_is_asked_again_until_the_trace_is_whole() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}/prefix/", listener.local_addr().expect("an address"));
+    let all = spans();
+    let answers = [
+        ("404 Not Found", "[]".to_owned()),
+        ("200 OK", zipkin::write(&all[1..]).to_string()),
+        ("200 OK", zipkin::write(&all).to_string()),
+    ];
+    let server = std::thread::spawn(move || {
+        for (status, body) in answers {
+            let (mut stream, _) = listener.accept().expect("a connection");
+            let mut request = Vec::new();
+            let mut byte = [0];
+            while !request.ends_with(b"\r\n\r\n") && stream.read(&mut byte).expect("readable") > 0 {
+                request.push(byte[0]);
+            }
+            let request = String::from_utf8_lossy(&request).into_owned();
+            assert!(request.starts_with(&format!("GET /prefix/api/v2/trace/{TRACE} HTTP/1.1")), "{request}");
+            write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+                .expect("sent");
+        }
+    });
+    assert_ends(
+        &propagation(&["continuity", TRACE, "--zipkin", &address, "--wait", "60"]),
+        0,
+        &["continuous", "GET /orders"],
+    );
+    server.join().expect("all three were asked for");
+}
