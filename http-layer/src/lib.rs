@@ -1,1 +1,22 @@
-//! Carries trace context and allowed baggage over HTTP: tower layers, axum and reqwest.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+pub mod attributes;
+#[cfg(feature = "axum-0-8")]
+mod axum;
+mod carrier;
+mod client;
+pub mod exchange;
+mod redact;
+#[cfg(feature = "reqwest-0-13")]
+mod reqwest;
+mod server;
+
+#[cfg(feature = "axum-0-8")]
+pub use self::axum::CurrentContext;
+#[cfg(feature = "reqwest-0-13")]
+pub use self::reqwest::ReqwestPropagation;
+pub use carrier::{HeaderCarrier, HeaderCarrierMut, extract, inject};
+pub use client::{ClientPropagation, ClientPropagationLayer};
+pub use redact::Redaction;
+pub use server::{PeerAddress, ServerPropagation, ServerPropagationLayer};

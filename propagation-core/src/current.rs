@@ -73,6 +73,13 @@ impl HopSpan {
         }
     }
 
+    /// Adds or replaces an attribute.
+    pub fn set(&self, attribute: Attribute) {
+        if let Some(span) = &self.0.span {
+            span.set_attribute(attribute);
+        }
+    }
+
     /// Adds a link.
     pub fn add_link(&self, trace: &TraceContext) {
         if let Some(span) = &self.0.span {
@@ -147,6 +154,16 @@ impl<F: Future> Future for Scope<F> {
 impl<F> fmt::Debug for Scope<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scope").finish_non_exhaustive()
+    }
+}
+
+impl PropagationContext {
+    /// The context of the innermost hop that this code runs in, without asking any tracing API; empty outside of one.
+    ///
+    /// Outgoing calls carry [`Propagator::current`](crate::Propagator::current), which knows the spans inside the hop, too.
+    #[must_use]
+    pub fn of_hop() -> Self {
+        innermost(|hop| hop.map(|(context, _)| context.clone()).unwrap_or_default())
     }
 }
 

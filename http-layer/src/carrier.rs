@@ -1,0 +1,97 @@
+//! Headers as a carrier.
+
+use http::{HeaderMap, HeaderName};
+use propagation_core::{
+    Admission, Extract, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Reason, Value,
+};
+use smallvec::SmallVec;
+
+/// The headers of a received message.
+#[derive(Clone, Copy, Debug)]
+pub struct HeaderCarrier<'a>(pub &'a HeaderMap);
+
+/// The headers of a message that is about to be sent.
+#[derive(Debug)]
+pub struct HeaderCarrierMut<'a>(pub &'a mut HeaderMap);
+
+/// What the headers of a request bring, judged by the policy. Makes no span.
+#[must_use]
+pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
+    propagator.extract(&Peer::http(""), &HeaderCarrier(headers))
+}
+
+/// Writes what a host may learn of a context onto the headers of a request. Makes no span.
+pub fn inject(propagator: &Propagator, host: &str, context: &PropagationContext, headers: &mut HeaderMap) -> Injection {
+    propagator.inject(&Peer::http(host), context, &mut HeaderCarrierMut(headers))
+}
+
+/// Up to this many headers, comparing each is cheaper than a look-up.
+const FEW: usize = 4;
+
+fn visit<'a>(headers: &'a HeaderMap, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+    let name = name.as_header_name();
+    if headers.len() <= FEW {
+        for (found, value) in headers {
+            if found == name {
+                each(Value::Shared(value));
+            }
+        }
+    } else {
+        for value in headers.get_all(name) {
+            each(Value::Shared(value));
+        }
+    }
+}
+
+fn visit_all<'a>(headers: &'a HeaderMap, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+    for (name, value) in headers {
+        each(name.as_str(), Value::Shared(value));
+    }
+}
+
+impl Extract for HeaderCarrier<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        visit(self.0, name, each);
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        visit_all(self.0, each);
+    }
+}
+
+impl Extract for HeaderCarrierMut<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        visit(self.0, name, each);
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        visit_all(self.0, each);
+    }
+}
+
+impl Inject for HeaderCarrierMut<'_> {
+    fn commit(&mut self, fields: &Fields) -> Injection {
+        // Every value first: a field that can't be a header must not cost the others their old values.
+        let values: SmallVec<[_; 4]> = fields.iter().map(propagation_core::Field::to_header_value).collect();
+        let headers = &mut *self.0;
+        if fields.owns_prefixes() {
+            let owned: Vec<HeaderName> = headers.keys().filter(|name| fields.owns(name.as_str())).cloned().collect();
+            for name in owned {
+                headers.remove(name);
+            }
+        }
+        for name in fields.owned().filter(|name| !fields.writes(name.as_str())) {
+            headers.remove(name.as_header_name());
+        }
+        let mut injection = Injection::none();
+        for (field, value) in fields.iter().zip(values) {
+            let name = field.name();
+            match value.map(|value| headers.try_insert(name.as_header_name().clone(), value)) {
+                Some(Ok(_)) => injection.wrote(name),
+                Some(Err(_)) => injection.left_out(name, Reason::NoRoom),
+                None => injection.left_out(name, Reason::Unrepresentable),
+            }
+        }
+        injection
+    }
+}

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use http::{HeaderName, Method, Uri, Version};
+use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind};
+use tower_layer::Layer;
+
+use super::ClientPropagation;
+use crate::{HeaderCarrierMut, Redaction, attributes};
+
+/// Sends the current context with every request, as far as the policy lets its host learn it, with a CLIENT span.
+///
+/// Put it below a retry layer: each attempt gets a span and an injection of its own.
+#[derive(Clone, Debug)]
+pub struct ClientPropagationLayer {
+    pub(super) options: Arc<Options>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) propagator: Propagator,
+    pub(crate) redaction: Redaction,
+    pub(crate) request_headers: Vec<HeaderName>,
+    pub(crate) response_headers: Vec<HeaderName>,
+}
+
+impl ClientPropagationLayer {
+    /// A layer for this propagator.
+    #[must_use]
+    pub fn new(propagator: Propagator) -> Self {
+        Self { options: Arc::new(Options::new(propagator)) }
+    }
+
+    /// What is not shown of URLs.
+    #[must_use]
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        Arc::make_mut(&mut self.options).redaction = redaction;
+        self
+    }
+
+    /// Request headers to record; none without this.
+    #[must_use]
+    pub fn record_request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Arc::make_mut(&mut self.options).request_headers.extend(names);
+        self
+    }
+
+    /// Response headers to record; none without this.
+    #[must_use]
+    pub fn record_response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Arc::make_mut(&mut self.options).response_headers.extend(names);
+        self
+    }
+}
+
+impl<S> Layer<S> for ClientPropagationLayer {
+    type Service = ClientPropagation<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ClientPropagation { inner, options: Arc::clone(&self.options) }
+    }
+}
+
+impl Options {
+    pub(crate) fn new(propagator: Propagator) -> Self {
+        Self { propagator, redaction: Redaction::default(), request_headers: Vec::new(), response_headers: Vec::new() }
+    }
+
+    /// Starts the span of one attempt and puts its context on the headers.
+    pub(crate) fn start(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        version: Option<Version>,
+        headers: &mut http::HeaderMap,
+        resend: u32,
+    ) -> HopSpan {
+        let authority = attributes::authority(uri, headers).to_owned();
+        let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
+        if self.propagator.records() {
+            hop.name = attributes::known_method(method).unwrap_or("HTTP").into();
+            attributes::method(&mut hop, method);
+            let scheme = uri.scheme_str().unwrap_or("http");
+            attributes::server(&mut hop, &authority, scheme, true);
+            let url = self.redaction.url(uri, scheme, &authority);
+            attributes::push(&mut hop, "url.full", url);
+            if let Some(version) = version {
+                attributes::version(&mut hop, version);
+            }
+            if resend > 0 {
+                attributes::push(&mut hop, "http.request.resend_count", resend);
+            }
+            attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, headers);
+        }
+        let hop = self.propagator.start(hop);
+        let (host, _) = attributes::host_and_port(&authority);
+        self.propagator.inject(&Peer::http(host), hop.context(), &mut HeaderCarrierMut(headers));
+        hop
+    }
+}

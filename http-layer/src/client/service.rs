@@ -1,0 +1,41 @@
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Method, Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{ClientClassify, Options};
+use crate::exchange::{ResponseBody, ResponseFuture};
+
+/// The service of [`ClientPropagationLayer`](crate::ClientPropagationLayer).
+#[derive(Clone, Debug)]
+pub struct ClientPropagation<S> {
+    pub(super) inner: S,
+    pub(super) options: Arc<Options>,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientPropagation<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<ResponseBody<ResBody, ClientClassify>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ClientClassify>;
+
+    fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(task)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (mut head, body) = request.into_parts();
+        let hop = self.options.start(&head.method, &head.uri, None, &mut head.headers, 0);
+        let bodiless = head.method == Method::HEAD;
+        let request = Request::from_parts(head, body);
+        let inner = hop.in_scope(|| self.inner.call(request));
+        ResponseFuture::new(inner, hop, ClientClassify::new(Arc::clone(&self.options)), bodiless)
+    }
+}

@@ -1,0 +1,87 @@
+use std::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Buf;
+use http::{StatusCode, header::CONTENT_LENGTH, response::Parts};
+use http_body::{Body, Frame, SizeHint};
+use pin_project::{pin_project, pinned_drop};
+use propagation_core::{HopSpan, Outcome};
+
+use super::Classify;
+
+/// The body of a response, in the context of its hop, which ends when the body ends, fails or is dropped.
+#[derive(Debug)]
+#[pin_project(PinnedDrop)]
+pub struct ResponseBody<B: Body, C: Classify> {
+    #[pin]
+    inner: Option<B>,
+    hop: Option<(HopSpan, C)>,
+    /// How many bytes are still to come, where the head said how many there are: who has them all does not ask again.
+    left: Option<u64>,
+}
+
+impl<B: Body, C: Classify> ResponseBody<B, C> {
+    pub(crate) fn new(inner: B, hop: HopSpan, classify: C, head: &Parts, bodiless: bool) -> Self {
+        let bodiless = bodiless
+            || head.status.is_informational()
+            || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+        let length = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+        let left = if bodiless { Some(0) } else { length() };
+        Self { inner: Some(inner), hop: Some((hop, classify)), left }
+    }
+}
+
+impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
+    type Data = B::Data;
+    type Error = B::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
+        let mut this = self.project();
+        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+        let Some((hop, classify)) = this.hop.as_mut() else { return inner.poll_frame(task) };
+        let frame = ready!(hop.in_scope(|| inner.poll_frame(task)));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {
+                    *left = left.saturating_sub(data.remaining() as u64);
+                }
+                if let Some(trailers) = frame.trailers_ref() {
+                    classify.trailers(trailers, hop);
+                }
+            }
+            Some(Err(_)) => end(this.hop, |classify, hop| classify.failed(std::any::type_name::<B::Error>(), hop)),
+            None => end(this.hop, |classify, hop| classify.outcome(true, hop)),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+fn end<C>(hop: &mut Option<(HopSpan, C)>, outcome: impl FnOnce(&mut C, &HopSpan) -> Outcome) {
+    if let Some((hop, mut classify)) = hop.take() {
+        let outcome = outcome(&mut classify, &hop);
+        hop.end(&outcome);
+    }
+}
+
+#[pinned_drop]
+impl<B: Body, C: Classify> PinnedDrop for ResponseBody<B, C> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let ended = this.inner.as_ref().as_pin_ref().is_none_or(|body| body.is_end_stream());
+        let complete = ended || *this.left == Some(0);
+        if let Some((hop, _)) = this.hop.as_ref() {
+            hop.in_scope(|| this.inner.set(None));
+        }
+        end(this.hop, |classify, hop| classify.outcome(complete, hop));
+    }
+}

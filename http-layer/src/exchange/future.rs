@@ -1,0 +1,75 @@
+use std::{
+    any::type_name,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use http::Response;
+use http_body::Body;
+use pin_project::{pin_project, pinned_drop};
+use propagation_core::HopSpan;
+
+use super::{Classify, ResponseBody};
+
+/// The future of a response, in the context of its hop.
+#[derive(Debug)]
+#[pin_project(PinnedDrop)]
+pub struct ResponseFuture<F, C: Classify> {
+    #[pin]
+    inner: Option<F>,
+    /// Moves on into the body.
+    hop: Option<(HopSpan, C)>,
+    /// Whether the response will have no body on the wire, whatever it says.
+    bodiless: bool,
+}
+
+impl<F, C: Classify> ResponseFuture<F, C> {
+    /// Runs `inner` in a hop. `bodiless` is true for answers to HEAD.
+    pub fn new(inner: F, hop: HopSpan, classify: C, bodiless: bool) -> Self {
+        Self { inner: Some(inner), hop: Some((hop, classify)), bodiless }
+    }
+}
+
+impl<F, C, B, E> Future for ResponseFuture<F, C>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    C: Classify,
+{
+    type Output = Result<Response<ResponseBody<B, C>>, E>;
+
+    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let (Some(inner), Some((hop, _))) = (this.inner.as_mut().as_pin_mut(), this.hop.as_ref()) else {
+            return Poll::Pending;
+        };
+        let answer = ready!(hop.in_scope(|| inner.poll(task)));
+        let Some((hop, mut classify)) = this.hop.take() else { return Poll::Pending };
+        // Whatever the future holds goes in the context, too.
+        hop.in_scope(|| this.inner.set(None));
+        Poll::Ready(match answer {
+            Ok(response) => {
+                let (mut head, body) = response.into_parts();
+                classify.head(&mut head, &hop);
+                let body = ResponseBody::new(body, hop, classify, &head, *this.bodiless);
+                Ok(Response::from_parts(head, body))
+            }
+            Err(error) => {
+                let outcome = classify.failed(type_name::<E>(), &hop);
+                hop.end(&outcome);
+                Err(error)
+            }
+        })
+    }
+}
+
+#[pinned_drop]
+impl<F, C: Classify> PinnedDrop for ResponseFuture<F, C> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        if let Some((hop, _)) = this.hop.as_ref() {
+            hop.in_scope(|| this.inner.set(None));
+        }
+    }
+}

@@ -1,0 +1,65 @@
+use std::{fmt, sync::Arc};
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, response::Parts};
+use propagation_core::{HopSpan, Outcome};
+
+use super::layer::Options;
+use crate::exchange::Classify;
+
+/// Tells from a response how a request was handled: 5xx is an error, 4xx is the caller's own.
+pub struct ServerClassify {
+    options: Arc<Options>,
+    status: StatusCode,
+}
+
+static TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
+
+impl ServerClassify {
+    pub(super) fn new(options: Arc<Options>) -> Self {
+        Self { options, status: StatusCode::OK }
+    }
+}
+
+impl Classify for ServerClassify {
+    fn head(&mut self, head: &mut Parts, hop: &HopSpan) {
+        self.status = head.status;
+        if self.options.traceresponse
+            && let Some(parent) = hop.context().trace.parent
+            && let Ok(value) = HeaderValue::from_bytes(&parent.to_bytes())
+        {
+            // Room for one header more is the only thing that can be missing.
+            let _ = head.headers.try_insert(TRACERESPONSE.clone(), value);
+        }
+        if !hop.records() {
+            return;
+        }
+        hop.set_attribute("http.response.status_code", self.status.as_u16());
+        let mut listed = Vec::new();
+        crate::attributes::headers(&mut listed, "http.response.header", &self.options.response_headers, &head.headers);
+        for attribute in listed {
+            hop.set(attribute);
+        }
+    }
+
+    fn trailers(&mut self, _: &HeaderMap, _: &HopSpan) {}
+
+    fn outcome(&mut self, complete: bool, _: &HopSpan) -> Outcome {
+        if self.status.is_server_error() {
+            Outcome::error(self.status.as_u16().to_string())
+        } else if complete {
+            Outcome::Unset
+        } else {
+            Outcome::Cancelled
+        }
+    }
+
+    fn failed(&mut self, error: &'static str, _: &HopSpan) -> Outcome {
+        Outcome::error(error)
+    }
+}
+
+impl fmt::Debug for ServerClassify {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerClassify").field("status", &self.status).finish_non_exhaustive()
+    }
+}

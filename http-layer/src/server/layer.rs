@@ -1,0 +1,127 @@
+use std::{fmt, sync::Arc};
+
+use http::{HeaderName, request::Parts};
+use propagation_core::Propagator;
+use tower_layer::Layer;
+
+use super::ServerPropagation;
+use crate::Redaction;
+
+/// Puts every request into the context that its headers bring, as far as the policy admits it, with a SERVER span.
+///
+/// The span is named `{method} {route}`; the route is axum's (feature `axum-0-8`) or what [`route`](Self::route) says. It covers
+/// the service and the body of its response. See the crate's documentation for an example.
+#[derive(Clone)]
+pub struct ServerPropagationLayer {
+    pub(super) options: Arc<Options>,
+}
+
+type Ask<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
+
+#[derive(Clone)]
+pub(super) struct Options {
+    pub(super) propagator: Propagator,
+    pub(super) filter: Option<Ask<bool>>,
+    pub(super) identity: Option<Ask<Option<String>>>,
+    pub(super) route: Option<Ask<Option<String>>>,
+    pub(super) request_headers: Vec<HeaderName>,
+    pub(super) response_headers: Vec<HeaderName>,
+    pub(super) user_agent: bool,
+    pub(super) redaction: Redaction,
+    pub(super) traceresponse: bool,
+}
+
+impl ServerPropagationLayer {
+    /// A layer for this propagator.
+    #[must_use]
+    pub fn new(propagator: Propagator) -> Self {
+        Self {
+            options: Arc::new(Options {
+                propagator,
+                filter: None,
+                identity: None,
+                route: None,
+                request_headers: Vec::new(),
+                response_headers: Vec::new(),
+                user_agent: false,
+                redaction: Redaction::default(),
+                traceresponse: false,
+            }),
+        }
+    }
+
+    /// Which requests get a span. The others (health checks) propagate all the same.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.options_mut().filter = Some(Arc::new(filter));
+        self
+    }
+
+    /// Who a caller is, as the application has established it: policy rules can name it. Never taken from a header that the caller
+    /// can choose.
+    #[must_use]
+    pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.options_mut().identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// The route that a request matches, such as `/orders/{id}`; never the path itself.
+    #[must_use]
+    pub fn route(mut self, route: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.options_mut().route = Some(Arc::new(route));
+        self
+    }
+
+    /// Request headers to record; none without this.
+    #[must_use]
+    pub fn record_request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.options_mut().request_headers.extend(names);
+        self
+    }
+
+    /// Response headers to record; none without this.
+    #[must_use]
+    pub fn record_response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.options_mut().response_headers.extend(names);
+        self
+    }
+
+    /// Records what the caller says it is (`user_agent.original`).
+    #[must_use]
+    pub fn record_user_agent(mut self) -> Self {
+        self.options_mut().user_agent = true;
+        self
+    }
+
+    /// What is not shown of query strings.
+    #[must_use]
+    pub fn redaction(mut self, redaction: Redaction) -> Self {
+        self.options_mut().redaction = redaction;
+        self
+    }
+
+    /// Tells callers the trace in a `traceresponse` header (W3C Trace Context Level 2, a draft's field).
+    #[must_use]
+    pub fn traceresponse(mut self) -> Self {
+        self.options_mut().traceresponse = true;
+        self
+    }
+
+    fn options_mut(&mut self) -> &mut Options {
+        Arc::make_mut(&mut self.options)
+    }
+}
+
+impl<S> Layer<S> for ServerPropagationLayer {
+    type Service = ServerPropagation<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        ServerPropagation { inner, options: Arc::clone(&self.options) }
+    }
+}
+
+impl fmt::Debug for ServerPropagationLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerPropagationLayer").field("propagator", &self.options.propagator).finish_non_exhaustive()
+    }
+}

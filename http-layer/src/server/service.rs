@@ -1,0 +1,126 @@
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Method, Request, Response, header::USER_AGENT, request::Parts};
+use http_body::Body;
+use propagation_core::{Admission, Hop, HopSpan, Peer, SpanKind};
+use tower_service::Service;
+
+use super::{PeerAddress, classify::ServerClassify, layer::Options};
+use crate::{
+    HeaderCarrier, attributes,
+    exchange::{ResponseBody, ResponseFuture},
+};
+
+/// The service of [`ServerPropagationLayer`](crate::ServerPropagationLayer).
+#[derive(Clone)]
+pub struct ServerPropagation<S> {
+    pub(super) inner: S,
+    pub(super) options: Arc<Options>,
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerPropagation<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ResBody: Body,
+{
+    type Response = Response<ResponseBody<ResBody, ServerClassify>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ServerClassify>;
+
+    fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(task)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        let (head, body) = request.into_parts();
+        let hop = self.options.start(&head);
+        let bodiless = head.method == Method::HEAD;
+        let request = Request::from_parts(head, body);
+        let inner = hop.in_scope(|| self.inner.call(request));
+        ResponseFuture::new(inner, hop, ServerClassify::new(Arc::clone(&self.options)), bodiless)
+    }
+}
+
+impl Options {
+    fn start(&self, head: &Parts) -> HopSpan {
+        let admission = self.admit(head);
+        let wanted = || self.filter.as_ref().is_none_or(|filter| filter(head));
+        if !self.propagator.records() {
+            return self.propagator.start(Hop::remote(SpanKind::Server, admission.context));
+        }
+        if !wanted() {
+            return self.propagator.start(Hop::resume(admission.context));
+        }
+        let mut hop = Hop::admitted(SpanKind::Server, admission);
+        self.describe(head, &mut hop);
+        self.propagator.start(hop)
+    }
+
+    fn admit(&self, head: &Parts) -> Admission {
+        let identity = self.identity.as_ref().and_then(|identity| identity(head));
+        let mut peer = Peer::http("");
+        peer.address = address(head);
+        peer.identity = identity.as_deref();
+        self.propagator.extract(&peer, &HeaderCarrier(&head.headers))
+    }
+
+    fn describe(&self, head: &Parts, hop: &mut Hop) {
+        let method = attributes::known_method(&head.method).unwrap_or("HTTP");
+        let route = self.route.as_ref().and_then(|route| route(head)).or_else(|| matched_path(head));
+        hop.name = match &route {
+            Some(route) => format!("{method} {route}").into(),
+            None => method.into(),
+        };
+        attributes::method(hop, &head.method);
+        let scheme = head.uri.scheme_str().unwrap_or("http").to_owned();
+        attributes::push(hop, "url.path", head.uri.path().to_owned());
+        attributes::server(hop, attributes::authority(&head.uri, &head.headers), &scheme, false);
+        attributes::push(hop, "url.scheme", scheme);
+        if let Some(query) = head.uri.query() {
+            attributes::push(hop, "url.query", self.redaction.query(query));
+        }
+        if let Some(route) = route {
+            attributes::push(hop, "http.route", route);
+        }
+        attributes::version(hop, head.version);
+        if self.user_agent
+            && let Some(agent) = head.headers.get(USER_AGENT)
+        {
+            attributes::push(hop, "user_agent.original", String::from_utf8_lossy(agent.as_bytes()).into_owned());
+        }
+        attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, &head.headers);
+    }
+}
+
+fn address(head: &Parts) -> Option<std::net::IpAddr> {
+    if let Some(PeerAddress(address)) = head.extensions.get() {
+        return Some(*address);
+    }
+    #[cfg(feature = "axum-0-8")]
+    if let Some(axum::extract::ConnectInfo(address)) =
+        head.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
+    {
+        return Some(address.ip());
+    }
+    None
+}
+
+#[cfg(feature = "axum-0-8")]
+fn matched_path(head: &Parts) -> Option<String> {
+    head.extensions.get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned())
+}
+
+#[cfg(not(feature = "axum-0-8"))]
+fn matched_path(_: &Parts) -> Option<String> {
+    None
+}
+
+impl<S: fmt::Debug> fmt::Debug for ServerPropagation<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerPropagation").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

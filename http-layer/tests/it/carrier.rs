@@ -1,0 +1,129 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+use propagation_core::{Extract, Inject, Propagator, Reason, carrier_laws};
+use propagation_http::{HeaderCarrier, HeaderCarrierMut};
+
+use crate::telemetry::PARENT;
+
+struct Headers;
+
+impl carrier_laws::Subject for Headers {
+    type Message = HeaderMap;
+    // A removal from a header map moves the last entry; between different names HTTP knows no order (RFC 9110, 5.3).
+    const ORDERED: bool = false;
+
+    fn empty() -> HeaderMap {
+        HeaderMap::new()
+    }
+
+    fn put(message: &mut HeaderMap, name: &str, value: &[u8]) {
+        message.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value).unwrap());
+    }
+
+    fn entries(message: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+        message.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+    }
+
+    fn extract(message: &HeaderMap, with: &mut dyn FnMut(&dyn Extract)) {
+        with(&HeaderCarrier(message));
+    }
+
+    fn inject(message: &mut HeaderMap, with: &mut dyn FnMut(&mut dyn Inject)) {
+        with(&mut HeaderCarrierMut(message));
+    }
+}
+
+mod few {
+    use super::*;
+    propagation_core::carrier_laws!(Headers);
+}
+
+/// The same among so many others that headers are looked up and not compared.
+mod many {
+    use super::*;
+
+    struct Crowded;
+
+    fn is_crowd(name: &str) -> bool {
+        name.starts_with("crowd-")
+    }
+
+    impl carrier_laws::Subject for Crowded {
+        type Message = HeaderMap;
+        const ORDERED: bool = false;
+
+        fn empty() -> HeaderMap {
+            (0..30).map(|n| (format!("crowd-{n}").parse::<HeaderName>().unwrap(), HeaderValue::from(n))).collect()
+        }
+
+        fn put(message: &mut HeaderMap, name: &str, value: &[u8]) {
+            Headers::put(message, name, value);
+        }
+
+        fn entries(message: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+            Headers::entries(message).into_iter().filter(|(name, _)| !is_crowd(name)).collect()
+        }
+
+        fn extract(message: &HeaderMap, with: &mut dyn FnMut(&dyn Extract)) {
+            with(&WithoutCrowd(message));
+        }
+
+        fn inject(message: &mut HeaderMap, with: &mut dyn FnMut(&mut dyn Inject)) {
+            with(&mut HeaderCarrierMut(message));
+        }
+    }
+
+    struct WithoutCrowd<'m>(&'m HeaderMap);
+
+    impl Extract for WithoutCrowd<'_> {
+        fn visit<'a>(&'a self, name: &propagation_core::FieldName, each: &mut dyn FnMut(propagation_core::Value<'a>)) {
+            for value in self.0.get_all(name.as_header_name()) {
+                each(propagation_core::Value::Shared(value));
+            }
+        }
+
+        fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, propagation_core::Value<'a>)) {
+            for (name, value) in self.0.iter().filter(|(name, _)| !is_crowd(name.as_str())) {
+                each(name.as_str(), propagation_core::Value::Shared(value));
+            }
+        }
+    }
+
+    propagation_core::carrier_laws!(Crowded);
+}
+
+#[test]
+fn a_header_keeps_its_bytes_shared_on_the_way_through() {
+    let received = bytes::Bytes::from(format!("{PARENT}a=1,b=2"));
+    let mut headers = HeaderMap::new();
+    headers.insert("traceparent", HeaderValue::from_maybe_shared(received.slice(..55)).unwrap());
+    headers.insert("tracestate", HeaderValue::from_maybe_shared(received.slice(55..)).unwrap());
+    let propagator = Propagator::default();
+    let context = propagation_http::extract(&propagator, &headers).context;
+    let mut sent = HeaderMap::new();
+    propagation_http::inject(&propagator, "api", &context, &mut sent);
+    assert_eq!(sent["tracestate"].as_bytes().as_ptr(), received[55..].as_ptr());
+    assert_ne!(context.detach().trace.state.as_bytes().as_ptr(), received[55..].as_ptr());
+}
+
+#[test]
+fn garbage_headers_neither_panic_nor_count_as_a_trace() {
+    let commas = ",".repeat(60_000);
+    for (name, value, reason) in [
+        ("traceparent", &b"\xff\xfe"[..], Reason::Malformed),
+        ("traceparent", b"", Reason::Malformed),
+        ("traceparent", commas.as_bytes(), Reason::Malformed),
+        ("traceparent", b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", Reason::Version),
+        ("traceparent", b"00-00000000000000000000000000000000-00f067aa0ba902b7-01", Reason::ZeroId),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        headers.append("tracestate", HeaderValue::from_bytes(value).unwrap());
+        headers.append("baggage", HeaderValue::from_bytes(commas.as_bytes()).unwrap());
+        let admission = propagation_http::extract(&Propagator::default(), &headers);
+        assert!(admission.context.is_empty());
+        assert!(
+            admission.rejections.iter().any(|rejection| rejection.field == name && rejection.reason == reason),
+            "{admission:?}"
+        );
+    }
+}

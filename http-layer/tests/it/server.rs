@@ -1,0 +1,186 @@
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{Router, body::Body, extract::Request, response::Response, routing::get};
+use bytes::Bytes;
+use futures_util::stream;
+use http::StatusCode;
+use http_body_util::BodyExt;
+use opentelemetry::trace::{SpanKind, Status};
+use propagation_core::{PropagationContext, Propagator};
+use propagation_http::{CurrentContext, ServerPropagationLayer};
+use tower::{Layer, Service, ServiceExt};
+
+use crate::telemetry::{CALLER, PARENT, TRACE, Telemetry, attribute};
+
+fn request(path: &str) -> Request {
+    let request = Request::builder().uri(path).header("traceparent", PARENT);
+    request.header("baggage", "tenant.id=blue,user.email=x").body(Body::empty()).unwrap()
+}
+
+fn app(propagator: Propagator) -> Router {
+    Router::new()
+        .route(
+            "/orders/{id}",
+            get(|CurrentContext(context): CurrentContext| async move {
+                context.baggage.get("tenant.id").unwrap().into_owned()
+            }),
+        )
+        .route("/broken", get(|| async { StatusCode::INTERNAL_SERVER_ERROR }))
+        .route("/missing", get(|| async { StatusCode::NOT_FOUND }))
+        .route(
+            "/healthz",
+            get(|CurrentContext(context): CurrentContext| async move { context.trace.has_ids().to_string() }),
+        )
+        .layer(ServerPropagationLayer::new(propagator).traceresponse().filter(|head| head.uri.path() != "/healthz"))
+}
+
+async fn text(response: Response) -> String {
+    String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
+}
+
+#[tokio::test]
+async fn a_request_has_a_server_span_named_after_its_route() {
+    let telemetry = Telemetry::new();
+    let response = app(telemetry.propagator.clone()).oneshot(request("/orders/7?sig=abc&x=1")).await.unwrap();
+    let returned = response.headers()["traceresponse"].to_str().unwrap().to_owned();
+    assert_eq!(text(response).await, "blue");
+
+    let span = telemetry.span("GET /orders/{id}");
+    assert_eq!((span.span_kind.clone(), span.parent_span_id.to_string()), (SpanKind::Server, CALLER.to_owned()));
+    assert_eq!(span.span_context.trace_id().to_string(), TRACE);
+    assert!(returned.contains(&span.span_context.span_id().to_string()));
+    for (key, value) in [
+        ("http.request.method", "GET"),
+        ("http.route", "/orders/{id}"),
+        ("url.path", "/orders/7"),
+        ("url.query", "sig=REDACTED&x=1"),
+        ("url.scheme", "http"),
+        ("http.response.status_code", "200"),
+        ("network.protocol.version", "1.1"),
+    ] {
+        assert_eq!(attribute(&span, key).as_deref(), Some(value), "{key}");
+    }
+    assert_eq!(span.status, Status::Unset);
+}
+
+#[tokio::test]
+async fn server_errors_are_errors_and_client_errors_are_not() {
+    let telemetry = Telemetry::new();
+    for path in ["/broken", "/missing", "/nowhere"] {
+        drop(text(app(telemetry.propagator.clone()).oneshot(request(path)).await.unwrap()).await);
+    }
+    let broken = telemetry.span("GET /broken");
+    assert!(matches!(broken.status, Status::Error { .. }));
+    assert_eq!(attribute(&broken, "error.type").as_deref(), Some("500"));
+    assert_eq!(telemetry.span("GET /missing").status, Status::Unset);
+    assert_eq!(attribute(&telemetry.span("GET"), "http.route"), None, "no route, no path in the name");
+}
+
+#[tokio::test]
+async fn what_is_filtered_has_no_span_and_propagates_all_the_same() {
+    let telemetry = Telemetry::new();
+    let response = app(telemetry.propagator.clone()).oneshot(request("/healthz")).await.unwrap();
+    assert_eq!(text(response).await, "true");
+    assert!(telemetry.spans().is_empty());
+}
+
+/// A body that notes the context that each of its polls, and its drop, runs in.
+fn watching_body(propagator: &Propagator) -> (Body, Arc<std::sync::Mutex<Vec<PropagationContext>>>) {
+    struct Watch(Propagator, Arc<std::sync::Mutex<Vec<PropagationContext>>>);
+    impl Watch {
+        fn note(&self) {
+            self.1.lock().unwrap().push(self.0.current());
+        }
+    }
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            self.note();
+        }
+    }
+    let seen = Arc::default();
+    let watch = Watch(propagator.clone(), Arc::clone(&seen));
+    let stream = stream::unfold((watch, 0), |(watch, n)| async move {
+        watch.note();
+        tokio::task::yield_now().await;
+        (n < 3).then_some((Ok::<_, Infallible>(Bytes::from_static(b"part")), (watch, n + 1)))
+    });
+    (Body::from_stream(stream), seen)
+}
+
+#[tokio::test]
+async fn the_body_is_polled_and_dropped_in_the_context_and_ends_the_span() {
+    for read in [true, false] {
+        let telemetry = Telemetry::new();
+        let (body, seen) = watching_body(&telemetry.propagator);
+        let body = Arc::new(std::sync::Mutex::new(Some(body)));
+        let service = tower::service_fn(move |_: Request| {
+            let body = body.lock().unwrap().take().unwrap();
+            async move { Ok::<_, Infallible>(Response::new(body)) }
+        });
+        let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(service);
+        let response = service.oneshot(request("/stream")).await.unwrap();
+        assert!(telemetry.spans().is_empty(), "the span lasts as long as the body");
+        if read {
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 12);
+        } else {
+            drop(response);
+        }
+        let span = telemetry.span("GET");
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), if read { 5 } else { 1 });
+        for context in seen.iter() {
+            assert_eq!(context.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
+        }
+        assert_eq!(attribute(&span, "error.type").as_deref(), if read { None } else { Some("cancelled") });
+        assert!(telemetry.propagator.current().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_ends_its_span() {
+    let telemetry = Telemetry::new();
+    let slow = tower::service_fn(|_: Request| std::future::pending::<Result<Response, Infallible>>());
+    let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(slow);
+    assert!(tokio::time::timeout(Duration::from_millis(5), service.oneshot(request("/slow"))).await.is_err());
+    assert_eq!(attribute(&telemetry.span("GET"), "error.type").as_deref(), Some("cancelled"));
+}
+
+#[tokio::test]
+async fn readiness_is_only_asked_of_the_inner_service() {
+    let telemetry = Telemetry::new();
+    let mut never = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(Never);
+    let ready = std::future::poll_fn(|task| Service::<Request>::poll_ready(&mut never, task));
+    assert!(tokio::time::timeout(Duration::from_millis(5), ready).await.is_err());
+}
+
+#[derive(Clone)]
+struct Never;
+
+impl Service<Request> for Never {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        std::task::Poll::Pending
+    }
+
+    fn call(&mut self, _: Request) -> Self::Future {
+        unreachable!("never ready")
+    }
+}
+
+#[tokio::test]
+async fn headers_are_recorded_only_when_listed() {
+    let telemetry = Telemetry::new();
+    let layer =
+        ServerPropagationLayer::new(telemetry.propagator.clone()).record_request_headers([http::header::ACCEPT]);
+    let app: Router = Router::new().route("/", get(|| async { "" })).layer(layer);
+    let mut asked = request("/");
+    asked.headers_mut().insert("accept", "text/plain".parse().unwrap());
+    asked.headers_mut().insert("authorization", "Bearer x".parse().unwrap());
+    drop(text(app.oneshot(asked).await.unwrap()).await);
+    let span = telemetry.span("GET /");
+    assert_eq!(attribute(&span, "http.request.header.accept").as_deref(), Some("[\"text/plain\"]"));
+    assert!(!format!("{:?}", span.attributes).contains("Bearer"));
+}
