@@ -64,6 +64,11 @@ impl Policy {
         PolicyBuilder::default()
     }
 
+    /// The peers that outbound rules are for, as rules name them, in order.
+    pub fn outbound_peers(&self) -> impl Iterator<Item = String> {
+        self.outbound.iter().flat_map(|rule| rule.peer_patterns().iter().map(rule::PeerPattern::describe))
+    }
+
     fn inbound_rule(&self, peer: &Peer<'_>) -> Option<&InboundRule> {
         self.inbound.iter().find(|rule| rule.matches(peer))
     }
