@@ -71,17 +71,6 @@ impl Propagator {
         admission
     }
 
-    /// What [`extract`](Self::extract) would say, with nothing counted or said: for links to a message that is yet to be
-    /// handled, or was.
-    #[must_use]
-    pub fn peek(&self, peer: &Peer<'_>, from: &dyn Extract) -> Admission {
-        if !self.is_enabled() {
-            return Admission::default();
-        }
-        let (context, rejections) = self.read(peer.transport, from).into_parts();
-        self.0.policy.load().admit(peer, context, rejections)
-    }
-
     /// Writes what a peer may learn of a context. Never fails: what could not be written is counted and said.
     pub fn inject(&self, peer: &Peer<'_>, context: &PropagationContext, into: &mut dyn Inject) -> Injection {
         if !self.is_enabled() {
