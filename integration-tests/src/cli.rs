@@ -1,7 +1,7 @@
 //! The command `propagation`: one module for each of its subcommands.
 //!
 //! A subcommand is a module with an `Arguments` type (`clap::Args`) and a function `run` that takes it and returns an
-//! [`Exit`]; it is added to the enum here.
+//! `Exit`; it is added to the enum here.
 
 mod continuity;
 

@@ -35,7 +35,7 @@ const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
 /// The SHA-256 of the script, so that a browser runs it and no other; a test says what it must be.
-const SCRIPT_HASH: &str = "/m/VqYX+HVAqIkOGhJmKFA2iz8Z3kMVULNWcO+b7Cac=";
+const SCRIPT_HASH: &str = "78pJEQ692c/dt5mueDazoTwhLdGulhlxhzXyiec2dAs=";
 
 /// More traces than this are counted and not drawn: a browser should open the page in a second.
 const MOST_TRACES: usize = 60;
@@ -120,8 +120,8 @@ impl<'g> Page<'g> {
              <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{SCRIPT_HASH}'; base-uri 'none'; form-action 'none'\">\n\
              <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n"
         )?;
-        let palette = Palette::of(self.graph);
         let clocks = Clocks::of(self.graph);
+        let palette = Palette::of(self.graph, &clocks);
         let traces = self.graph.traces();
         let verdicts: Vec<Continuity> = traces.iter().map(TraceGraph::continuity).collect();
         let whole = verdicts.iter().filter(|verdict| verdict.is_continuous()).count();
@@ -149,6 +149,7 @@ impl<'g> Page<'g> {
     fn write_head(&self, out: &mut String, palette: &Palette, whole: usize, all: usize) -> std::fmt::Result {
         let (class, word) = match (whole, all) {
             (_, 0) => ("bad", "no spans".to_owned()),
+            (0, 1) => ("bad", "✗ broken".to_owned()),
             (whole, all) if whole < all => ("bad", format!("✗ {} of {} broken", all - whole, plural(all, "trace"))),
             (_, 1) => ("good", "✓ continuous".to_owned()),
             (_, all) => ("good", format!("✓ {all} continuous traces")),
@@ -160,31 +161,43 @@ impl<'g> Page<'g> {
              <button id=\"fold\" type=\"button\">Fold all</button><label><input id=\"links\" type=\"checkbox\" checked> Links</label></div>"
         )?;
         writeln!(out, "<div class=\"legend\">")?;
-        for (service, (colour, spans)) in &palette.0 {
-            writeln!(out, "<span class=\"chip c{colour}\"><i></i>{}<small>{spans}</small></span>", Text(service))?;
+        for (service, colour, spans) in &palette.0 {
+            writeln!(
+                out,
+                "<span class=\"chip c{}\"><i></i>{}<small>{spans}</small></span>",
+                colour % Palette::COLOURS,
+                Text(service)
+            )?;
         }
         writeln!(out, "</div>\n</header>")
     }
 }
 
-/// A colour for each service, in the order of their first spans, and how many spans each has.
+/// Each service with the number of its colour and of its spans, in the order of their first spans.
 #[derive(Debug)]
-struct Palette(BTreeMap<String, (usize, usize)>);
+struct Palette(Vec<(String, usize, usize)>);
 
 impl Palette {
     const COLOURS: usize = 12;
 
-    fn of(graph: &TraceGraph) -> Self {
-        let mut palette: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    fn of(graph: &TraceGraph, clocks: &Clocks) -> Self {
+        let mut services: BTreeMap<&str, (i128, usize)> = BTreeMap::new();
         for span in graph.spans() {
-            let next = palette.len() % Self::COLOURS;
-            palette.entry(span.service().to_owned()).or_insert((next, 0)).1 += 1;
+            let start = clocks.start(span);
+            let (first, spans) = services.entry(span.service()).or_insert((start, 0));
+            *first = start.min(*first);
+            *spans += 1;
         }
-        Self(palette)
+        let mut ordered: Vec<_> = services.into_iter().collect();
+        ordered.sort_by_key(|(_, (first, _))| *first);
+        let numbered = ordered.into_iter().enumerate();
+        Self(numbered.map(|(colour, (service, (_, spans)))| (service.to_owned(), colour, spans)).collect())
     }
 
-    fn colour(&self, service: &str) -> usize {
-        self.0.get(service).map_or(0, |(colour, _)| *colour)
+    /// The class of a service's colour; those that made no span have none.
+    fn class(&self, service: &str) -> String {
+        let found = self.0.iter().find(|(name, _, _)| name == service);
+        found.map_or_else(|| "none".to_owned(), |(_, colour, _)| format!("c{}", colour % Self::COLOURS))
     }
 }
 

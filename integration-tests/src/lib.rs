@@ -1,4 +1,4 @@
-//! Proof, in your own test suite, that a trace is not broken.
+#![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
 mod assertions;

@@ -109,6 +109,7 @@
       for (const other of all(".row", row.parentElement)) other.classList.remove("folded");
       refold();
     }
+    open(row, true);
     row.scrollIntoView({ block: "center" });
     draw();
   };

@@ -18,10 +18,10 @@ pub(super) fn wire(out: &mut String, records: &[WireRecord], palette: &Palette) 
     for record in records.iter().take(MOST) {
         write!(
             out,
-            "<article><h3><span class=\"chip c{}\"><i></i>{}</span><span class=\"arrow\">→</span><span class=\"chip c{}\"><i></i>{}</span><span class=\"over\">{}</span></h3><dl>",
-            palette.colour(&record.from),
+            "<article><h3><span class=\"chip {}\"><i></i>{}</span><span class=\"arrow\">→</span><span class=\"chip {}\"><i></i>{}</span><span class=\"over\">{}</span></h3><dl>",
+            palette.class(&record.from),
             Text(&record.from),
-            palette.colour(&record.to),
+            palette.class(&record.to),
             Text(&record.to),
             Text(&record.transport)
         )?;

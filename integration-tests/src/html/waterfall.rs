@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::escape::Text;
 use super::{Palette, detail};
 use crate::trace::causes::transport;
-use crate::trace::tree::{Row, millis, plural, rows};
+use crate::trace::tree::{Row, plural, rows};
 use crate::trace::{Clocks, Continuity, Span, Status, TraceGraph};
 
 /// More spans than this are counted and not drawn.
@@ -62,18 +62,22 @@ impl Drawing<'_> {
             first.trace_id,
             plural(self.trace.len(), "span"),
             plural(self.verdict.services.len(), "service"),
-            millis(end - begin),
+            brief(end - begin),
             date(begin)
         )?;
         if !self.verdict.is_continuous() {
             writeln!(out, "<ul class=\"reasons\">")?;
+            let mut said: Vec<&String> = Vec::new();
             for broken in &self.verdict.broken {
                 write!(out, "<li><b>{}</b>", Text(broken.claim()))?;
                 for fact in broken.facts().iter().take(6) {
                     write!(out, "<div>{}</div>", Text(fact))?;
                 }
                 for cause in broken.causes().iter().take(4) {
-                    write!(out, "<div class=\"cause\">{}</div>", Text(cause))?;
+                    if !said.contains(&cause) {
+                        write!(out, "<div class=\"cause\">{}</div>", Text(cause))?;
+                        said.push(cause);
+                    }
                 }
                 writeln!(out, "</li>")?;
             }
@@ -84,7 +88,7 @@ impl Drawing<'_> {
             "<div class=\"rows\"><svg class=\"links\" aria-hidden=\"true\"></svg>\n<div class=\"axis\"><span></span><div>"
         )?;
         for tick in 0..5_i128 {
-            let time = millis(extent.length * tick / 5);
+            let time = brief(extent.length * tick / 5);
             write!(out, "<span style=\"left:{}\">{time}</span>", Percent(tick * 2_000))?;
         }
         writeln!(out, "</div></div>")?;
@@ -104,8 +108,8 @@ impl Drawing<'_> {
     fn write_row(&self, out: &mut String, row: &Row, span: &Span, has_children: bool, extent: &Extent) -> fmt::Result {
         let failed = matches!(span.status, Status::Error(_));
         let orphan = self.trace.is_orphan(span);
-        let colour = self.palette.colour(span.service());
-        let mut classes = format!("row c{colour}");
+        let colour = self.palette.class(span.service());
+        let mut classes = format!("row {colour}");
         for (class, fits) in [("failed", failed), ("orphan", orphan)] {
             if fits {
                 classes.push(' ');
@@ -124,12 +128,12 @@ impl Drawing<'_> {
         self.write_name(out, row, span, has_children, orphan)?;
         let (start, end) = (self.clocks.start(span), self.clocks.end(span));
         let (left, right) = (extent.place(start), extent.place(end));
-        let took = millis(i128::from(span.end) - i128::from(span.start));
+        let took = brief(i128::from(span.end) - i128::from(span.start));
         // The label stands where there is room: right of the bar, left of it, or inside.
         let (side, at) = match (left, right) {
-            (_, ..=8_200) => ("after", Percent(right)),
-            (1_800.., _) => ("before", Percent(10_000 - left)),
-            _ => ("inside", Percent(left)),
+            (_, ..=8_600) => ("after", Percent(right)),
+            _ if right - left >= 1_000 => ("inside", Percent(left)),
+            _ => ("before", Percent(10_000 - left)),
         };
         let edge = if side == "before" { "right" } else { "left" };
         writeln!(
@@ -182,6 +186,27 @@ impl Drawing<'_> {
     }
 }
 
+/// Nanoseconds to three digits or so, in the unit that suits.
+fn brief(nanos: i128) -> String {
+    let sign = if nanos < 0 { "-" } else { "" };
+    let scaled = |unit: u128, decimals: u32| {
+        let scale = 10_u128.pow(decimals);
+        let parts = (nanos.unsigned_abs() * scale + unit / 2) / unit;
+        match decimals {
+            0 => format!("{sign}{parts}"),
+            _ => format!("{sign}{}.{:0width$}", parts / scale, parts % scale, width = decimals as usize),
+        }
+    };
+    match nanos.unsigned_abs() {
+        0 => "0".to_owned(),
+        1..1_000_000 => format!("{} µs", scaled(1_000, 0)),
+        1_000_000..10_000_000 => format!("{} ms", scaled(1_000_000, 2)),
+        10_000_000..100_000_000 => format!("{} ms", scaled(1_000_000, 1)),
+        100_000_000..1_000_000_000 => format!("{} ms", scaled(1_000_000, 0)),
+        _ => format!("{} s", scaled(1_000_000_000, 2)),
+    }
+}
+
 /// Nanoseconds since the epoch as a date and time of day, UTC.
 fn date(nanos: i128) -> String {
     let seconds = nanos.div_euclid(1_000_000_000);
@@ -199,6 +224,20 @@ fn date(nanos: i128) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn times_are_in_the_unit_that_suits() {
+        for (nanos, text) in [
+            (0, "0"),
+            (900_400, "900 µs"),
+            (3_905_000, "3.91 ms"),
+            (21_000_000, "21.0 ms"),
+            (132_400_000, "132 ms"),
+            (-1_500_000_000, "-1.50 s"),
+        ] {
+            assert_eq!(super::brief(nanos), text);
+        }
+    }
+
     #[test]
     fn dates_are_those_of_the_calendar() {
         assert_eq!(super::date(0), "1970-01-01 00:00:00 UTC");

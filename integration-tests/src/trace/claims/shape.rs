@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::trace::span::shown;
 use crate::trace::tree::plural;
-use crate::trace::{Broken, Clocks, SpanId, TraceGraph, TraceId, Which, causes};
+use crate::trace::{Broken, Clocks, Span, SpanId, TraceGraph, TraceId, Which, causes};
 
 /// Claims on the shape of the trace.
 impl TraceGraph {
@@ -58,7 +58,7 @@ impl TraceGraph {
         } else {
             broken = broken.found(format!("{} spans without a parent:", roots.len()));
             for root in &roots {
-                broken = broken.found(format!("  {} in trace {}", root.label(), root.trace_id));
+                broken = broken.found(format!("  {}{}", root.label(), self.in_trace(root)));
             }
             for root in roots.iter().skip(1) {
                 broken = causes::of_lost_context(self, root, &clocks, broken);
@@ -123,10 +123,10 @@ impl TraceGraph {
                 .min_by_key(|span| (self.parent(span).is_some(), clocks.start(span)));
             let Some(first) = first else { continue };
             broken = broken.found(format!(
-                "  {} below {} in trace {}",
+                "  {} below {}{}",
                 plural(piece.len(), "span"),
                 first.label(),
-                first.trace_id
+                self.in_trace(first)
             ));
             if index > 0 {
                 broken = if self.is_orphan(first) {
@@ -138,6 +138,12 @@ impl TraceGraph {
             }
         }
         Err(broken.picture(tree.to_string()))
+    }
+
+    /// ` in trace …`, where there is more than one.
+    fn in_trace(&self, span: &Span) -> String {
+        let several = self.spans().any(|other| other.trace_id != span.trace_id);
+        if several { format!(" in trace {}", span.trace_id) } else { String::new() }
     }
 
     /// Sets of spans that hang together, the one with the earliest span first.
