@@ -15,6 +15,7 @@
 
 mod address;
 mod automaton;
+mod card;
 mod class;
 mod decode;
 mod detector;
@@ -33,7 +34,7 @@ use std::ops::{ControlFlow, Range};
 
 pub use detector::{Detector, Detectors, UnknownDetector};
 
-use pass::{Pass, Sink};
+use pass::{Each, Hit, Pass};
 
 /// How many wrappings inside one another are looked through: base64 of percent-encoding of base64, say.
 ///
@@ -64,12 +65,12 @@ pub struct Finding {
 /// none; to search a key, pass it as the value.
 #[must_use]
 pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
-    let mut sink = Sink::First(None);
-    run(set, key, value, &mut sink);
-    match sink {
-        Sink::First(finding) => finding,
-        Sink::All(_) => None,
-    }
+    let mut first = None;
+    let _ = search(Pass { set, key, depth: DEPTH }, value, &mut |hit| {
+        first = Some(hit.into());
+        ControlFlow::Break(())
+    });
+    first
 }
 
 /// Everything that the detectors of `set` recognise in `value`, in order, none overlapping another.
@@ -78,12 +79,14 @@ pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
 /// allocate, means what `None` means for [`scan`].
 #[must_use]
 pub fn find_all(set: Detectors, key: &[u8], value: &[u8]) -> Vec<Finding> {
-    let mut sink = Sink::All(Vec::new());
-    run(set, key, value, &mut sink);
-    let Sink::All(mut found) = sink else {
-        return Vec::new();
-    };
-    if found.iter().filter(|finding| finding.encoded).count() > MOST_ENCODED {
+    let mut found: Vec<Finding> = Vec::new();
+    let mut encoded = 0;
+    let searched = search(Pass { set, key, depth: DEPTH }, value, &mut |hit| {
+        encoded += usize::from(hit.encoded);
+        found.push(hit.into());
+        if encoded > MOST_ENCODED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    if searched.is_break() {
         found.truncate(1);
         for whole in &mut found {
             whole.span = 0..value.len();
@@ -103,28 +106,31 @@ pub fn find_all(set: Detectors, key: &[u8], value: &[u8]) -> Vec<Finding> {
     found
 }
 
-fn run(set: Detectors, key: &[u8], value: &[u8], sink: &mut Sink) {
-    if !set.is_empty() {
-        let _ = search(Pass { set, key, depth: DEPTH }, value, sink);
+impl From<Hit> for Finding {
+    fn from(hit: Hit) -> Self {
+        Self { detector: hit.detector, span: hit.start..hit.end, encoded: hit.encoded }
     }
 }
 
-fn search(pass: Pass<'_>, value: &[u8], sink: &mut Sink) -> ControlFlow<()> {
-    let mut take = |hit| sink.take(hit);
-    pass.over(value, &mut take)?;
+fn search(pass: Pass<'_>, value: &[u8], each: &mut Each<'_>) -> ControlFlow<()> {
+    if pass.set.is_empty() {
+        return ControlFlow::Continue(());
+    }
+    pass.over(value, each)?;
     let may_be_secret = pass.has(Detector::Secret) && value.len() >= secret::SHORTEST;
     let may_be_local = number::may_be_local(value);
     if pass.key.is_empty() || !(may_be_secret || may_be_local) {
         return ControlFlow::Continue(());
     }
     let hints = key::Hints::of(pass.key);
-    if may_be_local {
-        if let Some((detector, start, end)) = number::local(&pass, hints, value) {
-            take(pass::Hit { detector, start, end, encoded: false })?;
-        }
+    if may_be_local
+        && hints.may_be_number()
+        && let Some((detector, start, end)) = number::local(&pass, value)
+    {
+        each(Hit { detector, start, end, encoded: false })?;
     }
     if may_be_secret && hints.tell(pass.key) && secret::looks_random(value) {
-        take(pass::Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: false })?;
+        each(Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: false })?;
     }
     ControlFlow::Continue(())
 }

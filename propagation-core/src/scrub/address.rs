@@ -22,7 +22,8 @@ pub(super) fn ipv4(key: &[u8], bytes: &[u8], start: usize) -> Option<usize> {
         b'-' => after_that.is_ascii_alphabetic(),
         _ => is_alnum(next),
     };
-    if goes_on || is_small_version(bytes.get(start..end)?) || key::is_version(key) || follows_version_word(bytes, start) {
+    if goes_on || is_small_version(bytes.get(start..end)?) || key::is_version(key) || follows_version_word(bytes, start)
+    {
         return None;
     }
     Some(end)
@@ -40,11 +41,14 @@ fn quad(bytes: &[u8], start: usize) -> Option<usize> {
         }
         let (a, b, c) = (at(bytes, index), at(bytes, index + 1), at(bytes, index + 2));
         index += match (a.is_ascii_digit(), b.is_ascii_digit(), c.is_ascii_digit()) {
-            (false, _, _) => return None,
             (true, false, _) => 1,
             (true, true, _) if a == b'0' => return None,
             (true, true, false) => 2,
-            (true, true, true) if matches!((a, b, c), (b'1', _, _) | (b'2', b'0'..=b'4', _) | (b'2', b'5', b'0'..=b'5')) => 3,
+            (true, true, true)
+                if matches!((a, b, c), (b'1', _, _) | (b'2', b'0'..=b'4', _) | (b'2', b'5', b'0'..=b'5')) =>
+            {
+                3
+            }
             _ => return None,
         };
     }
@@ -115,14 +119,15 @@ fn coloned(bytes: &[u8], start: usize) -> Option<(Detector, usize)> {
         if length == 0 {
             break;
         }
-        if at(bytes, index + length) == b'.' && (gap || groups == 6) {
-            if let Some(end) = quad(bytes, index) {
-                groups += 2;
-                pairs = false;
-                digits = true;
-                index = end;
-                break;
-            }
+        if at(bytes, index + length) == b'.'
+            && (gap || groups == 6)
+            && let Some(end) = quad(bytes, index)
+        {
+            groups += 2;
+            pairs = false;
+            digits = true;
+            index = end;
+            break;
         }
         groups += 1;
         if length > 4 || groups > 8 {

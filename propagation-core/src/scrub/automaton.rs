@@ -3,27 +3,29 @@
 //! [`Automaton::new`] turns patterns into a deterministic automaton by the subset construction. Nothing is captured and no
 //! match is told from another: the automaton only says at which byte some pattern is complete, so that the exact and dearer
 //! checks run there and nowhere else.
+//!
+//! It is built once in a process, in about a millisecond. Letting the compiler build it costs seconds in each compilation.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use super::class::{before, from, is_alnum};
 
 /// One place of a pattern.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// The bytes that may stand here.
-    pub(super) accepts: fn(u8) -> bool,
+    /// What may stand here.
+    pub(super) bytes: Bytes,
     pub(super) times: Times,
 }
 
 /// How often a place may be filled.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Times {
     Once,
     OnceOrMore,
     OnceOrNever,
 }
-
-/// Sets of places of all patterns, as bits.
-type Places = [u64; 4];
 
 /// States are kept as where their row begins in the table, so this is also what the table can hold.
 const ROOM: usize = 1 << 16;
@@ -35,38 +37,35 @@ pub(super) struct Automaton {
     /// Bytes that no pattern tells apart share a column.
     columns: [u8; 256],
     rows: Box<[u16; ROOM]>,
-    /// The states after a letter or digit, and after anything else or nothing.
+    /// The state after a letter or digit that no pattern began with.
     inside: u16,
+    /// The state after anything else, or nothing.
     outside: u16,
 }
 
 impl Automaton {
-    /// The automaton for all of `patterns`. At most 256 places in all.
-    pub(super) fn new(patterns: &[Vec<Place>]) -> Self {
+    /// The automaton for all of `patterns`, which may have 256 places in all.
+    pub(super) fn new(patterns: &[&[Place]]) -> Self {
         Builder::new(patterns).build()
     }
 
-    /// The index of the first byte from `start` on that completes a pattern which begins at `start` or later, or one before
-    /// if that is no letter or digit.
+    /// The index of the first byte from `start` on that completes a pattern. What is before `start` counts only as a letter
+    /// or digit, or not.
     #[inline]
     pub(super) fn find(&self, bytes: &[u8], start: usize) -> Option<usize> {
-        let is_inside = start > 0 && super::class::is_alnum(super::class::before(bytes, start));
-        let mut state = if is_inside { self.inside } else { self.outside };
+        let mut state = if is_alnum(before(bytes, start)) { self.inside } else { self.outside };
         let mut index = start;
-        let (chunks, rest) = super::class::from(bytes, start).as_chunks::<8>();
+        // COMPLETE stays, so it is enough to look at every eighth byte.
+        let (chunks, _) = from(bytes, start).as_chunks::<8>();
         for chunk in chunks {
-            let mut reached = state;
-            for byte in chunk {
-                reached = self.next(reached, *byte);
-            }
+            let reached = chunk.iter().fold(state, |state, byte| self.next(state, *byte));
             if reached == COMPLETE {
                 break;
             }
             state = reached;
             index += 8;
         }
-        let rest = if index + rest.len() == bytes.len() { rest } else { super::class::from(bytes, index) };
-        for (offset, byte) in rest.iter().enumerate() {
+        for (offset, byte) in from(bytes, index).iter().enumerate() {
             state = self.next(state, *byte);
             if state == COMPLETE {
                 return Some(index + offset);
@@ -83,11 +82,94 @@ impl Automaton {
     }
 }
 
-impl std::fmt::Debug for Automaton {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Automaton").finish_non_exhaustive()
+/// Up to 256 of anything, as bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Bytes([u64; 4]);
+
+impl Bytes {
+    pub(super) const NONE: Self = Self([0; 4]);
+
+    pub(super) const fn of(mut bytes: &[u8]) -> Self {
+        let mut set = Self::NONE;
+        while let [byte, rest @ ..] = bytes {
+            set = set.or(Self::range(*byte, *byte));
+            bytes = rest;
+        }
+        set
+    }
+
+    pub(super) const fn range(first: u8, last: u8) -> Self {
+        let upto = u128::MAX >> (127 - last % 128);
+        let from = u128::MAX << (first % 128);
+        let (low, high) = match (first < 128, last < 128) {
+            (true, true) => (upto & from, 0),
+            (true, false) => (from, upto),
+            (false, _) => (0, upto & from),
+        };
+        Self::halves(low, high)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the other half follows")]
+    const fn halves(low: u128, high: u128) -> Self {
+        Self([low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64])
+    }
+
+    pub(super) const fn or(self, other: Self) -> Self {
+        let (Self([a, b, c, d]), Self([e, f, g, h])) = (self, other);
+        Self([a | e, b | f, c | g, d | h])
+    }
+
+    pub(super) const fn and(self, other: Self) -> Self {
+        let (Self([a, b, c, d]), Self([e, f, g, h])) = (self, other);
+        Self([a & e, b & f, c & g, d & h])
+    }
+
+    pub(super) const fn not(self) -> Self {
+        let Self([a, b, c, d]) = self;
+        Self([!a, !b, !c, !d])
+    }
+
+    fn insert(&mut self, member: usize) {
+        if let Some(bits) = self.0.get_mut(member / 64) {
+            *bits |= 1 << (member % 64);
+        }
+    }
+
+    fn contains(&self, member: usize) -> bool {
+        self.0.get(member / 64).is_some_and(|bits| bits >> (member % 64) & 1 != 0)
     }
 }
+
+impl Hash for Bytes {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        let Self([a, b, c, d]) = self;
+        hasher.write_u64(a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47));
+    }
+}
+
+/// Fibonacci hashing: what is hashed are our own patterns, so nobody can choose collisions.
+#[derive(Default)]
+struct Fibonacci(u64);
+
+impl Hasher for Fibonacci {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let product = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        self.0 = product ^ product >> 32;
+    }
+}
+
+/// Sets of places are of the same shape as sets of bytes.
+type Places = Bytes;
 
 struct Builder {
     /// For each byte, the places that it may fill.
@@ -96,38 +178,57 @@ struct Builder {
     follows: Vec<Places>,
     firsts: Places,
     lasts: Places,
+    /// The row of each set of places that is a state, and those whose rows are still to be written.
+    states: HashMap<Places, u16, BuildHasherDefault<Fibonacci>>,
+    open: Vec<(Places, u16)>,
+    /// How much of the table is given out, and how long a row is.
+    used: usize,
+    width: usize,
 }
 
 impl Builder {
-    fn new(patterns: &[Vec<Place>]) -> Self {
-        let mut it = Self { fills: vec![[0; 4]; 256], follows: Vec::new(), firsts: [0; 4], lasts: [0; 4] };
+    fn new(patterns: &[&[Place]]) -> Self {
+        let mut it = Self {
+            fills: vec![Places::NONE; 256],
+            follows: Vec::new(),
+            firsts: Places::NONE,
+            lasts: Places::NONE,
+            states: HashMap::default(),
+            open: Vec::new(),
+            used: 0,
+            width: 0,
+        };
         for pattern in patterns {
-            let base = it.follows.len();
-            insert(&mut it.firsts, base);
-            insert(&mut it.lasts, base + pattern.len() - 1);
-            for (offset, place) in pattern.iter().enumerate() {
-                for (byte, fills) in (0..=u8::MAX).zip(&mut it.fills) {
-                    if (place.accepts)(byte) {
-                        insert(fills, base + offset);
-                    }
-                }
-                let mut follows = [0; 4];
-                if place.times == Times::OnceOrMore {
-                    insert(&mut follows, base + offset);
-                }
-                for (further, next) in pattern.iter().enumerate().skip(offset + 1) {
-                    insert(&mut follows, base + further);
-                    if next.times != Times::OnceOrNever {
-                        break;
-                    }
-                }
-                it.follows.push(follows);
-            }
+            it.add(pattern);
         }
         it
     }
 
-    fn build(&self) -> Automaton {
+    fn add(&mut self, pattern: &[Place]) {
+        let base = self.follows.len();
+        self.firsts.insert(base);
+        self.lasts.insert(base + pattern.len() - 1);
+        for (offset, place) in pattern.iter().enumerate() {
+            for (byte, fills) in self.fills.iter_mut().enumerate() {
+                if place.bytes.contains(byte) {
+                    fills.insert(base + offset);
+                }
+            }
+            let mut follows = Places::NONE;
+            if place.times == Times::OnceOrMore {
+                follows.insert(base + offset);
+            }
+            for (further, next) in pattern.iter().enumerate().skip(offset + 1) {
+                follows.insert(base + further);
+                if next.times != Times::OnceOrNever {
+                    break;
+                }
+            }
+            self.follows.push(follows);
+        }
+    }
+
+    fn build(mut self) -> Automaton {
         let mut columns = [0; 256];
         let mut kinds: Vec<Places> = Vec::new();
         for (column, fills) in columns.iter_mut().zip(&self.fills) {
@@ -137,39 +238,23 @@ impl Builder {
             });
             *column = u8::try_from(kind).unwrap_or(u8::MAX);
         }
-        let width = kinds.len();
-        // What does not fit would stay at COMPLETE: slower, but nothing is missed. A test sees to it that all fits.
-        let mut rows: Box<[u16; ROOM]> =
-            vec![COMPLETE; ROOM].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([COMPLETE; ROOM]));
-        let mut known: HashMap<Places, u16> = HashMap::new();
-        let mut open: Vec<(Places, u16)> = Vec::new();
-        let mut used = width;
-        let mut row_of = |state: Places, open: &mut Vec<(Places, u16)>| {
-            if intersects(&state, &self.lasts) {
-                return COMPLETE;
-            }
-            *known.entry(state).or_insert_with(|| match u16::try_from(used) {
-                Ok(row) if used + width <= ROOM => {
-                    used += width;
-                    open.push((state, row));
-                    row
-                }
-                _ => COMPLETE,
-            })
-        };
-        let start = |byte: usize| both(&self.firsts, self.fills.get(byte).unwrap_or(&[0; 4]));
-        // `G` stands for letters and digits, NUL for anything else: no pattern that goes on after either needs to know which.
-        let inside = row_of([0; 4], &mut open);
-        let outside = row_of(start(0), &mut open);
-        while let Some((state, row)) = open.pop() {
+        let mut rows = Box::new([COMPLETE; ROOM]);
+        self.width = kinds.len();
+        // The first row stays that of COMPLETE, which leads nowhere else.
+        self.used = self.width;
+        let inside = self.row(Places::NONE);
+        let outside = self.row(self.fills.first().map_or(Places::NONE, |nul| nul.and(self.firsts)));
+        while let Some((state, row)) = self.open.pop() {
             let mut reach = self.firsts;
             for (place, follows) in self.follows.iter().enumerate() {
-                if contains(&state, place) {
-                    reach = either(&reach, follows);
+                if state.contains(place) {
+                    reach = reach.or(*follows);
                 }
             }
             for (column, kind) in kinds.iter().enumerate() {
-                let next = row_of(both(&reach, kind), &mut open);
+                let next = reach.and(*kind);
+                // Most bytes end what was begun and begin nothing.
+                let next = if next == Places::NONE { inside } else { self.row(next) };
                 if let Some(cell) = rows.get_mut(usize::from(row) + column) {
                     *cell = next;
                 }
@@ -177,37 +262,30 @@ impl Builder {
         }
         Automaton { columns, rows, inside, outside }
     }
-}
 
-fn insert(places: &mut Places, place: usize) {
-    if let Some(bits) = places.get_mut(place / 64) {
-        *bits |= 1 << (place % 64);
+    /// Where the row of a state begins. A state that is new gets the next one.
+    fn row(&mut self, state: Places) -> u16 {
+        if state.and(self.lasts) != Places::NONE {
+            return COMPLETE;
+        }
+        if let Some(row) = self.states.get(&state) {
+            return *row;
+        }
+        // States for which there is no room count as complete: each costs a closer look, and nothing is missed.
+        let row = u16::try_from(self.used).ok().filter(|_| self.used + self.width <= ROOM).unwrap_or(COMPLETE);
+        if row != COMPLETE {
+            self.used += self.width;
+            self.open.push((state, row));
+        }
+        self.states.insert(state, row);
+        row
     }
-}
-
-fn contains(places: &Places, place: usize) -> bool {
-    places.get(place / 64).is_some_and(|bits| bits >> (place % 64) & 1 != 0)
-}
-
-fn intersects(a: &Places, b: &Places) -> bool {
-    both(a, b) != [0; 4]
-}
-
-fn both(a: &Places, b: &Places) -> Places {
-    let ([a, b, c, d], [e, f, g, h]) = (*a, *b);
-    [a & e, b & f, c & g, d & h]
-}
-
-fn either(a: &Places, b: &Places) -> Places {
-    let ([a, b, c, d], [e, f, g, h]) = (*a, *b);
-    [a | e, b | f, c | g, d | h]
 }
 
 #[cfg(test)]
 impl Automaton {
-    /// How much of the table is in use, from 0 to 1.
-    pub(super) fn fill(&self) -> f64 {
-        let last = self.rows.iter().rposition(|row| *row != COMPLETE).unwrap_or(0);
-        last as f64 / ROOM as f64
+    /// How many cells of the table are of no use, which are none if the patterns are too many.
+    pub(super) fn spare(&self) -> usize {
+        self.rows.iter().rev().take_while(|row| **row == COMPLETE).count()
     }
 }

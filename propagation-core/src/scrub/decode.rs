@@ -17,6 +17,8 @@ trait Decoder: Clone {
     fn next(&mut self) -> Option<u8>;
     /// How far the decoder has read.
     fn position(&self) -> usize;
+    /// Goes on by `count` bytes, if anybody asks where bytes come from.
+    fn trace(&mut self, count: usize);
 }
 
 /// Searches what `bytes` say once their escapes are resolved: percent-encoding of any depth, full-width forms, the
@@ -25,14 +27,10 @@ pub(super) fn unescaped(bytes: &[u8], pass: &Pass<'_>, each: &mut Each<'_>) -> C
     let decoder = Unescape { bytes, index: 0 };
     let mut inner = |origin: &Unescape<'_>, hit: Hit| {
         let mut walk = origin.clone();
-        for _ in 0..hit.start {
-            walk.next();
-        }
-        // What is dropped without a trace, like a soft hyphen, belongs to what follows it.
+        walk.trace(hit.start);
+        // What is dropped, like a soft hyphen, belongs to what follows it.
         let start = walk.position();
-        for _ in hit.start..hit.end {
-            walk.next();
-        }
+        walk.trace(hit.end - hit.start);
         let end = walk.position();
         let encoded = hit.encoded || end - start != hit.end - hit.start;
         each(Hit { start, end, encoded, ..hit })
@@ -53,10 +51,13 @@ pub(super) fn base64(bytes: &[u8], start: usize, pass: &Pass<'_>, each: &mut Eac
     if (0..6).any(|_| probe.next().is_none()) {
         return ControlFlow::Continue(start);
     }
-    let length = count(bytes, start, usize::MAX, is_base64);
-    let end = start + length + count(bytes, start + length, 2, |byte| byte == b'=');
-    let mut inner = |_: &Base64<'_>, hit: Hit| each(Hit { start, end, encoded: true, ..hit });
-    let last = if length <= SMALL_WINDOW {
+    let mut inner = |_: &Base64<'_>, hit: Hit| {
+        // All of it, beyond what decodes to text: what is left of base64 after a part is cut out would make no sense.
+        let end = start + count(bytes, start, usize::MAX, is_base64);
+        let end = end + count(bytes, end, 2, |byte| byte == b'=');
+        each(Hit { start, end, encoded: true, ..hit })
+    };
+    let last = if count(bytes, start, SMALL_WINDOW + 1, is_base64) <= SMALL_WINDOW {
         windows::<SMALL_WINDOW, _>(decoder, pass, &mut inner)?
     } else {
         windows::<WINDOW, _>(decoder, pass, &mut inner)?
@@ -91,9 +92,7 @@ fn windows<const SIZE: usize, D: Decoder>(
             return ControlFlow::Continue(decoder);
         }
         let advance = filled.saturating_sub(OVERLAP.min(SIZE / 4));
-        for _ in 0..advance {
-            origin.next();
-        }
+        origin.trace(advance);
         window.copy_within(advance..filled, 0);
         kept = filled - advance;
     }
@@ -127,6 +126,12 @@ impl Decoder for Unescape<'_> {
 
     fn position(&self) -> usize {
         self.index
+    }
+
+    fn trace(&mut self, count: usize) {
+        for _ in 0..count {
+            self.next();
+        }
     }
 }
 
@@ -223,36 +228,34 @@ impl Decoder for Base64<'_> {
     fn position(&self) -> usize {
         self.index
     }
+
+    /// Whatever is found in base64 stands for all of it.
+    fn trace(&mut self, _count: usize) {}
 }
 
 /// The six bits of a base64 digit of either alphabet.
 #[inline(always)]
-pub(super) fn base64_digit(byte: u8) -> Option<u8> {
-    let digit = DIGITS.get(usize::from(byte)).copied().unwrap_or(NO_DIGIT);
-    (digit != NO_DIGIT).then_some(digit)
+pub(super) const fn base64_digit(byte: u8) -> Option<u8> {
+    #[expect(clippy::indexing_slicing, reason = "no byte is past the end of 256")]
+    let digit = DIGITS[byte as usize];
+    if digit == NO_DIGIT { None } else { Some(digit) }
 }
 
 const NO_DIGIT: u8 = 64;
 
+#[expect(clippy::indexing_slicing, reason = "evaluated when compiled")]
 const DIGITS: [u8; 256] = {
     let mut digits = [NO_DIGIT; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "bounded by the loop")]
-        let digit = match byte as u8 {
-            upper @ b'A'..=b'Z' => upper - b'A',
-            lower @ b'a'..=b'z' => lower - b'a' + 26,
-            number @ b'0'..=b'9' => number - b'0' + 52,
-            b'+' | b'-' => 62,
-            b'/' | b'_' => 63,
-            _ => NO_DIGIT,
-        };
-        #[expect(clippy::indexing_slicing, reason = "bounded by the loop, and checked by the compiler")]
-        {
-            digits[byte] = digit;
-        }
-        byte += 1;
+    let mut alphabet: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bits = 0;
+    while let [digit, rest @ ..] = alphabet {
+        digits[*digit as usize] = bits;
+        bits += 1;
+        alphabet = rest;
     }
+    // The URL-safe alphabet.
+    digits[b'-' as usize] = 62;
+    digits[b'_' as usize] = 63;
     digits
 };
 

@@ -10,14 +10,8 @@ const LONGEST_DOMAIN: usize = 255;
 /// The address around the `@` at `index`.
 pub(super) fn email(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
     let end = index + 1 + domain(from(bytes, index + 1))?;
-    let local = bytes
-        .get(..index)
-        .unwrap_or(&[])
-        .iter()
-        .rev()
-        .take(LONGEST_LOCAL)
-        .take_while(|byte| is_local(**byte))
-        .count();
+    let local =
+        bytes.get(..index).unwrap_or(&[]).iter().rev().take(LONGEST_LOCAL).take_while(|byte| is_local(**byte)).count();
     if local > 0 {
         return Some((index - local, end));
     }
@@ -71,8 +65,9 @@ fn domain(bytes: &[u8]) -> Option<usize> {
     if numbers >= 2 { None } else { end }
 }
 
+/// Full-width forms, which begin with 0xEF, are looked at in their plain form instead.
 fn is_label(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'-' || byte >= 0x80
+    byte.is_ascii_alphanumeric() || byte == b'-' || (byte >= 0x80 && byte != 0xEF)
 }
 
 /// `icon@2x.png`: the scale of an image.

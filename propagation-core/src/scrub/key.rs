@@ -10,22 +10,37 @@ impl Hints {
         Self(key.iter().fold(0, |letters, byte| letters | 1 << (byte & 31)))
     }
 
-    fn spells(self, word: u32) -> bool {
+    const fn spells(self, word: u32) -> bool {
         self.0 & word == word
     }
 
     /// Whether a secret is to be expected under `key`, which these are the hints of.
     #[inline]
     pub(super) fn tell(self, key: &[u8]) -> bool {
-        STEMS.into_iter().any(|stem| self.spells(stem)) && tells(key)
+        let may_tell = self.spells(const { word(b"key") })
+            || self.spells(const { word(b"pass") })
+            || self.spells(const { word(b"token") })
+            || self.spells(const { word(b"secret") })
+            || self.spells(const { word(b"auth") })
+            || self.spells(const { word(b"cred") })
+            || self.spells(const { word(b"pwd") })
+            || self.spells(const { word(b"jwt") })
+            || self.spells(const { word(b"bearer") });
+        may_tell && tells(key)
     }
 
-    pub(super) fn may_be_phone(self) -> bool {
-        PHONE_STEMS.into_iter().any(|stem| self.spells(stem))
-    }
-
-    pub(super) fn may_be_ssn(self) -> bool {
-        self.spells(word(b"ssn")) || self.spells(word(b"social"))
+    /// Whether a telephone or social security number may be expected.
+    #[inline]
+    pub(super) fn may_be_number(self) -> bool {
+        self.spells(const { word(b"phone") })
+            || self.spells(const { word(b"tel") })
+            || self.spells(const { word(b"mobile") })
+            || self.spells(const { word(b"cell") })
+            || self.spells(const { word(b"msisdn") })
+            || self.spells(const { word(b"fax") })
+            || self.spells(const { word(b"whatsapp") })
+            || self.spells(const { word(b"ssn") })
+            || self.spells(const { word(b"social") })
     }
 }
 
@@ -37,19 +52,6 @@ const fn word(mut word: &[u8]) -> u32 {
     }
     mask
 }
-
-/// One of these has to be spelt by the letters of a telling key.
-const STEMS: [u32; 9] = [
-    word(b"pass"),
-    word(b"pwd"),
-    word(b"secret"),
-    word(b"token"),
-    word(b"cred"),
-    word(b"auth"),
-    word(b"key"),
-    word(b"jwt"),
-    word(b"bearer"),
-];
 
 /// Words that tell by themselves.
 const TELLING: [&[u8]; 24] = [
@@ -131,16 +133,65 @@ const KEYS_OF: [&[u8]; 30] = [
 
 /// Last words that speak about a secret and not of one: `token_type`, `password_policy`, `auth_user_id`.
 const ABOUT: [&[u8]; 58] = [
-    b"id", b"ids", b"type", b"types", b"count", b"counts", b"name", b"names", b"method", b"methods", b"provider", b"policy",
-    b"at", b"time", b"timestamp", b"date", b"expiry", b"expires", b"expiration", b"ttl", b"age", b"length", b"len", b"size",
-    b"version", b"url", b"uri", b"endpoint", b"host", b"status", b"state", b"kind", b"mode", b"user", b"username", b"scheme",
-    b"source", b"issuer", b"audience", b"scope", b"scopes", b"enabled", b"required", b"reset", b"limit", b"budget", b"usage",
-    b"used", b"bucket", b"max", b"min", b"total", b"flow", b"level", b"realm", b"result", b"error", b"algorithm",
+    b"id",
+    b"ids",
+    b"type",
+    b"types",
+    b"count",
+    b"counts",
+    b"name",
+    b"names",
+    b"method",
+    b"methods",
+    b"provider",
+    b"policy",
+    b"at",
+    b"time",
+    b"timestamp",
+    b"date",
+    b"expiry",
+    b"expires",
+    b"expiration",
+    b"ttl",
+    b"age",
+    b"length",
+    b"len",
+    b"size",
+    b"version",
+    b"url",
+    b"uri",
+    b"endpoint",
+    b"host",
+    b"status",
+    b"state",
+    b"kind",
+    b"mode",
+    b"user",
+    b"username",
+    b"scheme",
+    b"source",
+    b"issuer",
+    b"audience",
+    b"scope",
+    b"scopes",
+    b"enabled",
+    b"required",
+    b"reset",
+    b"limit",
+    b"budget",
+    b"usage",
+    b"used",
+    b"bucket",
+    b"max",
+    b"min",
+    b"total",
+    b"flow",
+    b"level",
+    b"realm",
+    b"result",
+    b"error",
+    b"algorithm",
 ];
-
-/// One of these has to be spelt by the letters of a key for telephones.
-const PHONE_STEMS: [u32; 7] =
-    [word(b"phone"), word(b"tel"), word(b"mobile"), word(b"cell"), word(b"msisdn"), word(b"fax"), word(b"whatsapp")];
 
 /// Whether a secret is to be expected under `key`.
 pub(super) fn is_telling(key: &[u8]) -> bool {
@@ -184,8 +235,21 @@ pub(super) fn is_version(key: &[u8]) -> bool {
         is_one_of(
             word,
             &[
-                b"version", b"versions", b"ver", b"v", b"build", b"release", b"revision", b"rev", b"firmware", b"agent", b"ua",
-                b"useragent", b"browser", b"sdk", b"appversion",
+                b"version",
+                b"versions",
+                b"ver",
+                b"v",
+                b"build",
+                b"release",
+                b"revision",
+                b"rev",
+                b"firmware",
+                b"agent",
+                b"ua",
+                b"useragent",
+                b"browser",
+                b"sdk",
+                b"appversion",
             ],
         )
     })
@@ -196,7 +260,16 @@ pub(super) fn is_phone(key: &[u8]) -> bool {
     expects(
         key,
         &[
-            b"phone", b"phonenumber", b"telephone", b"tel", b"mobile", b"cell", b"cellphone", b"msisdn", b"fax", b"whatsapp",
+            b"phone",
+            b"phonenumber",
+            b"telephone",
+            b"tel",
+            b"mobile",
+            b"cell",
+            b"cellphone",
+            b"msisdn",
+            b"fax",
+            b"whatsapp",
         ],
     )
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::automaton::Automaton;
 use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, MARK, at, before};
 use super::trigger::{REACH, TRIGGERS};
-use super::{Detector, Detectors, Finding};
+use super::{Detector, Detectors};
 use super::{address, decode, email, iban, number, secret, token};
 
 /// What a detector found, in the bytes of the pass that found it.
@@ -19,33 +19,6 @@ pub(super) struct Hit {
 
 /// Who is told of hits, and may stop the pass.
 pub(super) type Each<'a> = dyn FnMut(Hit) -> ControlFlow<()> + 'a;
-
-/// Where findings end up.
-#[derive(Debug)]
-pub(super) enum Sink {
-    First(Option<Finding>),
-    All(Vec<Finding>),
-}
-
-impl Sink {
-    pub(super) fn take(&mut self, hit: Hit) -> ControlFlow<()> {
-        let finding = Finding { detector: hit.detector, span: hit.start..hit.end, encoded: hit.encoded };
-        match self {
-            Self::First(first) => {
-                *first = Some(finding);
-                ControlFlow::Break(())
-            }
-            Self::All(all) => {
-                all.push(finding);
-                // Past the cap the exact spans no longer count, so looking for more would be in vain.
-                if hit.encoded && all.iter().filter(|finding| finding.encoded).count() > super::MOST_ENCODED {
-                    return ControlFlow::Break(());
-                }
-                ControlFlow::Continue(())
-            }
-        }
-    }
-}
 
 /// The settings of a pass.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +57,11 @@ impl<'k> Pass<'k> {
         let mut index = 0;
         let mut trigger = Some(first);
         while let Some(last) = trigger {
-            index = if walk.is_escape(last) { last + 1 } else { walk.from(index.max(last.saturating_sub(REACH)), last, each)? };
+            index = if walk.is_escape(last) || walk.is_version(last) {
+                last + 1
+            } else {
+                walk.from(index.max(last.saturating_sub(REACH)), last, each)?
+            };
             trigger = triggers.find(bytes, index);
         }
         match self.deeper() {
@@ -151,6 +128,25 @@ impl Walk<'_, '_, '_> {
         is_percent
     }
 
+    /// Whether the trigger that ends at `last` is the last number of `Chrome/120.0.0.0`, which every browser sends.
+    fn is_version(&self, last: usize) -> bool {
+        let head = self.bytes.get(..=last).unwrap_or(&[]);
+        let mut dots = 0;
+        let length = head
+            .iter()
+            .rev()
+            .take(REACH)
+            .take_while(|byte| **byte == b'.' || byte.is_ascii_digit())
+            .inspect(|byte| dots += usize::from(**byte == b'.'))
+            .count();
+        let start = head.len() - length;
+        let is_named = match before(head, start) {
+            b'/' => class::is_alnum(before(head, start.saturating_sub(1))),
+            byte => class::is_alnum(byte),
+        };
+        dots == 3 && length < 15 && is_named
+    }
+
     /// Hands over all that begins from `index` to `last`, and returns where to go on.
     fn from(&mut self, mut index: usize, last: usize, each: &mut Each<'_>) -> ControlFlow<(), usize> {
         let bytes = self.bytes;
@@ -191,7 +187,8 @@ impl Walk<'_, '_, '_> {
         seen & DIGIT != 0
             || heads >> (second & 31) & 1 != 0
             || (seen & BEYOND_HEX == 0 && end - start <= 4)
-            || (heads & token::BASE64_HEAD != 0 && (end - start >= 8 || class::of(at(self.bytes, end)) & BASE64_EXTRA != 0))
+            || (heads & token::BASE64_HEAD != 0
+                && (end - start >= 8 || class::of(at(self.bytes, end)) & BASE64_EXTRA != 0))
     }
 
     fn run(&mut self, start: usize, end: usize, seen: u8, each: &mut Each<'_>) -> ControlFlow<(), Option<Stretch>> {

@@ -37,7 +37,8 @@ pub(super) fn is_random(token: &[u8]) -> bool {
             return true;
         }
         parts += 1;
-        letters_and_digits += usize::from(part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic));
+        letters_and_digits +=
+            usize::from(part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic));
     }
     // a1-b2-c3-d4: a license or recovery code.
     parts >= 4 && letters_and_digits * 2 > parts
@@ -138,7 +139,10 @@ pub(super) fn pair(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
     }
     let start = index + 1 + count(bytes, index + 1, 3, |byte| matches!(byte, b' ' | b'"' | b'\'' | b'='));
     let length = count(bytes, start, LONGEST_SECRET, |byte| {
-        !matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b';' | b'&' | b'<' | b'>' | b')' | b'}' | b']')
+        !matches!(
+            byte,
+            b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b';' | b'&' | b'<' | b'>' | b')' | b'}' | b']'
+        )
     });
     let secret = bytes.get(start..start + length)?;
     (at(bytes, start) != 0 && looks_random(secret)).then_some((start, start + length))

@@ -8,7 +8,7 @@ use super::secret;
 
 /// In [`heads`]: base64 of text can begin with this byte.
 ///
-/// `I`–`Z` and `a`–`f` begin an ASCII character that prints; `7` and `4` a full-width form or an ideographic space.
+/// `I`–`Z` and `a`–`f` begin an ASCII character that prints.
 pub(super) const BASE64_HEAD: u32 = 1;
 
 /// For the first byte of a run: the second bytes (their low five bits, as bits) of all that [`token`] knows, and
@@ -33,13 +33,14 @@ const HEADS: [u32; 128] = {
             b'h' => seconds(b"o"),
             b's' | b'r' | b'p' => seconds(b"k"),
             b'w' => seconds(b"h"),
+            b'1' => seconds(b"/"),
             b'x' => seconds(b"oa"),
             b'y' => seconds(b"a"),
             _ => 0,
         };
         #[expect(clippy::cast_possible_truncation, reason = "bounded by the loop")]
         let base64 = match byte as u8 {
-            b'I'..=b'Z' | b'a'..=b'f' | b'7' | b'4' => BASE64_HEAD,
+            b'I'..=b'Z' | b'a'..=b'f' => BASE64_HEAD,
             _ => 0,
         };
         #[expect(clippy::indexing_slicing, reason = "bounded by the loop, and checked by the compiler")]
@@ -63,81 +64,103 @@ const fn seconds(mut letters: &[u8]) -> u32 {
 /// The credential that begins with the run from `start` to `end`.
 ///
 /// `jwt_done` remembers how far a failed attempt at a JSON web token looked, so that none looks there again.
-pub(super) fn token(
-    pass: &Pass<'_>,
-    bytes: &[u8],
-    start: usize,
-    end: usize,
-    jwt_done: &mut usize,
-) -> Option<Stretch> {
+pub(super) fn token(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize, jwt_done: &mut usize) -> Option<Stretch> {
     let rest = from(bytes, start);
-    let (detector, end) = match at(bytes, start) {
-        b'e' => (Detector::Jwt, jwt(bytes, start, jwt_done)?),
-        b'A' if rest.starts_with(b"AIza") => (Detector::GoogleKey, tail(bytes, start + 4, 30, is_base64_url)?),
-        b'A' => (Detector::AwsKey, aws(rest, end - start).map(|length| start + length)?),
-        b'B' if rest.starts_with(b"BEGIN ") => {
-            let start = start.checked_sub(5)?;
-            return pass.has(Detector::Pem).then(|| pem(bytes, start)).flatten();
-        }
-        b'B' | b'b' => credential(bytes, start, end)?,
-        b'g' if rest.starts_with(b"github_pat_") => {
-            (Detector::GithubToken, tail(bytes, start + 11, 30, |byte| byte == b'_' || byte.is_ascii_alphanumeric())?)
-        }
-        b'g' if matches!(rest, [b'g', b'h', b'p' | b'o' | b'u' | b's' | b'r', b'_', ..]) => {
-            (Detector::GithubToken, tail(bytes, start + 4, 20, |byte| byte == b'_' || byte.is_ascii_alphanumeric())?)
-        }
-        b'G' if rest.starts_with(b"GOCSPX-") => (Detector::GoogleKey, tail(bytes, start + 7, 20, is_base64_url)?),
-        b'y' if rest.starts_with(b"ya29.") => {
-            (Detector::GoogleKey, tail(bytes, start + 5, 20, |byte| byte == b'.' || is_base64_url(byte))?)
-        }
-        b's' | b'r' | b'p' if matches!(rest, [_, b'k', b'_', ..]) => {
-            let mode = from(rest, 3);
-            if !(mode.starts_with(b"live_") || mode.starts_with(b"test_")) {
+    // Whether the detector is wanted comes before any search for an end: what is not reported would be searched again.
+    match at(bytes, start) {
+        b'e' if pass.has(Detector::Jwt) => jwt(bytes, start, jwt_done).map(|end| (Detector::Jwt, start, end)),
+        b'A' if pass.has(Detector::AwsKey) && aws(rest, end - start) => Some((Detector::AwsKey, start, end)),
+        b'B' if rest.starts_with(b"BEGIN ") && pass.has(Detector::Pem) => pem(bytes, start.checked_sub(5)?),
+        b'B' | b'b' => credential(pass, bytes, start, end),
+        _ => {
+            let form = FORMS.iter().find(|form| rest.starts_with(form.start))?;
+            if !pass.has(form.detector) {
                 return None;
             }
-            (Detector::StripeKey, tail(bytes, start + 8, 10, |byte| byte == b'_' || byte.is_ascii_alphanumeric())?)
+            let body = start + form.start.len();
+            // A form that is not filled costs no more than what filling it takes.
+            let filled = count(bytes, body, form.least, form.body);
+            (filled == form.least).then(|| (form.detector, start, body + count(bytes, body, usize::MAX, form.body)))
         }
-        b'w' if rest.starts_with(b"whsec_") => {
-            (Detector::StripeKey, tail(bytes, start + 6, 16, |byte| matches!(byte, b'+' | b'/' | b'=') || is_alnum(byte))?)
-        }
-        b'x' => (Detector::SlackToken, slack(bytes, start)?),
-        b'h' if rest.starts_with(b"hooks.slack.com/") => {
-            (Detector::SlackToken, tail(bytes, start + 16, 30, |byte| byte == b'/' || is_alnum(byte))?)
-        }
-        _ => return None,
-    };
-    pass.has(detector).then_some((detector, start, end))
+    }
 }
 
-/// The end of what goes on from `start`, if at least `least` bytes do.
-fn tail(bytes: &[u8], start: usize, least: usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
-    let length = count(bytes, start, usize::MAX, wanted);
-    (length >= least).then_some(start + length)
+/// A credential that is known by its start, and how long what follows has to be.
+struct Form {
+    detector: Detector,
+    start: &'static [u8],
+    body: fn(u8) -> bool,
+    least: usize,
+}
+
+const fn form(detector: Detector, start: &'static [u8], body: fn(u8) -> bool, least: usize) -> Form {
+    Form { detector, start, body, least }
+}
+
+const FORMS: [Form; 27] = [
+    form(Detector::GithubToken, b"github_pat_", is_word, 30),
+    form(Detector::GithubToken, b"ghp_", is_word, 20),
+    form(Detector::GithubToken, b"gho_", is_word, 20),
+    form(Detector::GithubToken, b"ghu_", is_word, 20),
+    form(Detector::GithubToken, b"ghs_", is_word, 20),
+    form(Detector::GithubToken, b"ghr_", is_word, 20),
+    form(Detector::StripeKey, b"sk_live_", is_word, 10),
+    form(Detector::StripeKey, b"sk_test_", is_word, 10),
+    form(Detector::StripeKey, b"rk_live_", is_word, 10),
+    form(Detector::StripeKey, b"rk_test_", is_word, 10),
+    form(Detector::StripeKey, b"pk_live_", is_word, 10),
+    form(Detector::StripeKey, b"pk_test_", is_word, 10),
+    form(Detector::StripeKey, b"whsec_", is_base64_padded, 16),
+    form(Detector::GoogleKey, b"AIza", is_base64_url, 30),
+    form(Detector::GoogleKey, b"GOCSPX-", is_base64_url, 20),
+    form(Detector::GoogleKey, b"ya29.", is_base64_url_or_dot, 20),
+    form(Detector::GoogleKey, b"1//0", is_base64_url, 30),
+    form(Detector::SlackToken, b"xoxb-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"xoxp-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"xoxa-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"xoxr-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"xoxs-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"xoxc-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"xoxd-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"xoxe", is_slack_rotated, 10),
+    form(Detector::SlackToken, b"xapp-", is_alnum_or_dash, 10),
+    form(Detector::SlackToken, b"hooks.slack.com/", is_alnum_or_slash, 30),
+];
+
+fn is_word(byte: u8) -> bool {
+    byte == b'_' || byte.is_ascii_alphanumeric()
+}
+
+fn is_alnum_or_dash(byte: u8) -> bool {
+    byte == b'-' || byte.is_ascii_alphanumeric()
+}
+
+fn is_alnum_or_slash(byte: u8) -> bool {
+    byte == b'/' || byte.is_ascii_alphanumeric()
+}
+
+/// `xoxe-1-…`, `xoxe.xoxp-1-…`
+fn is_slack_rotated(byte: u8) -> bool {
+    matches!(byte, b'-' | b'.') || byte.is_ascii_alphanumeric()
+}
+
+fn is_base64_padded(byte: u8) -> bool {
+    matches!(byte, b'+' | b'/' | b'=') || byte.is_ascii_alphanumeric()
+}
+
+fn is_base64_url_or_dot(byte: u8) -> bool {
+    byte == b'.' || is_base64_url(byte)
 }
 
 /// An access key id: a prefix for its kind, then sixteen letters and digits.
-fn aws(rest: &[u8], length: usize) -> Option<usize> {
+fn aws(rest: &[u8], length: usize) -> bool {
     let is_kind = matches!(
-        rest.first_chunk()?,
-        b"AKIA" | b"ASIA" | b"ABIA" | b"ACCA" | b"AGPA" | b"AIDA" | b"AIPA" | b"ANPA" | b"ANVA" | b"APKA" | b"AROA"
+        rest.first_chunk(),
+        Some(
+            b"AKIA" | b"ASIA" | b"ABIA" | b"ACCA" | b"AGPA" | b"AIDA" | b"AIPA" | b"ANPA" | b"ANVA" | b"APKA" | b"AROA"
+        )
     );
-    let id = rest.get(..length)?;
-    (is_kind && length == 20 && id.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit()))
-        .then_some(length)
-}
-
-/// `xoxb-…` and its kin, `xapp-…`, `xoxe.xoxp-…`.
-fn slack(bytes: &[u8], start: usize) -> Option<usize> {
-    let kind = from(bytes, start);
-    let head = if kind.starts_with(b"xapp-") || matches!(kind, [b'x', b'o', b'x', b'a'..=b'z', b'-', ..]) {
-        5
-    } else if kind.starts_with(b"xoxe.xox") {
-        10
-    } else {
-        return None;
-    };
-    let end = tail(bytes, start + head, 10, |byte| byte == b'-' || is_alnum(byte))?;
-    bytes.get(start + head..end)?.iter().any(u8::is_ascii_digit).then_some(end)
+    length == 20 && is_kind && rest.iter().take(length).all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit())
 }
 
 /// Three or more parts between dots, the first of which decodes to `{"…`.
@@ -154,7 +177,7 @@ fn jwt(bytes: &[u8], start: usize, done: &mut usize) -> Option<usize> {
     while parts < 5 && at(bytes, end) == b'.' {
         let length = count(bytes, end + 1, usize::MAX, is_base64_url);
         // The key of a direct JWE and the signature of an unsecured token are empty.
-        if length == 0 && parts == 1 && at(bytes, end + 2) != b'.' {
+        if length == 0 && parts == 1 && at(bytes, end + 1) != b'.' {
             break;
         }
         end += 1 + length;
@@ -185,11 +208,13 @@ fn pem(bytes: &[u8], start: usize) -> Option<Stretch> {
 }
 
 /// `Bearer …` and `Basic …` (RFC 6750, 2.1; RFC 7617, 2).
-fn credential(bytes: &[u8], start: usize, end: usize) -> Option<(Detector, usize)> {
+fn credential(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) -> Option<Stretch> {
+    /// As much of a credential as it takes to tell that it is one.
+    const ENOUGH: usize = 64;
     let scheme = bytes.get(start..end)?;
-    let detector = if scheme.eq_ignore_ascii_case(b"bearer") {
+    let detector = if scheme.eq_ignore_ascii_case(b"bearer") && pass.has(Detector::Bearer) {
         Detector::Bearer
-    } else if scheme.eq_ignore_ascii_case(b"basic") {
+    } else if scheme.eq_ignore_ascii_case(b"basic") && pass.has(Detector::Basic) {
         Detector::Basic
     } else {
         return None;
@@ -200,12 +225,16 @@ fn credential(bytes: &[u8], start: usize, end: usize) -> Option<(Detector, usize
         return None;
     }
     let first = end + gap;
-    let length = count(bytes, first, usize::MAX, |byte| is_alnum(byte) || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/'));
-    let padding = count(bytes, first + length, 2, |byte| byte == b'=');
-    let token = bytes.get(first..first + length)?;
+    let token = from(bytes, first).get(..count(bytes, first, ENOUGH, is_token)).unwrap_or(&[]);
     let is_credential = match detector {
-        Detector::Basic => length >= 4 && decode::is_user_and_password(token),
-        _ => length >= 8 && secret::is_random(token),
+        Detector::Basic => token.len() >= 4 && decode::is_user_and_password(token),
+        _ => token.len() >= 8 && secret::is_random(token),
     };
-    is_credential.then_some((detector, first + length + padding))
+    let last = first + count(bytes, first, if is_credential { usize::MAX } else { 0 }, is_token);
+    is_credential.then(|| (detector, start, last + count(bytes, last, 2, |byte| byte == b'=')))
+}
+
+/// RFC 9110, 11.2: `token68`, padding aside.
+fn is_token(byte: u8) -> bool {
+    is_alnum(byte) || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }

@@ -6,163 +6,126 @@
 
 use std::sync::LazyLock;
 
-use super::automaton::{Automaton, Place, Times};
-use super::class::{ALNUM, hex, of};
+use super::automaton::{Automaton, Bytes, Place, Times};
+use super::decode::base64_digit;
 
 /// How far before the end of its pattern something may begin. The longest are twelve digits with separators.
 pub(super) const REACH: usize = 24;
 
-pub(super) static TRIGGERS: LazyLock<Automaton> = LazyLock::new(|| Automaton::new(&patterns()));
+pub(super) static TRIGGERS: LazyLock<Automaton> = LazyLock::new(|| Automaton::new(PATTERNS));
 
-const fn once(accepts: fn(u8) -> bool) -> Place {
-    Place { accepts, times: Times::Once }
+const fn once(bytes: Bytes) -> Place {
+    Place { bytes, times: Times::Once }
 }
 
-const fn many(accepts: fn(u8) -> bool) -> Place {
-    Place { accepts, times: Times::OnceOrMore }
+const fn many(bytes: Bytes) -> Place {
+    Place { bytes, times: Times::OnceOrMore }
 }
 
-const fn maybe(accepts: fn(u8) -> bool) -> Place {
-    Place { accepts, times: Times::OnceOrNever }
+const fn maybe(bytes: Bytes) -> Place {
+    Place { bytes, times: Times::OnceOrNever }
 }
 
-const DIGIT: Place = once(|byte| byte.is_ascii_digit());
-const LETTER: Place = once(|byte| byte.is_ascii_alphabetic());
-const HEX: Place = once(|byte| hex(byte).is_some());
-const BREAK: Place = once(|byte| of(byte) & ALNUM == 0);
-const COLON: Place = once(|byte| byte == b':');
-const DOT: Place = once(|byte| byte == b'.');
-const DASH: Place = once(|byte| byte == b'-');
+/// Exactly these bytes, or either case of these letters.
+const fn is(byte: u8) -> Place {
+    once(Bytes::of(&[byte]))
+}
 
-fn patterns() -> Vec<Vec<Place>> {
-    let mut all = vec![
-        // E-mail: the exact check starts from the sign.
-        vec![once(|byte| byte == b'@')],
-        // Escapes, and characters with a plainer form.
-        vec![once(|byte| byte == b'%'), HEX, HEX],
-        vec![once(|byte| byte == 0xE2), once(|byte| matches!(byte, 0x80 | 0x81 | 0x88))],
-        vec![once(|byte| byte == 0xEF), once(|byte| matches!(byte, 0xBB..=0xBD))],
-        vec![once(|byte| matches!(byte, 0xC2 | 0xD9 | 0xDB)), once(|byte| matches!(byte, 0xA0..=0xA9 | 0xAD | 0xB0..=0xB9))],
-        vec![once(|byte| byte == 0xE3), once(|byte| byte == 0x80), once(|byte| byte == 0x80)],
-        vec![once(|byte| byte == 0xF0), once(|byte| byte == 0x9D)],
-        // Telephones.
-        vec![once(|byte| byte == b'+'), once(|byte| matches!(byte, b'1'..=b'9' | b'('))],
-        // IPv6 and MAC: more colons than a time has.
-        vec![COLON, COLON],
-        vec![COLON, many(HEX.accepts), COLON, many(HEX.accepts), COLON, HEX],
-        vec![DASH, HEX, HEX, DASH, HEX, HEX, DASH, HEX],
-        vec![DOT, HEX, HEX, HEX, HEX, DOT, HEX],
-        // IPv4: one dot more than most versions have.
-        vec![DIGIT, DOT, many(DIGIT.accepts), DOT, many(DIGIT.accepts), DOT, DIGIT],
-        // Social security numbers.
-        vec![DIGIT, once(is_group_end), DIGIT, DIGIT, once(is_group_end), DIGIT],
-        // IBAN.
-        vec![BREAK, LETTER, LETTER, DIGIT, DIGIT],
-        // AWS: the second and third letter of all prefixes.
-        vec![
-            BREAK,
-            once(|byte| byte == b'A'),
-            once(|byte| matches!(byte, b'B' | b'C' | b'G' | b'I' | b'K' | b'N' | b'P' | b'R' | b'S')),
-            once(|byte| matches!(byte, b'A' | b'C' | b'D' | b'I' | b'K' | b'O' | b'P' | b'V')),
-            once(|byte| byte == b'A'),
-        ],
-        // PEM: a run is looked at from its start, which the dash makes sure of.
-        vec![DASH, once(|byte| byte == b'B'), once(|byte| byte == b'E'), once(|byte| byte == b'G')],
-        // hooks.slack.com
-        vec![once(|byte| byte == b'c'), once(|byte| byte == b'k'), DOT, once(|byte| byte == b'c'), once(|byte| byte == b'o')],
-        // Bearer, Basic.
-        vec![
-            BREAK,
-            once(|byte| matches!(byte, b'b' | b'B')),
-            once(|byte| matches!(byte, b'e' | b'E')),
-            once(|byte| matches!(byte, b'a' | b'A')),
-            once(|byte| matches!(byte, b'r' | b'R')),
-            once(|byte| matches!(byte, b'e' | b'E')),
-        ],
-        vec![
-            BREAK,
-            once(|byte| matches!(byte, b'b' | b'B')),
-            once(|byte| matches!(byte, b'a' | b'A')),
-            once(|byte| matches!(byte, b's' | b'S')),
-            once(|byte| matches!(byte, b'i' | b'I')),
-        ],
-        // Base64 of text: six bits that make four bytes with the top bit clear, once and once again.
-        [&[BREAK], BASE64_OF_TEXT.as_slice(), BASE64_OF_TEXT.as_slice()].concat(),
-    ];
+const fn either(byte: u8) -> Place {
+    once(Bytes::of(&[byte.to_ascii_lowercase(), byte.to_ascii_uppercase()]))
+}
+
+const fn any(bytes: &[u8]) -> Place {
+    once(Bytes::of(bytes))
+}
+
+const DIGITS: Bytes = Bytes::range(b'0', b'9');
+const HEXES: Bytes = DIGITS.or(Bytes::range(b'a', b'f')).or(Bytes::range(b'A', b'F'));
+const D: Place = once(DIGITS);
+const H: Place = once(HEXES);
+const L: Place = once(Bytes::range(b'a', b'z').or(Bytes::range(b'A', b'Z')));
+/// Neither letter nor digit, or the start.
+const X: Place = once(Bytes::range(b'a', b'z').or(Bytes::range(b'A', b'Z')).or(DIGITS).not());
+/// What may stand between the digits of a card.
+const S: Place = maybe(Bytes::of(b" -.+_/"));
+
+const PATTERNS: &[&[Place]] = &[
+    // E-mail: the exact check starts from the sign.
+    &[is(b'@')],
+    // Escapes, and characters with a plainer form.
+    &[is(b'%'), H, H],
+    &[any(&[0xC2, 0xD9, 0xDB]), once(Bytes::range(0xA0, 0xA9).or(Bytes::range(0xB0, 0xB9)).or(Bytes::of(&[0xAD])))],
+    &[any(&[0xE2, 0xEF, 0xF0]), any(&[0x80, 0x81, 0x88, 0x9D, 0xBB, 0xBC, 0xBD])],
+    &[is(0xE3), is(0x80), is(0x80)],
+    // Telephones.
+    &[is(b'+'), any(b"123456789(")],
+    // IPv6 and MAC: more colons than a time has.
+    &[is(b':'), is(b':')],
+    &[is(b':'), many(HEXES), is(b':'), many(HEXES), is(b':'), H],
+    &[X, H, H, is(b'-'), H, H, is(b'-'), H],
+    &[is(b'.'), H, H, H, H, is(b'.'), H],
+    // IPv4: one dot more than most versions have.
+    &[D, is(b'.'), many(DIGITS), is(b'.'), many(DIGITS), is(b'.'), D],
+    // Social security numbers.
+    &[X, D, D, D, any(b"- "), D, D, any(b"- "), D],
     // Payment cards: as many digits as the shortest has.
-    let mut card = [DIGIT, maybe(is_separator)].repeat(11);
-    card.push(DIGIT);
-    all.push(card);
-    all.extend(STARTS.map(|start| [vec![BREAK], start.iter().map(|accepts| once(*accepts)).collect()].concat()));
-    all.extend(TELLING.map(|[a, b, c]| vec![once(a), once(b), once(c), maybe(is_quote), once(is_equals)]));
-    all
-}
-
-fn is_separator(byte: u8) -> bool {
-    matches!(byte, b' ' | b'-' | b'.' | b'+' | b'_' | b'/')
-}
-
-fn is_group_end(byte: u8) -> bool {
-    matches!(byte, b' ' | b'-' | b'.')
-}
-
-fn is_quote(byte: u8) -> bool {
-    matches!(byte, b'"' | b'\'')
-}
-
-fn is_equals(byte: u8) -> bool {
-    matches!(byte, b'=' | b':')
-}
-
-/// Where a base64 digit has its six bits.
-fn six_bits(byte: u8) -> Option<u8> {
-    super::decode::base64_digit(byte)
-}
-
-/// Four digits that stand for three bytes of text: none has its top bit set, and none but the last may be a control.
-const BASE64_OF_TEXT: [Place; 4] = [
-    once(|byte| matches!(six_bits(byte), Some(8..=31))),
-    once(|byte| six_bits(byte).is_some_and(|bits| matches!(bits & 15, 2..=7))),
-    once(|byte| six_bits(byte).is_some_and(|bits| bits & 2 == 0)),
-    once(|byte| six_bits(byte).is_some()),
+    &[D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D],
+    // IBAN.
+    &[X, L, L, D, D],
+    // AWS: the second and third letters of all prefixes.
+    &[X, is(b'A'), any(b"BCGIKNPRS"), any(b"ACDIKOPV"), is(b'A')],
+    // PEM: a run is looked at from its start, which the dash makes sure of.
+    &[is(b'-'), is(b'B'), is(b'E'), is(b'G')],
+    // How other credentials begin, shortened to what is rare enough.
+    &[X, is(b'e'), is(b'y'), is(b'J')],
+    &[X, is(b'A'), is(b'I'), is(b'z')],
+    &[X, is(b'g'), any(b"hi"), any(b"pousrt")],
+    &[X, any(b"srp"), is(b'k'), is(b'_')],
+    &[X, is(b'w'), is(b'h'), is(b's')],
+    &[X, is(b'x'), is(b'o'), is(b'x')],
+    &[X, is(b'x'), is(b'a'), is(b'p')],
+    &[X, is(b'y'), is(b'a'), is(b'2')],
+    &[X, is(b'G'), is(b'O'), is(b'C')],
+    &[X, is(b'1'), is(b'/'), is(b'/')],
+    &[is(b'c'), is(b'k'), is(b'.'), is(b'c'), is(b'o')],
+    &[X, either(b'b'), either(b'e'), either(b'a'), either(b'r'), either(b'e')],
+    &[X, either(b'b'), either(b'a'), either(b's'), either(b'i')],
+    // How the words end that tell of a secret, as in `password=`.
+    &[either(b'o'), either(b'r'), either(b'd'), Q, E],
+    &[either(b's'), either(b'w'), either(b'd'), Q, E],
+    &[either(b'p'), either(b'w'), either(b'd'), Q, E],
+    &[either(b'a'), either(b's'), either(b's'), Q, E],
+    &[either(b'r'), either(b'e'), either(b't'), Q, E],
+    &[either(b'k'), either(b'e'), either(b'n'), Q, E],
+    &[either(b'k'), either(b'e'), either(b'y'), Q, E],
+    &[either(b'a'), either(b'l'), either(b's'), Q, E],
+    &[either(b'j'), either(b'w'), either(b't'), Q, E],
+    &[either(b'u'), either(b't'), either(b'h'), Q, E],
+    // Base64 of text.
+    &[X, B0, B1, B2, B3, B0, B1, B2],
 ];
 
-macro_rules! letters {
-    ($($letter:literal)*) => { &[$(|byte| byte == $letter),*] };
+const Q: Place = maybe(Bytes::of(b"\"'"));
+const E: Place = any(b"=:");
+
+// Four digits of base64 that stand for three bytes of text: none has its top bit set, and the first two are no controls.
+const B0: Place = base64(63, 8, 31);
+const B1: Place = base64(15, 2, 7);
+const B2: Place = base64(2, 0, 0);
+const B3: Place = base64(63, 0, 63);
+
+/// The digits of base64 whose six bits, of which only those in `mask` count, are from `first` to `last`.
+const fn base64(mask: u8, first: u8, last: u8) -> Place {
+    let mut bytes = Bytes::NONE;
+    let mut byte = 0;
+    while byte < 128 {
+        if let Some(bits) = base64_digit(byte)
+            && first <= bits & mask
+            && bits & mask <= last
+        {
+            bytes = bytes.or(Bytes::range(byte, byte));
+        }
+        byte += 1;
+    }
+    once(bytes)
 }
-
-/// How credentials begin, shortened to what is rare enough.
-const STARTS: [&[fn(u8) -> bool]; 12] = [
-    letters!(b'e' b'y' b'J'),
-    letters!(b'A' b'I' b'z'),
-    &[|byte| byte == b'g', |byte| matches!(byte, b'h' | b'i'), |byte| matches!(byte, b'p' | b'o' | b'u' | b's' | b'r' | b't')],
-    letters!(b's' b'k' b'_'),
-    letters!(b'r' b'k' b'_'),
-    letters!(b'p' b'k' b'_'),
-    letters!(b'w' b'h' b's'),
-    letters!(b'x' b'o' b'x'),
-    letters!(b'x' b'a' b'p'),
-    letters!(b'y' b'a' b'2'),
-    letters!(b'G' b'O' b'C'),
-    letters!(b'1' b'/' b'/'),
-];
-
-macro_rules! ending {
-    ($a:literal $b:literal $c:literal) => {
-        [|byte| byte | 0x20 == $a, |byte| byte | 0x20 == $b, |byte| byte | 0x20 == $c]
-    };
-}
-
-/// How the words end that tell of a secret, as `password` and `pwd` in `password=`.
-const TELLING: [[fn(u8) -> bool; 3]; 10] = [
-    ending!(b'o' b'r' b'd'),
-    ending!(b's' b'w' b'd'),
-    ending!(b'p' b'w' b'd'),
-    ending!(b'a' b's' b's'),
-    ending!(b'r' b'e' b't'),
-    ending!(b'k' b'e' b'n'),
-    ending!(b'k' b'e' b'y'),
-    ending!(b'a' b'l' b's'),
-    ending!(b'j' b'w' b't'),
-    ending!(b'u' b't' b'h'),
-];

@@ -1,0 +1,210 @@
+//! Payment cards: issuer prefix, length, check digit, and how the digits are grouped.
+
+use super::class::{at, before, count, is_alnum};
+use super::key;
+
+/// The longest card number (ISO/IEC 7812).
+const LONGEST_CARD: usize = 19;
+const SHORTEST_CARD: usize = 12;
+
+/// The end of the card number whose first digits are the run from `start` to `end`.
+pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option<usize> {
+    let goes_on = is_separator(at(bytes, end)) && at(bytes, end + 1).is_ascii_digit();
+    if !is_issuer_start(at(bytes, start), at(bytes, start + 1)) || !(goes_on || end - start >= SHORTEST_CARD) {
+        return None;
+    }
+    let previous = before(bytes, start);
+    let before_that = before(bytes, start.saturating_sub(1));
+    // The decimals of a number; a telephone number.
+    if matches!(previous, b'.' | b',' | b'+') && (previous == b'+') != before_that.is_ascii_digit() {
+        return None;
+    }
+    let mut groups =
+        Groups { digits: [0; LONGEST_CARD], total: 0, first: 0, last: 0, count: 0, is_even: true, threes: true };
+    if !groups.push(bytes.get(start..end)?) {
+        return None;
+    }
+    let separator = at(bytes, end);
+    if !goes_on {
+        // The tail of a UUID has twelve digits.
+        let is_tail = previous == b'-' && is_alnum(before_that);
+        if (is_tail && groups.total <= SHORTEST_CARD) || !groups.is_card() {
+            return None;
+        }
+        let digits = groups.digits.get(..groups.total)?;
+        return (!begins_with_date(digits) || key::is_card(key)).then_some(end);
+    }
+    // A group of a longer chain, as in a UUID.
+    if previous == separator && separator != b' ' && is_alnum(before_that) {
+        return None;
+    }
+    let mut index = end;
+    let mut printed = None;
+    while at(bytes, index) == separator && at(bytes, index + 1).is_ascii_digit() {
+        if separator == b' ' && groups.is_printed() && groups.is_card() {
+            printed = Some(index);
+        }
+        let length = count(bytes, index + 1, LONGEST_CARD + 1, |byte| byte.is_ascii_digit());
+        let Some(group) = bytes.get(index + 1..index + 1 + length) else {
+            break;
+        };
+        if !groups.push(group) {
+            return printed;
+        }
+        index += 1 + length;
+    }
+    let is_longer = is_alnum(at(bytes, index))
+        || (separator != b' ' && at(bytes, index) == separator && is_alnum(at(bytes, index + 1)));
+    let is_amount = groups.threes && groups.first <= 3;
+    let is_decimal = separator == b'.' && groups.count == 2;
+    if is_longer || is_amount || is_decimal || groups.total < SHORTEST_CARD || !groups.is_card() {
+        return printed;
+    }
+    Some(index)
+}
+
+/// Whether any issuer's prefix begins with these two, of which the second may be a separator. Epochs and dates begin with
+/// others.
+fn is_issuer_start(first: u8, second: u8) -> bool {
+    match first {
+        b'4' | b'5' | b'6' => true,
+        b'2' => matches!(second, b'1'..=b'7'),
+        b'3' => matches!(second, b'0' | b'4'..=b'9'),
+        b'0' => second == b'6',
+        b'1' => second == b'8',
+        b'9' => matches!(second, b'7' | b'8'),
+        b'8' => matches!(second, b'1' | b'2' | b'6'),
+        _ => false,
+    }
+}
+
+/// What people put between the digits of a card. `+` is a space that a form encoded.
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b' ' | b'-' | b'.' | b'+' | b'_' | b'/')
+}
+
+/// The digits gathered so far, and how they were grouped.
+struct Groups {
+    digits: [u8; LONGEST_CARD],
+    total: usize,
+    first: usize,
+    last: usize,
+    count: usize,
+    /// Whether every group but the latest is as long as the first, and the latest no longer.
+    is_even: bool,
+    /// Whether every group after the first has three digits, as thousands have.
+    threes: bool,
+}
+
+impl Groups {
+    /// Takes one more group, unless no card is grouped so.
+    fn push(&mut self, group: &[u8]) -> bool {
+        let Some(room) = self.digits.get_mut(self.total..self.total + group.len()) else {
+            return false;
+        };
+        room.copy_from_slice(group);
+        if self.count == 0 {
+            self.first = group.len();
+        } else {
+            self.is_even &= self.last == self.first && group.len() <= self.first;
+            self.threes &= group.len() == 3;
+        }
+        self.total += group.len();
+        self.last = group.len();
+        self.count += 1;
+        // 4-6-5 and 6-13 are as usual as 4-4-4-4; Visa once had 4-3-3-3.
+        self.count <= 3 || self.is_even || (self.threes && self.first == 4)
+    }
+
+    fn is_card(&self) -> bool {
+        self.digits.get(..self.total).is_some_and(|digits| is_issued(digits) && luhn(digits))
+    }
+
+    /// Whether the groups are those that are printed on cards, so that what follows may belong to something else.
+    fn is_printed(&self) -> bool {
+        (self.total == 16 && self.first == 4 && self.last == 4 && self.count == 4)
+            || (self.total == 15 && self.first == 4 && self.last == 5 && self.count == 3)
+    }
+}
+
+/// Order numbers like to begin with a date, and `240131…` is also a prefix of Mastercard's.
+fn begins_with_date(digits: &[u8]) -> bool {
+    let &[b'2', year, m, mm, d, dd, ..] = digits else {
+        return false;
+    };
+    let month = (m - b'0') * 10 + (mm - b'0');
+    let day = (d - b'0') * 10 + (dd - b'0');
+    digits.len() == 16 && (b'2'..=b'7').contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)
+}
+
+/// Whether issuers give out numbers that begin so and are that long.
+fn is_issued(digits: &[u8]) -> bool {
+    let Some(head) = digits.first_chunk::<6>() else {
+        return false;
+    };
+    let prefix = head.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+    ISSUERS.iter().any(|(first, last, lengths)| (*first..=*last).contains(&prefix) && lengths.contains(&digits.len()))
+}
+
+/// The first six digits, from and to, and the lengths of what begins with them.
+///
+/// Narrower than ISO/IEC 7812 allows where a network has never used a length: each takes in random numbers too.
+const ISSUERS: [(u32, u32, &[usize]); 35] = [
+    // Visa.
+    (400_000, 499_999, &[13, 16, 19]),
+    // Mastercard.
+    (510_000, 559_999, &[16]),
+    (222_100, 272_099, &[16]),
+    // American Express.
+    (340_000, 349_999, &[15]),
+    (370_000, 379_999, &[15]),
+    // Discover, and what runs on its network.
+    (601_100, 601_199, &[16, 17, 18, 19]),
+    (622_126, 622_925, &[16, 17, 18, 19]),
+    (644_000, 659_999, &[16, 17, 18, 19]),
+    // Diners Club.
+    (300_000, 305_999, &[14]),
+    (309_500, 309_599, &[14]),
+    (360_000, 369_999, &[14, 16]),
+    (380_000, 399_999, &[14]),
+    // JCB.
+    (352_800, 358_999, &[16, 17, 18, 19]),
+    (213_100, 213_199, &[15]),
+    (180_000, 180_099, &[15]),
+    // UnionPay.
+    (620_000, 629_999, &[16, 17, 18, 19]),
+    // Mir.
+    (220_000, 220_499, &[16, 17, 18, 19]),
+    // Maestro: prefixes of its own, then those it shares.
+    (501_800, 501_899, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (502_000, 502_099, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (503_800, 503_899, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (589_300, 589_399, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (630_400, 630_499, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (639_000, 639_099, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (675_900, 676_399, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (60_400, 60_499, &[12, 13, 14, 15, 16, 17, 18, 19]),
+    (500_000, 509_999, &[12, 13, 15, 16, 19]),
+    (560_000, 589_999, &[12, 13, 15, 16, 19]),
+    (639_100, 639_999, &[12, 13, 15, 16, 19]),
+    (670_000, 679_999, &[12, 13, 15, 16, 19]),
+    // InterPayment, InstaPayment.
+    (636_000, 638_999, &[16]),
+    // RuPay.
+    (600_000, 609_999, &[16]),
+    (817_200, 820_199, &[16]),
+    // Humo, Uzcard.
+    (986_000, 986_099, &[16]),
+    (860_000, 860_099, &[16]),
+    // Troy.
+    (979_200, 979_299, &[16]),
+];
+
+/// ISO/IEC 7812-1, annex B.
+fn luhn(digits: &[u8]) -> bool {
+    let sum = digits.iter().rev().enumerate().fold(0, |sum, (place, digit)| {
+        let digit = u32::from(digit - b'0');
+        sum + if place % 2 == 0 { digit } else { digit * 2 - if digit > 4 { 9 } else { 0 } }
+    });
+    sum % 10 == 0
+}
