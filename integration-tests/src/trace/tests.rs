@@ -399,3 +399,18 @@ fn findings_of_conventions_come_with_the_span() {
     let said = explanation(TraceGraph::new(story()).conventions(Version::V1_44));
     assert_says(&said, &["send orders", "`messaging.operation.name` is missing"]);
 }
+
+#[test]
+fn thousands_of_traces_are_judged_and_explained_in_little_time() {
+    let many = (1..=20_000_u64).map(|number| {
+        let trace = TraceId::from_bytes(u128::from(number).to_be_bytes());
+        let mut span = Span::new(trace, SpanId::from_bytes(number.to_be_bytes()), "GET /");
+        span.kind = SpanKind::Server;
+        span.parent = (number % 2 == 0).then(|| SpanId::from_bytes((number + 1_000_000).to_be_bytes()));
+        span
+    });
+    // Quadratic work would take minutes here, and any time limit would make this test one of the machine.
+    let graph = TraceGraph::new(many);
+    assert_eq!(graph.continuity().broken.len(), 4);
+    assert_eq!(graph.to_string().lines().filter(|line| line.starts_with("trace ")).count(), 20_000);
+}

@@ -1,6 +1,6 @@
 //! The tree as text, with times.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use super::span::shown;
@@ -90,6 +90,12 @@ impl fmt::Display for Tree<'_> {
             return writeln!(f, "(no spans were received)");
         }
         let clocks = Clocks::of(self.graph);
+        let mut tops: HashMap<TraceId, Vec<usize>> = HashMap::new();
+        for top in self.graph.tops() {
+            if let Some(span) = self.graph.at(*top) {
+                tops.entry(span.trace_id).or_default().push(*top);
+            }
+        }
         let mut left = self.limit;
         for (index, trace) in self.traces.iter().enumerate() {
             if left == 0 {
@@ -98,7 +104,7 @@ impl fmt::Display for Tree<'_> {
             if index > 0 {
                 writeln!(f)?;
             }
-            left = self.write_trace(f, *trace, &clocks, left)?;
+            left = self.write_trace(f, *trace, tops.remove(trace).unwrap_or_default(), &clocks, left)?;
         }
         Ok(())
     }
@@ -110,18 +116,17 @@ impl Tree<'_> {
         &self,
         f: &mut fmt::Formatter<'_>,
         trace: TraceId,
+        mut tops: Vec<usize>,
         clocks: &Clocks,
         limit: usize,
     ) -> Result<usize, fmt::Error> {
         let graph = self.graph;
-        let of_trace = |at: &&usize| graph.at(**at).is_some_and(|span| span.trace_id == trace);
-        let mut tops: Vec<usize> = graph.tops().iter().filter(of_trace).copied().collect();
         tops.sort_by_key(|at| graph.at(*at).map(|span| (!graph.is_root(span), clocks.start(span))));
         let rows = rows(graph, &tops, clocks);
         let spans = || rows.iter().filter_map(|row| graph.at(row.at));
         let begin = spans().map(|span| clocks.start(span)).min().unwrap_or_default();
         let end = spans().map(|span| clocks.end(span)).max().unwrap_or_default();
-        let services: std::collections::BTreeSet<&str> = spans().map(Span::service).collect();
+        let services: BTreeSet<&str> = spans().map(Span::service).collect();
         writeln!(
             f,
             "trace {trace} · {} · {} · {}",

@@ -1,11 +1,14 @@
 //! Roots, orphans, loops, traces, services.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 
 use crate::trace::span::shown;
 use crate::trace::tree::plural;
 use crate::trace::{Broken, Clocks, Span, SpanId, TraceGraph, TraceId, Which, causes};
+
+/// So many breaks are explained; the others are only listed, as an explanation looks at every span.
+const EXPLAINED: usize = 8;
 
 /// Claims on the shape of the trace.
 impl TraceGraph {
@@ -60,7 +63,7 @@ impl TraceGraph {
             for root in &roots {
                 broken = broken.found(format!("  {}{}", root.label(), self.in_trace(root)));
             }
-            for root in roots.iter().skip(1) {
+            for root in roots.iter().skip(1).take(EXPLAINED) {
                 broken = causes::of_lost_context(self, root, &clocks, broken);
                 tree = tree.remark(root, "began a trace of its own");
             }
@@ -85,7 +88,7 @@ impl TraceGraph {
                 let before = waiting.entry((orphan.trace_id, parent)).or_default();
                 *before += 1;
                 broken = broken.found(format!("{} has the parent {parent}, which was never received", orphan.label()));
-                if *before == 1 && waiting.len() <= 8 {
+                if *before == 1 && waiting.len() <= EXPLAINED {
                     broken = causes::of_orphan(self, orphan, &clocks, broken);
                 }
             }
@@ -128,7 +131,7 @@ impl TraceGraph {
                 first.label(),
                 self.in_trace(first)
             ));
-            if index > 0 {
+            if (1..=EXPLAINED).contains(&index) {
                 broken = if self.is_orphan(first) {
                     causes::of_orphan(self, first, &clocks, broken)
                 } else {
@@ -248,14 +251,15 @@ impl TraceGraph {
         for trace in missing {
             broken = broken.found(format!("trace {trace} has no span"));
         }
-        let mut firsts: Vec<_> = extra
-            .clone()
-            .filter_map(|trace| {
-                self.spans()
-                    .filter(|span| span.trace_id == trace)
-                    .min_by_key(|span| (span.parent.is_some(), clocks.start(span)))
-            })
-            .collect();
+        let mut first_of: BTreeMap<TraceId, &Span> = BTreeMap::new();
+        for span in self.spans() {
+            let rank = |span: &Span| (span.parent.is_some(), clocks.start(span));
+            let first = first_of.entry(span.trace_id).or_insert(span);
+            if rank(span) < rank(first) {
+                *first = span;
+            }
+        }
+        let mut firsts: Vec<_> = extra.clone().filter_map(|trace| first_of.get(&trace).copied()).collect();
         firsts.sort_by_key(|span| clocks.start(span));
         for (index, first) in firsts.iter().enumerate() {
             broken = broken.found(format!("trace {} begins with {}", first.trace_id, first.label()));
