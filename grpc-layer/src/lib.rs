@@ -1,1 +1,12 @@
-//! Carries trace context and allowed baggage over gRPC: tower layers for tonic and an interceptor.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod classify;
+mod client;
+mod interceptor;
+mod method;
+mod server;
+
+pub use client::{ClientPropagation, ClientPropagationLayer};
+pub use interceptor::{Admitted, ClientInterceptor, ServerInterceptor};
+pub use server::{ServerPropagation, ServerPropagationLayer};

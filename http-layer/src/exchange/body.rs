@@ -47,8 +47,10 @@ impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
                 if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {
                     *left = left.saturating_sub(data.remaining() as u64);
                 }
+                // Trailers are the last frame: who has them does not ask again.
                 if let Some(trailers) = frame.trailers_ref() {
                     classify.trailers(trailers, hop);
+                    end(this.hop, |classify, hop| classify.outcome(true, hop));
                 }
             }
             Some(Err(_)) => end(this.hop, |classify, hop| classify.failed(std::any::type_name::<B::Error>(), hop)),

@@ -1,0 +1,75 @@
+//! For those who cannot use a layer. An interceptor sees a call's start and not its end: no spans.
+
+use propagation_core::{Admission, Peer, Propagator};
+use propagation_http::{HeaderCarrier, HeaderCarrierMut, PeerAddress};
+use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
+
+/// Writes the current context onto the metadata of calls.
+///
+/// ```
+/// # use propagation_core::Propagator;
+/// use propagation_grpc::ClientInterceptor;
+///
+/// let interceptor = ClientInterceptor::new(Propagator::default()).peer("shop.Orders");
+/// // OrdersClient::with_interceptor(channel, interceptor)
+/// # let _ = interceptor;
+/// ```
+#[derive(Clone, Debug)]
+pub struct ClientInterceptor {
+    propagator: Propagator,
+    peer: String,
+}
+
+impl ClientInterceptor {
+    /// An interceptor for this propagator.
+    #[must_use]
+    pub fn new(propagator: Propagator) -> Self {
+        Self { propagator, peer: String::new() }
+    }
+
+    /// Who is called, as policy rules name it; without it an unknown host.
+    #[must_use]
+    pub fn peer(mut self, peer: impl Into<String>) -> Self {
+        self.peer = peer.into();
+        self
+    }
+}
+
+impl Interceptor for ClientInterceptor {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let mut headers = std::mem::take(request.metadata_mut()).into_headers();
+        let context = self.propagator.current();
+        self.propagator.inject(&Peer::grpc(&self.peer), &context, &mut HeaderCarrierMut(&mut headers));
+        *request.metadata_mut() = MetadataMap::from_headers(headers);
+        Ok(request)
+    }
+}
+
+/// Reads the context of calls, judged by the policy, into their extensions as [`Admitted`].
+#[derive(Clone, Debug)]
+pub struct ServerInterceptor {
+    propagator: Propagator,
+}
+
+/// What a call has brought; a handler runs in it with `propagator.start(Hop::resume(admitted.0.context))`.
+#[derive(Clone, Debug)]
+pub struct Admitted(pub Admission);
+
+impl ServerInterceptor {
+    /// An interceptor for this propagator.
+    #[must_use]
+    pub fn new(propagator: Propagator) -> Self {
+        Self { propagator }
+    }
+}
+
+impl Interceptor for ServerInterceptor {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let mut peer = Peer::grpc("");
+        let said = request.extensions().get::<PeerAddress>().map(|PeerAddress(address)| *address);
+        peer.address = said.or_else(|| request.remote_addr().map(|address| address.ip()));
+        let admission = self.propagator.extract(&peer, &HeaderCarrier(request.metadata().as_ref()));
+        request.extensions_mut().insert(Admitted(admission));
+        Ok(request)
+    }
+}

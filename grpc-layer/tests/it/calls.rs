@@ -1,0 +1,195 @@
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use opentelemetry::trace::{SpanKind, Status, TracerProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use propagation_core::{
+    Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext,
+    bridge::opentelemetry_0_33::OpenTelemetryBridge,
+};
+use propagation_grpc::{
+    Admitted, ClientInterceptor, ClientPropagationLayer, ServerInterceptor, ServerPropagationLayer,
+};
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Code, service::Interceptor, transport};
+use tower::Layer;
+
+use crate::echo::{Channel, Echo};
+
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const UNARY: &str = "/test.Echo/Unary";
+
+struct Setup {
+    propagator: Propagator,
+    exporter: InMemorySpanExporter,
+    echo: Echo,
+    channel: transport::Channel,
+    _provider: SdkTracerProvider,
+}
+
+impl Setup {
+    async fn new() -> Self {
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let policy = Policy::builder()
+            .inbound(InboundRule::peers(["grpc:*"]).allow("tenant.id"))
+            .outbound(OutboundRule::peers(["grpc:test.Echo"]).allow("tenant.id"))
+            .build()
+            .unwrap();
+        let bridge = OpenTelemetryBridge::new(provider.tracer("grpc"));
+        let propagator = Propagator::builder().policy(policy).bridge(bridge).build();
+        let echo = Echo { propagator: propagator.clone(), seen: Arc::default() };
+
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = transport::Server::builder()
+            .layer(ServerPropagationLayer::new(propagator.clone()))
+            .add_service(echo.clone());
+        tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
+        let channel = transport::Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
+        Self { propagator, exporter, echo, channel, _provider: provider }
+    }
+
+    fn channel(&self) -> impl Channel + use<> {
+        ClientPropagationLayer::new(self.propagator.clone()).peer("test.Echo").layer(self.channel.clone())
+    }
+
+    fn caller(&self) -> HopSpan {
+        let mut context = PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()));
+        context.baggage.set("tenant.id", "blue").unwrap();
+        self.propagator.start(Hop::remote(Kind::Server, context).named("caller"))
+    }
+
+    async fn span(&self, name: &str, kind: SpanKind) -> SpanData {
+        for _ in 0..200 {
+            let spans = self.exporter.get_finished_spans().unwrap();
+            if let Some(span) = spans.into_iter().find(|span| span.name == name && span.span_kind == kind) {
+                return span;
+            }
+            // The server's span ends with its body, which may be after the client has all of it.
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        panic!("no {kind:?} span {name}")
+    }
+}
+
+fn attribute(span: &SpanData, key: &str) -> Option<String> {
+    span.attributes.iter().find(|attribute| attribute.key.as_str() == key).map(|attribute| attribute.value.to_string())
+}
+
+#[tokio::test]
+async fn a_call_joins_client_and_server_and_carries_allowed_baggage() {
+    let setup = Setup::new().await;
+    let answer = setup.caller().scope(setup.channel().unary(UNARY, "hello")).await.unwrap();
+    assert_eq!(answer, "blue");
+    let client = setup.span("test.Echo/Unary", SpanKind::Client).await;
+    let server = setup.span("test.Echo/Unary", SpanKind::Server).await;
+    assert_eq!(server.parent_span_id, client.span_context.span_id());
+    assert_eq!(client.span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+    for span in [&client, &server] {
+        assert_eq!(attribute(span, "rpc.system.name").as_deref(), Some("grpc"));
+        assert_eq!(attribute(span, "rpc.method").as_deref(), Some("test.Echo/Unary"));
+        assert_eq!(attribute(span, "rpc.response.status_code").as_deref(), Some("OK"));
+        assert!(attribute(span, "server.address").is_some());
+        assert_eq!(span.status, Status::Unset);
+    }
+}
+
+#[tokio::test]
+async fn without_a_peer_the_other_side_is_an_unknown_host_and_gets_no_baggage() {
+    let setup = Setup::new().await;
+    let channel = ClientPropagationLayer::new(setup.propagator.clone()).layer(setup.channel.clone());
+    assert_eq!(setup.caller().scope(channel.unary(UNARY, "hello")).await.unwrap(), "");
+    assert!(setup.echo.seen.lock().unwrap()[0].trace.has_ids());
+}
+
+#[tokio::test]
+async fn errors_are_told_apart_by_whose_fault_they_are() {
+    for (asked, path, code, server_error) in [
+        ("missing", UNARY, Code::NotFound, false),
+        ("broken", UNARY, Code::Internal, true),
+        ("", "/test.Echo/Nothing", Code::Unimplemented, true),
+    ] {
+        let setup = Setup::new().await;
+        let answer = setup.caller().scope(setup.channel().unary(path, asked)).await;
+        assert_eq!(answer.unwrap_err().code(), code);
+        let (client, server) =
+            (setup.span(&path[1..], SpanKind::Client).await, setup.span(&path[1..], SpanKind::Server).await);
+        assert!(matches!(client.status, Status::Error { .. }), "{asked}");
+        assert_eq!(matches!(server.status, Status::Error { .. }), server_error, "{asked}");
+        assert_eq!(attribute(&client, "error.type"), attribute(&client, "rpc.response.status_code"));
+    }
+}
+
+#[tokio::test]
+async fn the_span_covers_the_stream_and_every_message_is_handled_inside_it() {
+    let setup = Setup::new().await;
+    let mut answers = setup.caller().scope(setup.channel().stream(&["a", "b", "c"])).await.unwrap();
+    let ended = |exporter: &InMemorySpanExporter| {
+        exporter
+            .get_finished_spans()
+            .unwrap()
+            .iter()
+            .any(|span| span.name == "test.Echo/Stream" && span.span_kind == SpanKind::Client)
+    };
+    assert!(!ended(&setup.exporter), "the span lasts as long as the stream");
+    let mut count = 0;
+    while let Some(answer) = answers.next().await {
+        assert_eq!(answer.unwrap().text, "blue");
+        count += 1;
+    }
+    assert_eq!(count, 3);
+    let server = setup.span("test.Echo/Stream", SpanKind::Server).await;
+    let client = setup.span("test.Echo/Stream", SpanKind::Client).await;
+    assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("OK"));
+    for context in setup.echo.seen.lock().unwrap().iter() {
+        assert_eq!(context.trace.span_id().unwrap().to_string(), server.span_context.span_id().to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_midway_ends_with_its_status_and_one_that_is_dropped_as_cancelled() {
+    let setup = Setup::new().await;
+    let mut answers = setup.caller().scope(setup.channel().stream(&["a", "broken"])).await.unwrap();
+    while answers.next().await.is_some_and(|answer| answer.is_ok()) {}
+    let client = setup.span("test.Echo/Stream", SpanKind::Client).await;
+    assert_eq!(attribute(&client, "error.type").as_deref(), Some("INTERNAL"));
+
+    let setup = Setup::new().await;
+    drop(setup.caller().scope(setup.channel().stream(&["a", "b"])).await.unwrap());
+    let client = setup.span("test.Echo/Stream", SpanKind::Client).await;
+    assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("CANCELLED"));
+}
+
+#[tokio::test]
+async fn interceptors_carry_the_context_without_spans() {
+    let setup = Setup::new().await;
+    let mut client = ClientInterceptor::new(setup.propagator.clone()).peer("test.Echo");
+    let caller = setup.caller();
+    let mut request = tonic::Request::new(());
+    request.metadata_mut().insert("own", "stays".parse().unwrap());
+    request.metadata_mut().insert_bin("own-bin", tonic::metadata::MetadataValue::from_bytes(b"\x00\xff"));
+    let request = caller.in_scope(|| client.call(request)).unwrap();
+    assert_eq!(request.metadata().get("own").unwrap(), "stays");
+    assert_eq!(request.metadata().get_bin("own-bin").unwrap().to_bytes().unwrap().as_ref(), b"\x00\xff");
+    assert_eq!(request.metadata().get("baggage").unwrap(), "tenant.id=blue");
+
+    let received = ServerInterceptor::new(setup.propagator.clone()).call(request).unwrap();
+    let Admitted(admission) = received.extensions().get().unwrap();
+    assert_eq!(admission.context.trace.span_id(), caller.context().trace.span_id());
+}
+
+#[tokio::test]
+async fn garbage_metadata_fails_no_call() {
+    let setup = Setup::new().await;
+    let garbage = |mut request: tonic::Request<()>| {
+        request.metadata_mut().insert("traceparent", "00-nonsense".parse().unwrap());
+        request.metadata_mut().append("traceparent", ",,,".parse().unwrap());
+        request.metadata_mut().insert("baggage", ",".repeat(4_000).parse().unwrap());
+        Ok(request)
+    };
+    let channel = tonic::service::interceptor::InterceptedService::new(setup.channel.clone(), garbage);
+    assert_eq!(channel.unary(UNARY, "hello").await.unwrap(), "");
+    let server = setup.span("test.Echo/Unary", SpanKind::Server).await;
+    assert_eq!(server.parent_span_id, opentelemetry::SpanId::INVALID);
+}

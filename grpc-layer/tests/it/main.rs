@@ -1,0 +1,4 @@
+//! The public API, over a real tonic server and channel.
+
+mod calls;
+mod echo;
