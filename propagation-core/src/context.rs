@@ -38,9 +38,12 @@ impl TraceContext {
     }
 
     /// The same with what a format said about sampling. The sampled flag follows the decision; where nothing is decided
-    /// it is not set.
+    /// it is not set. A decision that changes takes the threshold it was made by (`th` in tracestate's `ot`) with it.
     #[must_use]
     pub fn with_sampling(mut self, sampling: Sampling) -> Self {
+        if self.sampling.decided() != sampling.decided() {
+            self.state.erase_threshold();
+        }
         self.sampling = sampling;
         if let Some(parent) = &mut self.parent {
             parent.flags = parent.flags.with_sampled(sampling.decided().unwrap_or(false));

@@ -1,12 +1,28 @@
 //! Formats: what a context looks like on the wire. Mechanism only; a format never asks the policy.
 
+mod b3;
 mod baggage;
+mod base64;
+mod datadog;
+mod google_cloud;
+mod grpc_trace_bin;
+mod jaeger;
+mod list;
+mod parts;
 mod trace_context;
+mod xray;
 
 use std::fmt;
 
+pub use b3::B3Format;
 pub use baggage::BaggageFormat;
+pub use datadog::DatadogFormat;
+pub use google_cloud::GoogleCloudFormat;
+pub use grpc_trace_bin::GrpcTraceBinFormat;
+pub use jaeger::JaegerFormat;
+pub use list::{Formats, FormatsError};
 pub use trace_context::TraceContextFormat;
+pub use xray::XRayFormat;
 
 use crate::{Baggage, Extract, Fields, PropagationContext, Reason, Rejection, TraceContext};
 

@@ -41,10 +41,11 @@ pub(crate) fn decode_u128(text: [u8; 32]) -> Option<u128> {
 /// Decodes two lower-case hex digits.
 pub(crate) fn decode_u8(text: [u8; 2]) -> Option<u8> {
     let [high, low] = text;
-    Some(digit(high)? << 4 | digit(low)?)
+    Some(decode_digit(high)? << 4 | decode_digit(low)?)
 }
 
-fn digit(byte: u8) -> Option<u8> {
+/// Decodes one lower-case hex digit.
+pub(crate) fn decode_digit(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),
         b'a'..=b'f' => Some(byte - b'a' + 10),

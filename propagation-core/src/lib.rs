@@ -37,7 +37,10 @@ pub use counters::{Counters, Direction};
 pub use current::{HopSpan, Scope};
 pub use field::{Field, FieldName, Fields, Priority, Value};
 pub use flags::TraceFlags;
-pub use format::{BaggageFormat, Format, Reading, RepeatedParent, TraceContextFormat};
+pub use format::{
+    B3Format, BaggageFormat, DatadogFormat, Format, Formats, FormatsError, GoogleCloudFormat, GrpcTraceBinFormat,
+    JaegerFormat, Reading, RepeatedParent, TraceContextFormat, XRayFormat,
+};
 pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};

@@ -1,5 +1,7 @@
 //! The `tracestate` list.
 
+mod ot;
+
 use std::fmt;
 
 use crate::{Reason, Text, list};

@@ -10,7 +10,7 @@ use opentelemetry::{
     trace::{Link, Span, SpanBuilder, SpanRef, Status, TraceContextExt, Tracer},
 };
 
-pub(super) use convert::{attribute, baggage_from, baggage_into, kind, span_context, trace_context};
+pub(super) use convert::{attribute, baggage_from, baggage_into, denied, kind, span_context, trace_context};
 
 use super::{Bridge, BridgeSpan, Innermost, Marker, Started};
 use crate::{Attribute, Hop, Outcome, PropagationContext, TraceContext};
@@ -102,7 +102,7 @@ pub(super) fn current_in(
 /// The parent of a hop's span, with the hop's baggage readable through OpenTelemetry's API.
 pub(super) fn parent_context(hop: &Hop) -> Context {
     let current = Context::current();
-    let parent = span_context(&hop.parent.trace, !hop.local);
+    let parent = span_context(&hop.parent.trace, !hop.local).or_else(|| denied(&hop.parent.trace));
     let is_current = |parent: &opentelemetry::trace::SpanContext| {
         current.has_active_span() && current.span().span_context().span_id() == parent.span_id()
     };

@@ -3,7 +3,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 
 use super::{Inner, Propagator};
-use crate::{BaggageFormat, Bridge, Counters, Fields, Format, NoBridge, Policy, TraceContextFormat, notice::Notices};
+use crate::{Bridge, Counters, Fields, Format, Formats, NoBridge, Policy, notice::Notices};
 
 /// Puts a [`Propagator`] together.
 #[derive(Debug, Default)]
@@ -29,6 +29,20 @@ impl PropagatorBuilder {
     pub fn inject_formats(mut self, formats: Vec<Box<dyn Format>>) -> Self {
         self.inject = Some(formats);
         self
+    }
+
+    /// The formats to read and write, in order: those of `OTEL_PROPAGATORS`, or a list of yours.
+    ///
+    /// ```
+    /// use propagation_core::{Formats, Propagator};
+    ///
+    /// let propagator = Propagator::builder().formats(Formats::from_env()?).build();
+    /// # let _ = propagator;
+    /// # Ok::<(), propagation_core::FormatsError>(())
+    /// ```
+    #[must_use]
+    pub fn formats(self, formats: Formats) -> Self {
+        self.extract_formats(formats.clone().into_vec()).inject_formats(formats.into_vec())
     }
 
     /// The policy to start with. Without it, [`Policy::default`].
@@ -91,5 +105,5 @@ impl PropagatorBuilder {
 }
 
 fn w3c() -> Vec<Box<dyn Format>> {
-    vec![Box::new(TraceContextFormat), Box::new(BaggageFormat)]
+    Formats::w3c().into_vec()
 }

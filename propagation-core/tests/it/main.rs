@@ -3,6 +3,8 @@
 mod bridges;
 mod carriers;
 mod current;
+mod formats;
+mod formats_bridge;
 mod guard;
 mod messaging;
 mod policy;

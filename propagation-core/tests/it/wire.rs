@@ -3,9 +3,14 @@ use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propa
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
 pub(crate) fn open() -> Propagator {
+    Propagator::builder().policy(open_policy()).build()
+}
+
+/// Trusts everybody, with everything.
+pub(crate) fn open_policy() -> Policy {
     let policy =
         Policy::builder().inbound(InboundRule::peers(["*"]).allow("*")).outbound(OutboundRule::peers(["*"]).allow("*"));
-    Propagator::builder().policy(policy.build().unwrap()).build()
+    policy.build().unwrap()
 }
 
 /// What goes out for what came in.

@@ -1,6 +1,9 @@
 //! Between our types and those of the `opentelemetry` API.
 
-use std::str::FromStr;
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    str::FromStr,
+};
 
 use opentelemetry::{
     Array, Context, Key, KeyValue, StringValue, Value,
@@ -48,6 +51,20 @@ pub(in crate::bridge) fn span_context(trace: &TraceContext, remote: bool) -> Opt
     ))
 }
 
+/// A remote parent that says no: for a caller who denies sampling and names no trace (`b3: 0`). Parent-based samplers follow it, and
+/// what goes on has ids, without which other formats could not say so. Nothing is recorded, so nothing refers to the parent.
+pub(in crate::bridge) fn denied(trace: &TraceContext) -> Option<SpanContext> {
+    if trace.has_ids() || trace.sampling.decided() != Some(false) {
+        return None;
+    }
+    let random = || RandomState::new().build_hasher().finish();
+    let trace_id = u128::from(random()) << 64 | u128::from(random());
+    // Never zero: one time in 2⁶⁴ an id is a little less random.
+    let (trace_id, span_id) = (otel::TraceId::from(trace_id.max(1)), otel::SpanId::from(random().max(1)));
+    let flags = otel::TraceFlags::new(TraceFlags::RANDOM.to_byte());
+    Some(SpanContext::new(trace_id, span_id, flags, true, otel::TraceState::NONE))
+}
+
 /// What a span context says. From its parent come what OpenTelemetry's types can't hold: tracestate as it was received, finer
 /// sampling decisions, the random flag.
 pub(in crate::bridge) fn trace_context(
@@ -57,22 +74,46 @@ pub(in crate::bridge) fn trace_context(
 ) -> TraceContext {
     let ids = TraceId::from_bytes(span.trace_id().to_bytes()).zip(SpanId::from_bytes(span.span_id().to_bytes()));
     let Some((trace_id, span_id)) = ids else { return TraceContext::EMPTY };
-    let parent = parent.filter(|parent| parent.trace_id() == Some(trace_id));
+    // A decision without ids is the parent's, too: debug goes on.
+    let parent = parent.filter(|parent| parent.trace_id().is_none_or(|id| id == trace_id));
     let flags = TraceFlags::from_byte(span.trace_flags().to_u8());
-    let random = parent.map_or(random_ids || flags.is_random(), |parent| parent.flags().is_random());
+    let random = parent
+        .and_then(|parent| parent.parent)
+        .map_or(random_ids || flags.is_random(), |parent| parent.flags.is_random());
     let sampled = span.is_sampled();
+    let kept = parent.filter(|parent| parent.sampling.decided() == Some(sampled));
 
-    let header = span.trace_state().header();
-    let state = match parent {
-        Some(parent) if state_into(&parent.state).header() == header => parent.state.clone(),
-        _ => TraceState::parse(header.as_bytes()).unwrap_or_default(),
-    };
-    let sampling = match parent {
-        Some(parent) if parent.sampling.decided() == Some(sampled) => parent.sampling,
-        _ => Sampling::from_sampled(sampled),
-    };
-    let flags = flags.with_random(random);
-    TraceContext::new(TraceParent { trace_id, span_id, flags }).with_state(state).with_sampling(sampling)
+    let mut state = state_from(span.trace_state(), parent);
+    if let Some(parent) = parent
+        && kept.is_none()
+        && state.ot("th") == parent.state.ot("th")
+    {
+        state.erase_threshold();
+    }
+    let sampling = kept.map_or(Sampling::from_sampled(sampled), |parent| parent.sampling);
+    let parent = TraceParent { trace_id, span_id, flags: flags.with_random(random) };
+    TraceContext::new(parent).with_sampling(sampling).with_state(state)
+}
+
+/// The span's tracestate: the parent's as it was received, unless a sampler has changed it.
+fn state_from(found: &otel::TraceState, parent: Option<&TraceContext>) -> TraceState {
+    let header = found.header();
+    let Some(parent) = parent else { return TraceState::parse(header.as_bytes()).unwrap_or_default() };
+    let given = state_into(&parent.state).header();
+    if given == header {
+        return parent.state.clone();
+    }
+    let found = TraceState::parse(header.as_bytes()).unwrap_or_default();
+    if !given.is_empty() || parent.state.is_empty() {
+        return found;
+    }
+    // OpenTelemetry's type refuses some keys of Level 2, and then holds only what the sampler has set.
+    let mut state = parent.state.clone();
+    let members: Vec<_> = found.iter().collect();
+    for (key, value) in members.into_iter().rev() {
+        let _ = state.set(key, value);
+    }
+    state
 }
 
 fn state_into(state: &TraceState) -> otel::TraceState {

@@ -1,0 +1,185 @@
+//! B3 (Zipkin): one header or several.
+
+use super::parts::{self, Refused};
+use crate::{
+    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, SpanId, TraceContext,
+    TraceId, list,
+};
+
+static SINGLE: FieldName = FieldName::from_static("b3");
+static TRACE_ID: FieldName = FieldName::from_static("x-b3-traceid");
+static SPAN_ID: FieldName = FieldName::from_static("x-b3-spanid");
+static PARENT_SPAN_ID: FieldName = FieldName::from_static("x-b3-parentspanid");
+static SAMPLED: FieldName = FieldName::from_static("x-b3-sampled");
+static FLAGS: FieldName = FieldName::from_static("x-b3-flags");
+
+/// B3, as Zipkin's libraries speak it. Reads the single header first, then the several; writes one of the two.
+///
+/// A decision without ids (`b3: 0`) goes on as one. Ids of 64 bits are padded on the left. Debug is kept, and means
+/// sampled. `X-B3-ParentSpanId` is checked and then ignored, and never written.
+///
+/// ```
+/// use propagation_core::{B3Format, Peer, Propagator};
+///
+/// let propagator = Propagator::builder()
+///     .extract_formats(vec![Box::new(B3Format::single())])
+///     .inject_formats(vec![Box::new(B3Format::multi())])
+///     .build();
+/// let received = vec![("b3".to_owned(), b"80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1".to_vec())];
+/// let context = propagator.extract(&Peer::http(""), &received).context;
+/// let mut sent = Vec::new();
+/// propagator.inject(&Peer::http("api"), &context, &mut sent);
+/// assert_eq!(sent[0], ("x-b3-traceid".to_owned(), b"80f198ee56343ba864fe8b2a57d3eff7".to_vec()));
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct B3Format {
+    multi: bool,
+}
+
+impl B3Format {
+    /// Writes the single header: `b3` in `OTEL_PROPAGATORS`.
+    #[must_use]
+    pub const fn single() -> Self {
+        Self { multi: false }
+    }
+
+    /// Writes the `X-B3-…` headers: `b3multi` in `OTEL_PROPAGATORS`.
+    #[must_use]
+    pub const fn multi() -> Self {
+        Self { multi: true }
+    }
+}
+
+impl Format for B3Format {
+    fn name(&self) -> &'static str {
+        if self.multi { "b3multi" } else { "b3" }
+    }
+
+    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+        if into.has_trace() {
+            return;
+        }
+        // A single header that is refused gives way to the several, as in Zipkin's own libraries.
+        let trace = match parts::one(from, &SINGLE, into, parse_single) {
+            Some(Ok(trace)) => Ok(trace),
+            _ => read_multi(from, into),
+        };
+        if let Ok(trace) = trace {
+            into.offer_trace(trace);
+        }
+    }
+
+    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+        if self.multi {
+            write_multi(&context.trace, fields);
+        } else {
+            fields.push(&SINGLE, parts::text(&format_single(&context.trace)), Priority::Ids);
+        }
+    }
+
+    fn own(&self, fields: &mut Fields) {
+        for name in [&SINGLE, &TRACE_ID, &SPAN_ID, &PARENT_SPAN_ID, &SAMPLED, &FLAGS] {
+            fields.own(name);
+        }
+    }
+}
+
+/// `{trace id}-{span id}[-{state}][-{parent span id}]`, or a state alone.
+fn parse_single(text: &[u8]) -> Result<TraceContext, Refused> {
+    if let Ok(sampling) = parse_state(text) {
+        return Ok(TraceContext::EMPTY.with_sampling(sampling));
+    }
+    let (trace_id, rest) = list::split_once(text, b'-').ok_or(Reason::Malformed)?;
+    let (span_id, rest) = list::split_once(rest, b'-').map_or((rest, None), |(id, rest)| (id, Some(rest)));
+    let (trace_id, span_id) = (parse_trace_id(trace_id)?, parse_span_id(span_id)?);
+    // State and parent id are each optional.
+    let (state, parent) = match rest.map(|rest| (rest.len(), list::split_once(rest, b'-'), rest)) {
+        None => (None, None),
+        Some((_, Some((state, parent)), _)) => (Some(state), Some(parent)),
+        Some((1, None, state)) => (Some(state), None),
+        Some((_, None, parent)) => (None, Some(parent)),
+    };
+    parent.map(parse_parent_id).transpose()?;
+    let sampling = state.map(parse_state).transpose()?.unwrap_or_default();
+    Ok(parts::context(trace_id, span_id, sampling))
+}
+
+fn parse_state(text: &[u8]) -> Result<Sampling, Refused> {
+    match text {
+        b"0" => Ok(Sampling::Drop),
+        b"1" => Ok(Sampling::Sample),
+        b"d" => Ok(Sampling::Debug),
+        _ => Err(Reason::Malformed),
+    }
+}
+
+/// 32 digits, or 16 for a trace of 64 bits.
+fn parse_trace_id(digits: &[u8]) -> Result<TraceId, Refused> {
+    if digits.len() == 32 || digits.len() == 16 { parts::trace_id(digits) } else { Err(Reason::Malformed) }
+}
+
+fn parse_span_id(digits: &[u8]) -> Result<SpanId, Refused> {
+    if digits.len() == 16 { parts::span_id(digits) } else { Err(Reason::Malformed) }
+}
+
+/// Checked because a header that is wrong there can't be trusted elsewhere; zeros are seen in the wild and do no harm.
+fn parse_parent_id(digits: &[u8]) -> Result<(), Refused> {
+    if digits.len() == 16 { parts::hex_padded::<8>(digits).map(drop) } else { Err(Reason::Malformed) }
+}
+
+fn read_multi(from: &dyn Extract, into: &mut Reading) -> Result<TraceContext, Refused> {
+    let trace_id = parts::one(from, &TRACE_ID, into, parse_trace_id).transpose()?;
+    let span_id = parts::one(from, &SPAN_ID, into, parse_span_id).transpose()?;
+    parts::one(from, &PARENT_SPAN_ID, into, parse_parent_id).transpose()?;
+    let sampled = parts::one(from, &SAMPLED, into, parse_sampled).transpose()?;
+    // Any other value of the flags may be ignored.
+    let debug = parts::one(from, &FLAGS, into, |text| Ok(text == b"1")).transpose()?;
+    let sampling = if debug == Some(true) { Sampling::Debug } else { sampled.unwrap_or_default() };
+    match (trace_id, span_id) {
+        (Some(trace_id), Some(span_id)) => Ok(parts::context(trace_id, span_id, sampling)),
+        (None, None) => Ok(TraceContext::EMPTY.with_sampling(sampling)),
+        (Some(_), None) | (None, Some(_)) => {
+            into.reject_field(TRACE_ID.as_str(), Reason::Malformed);
+            Err(Reason::Malformed)
+        }
+    }
+}
+
+/// `true` and `false` come from tracers that are older than the specification, which lets them in.
+fn parse_sampled(text: &[u8]) -> Result<Sampling, Refused> {
+    match text {
+        b"1" | b"true" => Ok(Sampling::Sample),
+        b"0" | b"false" => Ok(Sampling::Drop),
+        _ => Err(Reason::Malformed),
+    }
+}
+
+/// How a decision is written; deferring is absence.
+fn state(sampling: Sampling) -> Option<&'static str> {
+    match sampling {
+        Sampling::Debug => Some("d"),
+        other => other.decided().map(|sampled| if sampled { "1" } else { "0" }),
+    }
+}
+
+fn format_single(trace: &TraceContext) -> String {
+    let state = state(trace.sampling);
+    match (trace.parent, state) {
+        (Some(parent), Some(state)) => format!("{}-{}-{state}", parent.trace_id, parent.span_id),
+        (Some(parent), None) => format!("{}-{}", parent.trace_id, parent.span_id),
+        (None, state) => state.unwrap_or_default().to_owned(),
+    }
+}
+
+fn write_multi(trace: &TraceContext, fields: &mut Fields) {
+    if let Some(parent) = trace.parent {
+        fields.push(&TRACE_ID, parts::text(&parent.trace_id), Priority::Ids);
+        fields.push(&SPAN_ID, parts::text(&parent.span_id), Priority::Ids);
+    }
+    match state(trace.sampling) {
+        // Debug implies sampled, and is sent alone.
+        Some("d") => fields.push(&FLAGS, parts::text("1"), Priority::Ids),
+        Some(state) => fields.push(&SAMPLED, parts::text(state), Priority::Ids),
+        None => {}
+    }
+}

@@ -1,0 +1,75 @@
+//! Google Cloud: `x-cloud-trace-context`.
+
+use super::parts::{self, Refused};
+use crate::{
+    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, SpanId, TraceContext,
+    list,
+};
+
+static TRACE: FieldName = FieldName::from_static("x-cloud-trace-context");
+
+/// Google Cloud's older format (`gcp`): `{trace id}/{decimal span id};o={options}`.
+///
+/// Without options, or with empty ones, nothing is decided. Without a span id, or with 0, there is no span to be the child of: only the
+/// decision counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GoogleCloudFormat;
+
+impl Format for GoogleCloudFormat {
+    fn name(&self) -> &'static str {
+        "gcp"
+    }
+
+    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+        if !into.has_trace()
+            && let Some(Ok(trace)) = parts::one(from, &TRACE, into, parse)
+        {
+            into.offer_trace(trace);
+        }
+    }
+
+    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+        if let Some(text) = format(&context.trace) {
+            fields.push(&TRACE, parts::text(&text), Priority::Ids);
+        }
+    }
+
+    fn own(&self, fields: &mut Fields) {
+        fields.own(&TRACE);
+    }
+}
+
+fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
+    let (ids, options) = list::split_once(text, b';').map_or((text, None), |(ids, rest)| (ids, Some(rest)));
+    let (trace_id, span_id) = list::split_once(ids, b'/').unwrap_or((ids, &[]));
+    if trace_id.len() != 32 {
+        return Err(Reason::Malformed);
+    }
+    let trace_id = parts::trace_id(trace_id)?;
+    let span_id = if span_id.is_empty() { 0 } else { parts::decimal(span_id)? };
+    let sampling = options.map(parse_options).transpose()?.unwrap_or_default();
+    Ok(match SpanId::from_bytes(span_id.to_be_bytes()) {
+        Some(span_id) => parts::context(trace_id, span_id, sampling),
+        None => TraceContext::EMPTY.with_sampling(sampling),
+    })
+}
+
+/// `o=` and a bit mask of at most three decimal digits, of which the lowest bit says sampled.
+fn parse_options(text: &[u8]) -> Result<Sampling, Refused> {
+    let mask = text.strip_prefix(b"o=").filter(|mask| mask.len() <= 3).ok_or(Reason::Malformed)?;
+    if mask.is_empty() {
+        return Ok(Sampling::Defer);
+    }
+    Ok(Sampling::from_sampled(parts::decimal(mask)? & 1 == 1))
+}
+
+fn format(trace: &TraceContext) -> Option<String> {
+    let parent = trace.parent?;
+    let span_id = u64::from_be_bytes(parent.span_id.to_bytes());
+    let options = match trace.sampling.decided() {
+        None => "",
+        Some(false) => ";o=0",
+        Some(true) => ";o=1",
+    };
+    Some(format!("{}/{span_id}{options}", parent.trace_id))
+}

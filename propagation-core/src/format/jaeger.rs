@@ -1,0 +1,186 @@
+//! Jaeger: `uber-trace-id` and `uberctx-…`.
+
+use super::parts::{self, Refused};
+use crate::{
+    Baggage, Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Rejection, Sampling,
+    TraceContext,
+};
+
+static TRACE: FieldName = FieldName::from_static("uber-trace-id");
+const PREFIX: &str = "uberctx-";
+
+/// Jaeger's own format (`jaeger` in `OTEL_PROPAGATORS`): `uber-trace-id`, and a field `uberctx-{key}` for each baggage key.
+///
+/// Ids may be short and are padded on the left; the colons may stand as `%3A`. The parent's id is checked and ignored;
+/// it is written as 0. Debug is kept, and means sampled. Baggage keys arrive in the carrier's spelling, which in HTTP/2 is lower
+/// case; properties can't be said in this format. Of two keys that differ only in case, the first is written.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct JaegerFormat;
+
+impl Format for JaegerFormat {
+    fn name(&self) -> &'static str {
+        "jaeger"
+    }
+
+    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+        if !into.has_trace()
+            && let Some(Ok(trace)) = parts::one(from, &TRACE, into, parse)
+        {
+            into.offer_trace(trace);
+        }
+        let baggage = read_baggage(from, into);
+        into.merge_baggage(&baggage);
+    }
+
+    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+        if let Some(text) = format(&context.trace) {
+            fields.push(&TRACE, parts::text(&text), Priority::Ids);
+        }
+        for member in context.baggage.iter() {
+            let Some(name) = FieldName::new(&format!("{PREFIX}{}", member.key())) else { continue };
+            if !fields.writes(name.as_str()) {
+                fields.push_named(name, parts::text(&encode(&member.value())), Priority::Baggage);
+            }
+        }
+    }
+
+    fn own(&self, fields: &mut Fields) {
+        fields.own(&TRACE);
+        fields.own_prefix(PREFIX);
+    }
+}
+
+/// `{trace id}:{span id}:{parent span id}:{flags}`
+fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
+    let mut rest = Some(text);
+    let mut next = || {
+        let text = rest?;
+        let (field, tail) = split_colon(text);
+        rest = tail;
+        Some(field)
+    };
+    let (Some(trace_id), Some(span_id), Some(parent), Some(flags), None) = (next(), next(), next(), next(), next())
+    else {
+        return Err(Reason::Malformed);
+    };
+    let (trace_id, span_id) = (parts::trace_id(trace_id)?, parts::span_id(span_id)?);
+    parts::hex_padded::<8>(parent)?;
+    let [flags] = parts::hex_padded::<1>(flags)?;
+    let sampling = if flags & DEBUG != 0 { Sampling::Debug } else { Sampling::from_sampled(flags & SAMPLED != 0) };
+    Ok(parts::context(trace_id, span_id, sampling))
+}
+
+const SAMPLED: u8 = 1;
+const DEBUG: u8 = 2;
+
+/// Splits at the first colon, plain or percent-encoded.
+fn split_colon(text: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let mut at = 0;
+    while let Some(rest) = text.get(at..) {
+        let tail = match rest {
+            [b':', tail @ ..] | [b'%', b'3', b'A' | b'a', tail @ ..] => tail,
+            [] => break,
+            [_, ..] => {
+                at += 1;
+                continue;
+            }
+        };
+        return (text.get(..at).unwrap_or(text), Some(tail));
+    }
+    (text, None)
+}
+
+/// The format can't say that nothing is decided: like `traceparent`, it then says not sampled.
+fn format(trace: &TraceContext) -> Option<String> {
+    let parent = trace.parent?;
+    let flags = match trace.sampling {
+        Sampling::Debug => SAMPLED | DEBUG,
+        other => u8::from(other.decided() == Some(true)),
+    };
+    Some(format!("{}:{}:0:{flags:x}", parent.trace_id, parent.span_id))
+}
+
+/// Reads every `uberctx-…`, up to the limits of baggage.
+fn read_baggage(from: &dyn Extract, into: &mut Reading) -> Baggage {
+    let mut baggage = Baggage::new();
+    let (mut members, mut bytes) = (0_usize, 0_usize);
+    from.visit_all(&mut |name, value| {
+        let Some((prefix, key)) = name.split_at_checked(PREFIX.len()) else { return };
+        if !prefix.eq_ignore_ascii_case(PREFIX) {
+            return;
+        }
+        members += 1;
+        bytes = bytes.saturating_add(key.len()).saturating_add(value.len()).saturating_add(2);
+        if members > Baggage::MAX_MEMBERS || bytes > Baggage::MAX_BYTES + 1 {
+            let reason = if bytes > Baggage::MAX_BYTES + 1 { Reason::TooLong } else { Reason::TooManyMembers };
+            into.reject(Rejection::new("uberctx", reason));
+            return;
+        }
+        let refused = match decode(value.as_bytes()) {
+            None => Some(Reason::IllegalByte),
+            // As for W3C's list: the first key stays, should the same come twice.
+            Some(_) if baggage.member(key).is_some() => Some(Reason::DuplicateKey),
+            Some(value) => match baggage.set(key, &value) {
+                Ok(()) => None,
+                Err(crate::BaggageError::Limit) => Some(Reason::TooLong),
+                Err(_) => Some(Reason::Malformed),
+            },
+        };
+        if let Some(reason) = refused {
+            into.reject(Rejection::new("uberctx", reason).with_key(key.as_bytes()));
+        }
+    });
+    baggage
+}
+
+/// Decodes as Jaeger's libraries encode: percent escapes, and `+` for a space (each of them writes a plus as `%2B`).
+///
+/// `None` if a control byte stands there bare.
+fn decode(text: &[u8]) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        match (byte, tail) {
+            (b'+', _) => out.push(b' '),
+            (b'%', [high, low, tail @ ..]) if parts::escaped(*high, *low).is_some() => {
+                out.extend(parts::escaped(*high, *low));
+                rest = tail;
+            }
+            (0..0x20 | 0x7f, _) => return None,
+            _ => out.push(byte),
+        }
+    }
+    Some(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// Encodes everything but the unreserved characters of RFC 3986: every library decodes that to the same.
+fn encode(value: &str) -> String {
+    use std::fmt::Write;
+
+    let mut out = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_read_as_every_library_of_jaeger_writes_them() {
+        for (wire, value) in
+            [("a+b", "a b"), ("a%20b", "a b"), ("a%2Bb", "a+b"), ("%e2%82%ac", "\u{20ac}"), ("100%", "100%"), ("", "")]
+        {
+            assert_eq!(decode(wire.as_bytes()).as_deref(), Some(value), "{wire:?}");
+        }
+        assert_eq!(decode(b"a\nb"), None);
+        assert_eq!(decode(encode("a+ %\u{20ac}\n,;").as_bytes()).as_deref(), Some("a+ %\u{20ac}\n,;"));
+    }
+}

@@ -1,0 +1,123 @@
+//! What the formats beside W3C's share: fields that stand once, numbers, escapes.
+
+use std::fmt;
+
+use crate::{
+    Extract, FieldName, Reading, Reason, RepeatedParent, Sampling, SpanId, Text, TraceContext, TraceFlags, TraceId,
+    TraceParent, hex, list,
+};
+
+/// The most bytes of a field of ids that are looked at. The longest legal one is far below.
+pub(super) const MAX_BYTES: usize = 1024;
+
+/// Why something is not what its format says; the field it stands in is refused.
+pub(super) type Refused = Reason;
+
+/// Reads a field that may stand once. `None` if it is absent; refusals are noted.
+///
+/// More than one is refused, except where the last one counts, as for `traceparent`.
+pub(super) fn one<T>(
+    from: &dyn Extract,
+    name: &'static FieldName,
+    into: &mut Reading,
+    parse: impl FnOnce(&[u8]) -> Result<T, Refused>,
+) -> Option<Result<T, Refused>> {
+    let mut found = None;
+    let mut repeated = false;
+    from.visit(name, &mut |value| {
+        repeated |= found.is_some();
+        found = Some(value);
+    });
+    let value = found?;
+    if repeated {
+        into.reject_field(name.as_str(), Reason::Repeated);
+        if into.repeated_parent() == RepeatedParent::Refuse {
+            return Some(Err(Reason::Repeated));
+        }
+    }
+    let text = list::trim(value.as_bytes());
+    let read = if text.len() > MAX_BYTES { Err(Reason::TooLong) } else { parse(text) };
+    if let Err(reason) = read {
+        into.reject_field(name.as_str(), reason);
+    }
+    Some(read)
+}
+
+/// A trace id of at most 32 lower-case hex digits; shorter ones are padded on the left.
+pub(super) fn trace_id(digits: &[u8]) -> Result<TraceId, Refused> {
+    TraceId::from_bytes(hex_padded::<16>(digits)?).ok_or(Reason::ZeroId)
+}
+
+/// A span id of at most 16 lower-case hex digits; shorter ones are padded on the left.
+pub(super) fn span_id(digits: &[u8]) -> Result<SpanId, Refused> {
+    SpanId::from_bytes(hex_padded::<8>(digits)?).ok_or(Reason::ZeroId)
+}
+
+/// Up to `2 * N` lower-case hex digits, at least one.
+pub(super) fn hex_padded<const N: usize>(digits: &[u8]) -> Result<[u8; N], Refused> {
+    let mut out = [0; N];
+    if digits.is_empty() || digits.len() > N * 2 {
+        return Err(Reason::Malformed);
+    }
+    for (pair, byte) in digits.rchunks(2).zip(out.iter_mut().rev()) {
+        *byte = pair
+            .iter()
+            .try_fold(0, |byte, &digit| Some(byte << 4 | hex::decode_digit(digit)?))
+            .ok_or(Reason::Malformed)?;
+    }
+    Ok(out)
+}
+
+/// What a percent escape of these two digits stands for, in either case; `None` if they are not hex.
+pub(super) fn escaped(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| hex::decode_digit(byte.to_ascii_lowercase());
+    Some(digit(high)? << 4 | digit(low)?)
+}
+
+/// An unsigned 64-bit number of 1 to 20 decimal digits, and nothing else: no sign, no space.
+pub(super) fn decimal(digits: &[u8]) -> Result<u64, Refused> {
+    if digits.is_empty() || digits.len() > 20 {
+        return Err(Reason::Malformed);
+    }
+    digits
+        .iter()
+        .try_fold(0_u64, |number, digit| {
+            let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+            number.checked_mul(10)?.checked_add(u64::from(digit))
+        })
+        .ok_or(Reason::Malformed)
+}
+
+/// A context of these ids. Nothing is known of their randomness.
+pub(super) fn context(trace_id: TraceId, span_id: SpanId, sampling: Sampling) -> TraceContext {
+    TraceContext::new(TraceParent { trace_id, span_id, flags: TraceFlags::NONE }).with_sampling(sampling)
+}
+
+/// What is displayed, as a field value.
+pub(super) fn text(value: &(impl fmt::Display + ?Sized)) -> Text {
+    value.to_string().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_hex_is_padded_on_the_left() {
+        assert_eq!(hex_padded::<2>(b"1"), Ok([0, 1]));
+        assert_eq!(hex_padded::<2>(b"abc"), Ok([0x0a, 0xbc]));
+        assert_eq!(hex_padded::<2>(b"abcd"), Ok([0xab, 0xcd]));
+        for bad in ["", "abcde", "A", "+1", "0x", " 1", "1 "] {
+            assert_eq!(hex_padded::<2>(bad.as_bytes()), Err(Reason::Malformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn decimals_are_digits_that_fit_64_bits() {
+        assert_eq!(decimal(b"18446744073709551615"), Ok(u64::MAX));
+        assert_eq!(decimal(b"00000000000000000007"), Ok(7));
+        for bad in ["", "18446744073709551616", "000000000000000000007", "+1", "-1", "1 ", "0x1", "1e3"] {
+            assert_eq!(decimal(bad.as_bytes()), Err(Reason::Malformed), "{bad:?}");
+        }
+    }
+}

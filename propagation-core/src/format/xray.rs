@@ -1,0 +1,152 @@
+//! AWS X-Ray: `x-amzn-trace-id`.
+
+use super::parts::{self, Refused};
+use crate::{
+    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, TraceContext, list,
+};
+
+static TRACE: FieldName = FieldName::from_static("x-amzn-trace-id");
+
+/// AWS X-Ray's tracing header (`xray` in `OTEL_PROPAGATORS`), under HTTP's name or one of yours.
+///
+/// Fields stand in any order, unknown ones are ignored (`Self`, `Lineage`, your own). `Sampled=?` leaves the decision open. A
+/// `Root` without `Parent`, as a load balancer makes it, names no span to be the child of: only its decision counts.
+///
+/// SQS carries the same text in its `AWSTraceHeader` attribute: see [`parse`](Self::parse) and [`format`](Self::format).
+///
+/// ```
+/// use propagation_core::{Sampling, XRayFormat};
+///
+/// let text = b"Parent=53995c3f42cd8ad8;Sampled=?;Root=1-5759e988-bd862e3fe1be46a994272793";
+/// let trace = XRayFormat::parse(text)?;
+/// assert_eq!(trace.trace_id().unwrap().to_string(), "5759e988bd862e3fe1be46a994272793");
+/// assert_eq!(trace.sampling, Sampling::Defer);
+/// assert_eq!(
+///     XRayFormat::format(&trace.with_sampling(Sampling::Sample)).as_deref(),
+///     Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"),
+/// );
+/// # Ok::<(), propagation_core::Reason>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct XRayFormat {
+    name: &'static FieldName,
+}
+
+impl XRayFormat {
+    /// The most bytes of a header that are looked at.
+    pub const MAX_BYTES: usize = parts::MAX_BYTES;
+
+    /// Under `x-amzn-trace-id`.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { name: &TRACE }
+    }
+
+    /// Under another name.
+    #[must_use]
+    pub const fn named(name: &'static FieldName) -> Self {
+        Self { name }
+    }
+
+    /// Reads a tracing header. Without `Root` or `Parent`, what it says about sampling is all that is left.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a `Root`, `Parent` or `Sampled` that is not of X-Ray's grammar or stands twice, an id of zeros, and more than
+    /// [`MAX_BYTES`](Self::MAX_BYTES).
+    pub fn parse(text: &[u8]) -> Result<TraceContext, Reason> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(Reason::TooLong);
+        }
+        let (mut root, mut parent, mut sampling) = (None, None, None);
+        for field in text.split(|&byte| byte == b';') {
+            let Some((name, value)) = list::split_once(list::trim(field), b'=') else { continue };
+            match name {
+                b"Root" => once(&mut root, parse_root(value)?)?,
+                b"Parent" => once(&mut parent, parse_parent(value)?)?,
+                b"Sampled" => once(&mut sampling, parse_sampled(value)?)?,
+                _ => {}
+            }
+        }
+        let sampling = sampling.unwrap_or_default();
+        Ok(match (root, parent) {
+            (Some(root), Some(parent)) => parts::context(root, parent, sampling),
+            _ => TraceContext::EMPTY.with_sampling(sampling),
+        })
+    }
+
+    /// The tracing header of a trace, at most 75 bytes of ASCII; `None` without ids. `Sampled` is left out while nothing is
+    /// decided.
+    #[must_use]
+    pub fn format(trace: &TraceContext) -> Option<String> {
+        let parent = trace.parent?;
+        let id = parent.trace_id.to_string();
+        let (time, unique) = id.split_at_checked(8)?;
+        let sampled = match trace.sampling.decided() {
+            None => "",
+            Some(false) => ";Sampled=0",
+            Some(true) => ";Sampled=1",
+        };
+        Some(format!("Root=1-{time}-{unique};Parent={}{sampled}", parent.span_id))
+    }
+}
+
+impl Default for XRayFormat {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Format for XRayFormat {
+    fn name(&self) -> &'static str {
+        "xray"
+    }
+
+    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+        if !into.has_trace()
+            && let Some(Ok(trace)) = parts::one(from, self.name, into, Self::parse)
+        {
+            into.offer_trace(trace);
+        }
+    }
+
+    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+        if let Some(text) = Self::format(&context.trace) {
+            fields.push(self.name, parts::text(&text), Priority::Ids);
+        }
+    }
+
+    fn own(&self, fields: &mut Fields) {
+        fields.own(self.name);
+    }
+}
+
+fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Refused> {
+    if slot.replace(value).is_some() { Err(Reason::Repeated) } else { Ok(()) }
+}
+
+/// `1-{8 digits: seconds}-{24 digits}`
+fn parse_root(text: &[u8]) -> Result<crate::TraceId, Refused> {
+    let (version, rest) = list::split_once(text, b'-').ok_or(Reason::Malformed)?;
+    let (time, unique) = list::split_once(rest, b'-').ok_or(Reason::Malformed)?;
+    if version != b"1" {
+        return Err(Reason::Version);
+    }
+    if time.len() != 8 || unique.len() != 24 {
+        return Err(Reason::Malformed);
+    }
+    parts::trace_id(&[time, unique].concat())
+}
+
+fn parse_parent(text: &[u8]) -> Result<crate::SpanId, Refused> {
+    if text.len() == 16 { parts::span_id(text) } else { Err(Reason::Malformed) }
+}
+
+fn parse_sampled(text: &[u8]) -> Result<Sampling, Refused> {
+    match text {
+        b"0" => Ok(Sampling::Drop),
+        b"1" => Ok(Sampling::Sample),
+        b"?" => Ok(Sampling::Defer),
+        _ => Err(Reason::Malformed),
+    }
+}

@@ -1,0 +1,185 @@
+//! The `ot` member: what OpenTelemetry keeps in `tracestate`.
+
+use super::{TraceState, TraceStateError};
+use crate::Reason;
+
+/// The key of OpenTelemetry's member.
+const OT: &str = "ot";
+/// The sampling threshold: 1 to 14 digits, of 56 bits the most significant ones.
+const THRESHOLD: &str = "th";
+/// The explicit randomness: 14 digits.
+const RANDOMNESS: &str = "rv";
+/// 56 bits in hex.
+const DIGITS: usize = 14;
+
+/// OpenTelemetry's own member, `ot=key:value;…`: consistent sampling's threshold and randomness, and whatever else
+/// the specification may put there, which stays.
+impl TraceState {
+    /// The value of a sub-key of `ot`.
+    ///
+    /// ```
+    /// use propagation_core::TraceState;
+    ///
+    /// let state = TraceState::parse(b"ot=th:c;rv:6e6d1a75832a2f;x:y,congo=1")?;
+    /// assert_eq!(state.ot("x"), Some("y"));
+    /// assert_eq!(state.threshold(), Some(0xc0_0000_0000_0000));
+    /// assert_eq!(state.randomness(), Some(0x6e_6d1a_7583_2a2f));
+    /// # Ok::<(), propagation_core::TraceStateError>(())
+    /// ```
+    #[must_use]
+    pub fn ot(&self, sub_key: &str) -> Option<&str> {
+        sub_keys(self.get(OT)?).find_map(|(key, value)| (key == sub_key).then_some(value))
+    }
+
+    /// The sampling threshold `th`: of 2⁵⁶ equally likely traces, how many are rejected. `None` also where it is malformed.
+    #[must_use]
+    pub fn threshold(&self) -> Option<u64> {
+        let digits = self.ot(THRESHOLD).filter(|digits| digits.len() <= DIGITS)?;
+        let missing = u32::try_from(DIGITS - digits.len()).ok()?;
+        Some(hex(digits)? << (4 * missing))
+    }
+
+    /// The explicit randomness `rv`, of 56 bits, where one stands in for the trace id's own.
+    #[must_use]
+    pub fn randomness(&self) -> Option<u64> {
+        self.ot(RANDOMNESS).filter(|digits| digits.len() == DIGITS).and_then(hex)
+    }
+
+    /// Sets the threshold of the sampling decision that was just made, keeping every other sub-key. `ot` goes leftmost.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a threshold of 2⁵⁶ or more, and a member that would grow over 256 bytes; the list stays as it was.
+    pub fn set_threshold(&mut self, threshold: u64) -> Result<(), TraceStateError> {
+        if threshold >> (4 * DIGITS) != 0 {
+            return Err(TraceStateError(Reason::Malformed));
+        }
+        let digits = format!("{threshold:014x}");
+        let short = digits.trim_end_matches('0');
+        self.set_ot(THRESHOLD, if short.is_empty() { "0" } else { short })
+    }
+
+    /// Gives a new trace an explicit randomness. One that is there already is never rewritten.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a value of 2⁵⁶ or more, a second one, and a member that would grow over 256 bytes; the list stays as it was.
+    pub fn set_randomness(&mut self, randomness: u64) -> Result<(), TraceStateError> {
+        if randomness >> (4 * DIGITS) != 0 {
+            return Err(TraceStateError(Reason::Malformed));
+        }
+        if self.ot(RANDOMNESS).is_some() {
+            return Err(TraceStateError(Reason::DuplicateKey));
+        }
+        self.set_ot(RANDOMNESS, &format!("{randomness:014x}"))
+    }
+
+    /// Erases the threshold, because the sampling decision it belongs to was changed: what is left would tell a lie about how
+    /// many traces this one stands for. Other sub-keys stay, and so does the member's place.
+    pub fn erase_threshold(&mut self) {
+        if self.ot(THRESHOLD).is_none() {
+            return;
+        }
+        let pieces = self.members().filter_map(|member| match member.strip_prefix(b"ot=") {
+            None => Some(member.to_vec()),
+            Some(ot) => {
+                let kept: Vec<&[u8]> =
+                    ot.split(|&byte| byte == b';').filter(|piece| !piece.starts_with(b"th:")).collect();
+                let kept = kept.join(&b';');
+                (!kept.is_empty()).then(|| [b"ot=".as_slice(), &kept].concat())
+            }
+        });
+        let members: Vec<Vec<u8>> = pieces.collect();
+        *self = Self::from_members(&members.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
+
+    fn set_ot(&mut self, sub_key: &str, value: &str) -> Result<(), TraceStateError> {
+        let mut ot = format!("{sub_key}:{value}");
+        let others = self.get(OT).into_iter().flat_map(|ot| ot.split(';'));
+        for piece in others.filter(|piece| piece.split_once(':').is_none_or(|(key, _)| key != sub_key)) {
+            ot.push(';');
+            ot.push_str(piece);
+        }
+        self.set(OT, &ot)
+    }
+}
+
+fn sub_keys(ot: &str) -> impl Iterator<Item = (&str, &str)> {
+    ot.split(';').filter_map(|piece| piece.split_once(':'))
+}
+
+/// At least one lower-case hex digit, at most what 64 bits hold.
+fn hex(digits: &str) -> Option<u64> {
+    let each = digits.bytes().map(crate::hex::decode_digit);
+    if digits.is_empty() || digits.len() > 16 {
+        return None;
+    }
+    each.into_iter().try_fold(0, |number, digit| Some(number << 4 | u64::from(digit?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(text: &str) -> TraceState {
+        TraceState::parse(text.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn thresholds_and_randomness_are_read_as_the_specification_says() {
+        for (text, threshold) in [
+            ("ot=th:0", Some(0)),
+            ("ot=th:c", Some(0xc0_0000_0000_0000)),
+            ("ot=th:fffffffffffff8", Some(0xff_ffff_ffff_fff8)),
+            ("ot=th:fffffffffffff80", None),
+            ("ot=th:", None),
+            ("ot=th:C", None),
+            ("ot=th:+1", None),
+            ("ot=x:y", None),
+            ("th=c", None),
+        ] {
+            assert_eq!(state(text).threshold(), threshold, "{text}");
+        }
+        assert_eq!(state("ot=rv:6e6d1a75832a2f").randomness(), Some(0x6e_6d1a_7583_2a2f));
+        assert_eq!(state("ot=rv:6e6d1a75832a2").randomness(), None);
+    }
+
+    #[test]
+    fn setting_a_threshold_keeps_every_other_sub_key_and_its_randomness() {
+        let mut with = state("congo=1,ot=x:y;th:8;rv:6e6d1a75832a2f;odd");
+        with.set_threshold(0xc0_0000_0000_0000).unwrap();
+        assert_eq!(with.to_string(), "ot=th:c;x:y;rv:6e6d1a75832a2f;odd,congo=1");
+        with.set_threshold(0).unwrap();
+        assert_eq!(with.ot("th"), Some("0"));
+        assert!(with.set_threshold(1 << 56).is_err());
+        let mut full = state(&format!("ot=x:{}", "y".repeat(250)));
+        assert!(full.set_threshold(1).is_err());
+        assert_eq!(full.ot("th"), None);
+    }
+
+    #[test]
+    fn randomness_is_never_rewritten() {
+        let mut with = state("ot=rv:6e6d1a75832a2f");
+        assert!(with.set_randomness(1).is_err());
+        assert_eq!(with.to_string(), "ot=rv:6e6d1a75832a2f");
+        let mut without = TraceState::EMPTY;
+        without.set_randomness(1).unwrap();
+        assert_eq!(without.to_string(), "ot=rv:00000000000001");
+    }
+
+    #[test]
+    fn erasing_a_threshold_leaves_everything_else_where_it_was() {
+        for (text, left) in [
+            ("congo=1,ot=th:c;rv:6e6d1a75832a2f,rojo=2", "congo=1,ot=rv:6e6d1a75832a2f,rojo=2"),
+            ("congo=1,ot=th:c,rojo=2", "congo=1,rojo=2"),
+            ("ot=th:c", ""),
+            ("ot=x:y", "ot=x:y"),
+            ("congo=th:c", "congo=th:c"),
+        ] {
+            let mut state = state(text);
+            state.erase_threshold();
+            assert_eq!(state.to_string(), left, "{text}");
+            assert_eq!(state.len(), left.split(',').filter(|member| !member.is_empty()).count());
+        }
+    }
+}
