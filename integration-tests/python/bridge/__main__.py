@@ -62,6 +62,13 @@ def start_trace(target, options):
         context.detach(token)
 
 
+def wait_for_end_of_input(stop) -> None:
+    # By descriptor: sys.stdin has a lock that would be held when the interpreter shuts down.
+    while os.read(0, 4096):
+        pass
+    stop.set()
+
+
 def main() -> int:
     options = arguments()
     provider = telemetry.start(options.service, options.otlp, options.instrumented)
@@ -74,7 +81,7 @@ def main() -> int:
         stop = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stop.set())
         signal.signal(signal.SIGINT, lambda *_: stop.set())
-        threading.Thread(target=lambda: (sys.stdin.buffer.read(), stop.set()), daemon=True).start()
+        threading.Thread(target=wait_for_end_of_input, args=(stop,), daemon=True).start()
         handled = 0
 
         def handle(message: Message) -> None:

@@ -1,6 +1,7 @@
 """Kafka by confluent-kafka. Headers are a list of names and bytes, duplicates allowed: the last counts."""
 
 import confluent_kafka
+from confluent_kafka.admin import AdminClient, NewTopic
 from opentelemetry.propagators.textmap import Getter, Setter
 from opentelemetry.trace import SpanKind
 
@@ -23,9 +24,20 @@ class HeaderSetter(Setter):
         carrier.append((key, value.encode()))
 
 
+def create_topic(topic, options):
+    """A subscription alone does not make a topic, and would wait for one for ever."""
+    admin = AdminClient({"bootstrap.servers": options.kafka})
+    try:
+        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(timeout=15)
+    except confluent_kafka.KafkaException as error:
+        if error.args[0].code() != confluent_kafka.KafkaError.TOPIC_ALREADY_EXISTS:
+            raise
+
+
 class Source:
     def __init__(self, topic, options):
         self.topic = topic
+        create_topic(topic, options)
         # Looked up late: the instrumentation replaces the class.
         self.consumer = confluent_kafka.Consumer(
             {
@@ -33,8 +45,6 @@ class Source:
                 "group.id": options.group,
                 "auto.offset.reset": "earliest",
                 "enable.auto.commit": False,
-                "allow.auto.create.topics": True,
-                "topic.metadata.refresh.interval.ms": 1000,
             }
         )
 
