@@ -192,7 +192,8 @@ impl Builder {
 
     /// The largest frame, in octets, that is offered to clients: at least 4,096, which is what smaller values mean.
     ///
-    /// A client may agree on less. lapin does not go below 8,192, so it cannot connect when less is offered.
+    /// A client may agree on less. lapin does not go below 8,192: offered less, it asks for more than it may have, and
+    /// its connection ends without a word, as with RabbitMQ.
     #[must_use]
     pub fn frame_max(mut self, octets: u32) -> Self {
         self.frame_max = octets.max(FRAME_MIN);

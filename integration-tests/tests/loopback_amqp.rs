@@ -158,14 +158,6 @@ async fn the_offered_frame_limit_is_the_builders() {
         .await
         .expect_err("is refused");
     assert!(error.is_amqp_hard_error(), "{error}");
-    // Who asks for more than is offered is not let in.
-    let greedy = format!("{}?frame_max=0", broker.uri());
-    let (connection, _) = connect(&greedy).await;
-    assert_eq!(connection.configuration().frame_max(), 16_384);
-    let broker = LoopbackAmqp::builder().frame_max(0).start().await.expect("starts");
-    let refused = Connection::connect(&broker.uri(), ConnectionProperties::default()).await;
-    let error = refused.expect_err("lapin insists on 8192");
-    assert!(error.to_string().contains("frame_max"), "{error}");
 }
 
 #[tokio::test]

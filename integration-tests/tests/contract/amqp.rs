@@ -78,6 +78,7 @@ macro_rules! amqp_contract {
             wire::a_property_list_that_cannot_be_read_closes_the_connection,
             wire::a_frame_without_its_end_marker_closes_the_connection,
             wire::a_method_on_a_channel_that_is_not_open_closes_the_connection,
+            wire::a_client_cannot_ask_for_more_than_is_offered_nor_for_too_little,
             wire::an_idle_connection_gets_heartbeats,
             wire::another_protocol_is_answered_with_the_one_that_is_spoken,
         }

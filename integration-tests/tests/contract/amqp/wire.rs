@@ -33,6 +33,18 @@ impl Raw {
 
     /// The same with a heartbeat of that many seconds.
     async fn open_beating(uri: &str, heartbeat: u16) -> (Self, usize) {
+        let (mut raw, tune) = Self::log_in(uri).await;
+        raw.agree(connection::TuneOk { channel_max: tune.channel_max, frame_max: tune.frame_max, heartbeat }).await;
+        let open = connection::Open { virtual_host: "/".into() };
+        raw.say(0, AMQPClass::Connection(connection::AMQPMethod::Open(open))).await;
+        raw.method(0).await;
+        raw.say(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))).await;
+        raw.method(1).await;
+        (raw, usize::try_from(tune.frame_max).expect("fits"))
+    }
+
+    /// Logs in. Returns what the broker offers.
+    async fn log_in(uri: &str) -> (Self, connection::Tune) {
         let mut raw = Self::dial(uri).await;
         raw.write(b"AMQP\0\0\x09\x01").await;
         raw.method(0).await;
@@ -43,17 +55,14 @@ impl Raw {
             locale: "en_US".into(),
         };
         raw.say(0, AMQPClass::Connection(connection::AMQPMethod::StartOk(start_ok))).await;
-        let AMQPClass::Connection(connection::AMQPMethod::Tune(tune)) = raw.method(0).await else {
-            panic!("not tuned");
-        };
-        let tune_ok = connection::TuneOk { channel_max: tune.channel_max, frame_max: tune.frame_max, heartbeat };
-        raw.say(0, AMQPClass::Connection(connection::AMQPMethod::TuneOk(tune_ok))).await;
-        let open = connection::Open { virtual_host: "/".into() };
-        raw.say(0, AMQPClass::Connection(connection::AMQPMethod::Open(open))).await;
-        raw.method(0).await;
-        raw.say(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))).await;
-        raw.method(1).await;
-        (raw, usize::try_from(tune.frame_max).expect("fits"))
+        match raw.method(0).await {
+            AMQPClass::Connection(connection::AMQPMethod::Tune(tune)) => (raw, tune),
+            other => panic!("not tuned: {other:?}"),
+        }
+    }
+
+    async fn agree(&mut self, tune_ok: connection::TuneOk) {
+        self.say(0, AMQPClass::Connection(connection::AMQPMethod::TuneOk(tune_ok))).await;
     }
 
     async fn write(&mut self, octets: &[u8]) {
@@ -227,7 +236,7 @@ pub(crate) async fn a_property_list_that_cannot_be_read_closes_the_connection(ur
 
 pub(crate) async fn a_frame_without_its_end_marker_closes_the_connection(uri: &str) {
     let (mut raw, _) = Raw::open(uri).await;
-// A `basic.recover` that would be in order.
+    // A `basic.recover` that would be in order.
     raw.write(&[METHOD, 0, 1, 0, 0, 0, 5, 0, 60, 0, 110, 1, 0]).await;
     assert_eq!(raw.closed().await, 501);
 }
@@ -237,6 +246,22 @@ pub(crate) async fn a_method_on_a_channel_that_is_not_open_closes_the_connection
     let select = AMQPClass::Basic(basic::AMQPMethod::Recover(basic::Recover { requeue: true }));
     raw.say(2, select).await;
     assert_eq!(raw.closed().await, 504);
+}
+
+pub(crate) async fn a_client_cannot_ask_for_more_than_is_offered_nor_for_too_little(uri: &str) {
+    let (_, offered) = Raw::log_in(uri).await;
+    for (frame_max, channel_max) in [
+        (offered.frame_max + 1, offered.channel_max),
+        (0, offered.channel_max),
+        (4095, offered.channel_max),
+        (offered.frame_max, offered.channel_max + 1),
+        (offered.frame_max, 0),
+    ] {
+        let (mut raw, _) = Raw::log_in(uri).await;
+        raw.agree(connection::TuneOk { channel_max, frame_max, heartbeat: 0 }).await;
+        // Not even a reason: the end, or a reset.
+        assert!(raw.0.read_u8().await.is_err(), "{frame_max} {channel_max}");
+    }
 }
 
 pub(crate) async fn an_idle_connection_gets_heartbeats(uri: &str) {
