@@ -1,1 +1,18 @@
-//! Carries trace context and allowed baggage over Kafka, for rdkafka.
+#![doc = include_str!("../README.md")]
+#![deny(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod attributes;
+mod carrier;
+mod consumer;
+mod ext;
+mod producer;
+mod raw;
+mod record;
+
+pub use carrier::{HeadersCarrier, NativeHeaders, RecordCarrier};
+pub use consumer::ConsumerPropagation;
+pub use ext::{HeadersExt, MessageExt, OwnedHeadersExt};
+pub use producer::{Delivering, DeliveryFuture, DeliverySpans, Enqueue, EnqueueResult, Prepared, ProducerPropagation};
+pub use raw::{RawHeader, RawHeaders};
+pub use record::Record;

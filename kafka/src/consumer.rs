@@ -1,0 +1,252 @@
+use std::future::Future;
+
+use propagation_core::{
+    Admission, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext,
+    messaging::{self, Relation},
+};
+use rdkafka::{
+    ClientConfig, Message,
+    consumer::{CommitMode, Consumer, ConsumerContext},
+    error::KafkaResult,
+    message::BorrowedMessage,
+};
+
+use crate::{
+    HeadersCarrier, MessageExt, NativeHeaders,
+    attributes::{self, Client, Operation},
+};
+
+/// Handles messages in the context that they carry.
+///
+/// Works beside any consumer: give it the messages. What a record's headers hold can make it neither fail nor panic.
+///
+/// ```no_run
+/// # async fn consume(config: rdkafka::ClientConfig, propagator: propagation_core::Propagator) -> rdkafka::error::KafkaResult<()> {
+/// use propagation_kafka::ConsumerPropagation;
+/// use rdkafka::{Message, consumer::{CommitMode, Consumer, StreamConsumer}};
+///
+/// let consumer: StreamConsumer = config.create()?;
+/// consumer.subscribe(&["orders"])?;
+/// let propagation = ConsumerPropagation::new(propagator).client(&config);
+/// loop {
+///     let message = consumer.recv().await?;
+///     if propagation.process(&message, pay(message.payload())).await.is_ok() {
+///         propagation.commit(&consumer, &message, CommitMode::Async)?;
+///     }
+/// }
+/// # }
+/// # async fn pay(_: Option<&[u8]>) -> Result<(), std::io::Error> { Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConsumerPropagation {
+    propagator: Propagator,
+    relation: Relation,
+    client: Client,
+}
+
+impl ConsumerPropagation {
+    /// For messages of any topic.
+    #[must_use]
+    pub fn new(propagator: Propagator) -> Self {
+        Self { propagator, relation: Relation::default(), client: Client::default() }
+    }
+
+    /// How process spans relate to the message's creation context.
+    #[must_use]
+    pub fn relation(mut self, relation: Relation) -> Self {
+        self.relation = relation;
+        self
+    }
+
+    /// Takes what spans say of the consumer from its configuration: `client.id`, `group.id`, and the address and port in
+    /// `bootstrap.servers` if that names one broker.
+    #[must_use]
+    pub fn client(mut self, config: &ClientConfig) -> Self {
+        self.client.configure(config);
+        self
+    }
+
+    /// The consumer group that spans name.
+    #[must_use]
+    pub fn group(mut self, name: impl Into<String>) -> Self {
+        self.client.group = Some(name.into());
+        self
+    }
+
+    /// Whether spans say a message's key, where it is UTF-8. They don't by default: a key may be personal.
+    #[must_use]
+    pub fn message_key(mut self, shown: bool) -> Self {
+        self.client.message_key = shown;
+        self
+    }
+
+    /// Runs a handler in the context of its message, and ends the process span with what the handler says.
+    ///
+    /// Dropped before it is done, the span ends as cancelled.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    pub async fn process<M, T, E>(&self, message: &M, handler: impl Future<Output = Result<T, E>>) -> Result<T, E>
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        run(self.start(message), handler).await
+    }
+
+    /// The same for a handler that is a function and not a future.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    pub fn process_sync<M, T, E>(&self, message: &M, handler: impl FnOnce() -> Result<T, E>) -> Result<T, E>
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        let hop = self.start(message);
+        let answer = hop.in_scope(handler);
+        hop.end(&Outcome::of(&answer));
+        answer
+    }
+
+    /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
+    #[must_use]
+    pub fn start<M>(&self, message: &M) -> HopSpan
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        messaging::process(&self.propagator, self.extract(message), self.relation, message.age(), |hop| {
+            self.client.describe(hop, Operation::PROCESS, message.topic());
+            self.client.describe_message(hop, Operation::PROCESS, message);
+        })
+    }
+
+    /// What a message brings, judged by the policy. Makes no span.
+    #[must_use]
+    pub fn extract<M>(&self, message: &M) -> Admission
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        message.extract(&self.propagator)
+    }
+
+    /// Starts the receive span of messages that were taken together, linked to each of them. Process them in the hop, each
+    /// with [`process`](Self::process), and end it; or end it at once.
+    ///
+    /// A span has one destination and at most [`LINKS_PER_SPAN`](messaging::LINKS_PER_SPAN) links: for more topics or more messages
+    /// further spans are started under the first, and end at once.
+    #[must_use]
+    pub fn receive<M>(&self, messages: &[M]) -> HopSpan
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        self.batch(SpanKind::Client, Operation::RECEIVE, messages)
+    }
+
+    /// Runs a handler of a whole batch in a process span that links to every message, and ends that with what the handler
+    /// says. The span's parent is what is current: no message is more the cause of the batch than another, and neither is its baggage.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    pub async fn process_batch<M, T, E>(
+        &self,
+        messages: &[M],
+        handler: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E>
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        run(self.batch(SpanKind::Consumer, Operation::PROCESS, messages), handler).await
+    }
+
+    /// [`Consumer::commit_message`] in a settle span that links to the message. An asynchronous commit's span ends when it is enqueued.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Consumer::commit_message`].
+    pub fn commit<C: ConsumerContext>(
+        &self,
+        consumer: &impl Consumer<C>,
+        message: &BorrowedMessage<'_>,
+        mode: CommitMode,
+    ) -> KafkaResult<()> {
+        let hop = messaging::settle(&self.propagator, &self.creation(message), |hop| {
+            self.client.describe(hop, Operation::COMMIT, message.topic());
+            self.client.describe_message(hop, Operation::COMMIT, message);
+        });
+        let committed = hop.in_scope(|| consumer.commit_message(message, mode));
+        hop.end(&attributes::outcome(&committed));
+        committed
+    }
+
+    /// Settles messages in your own way, in a settle span that links to each of them: a commit of a list of offsets or of the consumer's
+    /// state, or [`send_offsets_to_transaction`](rdkafka::producer::Producer::send_offsets_to_transaction).
+    ///
+    /// `operation` names the span, with the topic.
+    ///
+    /// # Errors
+    ///
+    /// Those of what you run.
+    pub fn settle<M, T>(
+        &self,
+        operation: &'static str,
+        messages: &[M],
+        run: impl FnOnce() -> KafkaResult<T>,
+    ) -> KafkaResult<T>
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        let hop = self.batch(SpanKind::Client, Operation::settle(operation), messages);
+        let settled = hop.in_scope(run);
+        hop.end(&attributes::outcome(&settled));
+        settled
+    }
+
+    fn batch<M>(&self, kind: SpanKind, operation: Operation, messages: &[M]) -> HopSpan
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        let mut topics: Vec<(&str, Vec<TraceContext>)> = Vec::new();
+        for message in messages.iter().filter(|_| self.propagator.records()) {
+            let creation = self.creation(message);
+            match topics.iter_mut().find(|(topic, _)| *topic == message.topic()) {
+                Some((_, creations)) => creations.push(creation),
+                None => topics.push((message.topic(), vec![creation])),
+            }
+        }
+        let start = |topic: &str, creations: &[TraceContext]| {
+            messaging::batch(&self.propagator, kind, creations, |hop, count| {
+                self.client.describe(hop, operation, topic);
+                hop.attributes.push(propagation_core::Attribute::new("messaging.batch.message_count", count));
+            })
+        };
+        let mut topics = topics.into_iter();
+        let (topic, creations) = topics.next().unwrap_or_default();
+        let first = start(topic, &creations);
+        first.in_scope(|| topics.for_each(|(topic, creations)| start(topic, &creations).end(&Outcome::Unset)));
+        first
+    }
+
+    fn creation<M>(&self, message: &M) -> TraceContext
+    where
+        M: Message,
+        M::Headers: NativeHeaders,
+    {
+        messaging::creation(&self.propagator, &Peer::kafka(message.topic()), &HeadersCarrier::of(message))
+    }
+}
+
+async fn run<T, E>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let answer = hop.scope(handler).await;
+    hop.end(&Outcome::of(&answer));
+    answer
+}

@@ -1,0 +1,327 @@
+mod delivery;
+mod prepared;
+
+use propagation_core::{
+    Outcome, Peer, Priority, Propagator,
+    messaging::{self, Existing},
+};
+use rdkafka::{
+    ClientConfig, ClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::ToBytes,
+    producer::{
+        BaseProducer, BaseRecord, FutureProducer, FutureRecord, Partitioner, ProducerContext, ThreadedProducer,
+        future_producer::OwnedDeliveryResult,
+    },
+    util::{AsyncRuntime, IntoOpaque, Timeout},
+};
+
+pub use delivery::{Delivering, DeliveryFuture, DeliverySpans};
+pub use prepared::Prepared;
+
+use crate::{
+    RecordCarrier,
+    attributes::{Client, Operation},
+    record::Record,
+};
+
+/// Sends records that carry the current context.
+///
+/// Works beside any producer, in transactions too: it is handed to each send.
+///
+/// ```no_run
+/// # async fn produce(config: rdkafka::ClientConfig, propagator: propagation_core::Propagator) -> Result<(), Box<dyn std::error::Error>> {
+/// use std::time::Duration;
+///
+/// use propagation_kafka::ProducerPropagation;
+/// use rdkafka::producer::{FutureProducer, FutureRecord};
+///
+/// let producer: FutureProducer = config.create()?;
+/// let propagation = ProducerPropagation::new(propagator).client(&config);
+/// let record = FutureRecord::to("orders").key("4711").payload("{}");
+/// propagation.send(&producer, record, Duration::from_secs(5)).await.map_err(|(error, _)| error)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// | Producer | Method | The span ends |
+/// |---|---|---|
+/// | [`FutureProducer`] | [`send`](Self::send) | with the delivery |
+/// | [`FutureProducer`] | [`send_result`](Self::send_result) | with the delivery, or when its future is dropped |
+/// | [`BaseProducer`], [`ThreadedProducer`] | [`enqueue`](Self::enqueue) | when the record is in the queue |
+/// | the same, with [`DeliverySpans`] as context | [`deliver`](Self::deliver) | with the delivery |
+/// | any other way | [`prepare`](Self::prepare) | when you end it |
+///
+/// A send fails as it would have failed alone, and hands the record back as it was. Where only what was added makes a
+/// record larger than `message.max.bytes`, it is sent without: baggage goes first, then tracestate, and at last the ids.
+#[derive(Clone, Debug)]
+pub struct ProducerPropagation {
+    propagator: Propagator,
+    existing: Existing,
+    client: Client,
+}
+
+impl ProducerPropagation {
+    /// For records to any topic.
+    #[must_use]
+    pub fn new(propagator: Propagator) -> Self {
+        Self { propagator, existing: Existing::default(), client: Client::default() }
+    }
+
+    /// What happens to a context that a record already carries.
+    #[must_use]
+    pub fn existing(mut self, existing: Existing) -> Self {
+        self.existing = existing;
+        self
+    }
+
+    /// Takes what spans say of the producer from its configuration: `client.id`, and the address and port in
+    /// `bootstrap.servers` if that names one broker.
+    #[must_use]
+    pub fn client(mut self, config: &ClientConfig) -> Self {
+        self.client.configure(config);
+        self
+    }
+
+    /// Whether spans say a record's key, where it is UTF-8. They don't by default: a key may be personal.
+    #[must_use]
+    pub fn message_key(mut self, shown: bool) -> Self {
+        self.client.message_key = shown;
+        self
+    }
+
+    /// [`FutureProducer::send`] with the current context. The span ends with the delivery; dropped before, as cancelled.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`FutureProducer::send`], with the message as the record was.
+    pub async fn send<C, R, K, P>(
+        &self,
+        producer: &FutureProducer<C, R>,
+        mut record: FutureRecord<'_, K, P>,
+        queue_timeout: impl Into<Timeout>,
+    ) -> OwnedDeliveryResult
+    where
+        C: ClientContext + 'static,
+        R: AsyncRuntime,
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        let mut sending = self.prepare(&mut record);
+        let queue_timeout = queue_timeout.into();
+        let again = FutureRecord { headers: None, ..record };
+        let mut next = FutureRecord { headers: record.headers, ..again };
+        loop {
+            let sent = sending.hop.scope(producer.send(next, queue_timeout)).await;
+            match sent {
+                Ok(delivery) => {
+                    sending.delivered(delivery.partition, delivery.offset);
+                    return Ok(delivery);
+                }
+                Err((error, mut message)) => {
+                    let mut headers = message.detach_headers();
+                    if !(is_too_large(&error) && self.shed(&mut sending, &mut headers)) {
+                        sending.failed(&error, &mut headers);
+                        return Err((error, message.replace_headers(headers)));
+                    }
+                    next = FutureRecord { headers, ..again };
+                }
+            }
+        }
+    }
+
+    /// [`FutureProducer::send_result`] with the current context: the answer comes once the record is in the queue.
+    ///
+    /// The span ends with the delivery, or, without a word on how it went, when the future is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`FutureProducer::send_result`], with the record as it was.
+    #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
+    pub fn send_result<'a, C, R, K, P>(
+        &self,
+        producer: &FutureProducer<C, R>,
+        mut record: FutureRecord<'a, K, P>,
+    ) -> Result<DeliveryFuture, (KafkaError, FutureRecord<'a, K, P>)>
+    where
+        C: ClientContext + 'static,
+        R: AsyncRuntime,
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        let mut sending = self.prepare(&mut record);
+        loop {
+            match sending.hop.in_scope(|| producer.send_result(record)) {
+                Ok(delivery) => return Ok(DeliveryFuture::new(delivery, sending)),
+                Err((error, returned)) => {
+                    record = returned;
+                    if !(is_too_large(&error) && self.shed(&mut sending, &mut record.headers)) {
+                        sending.failed(&error, &mut record.headers);
+                        return Err((error, record));
+                    }
+                }
+            }
+        }
+    }
+
+    /// `send` of a [`BaseProducer`] or [`ThreadedProducer`] with the current context. The span ends when the record is in the queue: of
+    /// the delivery it knows nothing. See [`deliver`](Self::deliver) for one that does.
+    ///
+    /// # Errors
+    ///
+    /// Those of the producer's `send`, with the record as it was.
+    #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
+    pub fn enqueue<'a, Q, C, Part, K, P>(
+        &self,
+        producer: &Q,
+        mut record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
+    ) -> EnqueueResult<'a, K, P, C::DeliveryOpaque>
+    where
+        Q: Enqueue<C, Part>,
+        C: ProducerContext<Part>,
+        Part: Partitioner,
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        let mut sending = self.prepare(&mut record);
+        loop {
+            match sending.hop.in_scope(|| producer.enqueue(record)) {
+                Ok(()) => {
+                    sending.hop.end(&Outcome::Unset);
+                    return Ok(());
+                }
+                Err((error, returned)) => {
+                    record = returned;
+                    if !(is_too_large(&error) && self.shed(&mut sending, &mut record.headers)) {
+                        sending.failed(&error, &mut record.headers);
+                        return Err((error, record));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same for a producer whose context is [`DeliverySpans`]: the span goes with the record, and ends with the delivery.
+    ///
+    /// # Errors
+    ///
+    /// Those of the producer's `send`, with the record as it was. Failed deliveries are told to the context.
+    #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
+    pub fn deliver<'a, Q, C, Part, K, P>(
+        &self,
+        producer: &Q,
+        mut record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
+    ) -> EnqueueResult<'a, K, P, C::DeliveryOpaque>
+    where
+        Q: Enqueue<DeliverySpans<C>, Part>,
+        C: ProducerContext<Part>,
+        Part: Partitioner,
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized,
+    {
+        let mut sending = self.prepare(&mut record);
+        loop {
+            let (record_with_span, opaque) = take_opaque(record);
+            match producer.enqueue(with_opaque(record_with_span, Delivering::new(opaque, sending))) {
+                Ok(()) => return Ok(()),
+                Err((error, returned)) => {
+                    let (rest, delivering) = take_opaque(returned);
+                    let (opaque, back) = delivering.into_parts();
+                    record = with_opaque(rest, opaque);
+                    let Some(mut back) = back else { return Err((error, record)) };
+                    if !(is_too_large(&error) && self.shed(&mut back, &mut record.headers)) {
+                        back.failed(&error, &mut record.headers);
+                        return Err((error, record));
+                    }
+                    sending = back;
+                }
+            }
+        }
+    }
+
+    /// Puts the current context on a record that you send yourself: send it in the hop, and say how that went.
+    pub fn prepare(&self, record: &mut impl Record) -> Prepared {
+        let (details, headers) = record.split();
+        let mut carrier = RecordCarrier::new(headers);
+        let peer = Peer::kafka(details.topic);
+        let sending = messaging::send(&self.propagator, &peer, self.existing, &mut carrier, |hop| {
+            self.client.describe(hop, Operation::SEND, details.topic);
+            self.client.describe_record(hop, &details);
+        });
+        Prepared::new(sending, carrier.into_before())
+    }
+
+    /// Makes a record smaller that is too large, if something of ours is left on it.
+    fn shed(&self, sending: &mut Prepared, headers: &mut Option<rdkafka::message::OwnedHeaders>) -> bool {
+        [Some(Priority::State), Some(Priority::Ids), None]
+            .into_iter()
+            .any(|least| sending.shed(headers, least, &self.propagator))
+    }
+}
+
+/// What a [`BaseProducer`] says of a record: it is in the queue, or why not, and the record.
+pub type EnqueueResult<'a, K, P, D> = Result<(), (KafkaError, BaseRecord<'a, K, P, D>)>;
+
+/// The producers that answer once a record is in the queue: [`BaseProducer`] and [`ThreadedProducer`].
+pub trait Enqueue<C, Part>
+where
+    C: ProducerContext<Part>,
+    Part: Partitioner,
+{
+    /// The producer's `send`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the producer's `send`, with the record.
+    #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
+    fn enqueue<'a, K, P>(
+        &self,
+        record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
+    ) -> EnqueueResult<'a, K, P, C::DeliveryOpaque>
+    where
+        K: ToBytes + ?Sized,
+        P: ToBytes + ?Sized;
+}
+
+macro_rules! enqueue {
+    ($producer:ident $(, $bound:lifetime)?) => {
+        impl<C, Part> Enqueue<C, Part> for $producer<C, Part>
+        where
+            C: ProducerContext<Part> $(+ $bound)?,
+            Part: Partitioner,
+        {
+            fn enqueue<'a, K, P>(
+                &self,
+                record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
+            ) -> EnqueueResult<'a, K, P, C::DeliveryOpaque>
+            where
+                K: ToBytes + ?Sized,
+                P: ToBytes + ?Sized,
+            {
+                self.send(record)
+            }
+        }
+    };
+}
+
+enqueue!(BaseProducer);
+enqueue!(ThreadedProducer, 'static);
+
+fn is_too_large(error: &KafkaError) -> bool {
+    matches!(error, KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge))
+}
+
+fn take_opaque<K: ToBytes + ?Sized, P: ToBytes + ?Sized, D: IntoOpaque>(
+    record: BaseRecord<'_, K, P, D>,
+) -> (BaseRecord<'_, K, P>, D) {
+    let BaseRecord { topic, partition, payload, key, timestamp, headers, delivery_opaque } = record;
+    (BaseRecord { topic, partition, payload, key, timestamp, headers, delivery_opaque: () }, delivery_opaque)
+}
+
+fn with_opaque<K: ToBytes + ?Sized, P: ToBytes + ?Sized, D: IntoOpaque>(
+    record: BaseRecord<'_, K, P>,
+    delivery_opaque: D,
+) -> BaseRecord<'_, K, P, D> {
+    let BaseRecord { topic, partition, payload, key, timestamp, headers, delivery_opaque: () } = record;
+    BaseRecord { topic, partition, payload, key, timestamp, headers, delivery_opaque }
+}

@@ -1,0 +1,70 @@
+use std::borrow::Cow;
+
+use propagation_core::{
+    Direction, HopSpan, Injection, Outcome, Priority, Propagator, Reason, Rejection, TraceContext, messaging::Sending,
+};
+use rdkafka::{error::KafkaError, message::OwnedHeaders};
+
+use crate::{attributes, carrier::Before};
+
+/// A record that carries its context, and the span of its send.
+///
+/// Dropped without a word on how the send went, the span ends as cancelled.
+#[derive(Debug)]
+#[must_use = "the span ends as cancelled unless it is told how the send went"]
+#[non_exhaustive]
+pub struct Prepared {
+    /// The send span: run the send in it.
+    pub hop: HopSpan,
+    /// What was written on the record.
+    pub injection: Injection,
+    /// The record's creation context: its own where one stayed, the send span's otherwise.
+    pub creation: TraceContext,
+    before: Before,
+}
+
+impl Prepared {
+    pub(crate) fn new(sending: Sending, before: Before) -> Self {
+        let Sending { hop, injection, creation, .. } = sending;
+        Self { hop, injection, creation, before }
+    }
+
+    /// Ends the span of a record that was delivered there.
+    pub fn delivered(self, partition: i32, offset: i64) {
+        if self.hop.records() {
+            if partition >= 0 {
+                self.hop.set_attribute("messaging.destination.partition.id", partition.to_string());
+            }
+            // Negative without acknowledgements (`acks=0`): then nobody knows.
+            if offset >= 0 {
+                self.hop.set_attribute("messaging.kafka.offset", offset);
+            }
+        }
+        self.hop.end(&Outcome::Unset);
+    }
+
+    /// Ends the span of a record that was not delivered, and makes its headers what they were before.
+    pub fn failed(self, error: &KafkaError, headers: &mut Option<OwnedHeaders>) {
+        self.before.restore(headers);
+        self.hop.end(&attributes::failure(error));
+    }
+
+    /// Takes what matters less than `least` off the record; everything of ours where that is `None`. Answers whether it got smaller.
+    pub(super) fn shed(
+        &mut self,
+        headers: &mut Option<OwnedHeaders>,
+        least: Option<Priority>,
+        propagator: &Propagator,
+    ) -> bool {
+        let shed = self.before.shed(headers, least);
+        let smaller = !shed.is_empty();
+        for name in shed {
+            propagator.count(Direction::Outbound, Reason::NoRoom);
+            self.injection.written.retain(|written| *written != name);
+            // Names made at run time hold a key of baggage each.
+            let field = if let Cow::Borrowed(name) = name { name } else { "baggage" };
+            self.injection.left_out.push(Rejection::new(field, Reason::NoRoom));
+        }
+        smaller
+    }
+}

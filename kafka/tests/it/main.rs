@@ -1,0 +1,10 @@
+//! The public API, over librdkafka's own mock cluster: its protocol, in this process.
+
+mod carrier;
+mod consume;
+mod poison;
+mod produce;
+mod shop;
+mod size;
+mod threaded;
+mod transaction;

@@ -1,0 +1,181 @@
+//! What the tests share: a cluster, a producer, a consumer, and the spans they make.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use opentelemetry::{Value, trace::TracerProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use propagation_core::{
+    Direction, Hop, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, Reason, SpanKind,
+    bridge::opentelemetry_0_33::OpenTelemetryBridge,
+};
+use propagation_kafka::{ConsumerPropagation, HeadersExt, NativeHeaders, ProducerPropagation};
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{Consumer, StreamConsumer},
+    message::{Header, OwnedHeaders, OwnedMessage, Timestamp},
+    mocking::MockCluster,
+    producer::{DefaultProducerContext, FutureProducer, FutureRecord},
+};
+
+pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+pub(crate) const OTHER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+pub(crate) const TOPIC: &str = "orders";
+
+pub(crate) struct Shop {
+    pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
+    pub(crate) propagator: Propagator,
+    exporter: InMemorySpanExporter,
+    _provider: SdkTracerProvider,
+}
+
+impl Shop {
+    pub(crate) fn open() -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic(TOPIC, 1, 1).unwrap();
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let bridge = OpenTelemetryBridge::new(provider.tracer("shop"));
+        let propagator = Propagator::builder().policy(policy()).bridge(bridge).build();
+        Self { cluster, propagator, exporter, _provider: provider }
+    }
+
+    pub(crate) fn config(&self) -> ClientConfig {
+        let mut config = ClientConfig::new();
+        config
+            .set("bootstrap.servers", self.cluster.bootstrap_servers())
+            .set("client.id", "till")
+            .set("group.id", "payments")
+            .set("enable.auto.commit", "false")
+            .set("linger.ms", "0");
+        config
+    }
+
+    pub(crate) fn producer(&self) -> FutureProducer {
+        let mut config = self.config();
+        config.remove("group.id").remove("enable.auto.commit");
+        config.create().unwrap()
+    }
+
+    /// A consumer of the first partition, from its beginning.
+    pub(crate) fn consumer(&self) -> StreamConsumer {
+        let consumer: StreamConsumer = self.config().create().unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
+        consumer.assign(&partitions).unwrap();
+        consumer
+    }
+
+    pub(crate) fn producing(&self) -> ProducerPropagation {
+        ProducerPropagation::new(self.propagator.clone()).client(&self.config())
+    }
+
+    pub(crate) fn consuming(&self) -> ConsumerPropagation {
+        ConsumerPropagation::new(self.propagator.clone()).client(&self.config())
+    }
+
+    /// Runs a future inside a request: a span that is current, with baggage.
+    pub(crate) async fn request<T>(&self, name: &str, tenant: &str, work: impl Future<Output = T>) -> T {
+        let mut context = PropagationContext::EMPTY;
+        context.baggage.set("tenant.id", tenant).unwrap();
+        context.baggage.set("customer.email", "a@example.com").unwrap();
+        let hop = self.propagator.start(Hop::remote(SpanKind::Server, context).named(name.to_owned()));
+        let answer = hop.scope(work).await;
+        hop.end(&propagation_core::Outcome::Unset);
+        answer
+    }
+
+    /// Sends past the adapter, as a foreign program would.
+    pub(crate) async fn foreign(&self, producer: &FutureProducer, headers: Option<OwnedHeaders>) {
+        let record = FutureRecord { headers, ..FutureRecord::<str, str>::to(TOPIC).payload("{}") };
+        producer.send(record, WAIT).await.unwrap();
+    }
+
+    pub(crate) fn spans(&self, name: &str) -> Vec<SpanData> {
+        let mut spans = self.exporter.get_finished_spans().unwrap();
+        spans.retain(|span| span.name == name);
+        spans
+    }
+
+    pub(crate) fn span(&self, name: &str) -> SpanData {
+        let mut spans = self.spans(name);
+        assert_eq!(spans.len(), 1, "spans named {name}");
+        spans.remove(0)
+    }
+
+    pub(crate) fn counted(&self, direction: Direction, reason: Reason) -> u64 {
+        self.propagator.counters().get(direction, reason)
+    }
+}
+
+/// Long enough never to matter.
+pub(crate) const WAIT: Duration = Duration::from_secs(60);
+
+fn policy() -> Policy {
+    Policy::builder()
+        .inbound(InboundRule::peers(["kafka:orders"]).allow("tenant.id"))
+        .outbound(OutboundRule::peers(["kafka:orders"]).allow("tenant.id"))
+        .build()
+        .unwrap()
+}
+
+pub(crate) fn headers(entries: &[(&str, Option<&[u8]>)]) -> OwnedHeaders {
+    entries.iter().fold(OwnedHeaders::new(), |headers, (key, value)| {
+        headers.insert(Header { key, value: value.map(<[u8]>::to_vec).as_ref() })
+    })
+}
+
+/// Header names and values as text, for comparison.
+pub(crate) fn shown(headers: Option<&impl NativeHeaders>) -> Vec<(String, Option<String>)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers = headers.into_iter().flat_map(HeadersExt::raw_iter);
+    headers.map(|header| (text(header.name), header.value.map(text))).collect()
+}
+
+pub(crate) fn value(message: &impl Message<Headers: NativeHeaders>, name: &str) -> Option<String> {
+    let mut values: Vec<_> = shown(message.headers()).into_iter().filter(|(found, _)| found == name).collect();
+    assert!(values.len() <= 1, "{values:?}");
+    values.pop().and_then(|(_, value)| value)
+}
+
+pub(crate) fn message(headers: Option<OwnedHeaders>, age: Duration) -> OwnedMessage {
+    let made = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - age;
+    let timestamp = Timestamp::CreateTime(i64::try_from(made.as_millis()).unwrap());
+    OwnedMessage::new(Some(b"{}".to_vec()), Some(b"4711".to_vec()), TOPIC.to_owned(), timestamp, 3, 42, headers)
+}
+
+pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<Value> {
+    span.attributes.iter().find(|attribute| attribute.key.as_str() == key).map(|attribute| attribute.value.clone())
+}
+
+pub(crate) fn text(span: &SpanData, key: &str) -> Option<String> {
+    attribute(span, key).map(|value| value.to_string())
+}
+
+/// The `traceparent` of a span.
+pub(crate) fn parent_of(span: &SpanData) -> String {
+    format!("{}-{}", span.span_context.trace_id(), span.span_context.span_id())
+}
+
+/// The ids of a `traceparent`.
+pub(crate) fn ids(traceparent: &str) -> String {
+    traceparent[3..52].to_owned()
+}
+
+pub(crate) fn links(span: &SpanData) -> Vec<String> {
+    span.links.iter().map(|l| format!("{}-{}", l.span_context.trace_id(), l.span_context.span_id())).collect()
+}
+
+/// Waits until something holds that happens on another thread.
+pub(crate) async fn until(holds: impl Fn() -> bool) {
+    let waited = tokio::time::timeout(WAIT, async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    waited.await.expect("it never held");
+}
+
+pub(crate) type Shared<T> = Arc<std::sync::Mutex<T>>;

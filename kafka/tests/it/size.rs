@@ -1,0 +1,75 @@
+//! What is added must not make a send fail that would have gone through.
+
+use opentelemetry::trace::Status;
+use propagation_core::{Direction, Reason};
+use rdkafka::{
+    error::{KafkaError, RDKafkaErrorCode},
+    producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer},
+};
+
+use crate::shop::{PARENT, Shop, TOPIC, WAIT, headers, shown, value};
+
+const LIMIT: usize = 1_000;
+/// A `traceparent` with its name, and two bytes of lengths.
+const IDS: usize = 11 + 55 + 2;
+
+fn small(shop: &Shop) -> rdkafka::ClientConfig {
+    let mut config = shop.config();
+    config.remove("group.id").remove("enable.auto.commit").set("message.max.bytes", LIMIT.to_string());
+    config
+}
+
+#[tokio::test]
+async fn a_record_that_has_just_room_for_itself_is_sent_with_what_fits() {
+    for (room, written, left_out) in [
+        (LIMIT - IDS - 60, ["traceparent", "baggage"].as_slice(), 0),
+        (LIMIT - IDS - 5, &["traceparent"], 1),
+        (LIMIT, &[], 2),
+    ] {
+        let shop = Shop::open();
+        let payload = vec![b'x'; room];
+        let producer: FutureProducer = small(&shop).create().unwrap();
+        let record = FutureRecord::<[u8], [u8]>::to(TOPIC).payload(&payload);
+        shop.request("request", "blue", shop.producing().send(&producer, record, WAIT)).await.unwrap();
+
+        let consumer = shop.consumer();
+        let received = consumer.recv().await.unwrap();
+        let names: Vec<String> =
+            shown(rdkafka::Message::headers(&received)).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, written, "{room}");
+        assert_eq!(shop.counted(Direction::Outbound, Reason::NoRoom), left_out, "{room}");
+        assert_eq!(shop.span("send orders").status, Status::Unset, "and one span");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_by_itself_fails_and_is_as_it_was() {
+    let shop = Shop::open();
+    let payload = vec![b'x'; LIMIT + 1];
+    let producer: FutureProducer = small(&shop).create().unwrap();
+    let stored = headers(&[("traceparent", Some(PARENT.as_bytes())), ("baggage", Some(b"secret=1"))]);
+    let record = FutureRecord::<[u8], [u8]>::to(TOPIC).payload(&payload).headers(stored.clone());
+    let (error, message) = shop.producing().send(&producer, record, WAIT).await.unwrap_err();
+    assert_eq!(error, KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge));
+    assert_eq!(shown(rdkafka::Message::headers(&message)), shown(Some(&stored)));
+
+    let record = FutureRecord::<[u8], [u8]>::to(TOPIC).payload(&payload).headers(stored.clone());
+    let Err((_, record)) = shop.producing().send_result(&producer, record) else { panic!("it went") };
+    assert_eq!(shown(record.headers.as_ref()), shown(Some(&stored)));
+}
+
+#[tokio::test]
+async fn nothing_that_the_policy_stops_goes_out_when_there_is_no_room() {
+    let shop = Shop::open();
+    let stored = headers(&[("baggage", Some(b"secret=1"))]);
+    let payload = vec![b'x'; LIMIT - 20];
+    let producer: BaseProducer = small(&shop).create().unwrap();
+    let record = BaseRecord::<[u8], [u8]>::to(TOPIC).payload(&payload).headers(stored);
+    shop.producing().enqueue(&producer, record).map_err(|(error, _)| error).unwrap();
+    producer.flush(WAIT).unwrap();
+
+    let consumer = shop.consumer();
+    let received = consumer.recv().await.unwrap();
+    assert_eq!(value(&received, "baggage"), None);
+    assert_eq!(value(&received, "traceparent"), None);
+}
