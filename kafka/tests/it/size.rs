@@ -13,6 +13,16 @@ const LIMIT: usize = 1_000;
 /// A `traceparent` with its name, and two bytes of lengths.
 const IDS: usize = 11 + 55 + 2;
 
+/// The largest payload that a record of its own can have: librdkafka adds what a record may need besides.
+fn largest(shop: &Shop) -> usize {
+    let producer: BaseProducer =
+        small(shop).set("bootstrap.servers", "127.0.0.1:1").set("log_level", "0").create().unwrap();
+    let takes = |size: &usize| producer.send(BaseRecord::<[u8], [u8]>::to(TOPIC).payload(&vec![b'x'; *size])).is_ok();
+    let largest = (0..=LIMIT).rev().find(takes).unwrap();
+    assert!(largest > LIMIT - 100, "{largest}");
+    largest
+}
+
 fn small(shop: &Shop) -> rdkafka::ClientConfig {
     let mut config = shop.config();
     config.remove("group.id").remove("enable.auto.commit").set("message.max.bytes", LIMIT.to_string());
@@ -21,13 +31,14 @@ fn small(shop: &Shop) -> rdkafka::ClientConfig {
 
 #[tokio::test]
 async fn a_record_that_has_just_room_for_itself_is_sent_with_what_fits() {
-    for (room, written, left_out) in [
-        (LIMIT - IDS - 60, ["traceparent", "baggage"].as_slice(), 0),
-        (LIMIT - IDS - 5, &["traceparent"], 1),
-        (LIMIT, &[], 2),
+    for (spare, written, left_out) in [
+        (200, ["traceparent", "baggage"].as_slice(), 0),
+        (IDS + 1, &["traceparent"], 1),
+        (IDS - 1, &[], 2),
+        (0, &[], 2),
     ] {
         let shop = Shop::open();
-        let payload = vec![b'x'; room];
+        let payload = vec![b'x'; largest(&shop) - spare];
         let producer: FutureProducer = small(&shop).create().unwrap();
         let record = FutureRecord::<[u8], [u8]>::to(TOPIC).payload(&payload);
         shop.request("request", "blue", shop.producing().send(&producer, record, WAIT)).await.unwrap();
@@ -36,8 +47,8 @@ async fn a_record_that_has_just_room_for_itself_is_sent_with_what_fits() {
         let received = consumer.recv().await.unwrap();
         let names: Vec<String> =
             shown(rdkafka::Message::headers(&received)).into_iter().map(|(name, _)| name).collect();
-        assert_eq!(names, written, "{room}");
-        assert_eq!(shop.counted(Direction::Outbound, Reason::NoRoom), left_out, "{room}");
+        assert_eq!(names, written, "{spare}");
+        assert_eq!(shop.counted(Direction::Outbound, Reason::NoRoom), left_out, "{spare}");
         assert_eq!(shop.span("send orders").status, Status::Unset, "and one span");
     }
 }
@@ -62,7 +73,7 @@ async fn a_record_that_is_too_large_by_itself_fails_and_is_as_it_was() {
 async fn nothing_that_the_policy_stops_goes_out_when_there_is_no_room() {
     let shop = Shop::open();
     let stored = headers(&[("baggage", Some(b"secret=1"))]);
-    let payload = vec![b'x'; LIMIT - 20];
+    let payload = vec![b'x'; largest(&shop)];
     let producer: BaseProducer = small(&shop).create().unwrap();
     let record = BaseRecord::<[u8], [u8]>::to(TOPIC).payload(&payload).headers(stored);
     shop.producing().enqueue(&producer, record).map_err(|(error, _)| error).unwrap();
@@ -72,4 +83,22 @@ async fn nothing_that_the_policy_stops_goes_out_when_there_is_no_room() {
     let received = consumer.recv().await.unwrap();
     assert_eq!(value(&received, "baggage"), None);
     assert_eq!(value(&received, "traceparent"), None);
+}
+
+#[tokio::test]
+async fn a_record_that_the_broker_finds_too_large_is_sent_again_with_less() {
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+    for (refusals, written) in [(1, ["traceparent"].as_slice()), (2, &[])] {
+        let shop = Shop::open();
+        let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        shop.cluster.request_errors(RDKafkaApiKey::Produce, &vec![too_large; refusals]);
+        let record = FutureRecord::to(TOPIC).key("4711").payload("{}");
+        shop.request("request", "blue", shop.producing().send(&shop.producer(), record, WAIT)).await.unwrap();
+        let consumer = shop.consumer();
+        let received = consumer.recv().await.unwrap();
+        let names: Vec<String> =
+            shown(rdkafka::Message::headers(&received)).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, written);
+        assert_eq!(shop.span("send orders").status, Status::Unset);
+    }
 }
