@@ -15,6 +15,7 @@ mod pseudonym;
 mod release;
 mod rule;
 mod scrubbing;
+mod telemetry;
 
 pub use admit::Admission;
 pub use builder::{PolicyBuilder, PolicyError};
