@@ -1,6 +1,6 @@
 //! What the semantic conventions want to know of a message on Kafka (1.44, messaging/kafka), and what errors are called.
 
-use propagation_core::{Attribute, AttributeValue, Hop, Outcome};
+use propagation_core::{Attribute, AttributeValue, Hop, Outcome, Propagator};
 use rdkafka::{ClientConfig, Message, error::KafkaError};
 
 use crate::record::Details;
@@ -74,32 +74,39 @@ impl Client {
     }
 
     /// Adds what is known of a record before it is sent.
-    pub(crate) fn describe_record(&self, hop: &mut Hop, record: &Details<'_>) {
+    pub(crate) fn describe_record(&self, hop: &mut Hop, record: &Details<'_>, propagator: &Propagator) {
         if let Some(partition) = record.partition.filter(|partition| *partition >= 0) {
             hop.attributes.push(partition_id(partition));
         }
-        self.describe_content(hop, record.key, record.tombstone);
+        self.describe_content(hop, record.key, record.tombstone, propagator);
     }
 
     /// Adds what is known of a received message; settling says nothing of its content.
-    pub(crate) fn describe_message(&self, hop: &mut Hop, operation: Operation, message: &impl Message) {
-        hop.attributes.push(partition_id(message.partition()));
-        hop.attributes.push(Attribute::new("messaging.kafka.offset", message.offset()));
-        if operation.kind != Operation::COMMIT.kind {
-            self.describe_content(hop, message.key(), message.payload().is_none());
-        }
+    pub(crate) fn describe_message(&self, hop: &mut Hop, message: &impl Message, propagator: &Propagator) {
+        describe_place(hop, message);
+        self.describe_content(hop, message.key(), message.payload().is_none(), propagator);
     }
 
-    fn describe_content(&self, hop: &mut Hop, key: Option<&[u8]>, tombstone: bool) {
+    fn describe_content(&self, hop: &mut Hop, key: Option<&[u8]>, tombstone: bool, propagator: &Propagator) {
         if tombstone {
             hop.attributes.push(Attribute::new("messaging.kafka.message.tombstone", true));
         }
         // A key that isn't text has no canonical representation: then the conventions want none.
-        if let Some(key) = key.filter(|_| self.message_key).and_then(|key| std::str::from_utf8(key).ok()) {
-            hop.attributes.push(Attribute::new("messaging.kafka.message.key", key.to_owned()));
+        if let Some(key) = key.filter(|_| self.message_key).and_then(|key| std::str::from_utf8(key).ok())
+            && propagator.policy().lets_telemetry_say(MESSAGE_KEY, key)
+        {
+            hop.attributes.push(Attribute::new(MESSAGE_KEY, key.to_owned()));
         }
     }
 }
+
+/// Says where a received message is: all that settling it is about.
+pub(crate) fn describe_place(hop: &mut Hop, message: &impl Message) {
+    hop.attributes.push(partition_id(message.partition()));
+    hop.attributes.push(Attribute::new("messaging.kafka.offset", message.offset()));
+}
+
+const MESSAGE_KEY: &str = "messaging.kafka.message.key";
 
 impl Server {
     /// The broker of a list that names just one: of several, nobody knows which will be talked to.

@@ -47,10 +47,7 @@ impl<'a> HeadersCarrier<'a> {
 
     /// Of a message, which may have none.
     #[must_use]
-    pub fn of<M: Message>(message: &'a M) -> Self
-    where
-        M::Headers: NativeHeaders,
-    {
+    pub fn of(message: &'a impl Message<Headers: NativeHeaders>) -> Self {
         Self(Native(message.headers().map(NativeHeaders::as_native)))
     }
 }

@@ -73,7 +73,8 @@ impl ConsumerPropagation {
         self
     }
 
-    /// Whether spans say a message's key, where it is UTF-8. They don't by default: a key may be personal.
+    /// Whether spans say a message's key. They don't by default, as a key may be personal; and never one that is not UTF-8 or that
+    /// the policy's scrubbers object to.
     #[must_use]
     pub fn message_key(mut self, shown: bool) -> Self {
         self.client.message_key = shown;
@@ -87,11 +88,11 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn process<M, T, E>(&self, message: &M, handler: impl Future<Output = Result<T, E>>) -> Result<T, E>
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    pub async fn process<M: Message<Headers: NativeHeaders>, T, E>(
+        &self,
+        message: &M,
+        handler: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         run(self.start(message), handler).await
     }
 
@@ -100,11 +101,11 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub fn process_sync<M, T, E>(&self, message: &M, handler: impl FnOnce() -> Result<T, E>) -> Result<T, E>
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    pub fn process_sync<M: Message<Headers: NativeHeaders>, T, E>(
+        &self,
+        message: &M,
+        handler: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let hop = self.start(message);
         let answer = hop.in_scope(handler);
         hop.end(&Outcome::of(&answer));
@@ -113,24 +114,16 @@ impl ConsumerPropagation {
 
     /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
     #[must_use]
-    pub fn start<M>(&self, message: &M) -> HopSpan
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    pub fn start<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> HopSpan {
         messaging::process(&self.propagator, self.extract(message), self.relation, message.age(), |hop| {
             self.client.describe(hop, Operation::PROCESS, message.topic());
-            self.client.describe_message(hop, Operation::PROCESS, message);
+            self.client.describe_message(hop, message, &self.propagator);
         })
     }
 
     /// What a message brings, judged by the policy. Makes no span.
     #[must_use]
-    pub fn extract<M>(&self, message: &M) -> Admission
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    pub fn extract<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> Admission {
         message.extract(&self.propagator)
     }
 
@@ -140,11 +133,7 @@ impl ConsumerPropagation {
     /// A span has one destination and at most [`LINKS_PER_SPAN`](messaging::LINKS_PER_SPAN) links: for more topics or more messages
     /// further spans are started under the first, and end at once.
     #[must_use]
-    pub fn receive<M>(&self, messages: &[M]) -> HopSpan
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    pub fn receive<M: Message<Headers: NativeHeaders>>(&self, messages: &[M]) -> HopSpan {
         self.batch(SpanKind::Client, Operation::RECEIVE, messages)
     }
 
@@ -154,15 +143,11 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn process_batch<M, T, E>(
+    pub async fn process_batch<M: Message<Headers: NativeHeaders>, T, E>(
         &self,
         messages: &[M],
         handler: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, E>
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    ) -> Result<T, E> {
         run(self.batch(SpanKind::Consumer, Operation::PROCESS, messages), handler).await
     }
 
@@ -179,7 +164,7 @@ impl ConsumerPropagation {
     ) -> KafkaResult<()> {
         let hop = messaging::settle(&self.propagator, &self.creation(message), |hop| {
             self.client.describe(hop, Operation::COMMIT, message.topic());
-            self.client.describe_message(hop, Operation::COMMIT, message);
+            attributes::describe_place(hop, message);
         });
         let committed = hop.in_scope(|| consumer.commit_message(message, mode));
         hop.end(&attributes::outcome(&committed));
@@ -194,27 +179,24 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// Those of what you run.
-    pub fn settle<M, T>(
+    pub fn settle<M: Message<Headers: NativeHeaders>, T>(
         &self,
         operation: &'static str,
         messages: &[M],
         run: impl FnOnce() -> KafkaResult<T>,
-    ) -> KafkaResult<T>
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    ) -> KafkaResult<T> {
         let hop = self.batch(SpanKind::Client, Operation::settle(operation), messages);
         let settled = hop.in_scope(run);
         hop.end(&attributes::outcome(&settled));
         settled
     }
 
-    fn batch<M>(&self, kind: SpanKind, operation: Operation, messages: &[M]) -> HopSpan
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    fn batch<M: Message<Headers: NativeHeaders>>(
+        &self,
+        kind: SpanKind,
+        operation: Operation,
+        messages: &[M],
+    ) -> HopSpan {
         let mut topics: Vec<(&str, Vec<TraceContext>)> = Vec::new();
         for message in messages.iter().filter(|_| self.propagator.records()) {
             let creation = self.creation(message);
@@ -236,11 +218,7 @@ impl ConsumerPropagation {
         first
     }
 
-    fn creation<M>(&self, message: &M) -> TraceContext
-    where
-        M: Message,
-        M::Headers: NativeHeaders,
-    {
+    fn creation<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> TraceContext {
         messaging::creation(&self.propagator, &Peer::kafka(message.topic()), &HeadersCarrier::of(message))
     }
 }

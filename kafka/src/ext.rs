@@ -17,10 +17,7 @@ pub trait MessageExt {
     fn age(&self) -> Option<Duration>;
 }
 
-impl<M: Message> MessageExt for M
-where
-    M::Headers: NativeHeaders,
-{
+impl<M: Message<Headers: NativeHeaders>> MessageExt for M {
     fn extract(&self, propagator: &Propagator) -> Admission {
         propagator.extract(&Peer::kafka(self.topic()), &HeadersCarrier::of(self))
     }

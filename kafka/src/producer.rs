@@ -83,7 +83,8 @@ impl ProducerPropagation {
         self
     }
 
-    /// Whether spans say a record's key, where it is UTF-8. They don't by default: a key may be personal.
+    /// Whether spans say a record's key. They don't by default, as a key may be personal; and never one that is not UTF-8 or that
+    /// the policy's scrubbers object to.
     #[must_use]
     pub fn message_key(mut self, shown: bool) -> Self {
         self.client.message_key = shown;
@@ -246,7 +247,7 @@ impl ProducerPropagation {
         let peer = Peer::kafka(details.topic);
         let sending = messaging::send(&self.propagator, &peer, self.existing, &mut carrier, |hop| {
             self.client.describe(hop, Operation::SEND, details.topic);
-            self.client.describe_record(hop, &details);
+            self.client.describe_record(hop, &details, &self.propagator);
         });
         Prepared::new(sending, carrier.into_before())
     }
