@@ -1,1 +1,20 @@
-//! Carries trace context and allowed baggage over Amazon SQS, for aws-sdk-sqs.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod attributes;
+mod carrier;
+mod consumer;
+#[cfg(feature = "envelopes")]
+mod envelope;
+mod ext;
+mod interceptor;
+#[cfg(feature = "envelopes")]
+pub mod lambda;
+mod mode;
+mod xray;
+
+pub use carrier::{MessageCarrier, OutgoingCarrier, PACKED};
+pub use consumer::ConsumerPropagation;
+pub use ext::{MessageExt, OutgoingExt};
+pub use interceptor::SqsPropagation;
+pub use mode::{Mode, SizeLimit};

@@ -1,0 +1,102 @@
+//! What the semantic conventions want to know of a message on SQS (1.44, messaging/sqs).
+
+use propagation_core::{Attribute, AttributeValue, Hop, HopSpan};
+
+/// A queue, as the user names it: by its URL, its ARN or its bare name.
+#[derive(Clone, Debug)]
+pub(crate) struct Queue(String);
+
+impl Queue {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The last part of a URL or ARN.
+    pub(crate) fn name(&self) -> &str {
+        self.0.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default()
+    }
+
+    fn url(&self) -> Option<&str> {
+        self.authority().map(|_| self.0.as_str())
+    }
+
+    fn authority(&self) -> Option<&str> {
+        let rest = self.0.strip_prefix("https://").or_else(|| self.0.strip_prefix("http://"))?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host)).filter(|host| !host.is_empty())
+    }
+
+    /// Host and port; the port where the URL names one or its scheme has one.
+    fn server(&self) -> Option<(&str, u16)> {
+        let authority = self.authority()?;
+        let default = if self.0.starts_with("https:") { 443 } else { 80 };
+        // An IPv6 address is full of colons and stands in brackets.
+        match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+            Some((host, port)) => Some((host, port.parse().unwrap_or(default))),
+            None => Some((authority, default)),
+        }
+        .map(|(host, port)| (host.trim_start_matches('[').trim_end_matches(']'), port))
+    }
+
+    /// Names a hop and says which queue it is about.
+    pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
+        let name = self.name();
+        hop.name = if name.is_empty() { operation.into() } else { format!("{operation} {name}").into() };
+        let mut add = |key: &'static str, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));
+        add("messaging.system", "aws_sqs".into());
+        add("messaging.operation.name", operation.into());
+        add("messaging.operation.type", kind.into());
+        if !name.is_empty() {
+            add("messaging.destination.name", name.to_owned().into());
+        }
+        if let Some(url) = self.url() {
+            add("aws.sqs.queue.url", url.to_owned().into());
+        }
+        if let Some((host, port)) = self.server() {
+            add("server.address", host.to_owned().into());
+            add("server.port", port.into());
+        }
+    }
+}
+
+/// Says how many messages a batch has.
+pub(crate) fn count(hop: &mut Hop, messages: usize) {
+    hop.attributes.push(Attribute::new("messaging.batch.message_count", messages));
+}
+
+/// Says which message an answer is about, and by which request.
+pub(crate) fn answered(hop: &HopSpan, message_id: Option<&str>, request_id: Option<&str>) {
+    if let Some(id) = message_id {
+        hop.set_attribute("messaging.message.id", id.to_owned());
+    }
+    if let Some(id) = request_id {
+        hop.set_attribute("aws.request_id", id.to_owned());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queue_is_known_by_url_arn_or_name() {
+        for (text, name, url, server) in [
+            (
+                "https://sqs.us-east-1.amazonaws.com/123456789012/orders",
+                "orders",
+                true,
+                Some(("sqs.us-east-1.amazonaws.com", 443)),
+            ),
+            ("http://localhost:9324/000000000000/orders.fifo/", "orders.fifo", true, Some(("localhost", 9324))),
+            ("http://user@[::1]:9324/0/orders", "orders", true, Some(("::1", 9324))),
+            ("http://[::1]/0/orders", "orders", true, Some(("::1", 80))),
+            ("http:///orders", "orders", false, None),
+            ("arn:aws:sqs:us-east-1:123456789012:orders", "orders", false, None),
+            ("orders", "orders", false, None),
+            ("", "", false, None),
+        ] {
+            let queue = Queue::new(text);
+            assert_eq!((queue.name(), queue.url().is_some(), queue.server()), (name, url, server), "{text}");
+        }
+    }
+}

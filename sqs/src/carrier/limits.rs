@@ -1,0 +1,84 @@
+//! What SQS takes: slots, bytes, names.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::MessageAttributeValue;
+use propagation_core::Fields;
+
+use super::PACKED;
+
+/// The most attributes of a message.
+pub(super) const SLOTS: usize = 10;
+
+/// The type that our attributes have; it counts towards the size.
+pub(super) const DATA_TYPE: &str = "String";
+
+/// Whether a name on a message is ours to write or remove.
+pub(super) fn is_ours(name: &str, fields: &Fields) -> bool {
+    name.eq_ignore_ascii_case(PACKED) || fields.owns(name)
+}
+
+/// What one attribute of ours takes.
+pub(super) fn attribute_size(name: &str, value: usize) -> usize {
+    name.len() + DATA_TYPE.len() + value
+}
+
+/// What attributes take: names, types, values.
+pub(crate) fn attributes_size(attributes: Option<&HashMap<String, MessageAttributeValue>>) -> usize {
+    attributes.into_iter().flatten().map(|(name, value)| size(name, value)).sum()
+}
+
+/// The same without those that are ours.
+pub(crate) fn kept_size(attributes: Option<&HashMap<String, MessageAttributeValue>>, fields: &Fields) -> usize {
+    let kept = attributes.into_iter().flatten().filter(|(name, _)| !is_ours(name, fields));
+    kept.map(|(name, value)| size(name, value)).sum()
+}
+
+fn size(name: &str, value: &MessageAttributeValue) -> usize {
+    let text = value.string_value.as_ref().map_or(0, String::len);
+    let binary = value.binary_value.as_ref().map_or(0, |blob| blob.as_ref().len());
+    name.len() + value.data_type.len() + text + binary
+}
+
+/// Whether SQS takes the name: 1 to 256 of `A-Z a-z 0-9 _ - .`, no dot at either end, no two in a row, no reserved prefix.
+pub(super) fn is_legal_name(name: &str) -> bool {
+    let reserved = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    (1..=256).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
+        && !name.starts_with('.')
+        && !name.ends_with('.')
+        && !name.contains("..")
+        && !reserved("AWS.")
+        && !reserved("Amazon.")
+}
+
+/// Whether SQS takes the value: not empty, nothing but characters of XML 1.0.
+pub(super) fn is_legal_value(value: &str) -> bool {
+    let is_xml = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
+    !value.is_empty() && value.chars().all(is_xml)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_sqs_takes() {
+        for name in ["traceparent", "uberctx-tenant.id", "a", &"n".repeat(256)] {
+            assert!(is_legal_name(name), "{name}");
+        }
+        for name in ["", ".a", "a.", "a..b", "a b", "a!", "aws.id", "AMAZON.id", "é", &"n".repeat(257)] {
+            assert!(!is_legal_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_are_those_that_sqs_takes() {
+        for value in ["00-4bf9", "a\tb\nc", "\u{1F600}"] {
+            assert!(is_legal_value(value), "{value:?}");
+        }
+        for value in ["", "a\u{1}", "\u{0}", "\u{FFFE}", "\u{1b}["] {
+            assert!(!is_legal_value(value), "{value:?}");
+        }
+    }
+}

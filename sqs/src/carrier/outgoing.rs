@@ -1,0 +1,266 @@
+use std::{borrow::Cow, collections::HashMap};
+
+use aws_sdk_sqs::{
+    operation::send_message::SendMessageInput,
+    types::{
+        MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue,
+        SendMessageBatchRequestEntry,
+    },
+};
+use propagation_core::{
+    Extract, Field, FieldName, Fields, Inject, Injection, Priority, Reason, StoredContext, TraceParent, Value,
+};
+
+use super::{
+    PACKED, TRACE_HEADER,
+    limits::{self, DATA_TYPE, SLOTS, attribute_size},
+    reading::Reading,
+};
+use crate::{Mode, SizeLimit, xray};
+
+/// A message that is about to be sent, alone or in a batch.
+///
+/// Takes the slots and bytes that the user's own attributes leave: ids first, then tracestate, then baggage, each only if it
+/// is there at all. Ids without room go into `AWSTraceHeader`. An `AWSTraceHeader` that is there already never names another
+/// trace than the one that is written.
+#[derive(Debug)]
+pub struct OutgoingCarrier<'a> {
+    attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
+    system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
+    body: usize,
+    mode: Mode,
+    limit: SizeLimit,
+    reading: Reading,
+}
+
+impl<'a> OutgoingCarrier<'a> {
+    /// A message that is sent alone.
+    #[must_use]
+    pub fn of_message(message: &'a mut SendMessageInput, mode: Mode, limit: SizeLimit) -> Self {
+        let body = message.message_body.as_ref().map_or(0, String::len);
+        Self::new(&mut message.message_attributes, &mut message.message_system_attributes, body, mode, limit)
+    }
+
+    /// A message of a batch. The limit holds for all messages of a batch together: what is given here is this one's share.
+    #[must_use]
+    pub fn of_entry(entry: &'a mut SendMessageBatchRequestEntry, mode: Mode, limit: SizeLimit) -> Self {
+        let body = entry.message_body.len();
+        Self::new(&mut entry.message_attributes, &mut entry.message_system_attributes, body, mode, limit)
+    }
+
+    fn new(
+        attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
+        system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
+        body: usize,
+        mode: Mode,
+        limit: SizeLimit,
+    ) -> Self {
+        let reading = Reading::new(attributes.as_ref(), header(system.as_ref()), None);
+        Self { attributes, system, body, mode, limit, reading }
+    }
+
+    fn plan(&self, fields: &Fields) -> Plan {
+        let kept = self.attributes.iter().flatten().filter(|(name, _)| !limits::is_ours(name, fields)).count();
+        let taken = self.body.saturating_add(limits::kept_size(self.attributes.as_ref(), fields));
+        let room = Room { slots: SLOTS.saturating_sub(kept), bytes: self.limit.to_bytes().saturating_sub(taken) };
+        match self.mode {
+            Mode::Separate => Plan::separate(fields, room),
+            Mode::Packed => Plan::packed(fields, room),
+            Mode::XRay => Plan::nothing(fields, Reason::Unrepresentable),
+            Mode::Auto => {
+                let separate = Plan::separate(fields, room);
+                let packed = if separate.left_out.is_empty() { None } else { Some(Plan::packed(fields, room)) };
+                packed.filter(|packed| packed.left_out.len() < separate.left_out.len()).unwrap_or(separate)
+            }
+        }
+    }
+
+    /// Brings `AWSTraceHeader` in line with what is written. Answers whether the ids stand in it.
+    fn settle_header(&mut self, fields: &Fields, ids_have_room: bool) -> bool {
+        let parent = fields
+            .iter()
+            .find(|field| field.name().as_str() == "traceparent")
+            .and_then(|field| TraceParent::from_bytes(field.value()).ok());
+        let own = fields.iter().find(|field| field.name().as_str() == TRACE_HEADER);
+        let there = header(self.system.as_ref());
+        let text = match (own, parent) {
+            (Some(field), _) => Some(field.value_str().to_owned()),
+            (None, Some(parent)) if there.is_some() || !ids_have_room => {
+                let same = there.is_some_and(|there| names(there, &parent));
+                there.filter(|_| same).map(str::to_owned).or_else(|| xray::write(parent))
+            }
+            (None, _) => None,
+        };
+        let value = text.and_then(|text| {
+            MessageSystemAttributeValue::builder().data_type(DATA_TYPE).string_value(text).build().ok()
+        });
+        let written = value.is_some();
+        match value {
+            Some(value) => {
+                self.system.get_or_insert_default().insert(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+            }
+            None if there.is_some() => {
+                if let Some(system) = self.system {
+                    system.remove(&MessageSystemAttributeNameForSends::AwsTraceHeader);
+                }
+            }
+            None => {}
+        }
+        written
+    }
+}
+
+fn header(system: Option<&HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>) -> Option<&str> {
+    system?.get(&MessageSystemAttributeNameForSends::AwsTraceHeader)?.string_value()
+}
+
+/// Whether a trace header names these ids.
+fn names(header: &str, parent: &TraceParent) -> bool {
+    let ids = |parent: &TraceParent| (parent.trace_id, parent.span_id);
+    xray::read(header).ok().flatten().is_some_and(|there| ids(&there) == ids(parent))
+}
+
+impl Extract for OutgoingCarrier<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        self.reading.each(self.attributes.as_ref(), name, each);
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        self.reading.each_of_all(self.attributes.as_ref(), each);
+    }
+}
+
+impl Inject for OutgoingCarrier<'_> {
+    fn commit(&mut self, fields: &Fields) -> Injection {
+        let Plan { entries, written, left_out } = self.plan(fields);
+        let mut injection = Injection::none();
+        let ids = |name: &str| fields.iter().any(|field| field.name().as_str() == name && is_id(field));
+        let ids_have_room = written.iter().any(|name| ids(name.as_str()));
+        let in_header = self.settle_header(fields, ids_have_room);
+        for name in &written {
+            injection.wrote(name);
+        }
+        for (name, reason) in &left_out {
+            let carried = in_header && (name.as_str() == TRACE_HEADER || ids(name.as_str()));
+            if !carried {
+                injection.left_out(name, *reason);
+            }
+        }
+        if in_header {
+            injection.written.push(Cow::Borrowed("AWSTraceHeader"));
+        }
+
+        if let Some(attributes) = self.attributes {
+            attributes.retain(|name, _| !limits::is_ours(name, fields));
+        }
+        for (name, value) in entries {
+            self.attributes.get_or_insert_default().insert(name, value);
+        }
+        self.reading = Reading::new(self.attributes.as_ref(), header(self.system.as_ref()), None);
+        injection
+    }
+}
+
+fn is_id(field: &Field) -> bool {
+    field.priority() == Priority::Ids
+}
+
+/// What a message still has room for.
+#[derive(Clone, Copy)]
+struct Room {
+    slots: usize,
+    bytes: usize,
+}
+
+/// What will stand on the message, worked out before anything is touched.
+struct Plan {
+    entries: Vec<(String, MessageAttributeValue)>,
+    written: Vec<FieldName>,
+    left_out: Vec<(FieldName, Reason)>,
+}
+
+impl Plan {
+    fn nothing(fields: &Fields, reason: Reason) -> Self {
+        let left_out = fields.iter().map(|field| (field.name().clone(), reason)).collect();
+        Self { entries: Vec::new(), written: Vec::new(), left_out }
+    }
+
+    fn separate(fields: &Fields, mut room: Room) -> Self {
+        let mut fitting = Fitting::default();
+        let mut entries = Vec::new();
+        let fields = fitting.choose(fields, |field| {
+            let name = field.name().as_str();
+            let cost = attribute_size(name, field.value().len());
+            if !limits::is_legal_name(name) {
+                return Err(Reason::Unrepresentable);
+            }
+            if room.slots == 0 || cost > room.bytes {
+                return Err(Reason::NoRoom);
+            }
+            entries.push((name.to_owned(), attribute(field.value_str()).ok_or(Reason::Unrepresentable)?));
+            room = Room { slots: room.slots - 1, bytes: room.bytes - cost };
+            Ok(())
+        });
+        Self { entries, written: fields, left_out: fitting.left_out }
+    }
+
+    fn packed(fields: &Fields, room: Room) -> Self {
+        let overhead = attribute_size(PACKED, 0);
+        let mut bytes = if room.slots == 0 { 0 } else { room.bytes.saturating_sub(overhead) };
+        let mut fitting = Fitting::default();
+        let mut chosen = fields.clone();
+        let written = fitting.choose(fields, |field| {
+            // The name, a colon, the value, and what parts it from the next.
+            let cost = field.name().as_str().len() + 1 + field.value().len() + 1;
+            bytes = bytes.checked_sub(cost).ok_or(Reason::NoRoom)?;
+            Ok(())
+        });
+        chosen.fit(|field| written.contains(field.name()));
+        let mut stored = StoredContext::new();
+        stored.commit(&chosen);
+        let value = if chosen.is_empty() { None } else { attribute(&stored.to_string()) };
+        match value {
+            Some(value) => Self { entries: vec![(PACKED.to_owned(), value)], written, left_out: fitting.left_out },
+            None => Self::nothing(fields, Reason::NoRoom),
+        }
+    }
+}
+
+/// Fields that were tried, the most important first.
+#[derive(Default)]
+struct Fitting {
+    left_out: Vec<(FieldName, Reason)>,
+}
+
+impl Fitting {
+    /// Answers the names that fit. State without its ids says nothing, so it goes where they go.
+    fn choose(&mut self, fields: &Fields, mut fits: impl FnMut(&Field) -> Result<(), Reason>) -> Vec<FieldName> {
+        let mut ids_fit = true;
+        let mut chosen = Vec::new();
+        let mut order: Vec<&Field> = fields.iter().collect();
+        order.sort_by_key(|field| std::cmp::Reverse(field.priority()));
+        for field in order {
+            let fit = match field.priority() {
+                // `AWSTraceHeader` takes no slot and no size.
+                _ if field.name().as_str() == TRACE_HEADER => Err(Reason::Unrepresentable),
+                Priority::State if !ids_fit => Err(Reason::NoRoom),
+                _ => fits(field),
+            };
+            match fit {
+                Ok(()) => chosen.push(field.name().clone()),
+                Err(reason) => {
+                    ids_fit &= !is_id(field) || field.name().as_str() == TRACE_HEADER;
+                    self.left_out.push((field.name().clone(), reason));
+                }
+            }
+        }
+        chosen
+    }
+}
+
+fn attribute(value: &str) -> Option<MessageAttributeValue> {
+    if !limits::is_legal_value(value) {
+        return None;
+    }
+    MessageAttributeValue::builder().data_type(DATA_TYPE).string_value(value).build().ok()
+}

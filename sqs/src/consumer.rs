@@ -1,0 +1,122 @@
+use std::{
+    future::Future,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use propagation_core::{
+    Admission, Attribute, HopSpan, Outcome, Peer, Propagator,
+    messaging::{self, Relation},
+};
+
+use crate::{MessageCarrier, attributes::Queue};
+
+/// Handles messages of one queue in the context that they carry.
+///
+/// ```no_run
+/// # async fn consume(client: aws_sdk_sqs::Client, propagator: propagation_core::Propagator) -> Result<(), aws_sdk_sqs::Error> {
+/// use propagation_sqs::ConsumerPropagation;
+///
+/// let queue_url = "https://sqs.us-east-1.amazonaws.com/123456789012/notifications";
+/// let consumer = ConsumerPropagation::new(propagator, queue_url);
+/// let received = client.receive_message().queue_url(queue_url).wait_time_seconds(20).send().await?;
+/// for message in received.messages() {
+///     let done = consumer.process(message, async { notify(message.body()).await }).await;
+///     if done.is_ok() {
+///         let handle = message.receipt_handle().unwrap_or_default();
+///         client.delete_message().queue_url(queue_url).receipt_handle(handle).send().await?;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// # async fn notify(_: Option<&str>) -> Result<(), std::io::Error> { Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct ConsumerPropagation {
+    propagator: Propagator,
+    queue: Queue,
+    relation: Relation,
+    #[cfg(feature = "envelopes")]
+    envelopes: bool,
+}
+
+impl ConsumerPropagation {
+    /// For messages of a queue: its URL, its ARN or its name.
+    pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
+        Self {
+            propagator,
+            queue: Queue::new(queue),
+            relation: Relation::default(),
+            #[cfg(feature = "envelopes")]
+            envelopes: false,
+        }
+    }
+
+    /// How process spans relate to the message's creation context. Its age is known if it was received by a client with
+    /// [`SqsPropagation`](crate::SqsPropagation), which asks for the time of sending.
+    #[must_use]
+    pub fn relation(mut self, relation: Relation) -> Self {
+        self.relation = relation;
+        self
+    }
+
+    /// Whether contexts are also read from envelopes in message bodies: notifications of SNS without raw delivery (their
+    /// `MessageAttributes`), and events of EventBridge (`traceparent`, `tracestate`, `baggage` in `detail`). What stands on the message itself
+    /// counts first.
+    ///
+    /// Off by default, and only for queues that such a service alone fills: where a body holds what an outsider
+    /// has written, the outsider would choose the trace.
+    #[cfg(feature = "envelopes")]
+    #[must_use]
+    pub fn envelopes(mut self, read: bool) -> Self {
+        self.envelopes = read;
+        self
+    }
+
+    /// Runs a handler in the context of its message, and ends the process span with what the handler says.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    pub async fn process<T, E>(&self, message: &Message, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let hop = self.start(message);
+        let answer = hop.scope(handler).await;
+        hop.end(&Outcome::of(&answer));
+        answer
+    }
+
+    /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
+    #[must_use]
+    pub fn start(&self, message: &Message) -> HopSpan {
+        messaging::process(&self.propagator, self.extract(message), self.relation, age(message), |hop| {
+            self.queue.describe(hop, "process", "process");
+            if let Some(id) = message.message_id() {
+                hop.attributes.push(Attribute::new("messaging.message.id", id.to_owned()));
+            }
+        })
+    }
+
+    /// What a message brings, judged by the policy. Makes no span.
+    #[must_use]
+    pub fn extract(&self, message: &Message) -> Admission {
+        self.propagator.extract(&Peer::sqs(self.queue.name()), &self.carrier(message))
+    }
+
+    #[cfg(feature = "envelopes")]
+    fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
+        if self.envelopes { MessageCarrier::with_envelope(message) } else { MessageCarrier::new(message) }
+    }
+
+    #[cfg(not(feature = "envelopes"))]
+    #[allow(clippy::unused_self, reason = "the same with and without the feature")]
+    fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
+        MessageCarrier::new(message)
+    }
+}
+
+/// How long ago a message was sent, by this machine's clock.
+fn age(message: &Message) -> Option<Duration> {
+    let sent: u64 = message.attributes()?.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok()?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(now.saturating_sub(Duration::from_millis(sent)))
+}

@@ -1,0 +1,133 @@
+//! What an answer says of a call: the span's end.
+
+use aws_sdk_sqs::{
+    error::{ConnectorError, ProvideErrorMetadata},
+    operation::{
+        RequestId,
+        change_message_visibility::{ChangeMessageVisibilityError, ChangeMessageVisibilityOutput},
+        change_message_visibility_batch::{ChangeMessageVisibilityBatchError, ChangeMessageVisibilityBatchOutput},
+        delete_message::{DeleteMessageError, DeleteMessageOutput},
+        delete_message_batch::{DeleteMessageBatchError, DeleteMessageBatchOutput},
+        receive_message::{ReceiveMessageError, ReceiveMessageOutput},
+        send_message::{SendMessageError, SendMessageOutput},
+        send_message_batch::{SendMessageBatchError, SendMessageBatchOutput},
+    },
+    types::BatchResultErrorEntry,
+};
+use aws_smithy_runtime_api::client::{
+    interceptors::context::{Error, Output},
+    orchestrator::OrchestratorError,
+};
+use propagation_core::{HopSpan, Outcome};
+
+use super::{
+    SqsPropagation,
+    operation::{Call, InFlight},
+};
+use crate::attributes::answered;
+
+type Answer<'a> = Option<Result<&'a Output, &'a OrchestratorError<Error>>>;
+
+impl SqsPropagation {
+    /// Ends the span of a call, after its last attempt.
+    pub(super) fn after(&self, in_flight: &InFlight, answer: Answer<'_>) {
+        let hop = in_flight.hop.lock().ok().and_then(|mut hop| hop.take());
+        let outcome = match answer {
+            Some(Ok(output)) => {
+                if let (Call::Receive(queue), Some(received)) =
+                    (&in_flight.call, output.downcast_ref::<ReceiveMessageOutput>())
+                {
+                    self.received(queue, hop.as_ref(), received.messages());
+                }
+                hop.as_ref().map_or(Outcome::Unset, |hop| describe(hop, &in_flight.call, output))
+            }
+            Some(Err(error)) => Outcome::error(error_type(error)),
+            None => Outcome::error("_OTHER"),
+        };
+        if let Some(hop) = hop {
+            hop.end(&outcome);
+        }
+    }
+}
+
+/// Adds what the answer says, and judges it: a batch of which a message has failed has failed.
+fn describe(hop: &HopSpan, call: &Call, output: &Output) -> Outcome {
+    if !hop.records() {
+        return Outcome::Unset;
+    }
+    match call {
+        Call::Send => {
+            if let Some(sent) = output.downcast_ref::<SendMessageOutput>() {
+                answered(hop, sent.message_id(), sent.request_id());
+            }
+            Outcome::Unset
+        }
+        Call::SendBatch => match output.downcast_ref::<SendMessageBatchOutput>() {
+            Some(sent) => {
+                answered(hop, None, sent.request_id());
+                partial(sent.failed())
+            }
+            None => Outcome::Unset,
+        },
+        Call::Receive(_) => {
+            if let Some(received) = output.downcast_ref::<ReceiveMessageOutput>() {
+                answered(hop, None, received.request_id());
+            }
+            Outcome::Unset
+        }
+        Call::Settle => {
+            if let Some(deleted) = output.downcast_ref::<DeleteMessageBatchOutput>() {
+                answered(hop, None, deleted.request_id());
+                return partial(deleted.failed());
+            }
+            if let Some(changed) = output.downcast_ref::<ChangeMessageVisibilityBatchOutput>() {
+                answered(hop, None, changed.request_id());
+                return partial(changed.failed());
+            }
+            let deleted = output.downcast_ref::<DeleteMessageOutput>().and_then(RequestId::request_id);
+            let changed = || output.downcast_ref::<ChangeMessageVisibilityOutput>().and_then(RequestId::request_id);
+            answered(hop, None, deleted.or_else(changed));
+            Outcome::Unset
+        }
+    }
+}
+
+fn partial(failed: &[BatchResultErrorEntry]) -> Outcome {
+    failed.first().map_or(Outcome::Unset, |first| Outcome::error(first.code().to_owned()))
+}
+
+/// The service's code, or what kept the call from getting an answer.
+fn error_type(error: &OrchestratorError<Error>) -> String {
+    if let Some(error) = error.as_operation_error() {
+        return code(error).unwrap_or("_OTHER").to_owned();
+    }
+    let connector = error.as_connector_error();
+    let name = if error.is_timeout_error() || connector.is_some_and(ConnectorError::is_timeout) {
+        "timeout"
+    } else if connector.is_some() {
+        "connection"
+    } else if error.is_response_error() {
+        "response"
+    } else {
+        "_OTHER"
+    };
+    name.to_owned()
+}
+
+fn code(error: &Error) -> Option<&str> {
+    macro_rules! first {
+        ($($error:ty),*) => {
+            $(if let Some(error) = error.downcast_ref::<$error>() { return error.code(); })*
+        };
+    }
+    first!(
+        SendMessageError,
+        SendMessageBatchError,
+        ReceiveMessageError,
+        DeleteMessageError,
+        DeleteMessageBatchError,
+        ChangeMessageVisibilityError,
+        ChangeMessageVisibilityBatchError
+    );
+    None
+}

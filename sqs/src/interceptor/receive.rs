@@ -1,0 +1,216 @@
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex},
+};
+
+use aws_sdk_sqs::{
+    operation::receive_message::ReceiveMessageInput,
+    types::{Message, MessageSystemAttributeName, QueueAttributeName},
+};
+use propagation_core::{FieldName, Fields, Hop, HopSpan, Peer, SpanKind, TraceContext, TraceParent, messaging};
+
+use super::{
+    SqsPropagation,
+    operation::{Call, Covered},
+};
+use crate::{MessageCarrier, PACKED, attributes::Queue, carrier::TRACE_HEADER};
+
+impl SqsPropagation {
+    pub(super) fn receive(&self, input: &mut ReceiveMessageInput) -> Covered {
+        let queue = Queue::new(input.queue_url().unwrap_or_default());
+        ask_for_attributes(input, self.propagator.owned());
+        ask_for_system_attributes(input);
+        let hop = (self.options.receive_spans && self.propagator.records()).then(|| {
+            let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
+            queue.describe(&mut hop, "receive", "receive");
+            self.propagator.start(hop)
+        });
+        Covered::call(Call::Receive(queue), hop)
+    }
+
+    /// Links to what was received: SQS hands out ten messages at most, so one span has room for all links.
+    pub(super) fn received(&self, queue: &Queue, hop: Option<&HopSpan>, messages: &[Message]) {
+        if !self.propagator.records() || (hop.is_none() && !self.options.settle_spans) {
+            return;
+        }
+        let mut linked = HashSet::with_capacity(messages.len());
+        let peer = Peer::sqs(queue.name());
+        for message in messages {
+            let creation = messaging::creation(&self.propagator, &peer, &self.carrier(message));
+            if self.options.settle_spans
+                && let Some(handle) = message.receipt_handle()
+            {
+                self.received.remember(handle, &creation);
+            }
+            if let Some(hop) = hop
+                && creation.has_ids()
+                && linked.insert((creation.trace_id(), creation.span_id()))
+            {
+                hop.add_link(&creation);
+            }
+        }
+        if let Some(hop) = hop {
+            hop.set_attribute("messaging.batch.message_count", messages.len());
+        }
+    }
+
+    #[cfg(feature = "envelopes")]
+    fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
+        if self.options.envelopes { MessageCarrier::with_envelope(message) } else { MessageCarrier::new(message) }
+    }
+
+    #[cfg(not(feature = "envelopes"))]
+    #[allow(clippy::unused_self, reason = "the same with and without the feature")]
+    fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
+        MessageCarrier::new(message)
+    }
+}
+
+fn ask_for_attributes(input: &mut ReceiveMessageInput, owned: &Fields) {
+    let asked = input.message_attribute_names.get_or_insert_default();
+    let ours = owned.owned().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED]);
+    let families = owned.owned_prefixes().map(|prefix| format!("{prefix}.*"));
+    for name in ours.map(str::to_owned).chain(families) {
+        // SQS knows `All`, `.*` and a prefix with `.*` behind it.
+        let covers = |asked: &String| {
+            *asked == name || asked == "All" || asked.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
+        };
+        if !asked.iter().any(covers) {
+            asked.push(name);
+        }
+    }
+}
+
+/// The trace header, and when the message was sent: how old it is decides under
+/// [`Relation::ParentIfYounger`](propagation_core::messaging::Relation::ParentIfYounger).
+fn ask_for_system_attributes(input: &mut ReceiveMessageInput) {
+    const OURS: [MessageSystemAttributeName; 2] =
+        [MessageSystemAttributeName::AwsTraceHeader, MessageSystemAttributeName::SentTimestamp];
+    // Whoever still asks in the deprecated way is answered in that way.
+    #[allow(deprecated, reason = "users may fill it")]
+    let deprecated = input.attribute_names.as_mut().filter(|names| !names.is_empty());
+    match deprecated {
+        Some(asked) if input.message_system_attribute_names.is_none() => {
+            for name in OURS {
+                let asked_already = |asked: &QueueAttributeName| {
+                    matches!(asked, QueueAttributeName::All) || asked.as_str() == name.as_str()
+                };
+                if !asked.iter().any(asked_already) {
+                    asked.push(QueueAttributeName::from(name.as_str()));
+                }
+            }
+        }
+        _ => {
+            let asked = input.message_system_attribute_names.get_or_insert_default();
+            for name in OURS {
+                if !asked.iter().any(|asked| *asked == MessageSystemAttributeName::All || *asked == name) {
+                    asked.push(name);
+                }
+            }
+        }
+    }
+}
+
+/// The creation contexts of the last messages that were received, by receipt handle, so that settling can link to them: a settle
+/// request holds nothing but the handle.
+#[derive(Clone, Default)]
+pub(super) struct Received(Arc<Mutex<Remembered>>);
+
+#[derive(Default)]
+struct Remembered {
+    hasher: RandomState,
+    contexts: HashMap<u64, TraceParent>,
+    order: VecDeque<u64>,
+}
+
+impl Received {
+    /// How many messages are remembered: some hundred kilobytes at most.
+    const CAPACITY: usize = 4_096;
+
+    fn remember(&self, handle: &str, trace: &TraceContext) {
+        let (Ok(mut inner), Some(parent)) = (self.0.lock(), trace.parent) else { return };
+        let key = inner.hasher.hash_one(handle);
+        if inner.contexts.insert(key, parent).is_none() {
+            inner.order.push_back(key);
+        }
+        if inner.order.len() > Self::CAPACITY
+            && let Some(oldest) = inner.order.pop_front()
+        {
+            inner.contexts.remove(&oldest);
+        }
+    }
+
+    pub(super) fn recall(&self, handle: &str) -> Option<TraceContext> {
+        let inner = self.0.lock().ok()?;
+        let key = inner.hasher.hash_one(handle);
+        inner.contexts.get(&key).copied().map(TraceContext::new)
+    }
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Received").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(input: &ReceiveMessageInput) -> Vec<&str> {
+        input.message_attribute_names().iter().map(String::as_str).collect()
+    }
+
+    fn asked(mut input: ReceiveMessageInput) -> ReceiveMessageInput {
+        ask_for_attributes(&mut input, propagation_core::Propagator::default().owned());
+        ask_for_system_attributes(&mut input);
+        input
+    }
+
+    #[test]
+    fn a_receiver_asks_for_what_it_does_not_ask_for_already() {
+        let build = |names: &[&str]| {
+            let names = Some(names.iter().map(|name| (*name).to_owned()).collect());
+            asked(ReceiveMessageInput::builder().set_message_attribute_names(names).build().unwrap())
+        };
+        assert_eq!(names(&build(&[])), ["traceparent", "tracestate", "baggage", PACKED]);
+        assert_eq!(names(&build(&["mine", "baggage"])), ["mine", "baggage", "traceparent", "tracestate", PACKED]);
+        assert_eq!(names(&build(&["All"])), ["All"]);
+        assert_eq!(names(&build(&[".*"])), [".*"]);
+        assert_eq!(names(&build(&["trace.*"])), ["trace.*", "baggage", PACKED]);
+    }
+
+    #[test]
+    #[allow(deprecated)]
+    fn system_attributes_are_asked_for_in_the_way_that_the_user_asks() {
+        use MessageSystemAttributeName::{All, AwsTraceHeader, SenderId, SentTimestamp};
+        let input = asked(ReceiveMessageInput::builder().build().unwrap());
+        assert_eq!(input.message_system_attribute_names(), [AwsTraceHeader, SentTimestamp]);
+        let input = asked(ReceiveMessageInput::builder().message_system_attribute_names(SenderId).build().unwrap());
+        assert_eq!(input.message_system_attribute_names(), [SenderId, AwsTraceHeader, SentTimestamp]);
+        let input = asked(ReceiveMessageInput::builder().message_system_attribute_names(All).build().unwrap());
+        assert_eq!(input.message_system_attribute_names(), [All]);
+        let input = asked(ReceiveMessageInput::builder().attribute_names(QueueAttributeName::All).build().unwrap());
+        assert_eq!(
+            (input.attribute_names(), input.message_system_attribute_names()),
+            (&[QueueAttributeName::All][..], &[][..])
+        );
+        let input = asked(ReceiveMessageInput::builder().attribute_names("SenderId".into()).build().unwrap());
+        let asked: Vec<&str> = input.attribute_names().iter().map(QueueAttributeName::as_str).collect();
+        assert_eq!(asked, ["SenderId", "AWSTraceHeader", "SentTimestamp"]);
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let received = Received::default();
+        let trace = TraceContext::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
+        for number in 0..Received::CAPACITY + 10 {
+            received.remember(&format!("handle-{number}"), &trace);
+        }
+        assert_eq!(received.0.lock().unwrap().contexts.len(), Received::CAPACITY);
+        assert!(received.recall("handle-0").is_none());
+        assert!(received.recall("handle-10").is_some());
+    }
+}

@@ -1,0 +1,92 @@
+use aws_sdk_sqs::operation::{send_message::SendMessageInput, send_message_batch::SendMessageBatchInput};
+use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
+use propagation_core::{
+    Hop, HopSpan, Peer, SpanKind,
+    messaging::{self, Sending},
+};
+
+use super::{
+    SqsPropagation,
+    operation::{Call, Covered},
+};
+use crate::{
+    OutgoingCarrier, SizeLimit,
+    attributes::{self, Queue},
+    carrier,
+};
+
+impl SqsPropagation {
+    pub(super) fn send(&self, input: &mut SendMessageInput) -> Covered {
+        let queue = Queue::new(input.queue_url().unwrap_or_default());
+        let mut message = OutgoingCarrier::of_message(input, self.options.mode, self.options.limit);
+        let peer = Peer::sqs(queue.name());
+        let Sending { hop, .. } =
+            messaging::send(&self.propagator, &peer, self.options.existing, &mut message, |hop| {
+                queue.describe(hop, "send", "send");
+            });
+        Covered::call(Call::Send, Some(hop))
+    }
+
+    pub(super) fn send_batch(&self, input: &mut SendMessageBatchInput) -> Covered {
+        let queue = Queue::new(input.queue_url().unwrap_or_default());
+        let entries = input.entries.as_deref_mut().unwrap_or_default();
+        let hop =
+            if self.options.create_spans { self.create_each(&queue, entries) } else { self.share_one(&queue, entries) };
+        Covered::call(Call::SendBatch, Some(hop))
+    }
+
+    /// Each message gets a create span and its context, and the send span links to all of them.
+    fn create_each(&self, queue: &Queue, entries: &mut [SendMessageBatchRequestEntry]) -> HopSpan {
+        let peer = Peer::sqs(queue.name());
+        let mut created = Vec::with_capacity(entries.len());
+        self.each(entries, |message| {
+            let existing = self.options.existing;
+            let creation = messaging::create(&self.propagator, &peer, existing, message, |hop| {
+                queue.describe(hop, "create", "create");
+            });
+            created.push(creation.unwrap_or_default());
+        });
+        messaging::batch(&self.propagator, SpanKind::Client, &created, |hop, messages| {
+            queue.describe(hop, "send", "send");
+            attributes::count(hop, messages);
+        })
+    }
+
+    /// All messages get the context of the send span.
+    fn share_one(&self, queue: &Queue, entries: &mut [SendMessageBatchRequestEntry]) -> HopSpan {
+        let peer = Peer::sqs(queue.name());
+        let mut hop = Hop::local(SpanKind::Producer, self.propagator.current());
+        if self.propagator.records() {
+            queue.describe(&mut hop, "send", "send");
+            attributes::count(&mut hop, entries.len());
+        }
+        let hop = self.propagator.start(hop);
+        self.each(entries, |message| {
+            let placed = messaging::place(&self.propagator, &peer, self.options.existing, message, hop.context());
+            if placed.stayed {
+                hop.add_link(&placed.creation);
+            }
+        });
+        hop
+    }
+
+    /// The size limit holds for a batch as a whole: what the user's own data leaves is shared out evenly, so that no message's
+    /// baggage takes the room of another one's ids.
+    fn each(&self, entries: &mut [SendMessageBatchRequestEntry], mut each: impl FnMut(&mut OutgoingCarrier<'_>)) {
+        let owned = self.propagator.owned();
+        let own_size = |entry: &SendMessageBatchRequestEntry| {
+            entry.message_body.len().saturating_add(carrier::kept_size(entry.message_attributes.as_ref(), owned))
+        };
+        let taken = entries.iter().map(&own_size).fold(0, usize::saturating_add);
+        let mut room = self.options.limit.to_bytes().saturating_sub(taken);
+        let mut left = entries.len();
+        for entry in entries {
+            let (own, share) = (own_size(entry), room / left.max(1));
+            left -= 1;
+            let limit = SizeLimit::bytes(own.saturating_add(share));
+            each(&mut OutgoingCarrier::of_entry(entry, self.options.mode, limit));
+            let after = entry.message_body.len() + carrier::attributes_size(entry.message_attributes.as_ref());
+            room = room.saturating_sub(after.saturating_sub(own));
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What the interceptor does with operations other than those of messages.
+
+use aws_smithy_runtime_api::client::{interceptors::Intercept, orchestrator::Metadata};
+use propagation_core::{Direction, Reason};
+use propagation_sqs::SqsPropagation;
+
+use crate::setup::{Endpoint, PARENT, Spans, inside, propagator};
+
+#[tokio::test]
+async fn managing_queues_makes_no_span_and_is_not_counted() {
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let propagator = spans.opentelemetry();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let url = client.create_queue().queue_name("made").send().await.unwrap().queue_url.unwrap();
+    client.list_queues().send().await.unwrap();
+    client.get_queue_url().queue_name("made").send().await.unwrap();
+    client.purge_queue().queue_url(&url).send().await.unwrap();
+    assert!(spans.all().is_empty());
+    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NotCovered), 0);
+}
+
+#[tokio::test]
+async fn a_client_with_two_interceptors_sends_one_context() {
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let propagation = SqsPropagation::new(spans.opentelemetry());
+    let config = crate::setup::config(endpoint.sqs.endpoint_url()).interceptor(propagation.clone());
+    let client = aws_sdk_sqs::Client::from_conf(config.interceptor(propagation).build());
+    client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+    assert_eq!(spans.all().len(), 1);
+}
+
+#[tokio::test]
+async fn it_can_be_added_to_one_operation_alone() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let send = endpoint.plain().send_message().queue_url(&endpoint.queue).message_body("{}");
+    let send = send.customize().interceptor(SqsPropagation::new(propagator.clone()));
+    inside(&propagator).scope(send.send()).await.unwrap();
+    assert_eq!(endpoint.one().get("traceparent"), Some(PARENT));
+}
+
+/// What another service's client, or one of another version of the SDK, makes of an interceptor: an input of a type that is not known.
+#[test]
+fn an_operation_that_is_not_covered_is_counted_and_passes() {
+    use aws_smithy_runtime_api::client::{
+        interceptors::context::{BeforeSerializationInterceptorContextMut, Input, InterceptorContext},
+        runtime_components::RuntimeComponentsBuilder,
+    };
+    use aws_smithy_types::config_bag::{ConfigBag, Layer};
+
+    #[derive(Debug)]
+    struct PublishInput;
+
+    let propagator = propagator();
+    let propagation = SqsPropagation::new(propagator.clone());
+    let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
+    for (service, name, counted) in
+        [("SNS", "Publish", 1), ("SNS", "Publish", 2), ("SQS", "SendMessage", 3), ("SQS", "ListQueues", 3)]
+    {
+        let mut layer = Layer::new("test");
+        layer.store_put(Metadata::new(name, service));
+        let mut cfg = ConfigBag::of_layers([layer]);
+        let mut context = InterceptorContext::new(Input::erase(PublishInput));
+        let mut context = BeforeSerializationInterceptorContextMut::from(&mut context);
+        propagation.modify_before_serialization(&mut context, &components, &mut cfg).unwrap();
+        assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NotCovered), counted);
+    }
+}

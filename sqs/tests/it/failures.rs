@@ -1,0 +1,166 @@
+//! Calls and handlers that fail.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use aws_sdk_sqs::{
+    Client,
+    config::{retry::RetryConfig, timeout::TimeoutConfig},
+    error::{ProvideErrorMetadata, SdkError},
+};
+use opentelemetry::trace::Status;
+use propagation_core::Outcome;
+use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_testkit::loopback_sqs::LoopbackSqs;
+
+use crate::setup::{Endpoint, PARENT, Spans, attribute, config, entry, id, inside, numbered, propagator, receive};
+
+const MISSING: &str = "QueueDoesNotExist";
+
+#[tokio::test]
+async fn a_failed_send_gives_the_users_error_and_leaves_the_users_request_as_it_was() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let missing = endpoint.sqs.queue_url("missing");
+    let attributes = Some(numbered(2));
+    let request = client.send_message().message_body("{}").set_message_attributes(attributes.clone());
+    let failed = inside(&propagator).scope(request.clone().queue_url(&missing).send()).await;
+    let expected = endpoint.plain().send_message().message_body("{}").queue_url(&missing).send().await;
+    let code = |error: &SdkError<_, _>| ProvideErrorMetadata::code(error).map(str::to_owned);
+    assert_eq!(code(&failed.unwrap_err()), code(&expected.unwrap_err()));
+    assert_eq!(request.get_message_attributes(), &attributes);
+
+    inside(&propagator).scope(request.queue_url(&endpoint.queue).send()).await.unwrap();
+    let seen = endpoint.one();
+    assert_eq!((seen.names().len(), seen.get("traceparent")), (5, Some(PARENT)));
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_even_be_built_fails_with_the_users_error() {
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let failed = client.send_message().message_body("{}").send().await;
+    let expected = endpoint.plain().send_message().message_body("{}").send().await;
+    assert_eq!(format!("{failed:?}").split('{').next(), format!("{expected:?}").split('{').next());
+    assert!(failed.is_err());
+    let span = spans.one("send");
+    assert!(attribute(&span, "error.type").is_some() && attribute(&span, "messaging.destination.name").is_none());
+}
+
+#[tokio::test]
+async fn the_span_of_a_failed_call_has_the_services_code() {
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let missing = endpoint.sqs.queue_url("missing");
+    client.send_message().queue_url(&missing).message_body("{}").send().await.unwrap_err();
+    client.send_message_batch().queue_url(&missing).entries(entry("1", "one")).send().await.unwrap_err();
+    client.receive_message().queue_url(&missing).send().await.unwrap_err();
+    client.delete_message().queue_url(&missing).receipt_handle("x").send().await.unwrap_err();
+    for span in spans.named("send missing").iter().chain([&spans.one("receive missing"), &spans.one("delete missing")])
+    {
+        let kind = attribute(span, "error.type").unwrap();
+        assert!(kind.ends_with(MISSING) || kind.contains("NonExistentQueue"), "{kind}");
+        assert!(matches!(span.status, Status::Error { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_which_a_message_fails_is_an_error_of_that_code() {
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let batch = client.send_message_batch().queue_url(&endpoint.queue);
+    let sent = batch.entries(entry("1", "one")).entries(entry("2", "\u{1}")).send().await.unwrap();
+    let code = sent.failed().first().unwrap().code().to_owned();
+    assert_eq!(attribute(&spans.one("send orders"), "error.type"), Some(code));
+}
+
+#[tokio::test]
+async fn a_call_that_finds_nobody_says_so() {
+    // Nobody listens there any more.
+    let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let spans = Spans::new();
+    let config = config(&format!("http://{addr}")).interceptor(SqsPropagation::new(spans.opentelemetry()));
+    let client = Client::from_conf(config.retry_config(RetryConfig::disabled()).build());
+    let url = format!("http://{addr}/000000000000/orders");
+    client.send_message().queue_url(&url).message_body("{}").send().await.unwrap_err();
+    assert_eq!(attribute(&spans.one("send orders"), "error.type").as_deref(), Some("connection"));
+}
+
+#[tokio::test]
+async fn one_span_and_one_context_cover_all_attempts() {
+    let attempts = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&attempts);
+    let sqs = LoopbackSqs::builder()
+        .tap(move |message| {
+            let attempt = {
+                let mut log = log.lock().unwrap();
+                log.push(format!("{:?}", message.attributes.get("traceparent")));
+                log.len()
+            };
+            // Breaks the connection.
+            assert!(attempt > 1, "the first attempt fails on purpose");
+        })
+        .start()
+        .await
+        .unwrap();
+    let queue = sqs.create_queue("orders").unwrap();
+    let spans = Spans::new();
+    let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1));
+    let config = config(sqs.endpoint_url()).interceptor(SqsPropagation::new(spans.opentelemetry()));
+    let client = Client::from_conf(config.retry_config(retry).build());
+    client.send_message().queue_url(&queue).message_body("{}").send().await.unwrap();
+    let span = spans.one("send orders");
+    assert_eq!(attribute(&span, "error.type"), None);
+    let attempts = attempts.lock().unwrap().clone();
+    assert_eq!(attempts.len(), 2);
+    assert!(attempts.iter().all(|parent| parent.contains(&id(&span))), "{attempts:?}");
+}
+
+#[tokio::test]
+async fn a_call_that_times_out_says_so_and_one_that_is_given_up_is_cancelled() {
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let propagation = SqsPropagation::new(spans.opentelemetry());
+    let timeout = TimeoutConfig::builder().operation_timeout(Duration::from_millis(50)).build();
+    let config = config(endpoint.sqs.endpoint_url()).interceptor(propagation.clone()).timeout_config(timeout);
+    let impatient = Client::from_conf(config.build());
+    let poll = impatient.receive_message().queue_url(&endpoint.queue).wait_time_seconds(20);
+    poll.send().await.unwrap_err();
+    assert_eq!(attribute(&spans.one("receive orders"), "error.type").as_deref(), Some("timeout"));
+    spans.clear();
+
+    let client = endpoint.client(propagation);
+    let poll = client.receive_message().queue_url(&endpoint.queue).wait_time_seconds(20).send();
+    assert!(tokio::time::timeout(Duration::from_millis(50), poll).await.is_err());
+    assert_eq!(attribute(&spans.one("receive orders"), "error.type").as_deref(), Some("cancelled"));
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_ends_its_span_with_its_error_and_one_that_is_dropped_as_cancelled() {
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let propagator = spans.opentelemetry();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+    let message = receive(&client, &endpoint.queue).await.remove(0);
+    let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+    let failed = consumer.process(&message, async { Err::<(), _>(std::fmt::Error) }).await;
+    assert_eq!(failed, Err(std::fmt::Error));
+    let span = spans.one("process orders");
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("core::fmt::Error"));
+    spans.clear();
+
+    let given_up = consumer.process(&message, std::future::pending::<Result<(), ()>>());
+    assert!(futures_util::FutureExt::now_or_never(given_up).is_none());
+    assert_eq!(attribute(&spans.one("process orders"), "error.type").as_deref(), Some("cancelled"));
+    spans.clear();
+
+    consumer.start(&message).end(&Outcome::error("503"));
+    assert_eq!(attribute(&spans.one("process orders"), "error.type").as_deref(), Some("503"));
+}

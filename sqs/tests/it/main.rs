@@ -1,0 +1,12 @@
+//! The public API of `propagation-sqs`, on the real SDK and the loopback endpoint.
+
+mod carrier;
+mod consumer;
+mod covered;
+#[cfg(feature = "envelopes")]
+mod envelopes;
+mod failures;
+mod modes;
+mod setup;
+mod spans;
+mod wire;

@@ -1,0 +1,200 @@
+//! Where a context goes when there is little room.
+
+use aws_sdk_sqs::{operation::send_message::SendMessageInput, types::Message};
+use propagation_core::{Direction, Reason, TraceContext};
+use propagation_sqs::{ConsumerPropagation, Mode, OutgoingExt, PACKED, SizeLimit, SqsPropagation};
+
+use crate::setup::{
+    BAGGAGE, Endpoint, PARENT, STATE, Seen, XRAY, caller, entry, inside, numbered, propagator, receive, string,
+};
+
+const ALL: &[&str] = &["baggage", "traceparent", "tracestate"];
+
+/// Sends with so many attributes of the user's own; answers what crossed the wire and what the receiver got of it.
+async fn crossing(mode: Mode, attributes: usize) -> (Seen, propagation_core::PropagationContext) {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()).mode(mode));
+    let send = client
+        .send_message()
+        .queue_url(&endpoint.queue)
+        .message_body("{}")
+        .set_message_attributes(Some(numbered(attributes)));
+    inside(&propagator).scope(send.send()).await.unwrap();
+    let mut seen = endpoint.one();
+    for number in 0..attributes {
+        assert_eq!(seen.attributes.remove(&format!("key-{number}")).as_deref(), Some("v"), "the user's own survive");
+    }
+    let message = receive(&client, &endpoint.queue).await.remove(0);
+    let consumer = ConsumerPropagation::new(propagator, &endpoint.queue);
+    (seen, consumer.extract(&message).context)
+}
+
+#[tokio::test]
+async fn separate_attributes_take_the_slots_that_are_left_ids_first() {
+    for (attributes, names, header) in [
+        (0, ALL, None),
+        (7, ALL, None),
+        (8, &["traceparent", "tracestate"], None),
+        (9, &["traceparent"], None),
+        (10, &[], Some(XRAY)),
+    ] {
+        let (seen, received) = crossing(Mode::Separate, attributes).await;
+        assert_eq!((seen.names().as_slice(), seen.header.as_deref()), (names, header), "{attributes}");
+        assert_eq!(received.trace.parent, caller().trace.parent, "{attributes}: the ids always arrive");
+        assert_eq!(received.baggage.is_empty(), attributes > 7);
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_there_takes_a_slot() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let mut context = caller();
+    context.trace = TraceContext::new(PARENT.parse().unwrap());
+    let hop = propagator.start(propagation_core::Hop::resume(context));
+    let send =
+        client.send_message().queue_url(&endpoint.queue).message_body("{}").set_message_attributes(Some(numbered(8)));
+    hop.scope(send.send()).await.unwrap();
+    let seen = endpoint.one();
+    assert_eq!((seen.get("traceparent"), seen.get("baggage")), (Some(PARENT), Some(BAGGAGE)));
+    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NoRoom), 0);
+}
+
+#[tokio::test]
+async fn a_packed_attribute_carries_all_in_one_slot() {
+    for attributes in [0, 8, 9] {
+        let (seen, received) = crossing(Mode::Packed, attributes).await;
+        assert_eq!((seen.names(), seen.header.as_deref()), (vec![PACKED], None));
+        assert_eq!(received, caller());
+    }
+    let (seen, received) = crossing(Mode::Packed, 10).await;
+    assert_eq!((seen.names().len(), seen.header.as_deref()), (0, Some(XRAY)));
+    assert_eq!(received.trace.parent, caller().trace.parent);
+}
+
+#[tokio::test]
+async fn x_ray_alone_takes_no_slot() {
+    let (seen, received) = crossing(Mode::XRay, 3).await;
+    assert_eq!((seen.names().len(), seen.header.as_deref()), (0, Some(XRAY)));
+    assert_eq!((received.trace.parent, received.baggage.is_empty()), (caller().trace.parent, true));
+}
+
+#[tokio::test]
+async fn auto_is_separate_then_packed_then_x_ray() {
+    for (attributes, names, header) in
+        [(7, ALL, None), (8, &[PACKED], None), (9, &[PACKED], None), (10, &[], Some(XRAY))]
+    {
+        let (seen, received) = crossing(Mode::Auto, attributes).await;
+        assert_eq!((seen.names().as_slice(), seen.header.as_deref()), (names, header), "{attributes}");
+        assert_eq!(received.trace.parent, caller().trace.parent);
+        assert_eq!(received.baggage.is_empty(), attributes == 10);
+    }
+}
+
+/// The sizes of what is added: name, `String`, value.
+fn size(name: &str, value: &str) -> usize {
+    name.len() + 6 + value.len()
+}
+
+fn message(body: usize) -> SendMessageInput {
+    SendMessageInput::builder().queue_url("orders").message_body("b".repeat(body)).build().unwrap()
+}
+
+#[tokio::test]
+async fn one_mebibyte_holds_for_body_and_attributes_together() {
+    let (parent, state, baggage) = (size("traceparent", PARENT), size("tracestate", STATE), size("baggage", BAGGAGE));
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    for (spare, names, in_header) in [
+        (parent + state + baggage, ALL, false),
+        (parent + state + baggage - 1, &["traceparent", "tracestate"][..], false),
+        (parent + state, &["traceparent", "tracestate"], false),
+        (
+            parent + baggage,
+            if state > baggage { &["baggage", "traceparent"] } else { &["traceparent", "tracestate"] },
+            false,
+        ),
+        (parent, &["traceparent"], false),
+        (parent - 1, &["baggage"], true),
+        (0, &[], true),
+    ] {
+        let body = SizeLimit::DEFAULT.to_bytes() - spare;
+        let send = client.send_message().queue_url(&endpoint.queue).message_body("b".repeat(body));
+        inside(&propagator).scope(send.send()).await.expect("what is added never makes a message too large");
+        let seen = endpoint.one();
+        assert_eq!((seen.names().as_slice(), seen.header.is_some()), (names, in_header), "{spare} bytes to spare");
+    }
+}
+
+#[test]
+fn an_older_limit_is_kept_to() {
+    let propagator = propagator();
+    let peer = propagation_core::Peer::sqs("orders");
+    for (body, fits) in
+        [(262_144 - size("traceparent", PARENT), true), (262_144 - size("traceparent", PARENT) + 1, false)]
+    {
+        let mut message = message(body);
+        let mut carrier = propagation_sqs::OutgoingCarrier::of_message(&mut message, Mode::Separate, SizeLimit::OLDER);
+        let mut context = caller();
+        context.trace = TraceContext::new(PARENT.parse().unwrap());
+        context.baggage = propagation_core::Baggage::EMPTY;
+        let injection = propagator.inject(&peer, &context, &mut carrier);
+        assert_eq!(injection.wrote_name("traceparent"), fits);
+        assert_eq!(injection.wrote_name("AWSTraceHeader"), !fits);
+        assert!(injection.left_out.is_empty(), "the ids are carried in any case: {injection:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_keeps_to_the_limit_as_a_whole_and_every_message_gets_its_ids() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let parent = size("traceparent", PARENT);
+    let body = SizeLimit::DEFAULT.to_bytes() / 4 - parent;
+    let batch = (0..4).fold(client.send_message_batch().queue_url(&endpoint.queue), |batch, number| {
+        batch.entries(entry(&number.to_string(), &"b".repeat(body)))
+    });
+    let sent = inside(&propagator).scope(batch.send()).await.unwrap();
+    assert_eq!(sent.successful().len(), 4);
+    for seen in endpoint.seen() {
+        assert_eq!(seen.names(), ["traceparent"], "nobody's baggage takes the room of another one's ids");
+    }
+}
+
+#[test]
+fn what_has_no_room_is_counted_and_a_second_injection_leaves_no_trace_of_the_first() {
+    let propagator = propagator();
+    let mut message = message(10);
+    message.message_attributes = Some(numbered(9));
+    message.inject(&propagator, "orders", &caller());
+    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NoRoom), 2);
+    message.inject(&propagator, "orders", &propagation_core::PropagationContext::EMPTY);
+    assert_eq!(message.message_attributes(), Some(&numbered(9)));
+    let mut packed = message.clone();
+    packed.message_attributes = Some([(PACKED.to_owned(), string("stale:1"))].into());
+    packed.inject(&propagator, "orders", &caller());
+    assert!(!packed.message_attributes().unwrap().contains_key(PACKED));
+}
+
+#[test]
+fn an_attribute_counts_before_the_packed_one_and_that_before_the_header() {
+    use aws_sdk_sqs::types::MessageSystemAttributeName::AwsTraceHeader;
+    let header = "Root=1-11111111-111111111111111111111111;Parent=1111111111111111;Sampled=0";
+    let packed = "traceparent:00-22222222222222222222222222222222-2222222222222222-00\nbaggage:tenant.id=packed";
+    let message = Message::builder().attributes(AwsTraceHeader, header);
+    let consumer = ConsumerPropagation::new(propagator(), "orders");
+    let first = |message: Message| {
+        let context = consumer.extract(&message).context;
+        let digit = context.trace.trace_id().unwrap().to_string().chars().next().unwrap();
+        (digit, context.baggage.get("tenant.id").map(std::borrow::Cow::into_owned))
+    };
+    assert_eq!(first(message.clone().build()), ('1', None));
+    let message = message.message_attributes(PACKED, string(packed));
+    assert_eq!(first(message.clone().build()), ('2', Some("packed".to_owned())));
+    let message = message.message_attributes("traceparent", string(PARENT));
+    assert_eq!(first(message.build()), ('4', Some("packed".to_owned())));
+}

@@ -1,0 +1,245 @@
+//! The shape of the spans, with both bridges.
+
+use std::future::Future;
+
+use opentelemetry::trace::{SpanKind, TracerProvider};
+use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind as Kind, messaging::Relation};
+use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
+
+use crate::setup::{Endpoint, OTHER, Spans, attribute, caller, entry, id, links, receive, string};
+
+/// Runs a check with each bridge, on this thread, under a subscriber that exports to the same place.
+fn with_each_bridge<F: Future<Output = ()>>(check: impl Fn(Spans, Propagator, Endpoint) -> F) {
+    for bridge in ["opentelemetry", "tracing"] {
+        let spans = Spans::new();
+        let layer = tracing_opentelemetry::layer().with_tracer(spans.provider.tracer("app"));
+        // The SDK's own spans are of level debug.
+        let subscriber = tracing_subscriber::registry().with(LevelFilter::INFO).with(layer);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        tracing::subscriber::with_default(subscriber, || {
+            runtime.block_on(async {
+                let propagator = if bridge == "tracing" { Spans::tracing() } else { spans.opentelemetry() };
+                let endpoint = Endpoint::start().await;
+                check(spans, propagator, endpoint).await;
+            });
+        });
+    }
+}
+
+fn common(span: &opentelemetry_sdk::trace::SpanData, operation: &str, kind: &str, endpoint: &Endpoint) {
+    let port = endpoint.sqs.addr().port().to_string();
+    for (key, value) in [
+        ("messaging.system", "aws_sqs"),
+        ("messaging.operation.name", operation),
+        ("messaging.operation.type", kind),
+        ("messaging.destination.name", "orders"),
+        ("aws.sqs.queue.url", endpoint.queue.as_str()),
+        ("server.address", "127.0.0.1"),
+        ("server.port", port.as_str()),
+    ] {
+        assert_eq!(attribute(span, key).as_deref(), Some(value), "{key} of {}", span.name);
+    }
+}
+
+#[test]
+fn a_send_is_a_producer_whose_context_is_on_the_message_and_the_parent_of_its_processing() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let server = propagator.start(Hop::remote(Kind::Server, caller()).named("POST /orders"));
+        let sent = server.scope(client.send_message().queue_url(&endpoint.queue).message_body("{}").send()).await;
+        server.end(&Outcome::Unset);
+        let message_id = sent.unwrap().message_id.unwrap();
+        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+        consumer.process(&message, async { Ok::<_, ()>(()) }).await.unwrap();
+
+        let send = spans.one("send orders");
+        assert_eq!(send.span_kind, SpanKind::Producer);
+        assert_eq!(send.parent_span_id, spans.one("POST /orders").span_context.span_id());
+        common(&send, "send", "send", &endpoint);
+        assert_eq!(attribute(&send, "messaging.message.id"), Some(message_id.clone()));
+        assert!(links(&send).is_empty() && attribute(&send, "error.type").is_none());
+        let parent = endpoint.one().get("traceparent").unwrap().to_owned();
+        assert!(parent.contains(&id(&send)), "{parent}");
+
+        let receive = spans.one("receive orders");
+        assert_eq!((receive.span_kind.clone(), links(&receive)), (SpanKind::Client, vec![id(&send)]));
+        common(&receive, "receive", "receive", &endpoint);
+        assert_eq!(attribute(&receive, "messaging.batch.message_count").as_deref(), Some("1"));
+
+        let process = spans.one("process orders");
+        assert_eq!((process.span_kind.clone(), links(&process)), (SpanKind::Consumer, vec![id(&send)]));
+        assert_eq!((process.parent_span_id, process.parent_span_is_remote), (send.span_context.span_id(), true));
+        common(&process, "process", "process", &endpoint);
+        assert_eq!(attribute(&process, "messaging.message.id"), Some(message_id));
+    });
+}
+
+#[test]
+fn each_message_of_a_batch_has_a_create_span_and_the_send_links_to_all() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let batch = client
+            .send_message_batch()
+            .queue_url(&endpoint.queue)
+            .entries(entry("1", "one"))
+            .entries(entry("2", "two"))
+            .entries(entry("3", "three"));
+        batch.send().await.unwrap();
+
+        let created = spans.named("create orders");
+        assert!(created.iter().all(|span| span.span_kind == SpanKind::Producer));
+        created.iter().for_each(|span| common(span, "create", "create", &endpoint));
+        let ids: Vec<String> = created.iter().map(id).collect();
+        let send = spans.one("send orders");
+        assert_eq!((send.span_kind.clone(), links(&send)), (SpanKind::Client, ids.clone()));
+        assert_eq!(attribute(&send, "messaging.batch.message_count").as_deref(), Some("3"));
+        for (seen, id) in endpoint.seen().iter().zip(&ids) {
+            assert!(seen.get("traceparent").unwrap().contains(id), "each message has its own context");
+        }
+
+        let messages = receive(&client, &endpoint.queue).await;
+        let received = spans.one("receive orders");
+        assert_eq!((messages.len(), links(&received)), (3, ids));
+    });
+}
+
+#[test]
+fn without_create_spans_all_messages_carry_the_send_span() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
+        let mut outbox = entry("2", "two");
+        outbox.message_attributes = Some([("traceparent".to_owned(), string(OTHER))].into());
+        let batch = client.send_message_batch().queue_url(&endpoint.queue).entries(entry("1", "one")).entries(outbox);
+        batch.send().await.unwrap();
+        let send = spans.one("send orders");
+        assert_eq!(spans.all().len(), 1);
+        assert_eq!((send.span_kind.clone(), links(&send)), (SpanKind::Producer, vec!["b7ad6b7169203331".to_owned()]));
+        let seen = endpoint.seen();
+        assert!(seen[0].get("traceparent").unwrap().contains(&id(&send)));
+        assert_eq!(seen[1].get("traceparent"), Some(OTHER));
+
+        receive(&client, &endpoint.queue).await;
+        assert_eq!(links(&spans.one("receive orders")).len(), 2, "none twice");
+    });
+}
+
+#[test]
+fn one_link_for_messages_of_one_context() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
+        let batch = client.send_message_batch().queue_url(&endpoint.queue);
+        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
+        assert_eq!(receive(&client, &endpoint.queue).await.len(), 2);
+        let received = spans.one("receive orders");
+        assert_eq!(links(&received), [id(&spans.one("send orders"))]);
+    });
+}
+
+#[test]
+fn a_message_that_keeps_its_context_is_sent_by_a_client_span_that_links_to_it() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
+        send.message_attributes("traceparent", string(OTHER)).send().await.unwrap();
+        let send = spans.one("send orders");
+        assert_eq!((send.span_kind.clone(), links(&send)), (SpanKind::Client, vec!["b7ad6b7169203331".to_owned()]));
+    });
+}
+
+#[test]
+fn settling_links_to_the_message_that_was_received() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let batch = client.send_message_batch().queue_url(&endpoint.queue);
+        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
+        let ids: Vec<String> = spans.named("create orders").iter().map(id).collect();
+        let messages = receive(&client, &endpoint.queue).await;
+        let handle = |at: usize| messages[at].receipt_handle().unwrap();
+        let change = client.change_message_visibility().queue_url(&endpoint.queue).visibility_timeout(60);
+        change.receipt_handle(handle(0)).send().await.unwrap();
+        client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle(0)).send().await.unwrap();
+        let gone = aws_sdk_sqs::types::DeleteMessageBatchRequestEntry::builder().id("1").receipt_handle(handle(1));
+        let batch = client.delete_message_batch().queue_url(&endpoint.queue).entries(gone.build().unwrap());
+        batch.send().await.unwrap();
+
+        let change = spans.one("change_visibility orders");
+        assert_eq!((change.span_kind.clone(), links(&change)), (SpanKind::Client, vec![ids[0].clone()]));
+        common(&change, "change_visibility", "settle", &endpoint);
+        let deleted = spans.named("delete orders");
+        assert_eq!(deleted.iter().map(links).collect::<Vec<_>>(), [[ids[0].clone()], [ids[1].clone()]]);
+        deleted.iter().for_each(|span| common(span, "delete", "settle", &endpoint));
+        assert_eq!(attribute(&deleted[1], "messaging.batch.message_count").as_deref(), Some("1"));
+    });
+}
+
+#[test]
+fn calls_inside_a_handler_are_children_of_its_process_span() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+        let next = endpoint.sqs.create_queue("next").unwrap();
+        let handler = async {
+            client.send_message().queue_url(&next).message_body("{}").send().await.map_err(|_| "send")?;
+            let handle = message.receipt_handle().unwrap();
+            client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.map_err(|_| "delete")
+        };
+        consumer.process(&message, handler).await.unwrap();
+        let process = spans.one("process orders");
+        for name in ["send next", "delete orders"] {
+            assert_eq!(spans.one(name).parent_span_id, process.span_context.span_id(), "{name}");
+        }
+    });
+}
+
+#[test]
+fn how_processing_relates_to_the_message_can_be_chosen() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let send = spans.one("send orders");
+        let day = std::time::Duration::from_secs(86_400);
+        for (relation, ambient, child_of_send, own_trace) in [
+            (Relation::Ambient, false, true, false),
+            (Relation::Ambient, true, false, false),
+            (Relation::Parent, true, true, false),
+            (Relation::LinkOnly, true, false, true),
+            (Relation::ParentIfYounger(day), true, true, false),
+            (Relation::ParentIfYounger(std::time::Duration::ZERO), true, false, true),
+        ] {
+            spans.clear();
+            let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue).relation(relation);
+            let around = propagator.start(Hop::remote(Kind::Internal, PropagationContext::EMPTY).named("poll"));
+            let process = || consumer.start(&message).end(&Outcome::Unset);
+            if ambient {
+                around.in_scope(process);
+            } else {
+                process();
+            }
+            around.end(&Outcome::Unset);
+            let (process, poll) = (spans.one("process orders"), spans.one("poll"));
+            assert_eq!(process.parent_span_id == send.span_context.span_id(), child_of_send, "{relation:?}");
+            let traces = [send.span_context.trace_id(), poll.span_context.trace_id()];
+            assert_eq!(!traces.contains(&process.span_context.trace_id()), own_trace, "{relation:?}");
+            assert_eq!(links(&process), [id(&send)], "{relation:?}: always linked");
+        }
+    });
+}
+
+#[test]
+fn spans_that_are_not_wanted_are_not_made() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let quiet = SqsPropagation::new(propagator.clone()).receive_spans(false).settle_spans(false);
+        let client = endpoint.client(quiet);
+        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+        let message = receive(&client, &endpoint.queue).await.remove(0);
+        assert!(message.message_attributes().unwrap().contains_key("traceparent"), "asked for all the same");
+        let handle = message.receipt_handle().unwrap();
+        client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.unwrap();
+        assert_eq!(spans.all().len(), 1);
+    });
+}

@@ -1,0 +1,282 @@
+//! What stands on a message, and what comes out of it again.
+
+use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
+use futures_util::future::join_all;
+use propagation_core::{Direction, Reason, messaging::Existing};
+use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+
+use crate::setup::{
+    BAGGAGE, Endpoint, OTHER, PARENT, STATE, XRAY, caller, entry, inside, propagator, receive, receive_all, string,
+};
+
+#[tokio::test]
+async fn a_context_goes_from_sender_to_handler_with_one_value_a_key() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let send = client
+        .send_message()
+        .queue_url(&endpoint.queue)
+        .message_body("{}")
+        .message_attributes("mine", string("kept"))
+        .send();
+    inside(&propagator).scope(send).await.unwrap();
+
+    let seen = endpoint.one();
+    assert_eq!(seen.names(), ["baggage", "mine", "traceparent", "tracestate"]);
+    assert_eq!(
+        (seen.get("traceparent"), seen.get("tracestate"), seen.get("baggage"), seen.get("mine")),
+        (Some(PARENT), Some(STATE), Some(BAGGAGE), Some("kept"))
+    );
+    assert_eq!(seen.header, None);
+
+    let message = receive(&client, &endpoint.queue).await.remove(0);
+    let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+    let handled = consumer.process(&message, async { Ok::<_, ()>(propagator.current()) }).await.unwrap();
+    assert_eq!(handled, caller());
+    assert!(propagator.current().is_empty(), "nothing is current after the message");
+}
+
+#[tokio::test]
+async fn with_nothing_to_carry_a_message_is_as_the_user_made_it() {
+    let endpoint = Endpoint::start().await;
+    let client = endpoint.client(SqsPropagation::new(propagator()));
+    client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+    let seen = endpoint.one();
+    assert!(seen.attributes.is_empty() && seen.header.is_none(), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_batch_carries_the_context_on_each_entry_and_one_bad_entry_fails_alone() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let batch = client
+        .send_message_batch()
+        .queue_url(&endpoint.queue)
+        .entries(entry("1", "one"))
+        .entries(entry("bad", "\u{1}"))
+        .entries(entry("3", "three"));
+    let sent = inside(&propagator).scope(batch.send()).await.unwrap();
+    assert_eq!(sent.failed().iter().map(aws_sdk_sqs::types::BatchResultErrorEntry::id).collect::<Vec<_>>(), ["bad"]);
+    assert_eq!(sent.successful().len(), 2);
+
+    let seen = endpoint.seen();
+    assert_eq!(seen.iter().map(|seen| seen.body.as_str()).collect::<Vec<_>>(), ["one", "three"]);
+    for seen in &seen {
+        assert_eq!((seen.get("traceparent"), seen.get("baggage")), (Some(PARENT), Some(BAGGAGE)));
+    }
+}
+
+#[tokio::test]
+async fn a_context_that_a_message_has_stays_or_is_replaced() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    for (existing, expected) in [(Existing::Preserve, OTHER), (Existing::Replace, PARENT)] {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing));
+        let send = client
+            .send_message()
+            .queue_url(&endpoint.queue)
+            .message_body("{}")
+            .message_attributes("traceparent", string(OTHER))
+            .message_attributes("baggage", string("tenant.id=green,secret=1"));
+        inside(&propagator).scope(send.send()).await.unwrap();
+        let seen = endpoint.one();
+        assert_eq!(seen.get("traceparent"), Some(expected), "{existing:?}");
+        // Baggage that is there is released like any other: the policy lets nothing but the tenant through.
+        let baggage = if existing == Existing::Preserve { "tenant.id=green" } else { BAGGAGE };
+        assert_eq!(seen.get("baggage"), Some(baggage), "{existing:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_invalid_context_is_replaced() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let send = client
+        .send_message()
+        .queue_url(&endpoint.queue)
+        .message_body("{}")
+        .message_attributes("traceparent", string("00-garbage"))
+        .message_attributes("Tracestate", string("stale=1"));
+    inside(&propagator).scope(send.send()).await.unwrap();
+    let seen = endpoint.one();
+    assert_eq!(seen.names(), ["baggage", "traceparent", "tracestate"], "one value a key, in whatever case it stood");
+    assert_eq!(seen.get("traceparent"), Some(PARENT));
+}
+
+#[tokio::test]
+async fn a_trace_header_never_names_another_trace_than_the_one_that_is_written() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let extended = format!("{XRAY};Lineage=a87bd80c:0");
+    let foreign = "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
+    for (existing, header, parent, expected) in [
+        (Existing::Preserve, foreign, OTHER, foreign),
+        (Existing::Replace, foreign, PARENT, XRAY),
+        (Existing::Replace, &extended, PARENT, &extended),
+        (Existing::Preserve, "Root=1-nonsense", PARENT, XRAY),
+    ] {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing));
+        let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().unwrap();
+        let send = client
+            .send_message()
+            .queue_url(&endpoint.queue)
+            .message_body("{}")
+            .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        inside(&propagator).scope(send.send()).await.unwrap();
+        let seen = endpoint.one();
+        assert_eq!((seen.get("traceparent"), seen.header.as_deref()), (Some(parent), Some(expected)), "{header}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_may_not_learn_the_trace_gets_neither_attribute_nor_header() {
+    use propagation_core::{OutboundRule, Policy, Propagator};
+    let endpoint = Endpoint::start().await;
+    let policy = Policy::builder().outbound(OutboundRule::peers(["sqs:orders"]).trace_context(false)).build().unwrap();
+    let propagator = Propagator::builder().policy(policy).build();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(XRAY).build().unwrap();
+    let send = client
+        .send_message()
+        .queue_url(&endpoint.queue)
+        .message_body("{}")
+        .message_attributes("traceparent", string(OTHER))
+        .message_attributes("mine", string("kept"))
+        .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+    inside(&propagator).scope(send.send()).await.unwrap();
+    let seen = endpoint.one();
+    assert_eq!((seen.names(), seen.header.as_deref()), (vec!["mine"], None));
+}
+
+#[tokio::test]
+async fn switched_off_nothing_is_written_or_asked_for_and_what_the_user_set_passes() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    propagator.set_enabled(false);
+    let send = client
+        .send_message()
+        .queue_url(&endpoint.queue)
+        .message_body("{}")
+        .message_attributes("traceparent", string(OTHER));
+    inside(&propagator).scope(send.send()).await.unwrap();
+    assert_eq!(endpoint.one().get("traceparent"), Some(OTHER));
+    let message = receive(&client, &endpoint.queue).await.remove(0);
+    assert_eq!((message.message_attributes(), message.attributes()), (None, None));
+}
+
+#[tokio::test]
+async fn a_receiver_gets_what_it_asks_for_beside_the_context() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let send = client
+        .send_message()
+        .queue_url(&endpoint.queue)
+        .message_body("{}")
+        .message_attributes("mine", string("1"))
+        .message_attributes("unasked", string("2"));
+    inside(&propagator).scope(send.send()).await.unwrap();
+    let received = client.receive_message().queue_url(&endpoint.queue).message_attribute_names("mine").send().await;
+    let message = received.unwrap().messages.unwrap().remove(0);
+    let mut names: Vec<&str> = message.message_attributes().unwrap().keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["baggage", "mine", "traceparent", "tracestate"]);
+}
+
+#[tokio::test]
+async fn garbage_neither_fails_nor_stops_a_consumer() {
+    let endpoint = Endpoint::start().await;
+    let (propagator, plain) = (propagator(), endpoint.plain());
+    let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+    let commas = ",".repeat(900_000);
+    let blob = |bytes: &[u8]| {
+        let blob = aws_sdk_sqs::primitives::Blob::new(bytes);
+        aws_sdk_sqs::types::MessageAttributeValue::builder().data_type("Binary").binary_value(blob).build().unwrap()
+    };
+    for (name, value) in [
+        ("traceparent", string("garbage")),
+        ("traceparent", string(&PARENT.to_uppercase())),
+        ("traceparent", string(&format!("{PARENT}, {PARENT}"))),
+        ("traceparent", string("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-\u{1F600}")),
+        ("traceparent", blob(&[0xff, 0xfe, 0x00])),
+        ("tracestate", string("\u{1F600}=1")),
+        ("baggage", string(&commas)),
+        ("baggage", blob(b"\xff=\xff")),
+        ("propagation-context", string("no colon anywhere")),
+        ("propagation-context", string(&commas)),
+        ("propagation-context", blob(b"traceparent:")),
+    ] {
+        let send = plain.send_message().queue_url(&endpoint.queue).message_body("{}");
+        send.message_attributes(name, value).send().await.unwrap();
+        let message = receive_all(&plain, &endpoint.queue).await;
+        let handled = consumer.process(&message, async { Ok::<_, ()>(propagator.current()) }).await.unwrap();
+        assert!(!handled.trace.has_ids(), "{name}");
+    }
+    let malformed = propagator.counters().get(Direction::Inbound, Reason::Malformed);
+    assert!(malformed >= 7, "{malformed}");
+}
+
+#[tokio::test]
+async fn a_header_that_is_broken_is_counted_and_one_without_ids_is_not() {
+    let endpoint = Endpoint::start().await;
+    let (propagator, plain) = (propagator(), endpoint.plain());
+    let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+    for (header, refused) in [("Self=1-67891234-12456789abcdef012345678", 0), ("Root=1-nonsense", 1)] {
+        let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().unwrap();
+        let send = plain.send_message().queue_url(&endpoint.queue).message_body("{}");
+        let send = send.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        send.send().await.unwrap();
+        let message = receive_all(&plain, &endpoint.queue).await;
+        assert!(!consumer.extract(&message).context.trace.has_ids());
+        assert_eq!(propagator.counters().get(Direction::Inbound, Reason::Malformed), refused, "{header}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn concurrent_handlers_each_see_their_own_message() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let plain = endpoint.plain();
+    let parent = |number: usize| format!("00-4bf92f3577b34da6a3ce929d0e0e4736-{:016x}-01", number + 1);
+    for chunk in (0..50).collect::<Vec<_>>().chunks(10) {
+        let batch = chunk.iter().fold(plain.send_message_batch().queue_url(&endpoint.queue), |batch, number| {
+            let mut entry = entry(&number.to_string(), &number.to_string());
+            entry.message_attributes = Some([("traceparent".to_owned(), string(&parent(*number)))].into());
+            batch.entries(entry)
+        });
+        batch.send().await.unwrap();
+    }
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let mut messages = Vec::new();
+    while messages.len() < 50 {
+        messages.extend(receive(&client, &endpoint.queue).await);
+    }
+    endpoint.seen();
+    let next = endpoint.sqs.create_queue("next").unwrap();
+    let handlers = messages.into_iter().map(|message| {
+        let (consumer, client) = (ConsumerPropagation::new(propagator.clone(), &endpoint.queue), client.clone());
+        let (propagator, next) = (propagator.clone(), next.clone());
+        tokio::spawn(async move {
+            let body = message.body().unwrap().to_owned();
+            let handler = async {
+                tokio::task::yield_now().await;
+                client.send_message().queue_url(next).message_body(&body).send().await.map_err(|_| ())?;
+                tokio::task::yield_now().await;
+                Ok::<_, ()>(propagator.current())
+            };
+            let current = consumer.process(&message, handler).await.unwrap();
+            assert_eq!(current.trace.parent.unwrap().to_string(), parent(body.parse().unwrap()));
+            assert!(propagator.current().is_empty());
+        })
+    });
+    for handled in join_all(handlers).await {
+        handled.unwrap();
+    }
+    for seen in endpoint.seen() {
+        assert_eq!(seen.get("traceparent"), Some(parent(seen.body.parse().unwrap()).as_str()));
+    }
+}
