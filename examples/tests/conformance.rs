@@ -1,0 +1,140 @@
+//! What a black-box suite relies on in the conformance service.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
+use propagation_examples::conformance;
+use serde_json::{Value, json};
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+/// The service, and somebody whom it calls.
+struct Setup {
+    service: SocketAddr,
+    callee: SocketAddr,
+    received: Arc<Mutex<Vec<(HeaderMap, Bytes)>>>,
+}
+
+impl Setup {
+    async fn new() -> Self {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&received);
+        let callee = Router::new().fallback(post(move |headers: HeaderMap, body: Bytes| async move {
+            seen.lock().unwrap().push((headers, body));
+        }));
+        Self { service: serve(conformance::router().unwrap()).await, callee: serve(callee).await, received }
+    }
+
+    fn step(&self, arguments: &Value) -> Value {
+        json!({"url": format!("http://{}/callback", self.callee), "arguments": arguments})
+    }
+
+    /// Answers the status, and what the calls that were made had in their headers.
+    async fn post(&self, profile: &str, headers: &[(&str, &str)], calls: &Value) -> (u16, Vec<HeaderMap>) {
+        self.received.lock().unwrap().clear();
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut request = client.post(format!("http://{}/{profile}", self.service)).body(calls.to_string());
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let status = request.send().await.unwrap().status().as_u16();
+        let received = self.received.lock().unwrap().iter().map(|(headers, _)| headers.clone()).collect();
+        (status, received)
+    }
+}
+
+async fn serve(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).map_or("", |value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn every_call_continues_the_trace_with_a_span_id_of_its_own_and_takes_its_arguments_along() {
+    let setup = Setup::new().await;
+    let arguments = json!([{"url": "http://a/", "arguments": []}]);
+    let calls = json!([setup.step(&arguments), setup.step(&json!([]))]);
+    let headers = [("traceparent", PARENT), ("tracestate", "congo=1"), ("baggage", "mail=anna@example.com;p=1")];
+    let (status, sent) = setup.post("w3c", &headers, &calls).await;
+    assert_eq!((status, sent.len()), (200, 2));
+    for headers in &sent {
+        assert!(
+            text(headers, "traceparent").starts_with(&PARENT[..36]) && text(headers, "traceparent").ends_with("-01")
+        );
+        assert_eq!((text(headers, "tracestate"), text(headers, "baggage")), ("congo=1", "mail=anna@example.com;p=1"));
+    }
+    let ids: Vec<_> = sent.iter().map(|headers| &text(headers, "traceparent")[36..52]).collect();
+    assert!(ids[0] != ids[1] && !ids.contains(&"00f067aa0ba902b7"), "{ids:?}");
+    let bodies: Vec<_> = setup.received.lock().unwrap().iter().map(|(_, body)| body.clone()).collect();
+    assert_eq!(bodies, [arguments.to_string(), "[]".to_owned()]);
+}
+
+#[tokio::test]
+async fn what_is_refused_starts_a_new_sampled_trace() {
+    let setup = Setup::new().await;
+    for headers in [&[][..], &[("traceparent", "00-bad")], &[("traceparent", PARENT), ("traceparent", PARENT)]] {
+        let (status, sent) = setup.post("test", headers, &json!([setup.step(&json!([]))])).await;
+        let parent = text(&sent[0], "traceparent");
+        assert!(status == 200 && !parent.contains(TRACE) && parent.ends_with("-03"), "{headers:?}: {parent}");
+    }
+}
+
+#[tokio::test]
+async fn every_profile_reads_its_formats_and_writes_the_other() {
+    let setup = Setup::new().await;
+    let formats: [(&str, &[(&str, &str)]); 8] = [
+        ("w3c", &[("traceparent", PARENT)]),
+        ("b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1")]),
+        ("b3multi", &[("X-B3-TraceId", TRACE), ("X-B3-SpanId", "00f067aa0ba902b7"), ("X-B3-Sampled", "1")]),
+        ("jaeger", &[("uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1")]),
+        ("xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1")]),
+        (
+            "datadog",
+            &[
+                ("x-datadog-trace-id", "11803532876627986230"),
+                ("x-datadog-parent-id", "67667974448284343"),
+                ("x-datadog-sampling-priority", "1"),
+                ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6"),
+            ],
+        ),
+        ("gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1")]),
+        ("grpc-trace-bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE=")]),
+    ];
+    let calls = json!([setup.step(&json!([]))]);
+    for (read, headers) in formats {
+        for (write, like) in formats {
+            let profile = if read == write { read.to_owned() } else { format!("{read}-to-{write}") };
+            let (status, sent) = setup.post(&profile, headers, &calls).await;
+            assert_eq!((status, sent.len()), (200, 1), "{profile}");
+            // Each profile's own field opens as the example does, up to the span id.
+            let (name, example) = like[0];
+            let same = example.len().min(if write == "grpc-trace-bin" { 24 } else { 32 });
+            assert_eq!(text(&sent[0], name).get(..same), example.get(..same), "{profile}");
+            let ours: Vec<&str> = formats.iter().flat_map(|(_, fields)| fields.iter()).map(|(name, _)| *name).collect();
+            let written = ours.iter().filter(|name| sent[0].contains_key(**name)).count();
+            assert_eq!(written, like.len(), "{profile}: {sent:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn failures_have_the_statuses_of_the_contract() {
+    let setup = Setup::new().await;
+    let nobody = json!([{"url": "http://127.0.0.1:1/", "arguments": []}]);
+    assert_eq!(setup.post("w3c", &[], &nobody).await.0, 502);
+    assert_eq!(setup.post("w3c", &[], &json!([{"url": "nonsense", "arguments": []}])).await.0, 502);
+    for profile in ["nonsense", "w3c-to-nonsense", "W3C", "w3c-to-", "a/b"] {
+        assert_eq!(setup.post(profile, &[], &json!([])).await.0, 501, "{profile}");
+    }
+    assert_eq!(setup.post("w3c", &[], &json!({"url": 1})).await.0, 400);
+    assert_eq!(setup.post("w3c", &[], &json!([])).await.0, 200);
+}
