@@ -1,6 +1,7 @@
 //! The bridge to the `opentelemetry` API 0.33.
 
 mod convert;
+mod propagator;
 
 use std::{borrow::Cow, fmt};
 
@@ -9,6 +10,8 @@ use opentelemetry::{
     baggage::BaggageExt,
     trace::{Link, Span, SpanBuilder, SpanRef, Status, TraceContextExt, Tracer},
 };
+
+pub use propagator::OtelPropagator;
 
 pub(super) use convert::{attribute, baggage_from, baggage_into, denied, kind, span_context, trace_context};
 

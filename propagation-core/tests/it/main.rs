@@ -7,5 +7,6 @@ mod formats;
 mod formats_bridge;
 mod guard;
 mod messaging;
+mod otel_propagator;
 mod policy;
 mod wire;

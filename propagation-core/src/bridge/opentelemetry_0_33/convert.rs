@@ -142,6 +142,9 @@ pub(in crate::bridge) fn baggage_into(baggage: &Baggage, context: Context) -> Co
 /// What user code, or we, have set through OpenTelemetry's API.
 pub(in crate::bridge) fn baggage_from(members: &OtelBaggage) -> Baggage {
     let mut baggage = Baggage::new();
+    // Theirs has no order; ours should not be a different one each time.
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_unstable_by_key(|(key, _)| key.as_str());
     for (key, (value, metadata)) in members {
         // What can't stand on the wire can't travel.
         let _ = baggage.set_with_properties(key.as_str(), value.as_str(), metadata.as_str());
