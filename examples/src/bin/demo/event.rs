@@ -1,0 +1,33 @@
+//! What services tell the demo, a line of JSON each on standard output.
+
+use std::{
+    collections::BTreeMap,
+    io::Write,
+};
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum Event {
+    /// The service takes requests, at this address if it listens.
+    Ready { address: Option<String> },
+    /// What a receiver read off its wire, before anything was extracted from it.
+    Wire { order: String, from: String, to: String, transport: String, wire: BTreeMap<String, String> },
+    /// The policy kept something back.
+    Stopped { key: String, at: String, reason: String },
+    /// An order's tenant in its body and in its baggage differ.
+    Tenant { order: String, service: String, body: String, baggage: Option<String> },
+    /// The order came all the way back to the gateway.
+    Done { order: String },
+}
+
+impl Event {
+    /// Tells the demo. Where nobody listens any more there is nobody to tell that, either.
+    pub(crate) fn tell(&self) {
+        if let Ok(mut line) = serde_json::to_vec(self) {
+            line.push(b'\n');
+            let _ = std::io::stdout().lock().write_all(&line);
+        }
+    }
+}

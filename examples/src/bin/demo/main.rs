@@ -1,0 +1,98 @@
+//! The order shop: one trace through HTTP, gRPC, Kafka, RabbitMQ and SQS, between processes of their own.
+//!
+//! `gateway` (HTTP) → `orders` (gRPC) → Kafka → `payments` → RabbitMQ → `shipping` → SQS → `notifications`, which calls the
+//! gateway back over HTTP. The demo starts a process for each, places orders, and judges the traces from the spans that it
+//! receives over OTLP.
+
+mod brokers;
+mod event;
+mod judge;
+mod report;
+mod run;
+mod service;
+mod services;
+mod shop;
+mod telemetry;
+mod transit;
+mod wire;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// One trace through HTTP, gRPC, Kafka, RabbitMQ and SQS, between real processes.
+#[derive(Debug, Parser)]
+#[command(name = "demo")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// How many orders to place at once.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    orders: u32,
+    /// Write the verdict, the spans and what each receiver saw as JSON.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+    /// Write the trace as a self-contained web page.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+    /// Strip the headers in transit at one hop, to see the verdict fail and say where.
+    #[arg(long = "break", value_name = "HOP")]
+    broken: Option<Hop>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs one service of the shop; the demo starts them all itself.
+    #[command(hide = true)]
+    Service { name: service::Name },
+}
+
+/// The transports between the services.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum Hop {
+    Http,
+    Grpc,
+    Kafka,
+    Amqp,
+    Sqs,
+}
+
+impl Hop {
+    /// The hops in the order in which an order takes them: transport, from, to.
+    const JOURNEY: [(Self, &'static str, &'static str); 5] = [
+        (Self::Grpc, "gateway", "orders"),
+        (Self::Kafka, "orders", "payments"),
+        (Self::Amqp, "payments", "shipping"),
+        (Self::Sqs, "shipping", "notifications"),
+        (Self::Http, "notifications", "gateway"),
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+            Self::Kafka => "kafka",
+            Self::Amqp => "amqp",
+            Self::Sqs => "sqs",
+        }
+    }
+}
+
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let ended = match arguments.command {
+        Some(Command::Service { name }) => service::run(name).await.map(|()| true),
+        None => run::demo(&arguments).await,
+    };
+    match ended {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("demo: {error}");
+            ExitCode::from(2)
+        }
+    }
+}

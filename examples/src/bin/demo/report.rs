@@ -1,0 +1,157 @@
+//! What the demo shows: as text, as JSON, as a page.
+
+use std::fmt::Write;
+
+use propagation_testkit::{
+    html::{Page, Stopped},
+    trace::{Span, TraceGraph},
+    wire::{Wire, WireRecord},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    judge::{OrderVerdict, Verdict},
+    service::Name,
+};
+
+/// How many orders are shown whole; of the others the verdict alone.
+const SHOWN: usize = 1;
+
+pub(crate) fn print(verdict: &Verdict) {
+    print!("{}", text(verdict));
+}
+
+fn text(verdict: &Verdict) -> String {
+    let mut out = String::new();
+    let broken = verdict.orders.iter().filter(|order| !order.holds());
+    let whole = verdict.orders.iter().filter(|order| order.holds());
+    for order in broken.chain(whole).take(SHOWN) {
+        let _ = writeln!(out, "order {}\n\n{}", order.order, order.graph);
+        wires(&mut out, verdict, order);
+    }
+    if !verdict.stopped.is_empty() {
+        let _ = writeln!(out, "what the policy stopped");
+        for stopped in &verdict.stopped {
+            let _ = writeln!(out, "  {:<18} at {:<28} {}", stopped.key, stopped.at, stopped.reason);
+        }
+        out.push('\n');
+    }
+    faults(&mut out, verdict);
+    summary(&mut out, verdict);
+    out
+}
+
+fn wires(out: &mut String, verdict: &Verdict, order: &OrderVerdict) {
+    let _ = writeln!(out, "what each receiver read off its wire");
+    for seen in verdict.wires.iter().filter(|seen| seen.order == order.order) {
+        let _ = writeln!(out, "  {} → {} ({})", seen.from, seen.to, seen.transport);
+        if seen.wire.is_empty() {
+            let _ = writeln!(out, "    nothing");
+        }
+        for (name, value) in &seen.wire {
+            let _ = writeln!(out, "    {name}: {value}");
+        }
+    }
+    out.push('\n');
+}
+
+/// Every reason against the verdict, at most a few of a kind.
+fn faults(out: &mut String, verdict: &Verdict) {
+    const FEW: usize = 5;
+    for trace in verdict.shared.iter().take(FEW) {
+        let _ = writeln!(out, "cross-talk: more than one order is in trace {trace}");
+    }
+    for fault in verdict.tenants.iter().take(FEW).chain(verdict.leaks.iter().take(FEW)) {
+        let _ = writeln!(out, "{fault}");
+    }
+    for order in verdict.orders.iter().filter(|order| !order.holds()).take(SHOWN) {
+        for broken in &order.continuity.broken {
+            let _ = writeln!(out, "{}", broken.summary());
+        }
+        if !order.missing.is_empty() {
+            let _ = writeln!(out, "no spans of {}", order.missing.join(", "));
+        }
+    }
+}
+
+fn summary(out: &mut String, verdict: &Verdict) {
+    let count = verdict.orders.len();
+    let spans: usize = verdict.orders.iter().map(|order| order.graph.len()).sum();
+    let whole = verdict.orders.iter().filter(|order| order.holds()).count();
+    if count > 1 {
+        let _ = writeln!(
+            out,
+            "{whole} of {count} orders each have one whole trace of their own; up to {} traces were under way at the same time",
+            verdict.overlapping
+        );
+    }
+    if let Some((hop, from, to)) = verdict.broken_at() {
+        let _ = writeln!(out, "verdict: broken at {} ({from} → {to})", hop.as_str());
+    } else if verdict.holds() {
+        let traces = if count == 1 { "one trace, one root" } else { "one trace and one root an order" };
+        let _ = writeln!(out, "verdict: continuous ({traces}, no orphan, {spans} spans, all {} services)", Name::ALL.len());
+    } else if verdict.continuous() {
+        let _ = writeln!(out, "verdict: failed (the traces are whole, what they carried is not)");
+    } else {
+        let _ = writeln!(out, "verdict: broken");
+    }
+}
+
+pub(crate) fn json(verdict: &Verdict) -> Value {
+    let graph = TraceGraph::new(verdict.orders.iter().flat_map(|order| order.graph.spans().cloned()));
+    let trace_id = |order: &OrderVerdict| order.continuity.traces.first().map(ToString::to_string);
+    json!({
+        "verdict": if verdict.holds() { "continuous" } else if verdict.continuous() { "failed" } else { "broken" },
+        "broken_at": verdict.broken_at().map(|(hop, from, to)| json!({ "hop": hop.as_str(), "from": from, "to": to })),
+        "trace_id": verdict.orders.first().and_then(trace_id),
+        "services": graph.services(),
+        "spans": graph.spans().map(span).collect::<Vec<_>>(),
+        "orphans": graph.orphans().map(span).collect::<Vec<_>>(),
+        "hops": verdict.wires.iter().map(|seen| json!({
+            "from": seen.from, "to": seen.to, "transport": seen.transport, "wire": seen.wire, "order": seen.order,
+        })).collect::<Vec<_>>(),
+        "stopped": verdict.stopped.iter().map(|stopped| json!({
+            "key": stopped.key, "at": stopped.at, "reason": stopped.reason,
+        })).collect::<Vec<_>>(),
+        "orders": verdict.orders.iter().map(|order| json!({
+            "order": order.order,
+            "trace_id": trace_id(order),
+            "traces": order.continuity.traces.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "verdict": if order.holds() { "continuous" } else { "broken" },
+            "spans": order.graph.len(),
+            "services": order.graph.services(),
+        })).collect::<Vec<_>>(),
+        "overlapping": verdict.overlapping,
+        "cross_talk": verdict.shared.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "faults": verdict.tenants.iter().chain(&verdict.leaks).collect::<Vec<_>>(),
+        "asked_to_break": verdict.asked_to_break.map(crate::Hop::as_str),
+    })
+}
+
+fn span(span: &Span) -> Value {
+    json!({
+        "trace_id": span.trace_id.to_string(),
+        "span_id": span.span_id.to_string(),
+        "parent_span_id": span.parent.map(|parent| parent.to_string()),
+        "service": span.service(),
+        "name": span.name,
+        "kind": span.kind.to_string(),
+        "start_unix_nano": span.start,
+        "end_unix_nano": span.end,
+        "links": span.links.iter().map(|link| json!({ "trace_id": link.trace_id.to_string(), "span_id": link.span_id.to_string() })).collect::<Vec<_>>(),
+    })
+}
+
+pub(crate) fn html(verdict: &Verdict) -> String {
+    let graph = TraceGraph::new(verdict.orders.iter().flat_map(|order| order.graph.spans().cloned()));
+    let wire = Wire::new();
+    for seen in &verdict.wires {
+        wire.record(
+            WireRecord::new(&seen.from, &seen.to, &seen.transport)
+                .of_message(&seen.order)
+                .with_fields(seen.wire.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
+        );
+    }
+    let stopped = verdict.stopped.iter().map(|stopped| Stopped::new(&stopped.key, &stopped.at, &stopped.reason));
+    Page::new(&graph).title("The order shop").wire(&wire).stopped(stopped).render()
+}

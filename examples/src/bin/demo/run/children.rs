@@ -1,0 +1,90 @@
+//! The services' processes.
+
+use std::process::Stdio;
+
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+use crate::{Error, event::Event, service::Name};
+
+/// Each service is a process of its own; all that it shares with the others is addresses.
+pub(super) struct Children {
+    children: Vec<(Name, Child)>,
+    variables: Vec<(&'static str, String)>,
+    sender: mpsc::UnboundedSender<Told>,
+    receiver: mpsc::UnboundedReceiver<Told>,
+}
+
+enum Told {
+    Event(Event),
+    /// A service's output ended: it has died, or is stopping.
+    Ended(Name),
+}
+
+impl Children {
+    pub(super) fn new(mut variables: Vec<(&'static str, String)>, otlp: String) -> Self {
+        variables.push(("OTEL_EXPORTER_OTLP_ENDPOINT", otlp));
+        let (sender, receiver) = mpsc::unbounded_channel();
+        Self { children: Vec::new(), variables, sender, receiver }
+    }
+
+    /// Starts a service and waits until it is ready; answers its address, if it listens.
+    pub(super) async fn start(&mut self, name: Name, more: &[(&str, String)]) -> Result<String, Error> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .args(["service", name.as_str()])
+            .envs(self.variables.iter().map(|(name, value)| (*name, value)))
+            .envs(more.iter().map(|(name, value)| (*name, value)))
+            .env("OTEL_SERVICE_NAME", name.as_str())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let output = child.stdout.take().ok_or("a service without output")?;
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(output).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                match serde_json::from_str(&line) {
+                    Ok(event) => drop(sender.send(Told::Event(event))),
+                    Err(_) => eprintln!("{}: {line}", name.as_str()),
+                }
+            }
+            drop(sender.send(Told::Ended(name)));
+        });
+        self.children.push((name, child));
+        match self.next().await? {
+            Event::Ready { address } => Ok(address.unwrap_or_default()),
+            other => Err(format!("{} began with {other:?}", name.as_str()).into()),
+        }
+    }
+
+    /// What a service says next.
+    ///
+    /// # Errors
+    ///
+    /// A service died.
+    pub(super) async fn next(&mut self) -> Result<Event, Error> {
+        match self.receiver.recv().await {
+            Some(Told::Event(event)) => Ok(event),
+            Some(Told::Ended(name)) => Err(format!("the service {} has died", name.as_str()).into()),
+            None => Err("no service runs".into()),
+        }
+    }
+
+    /// Asks every service to stop, and waits until it has.
+    pub(super) async fn stop(&mut self) {
+        for (_, child) in &mut self.children {
+            drop(child.stdin.take());
+        }
+        for (name, child) in &mut self.children {
+            match tokio::time::timeout(std::time::Duration::from_secs(15), child.wait()).await {
+                Ok(Ok(status)) if status.success() => {}
+                Ok(ended) => eprintln!("{} ended with {ended:?}", name.as_str()),
+                Err(_) => eprintln!("{} does not stop", name.as_str()),
+            }
+        }
+    }
+}

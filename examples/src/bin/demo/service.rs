@@ -1,0 +1,103 @@
+//! One service of the shop, as a process of its own.
+
+use clap::ValueEnum;
+use propagation_core::{PropagationContext, Propagator};
+use tokio::io::AsyncReadExt;
+
+use crate::{Error, event::Event, services, shop, telemetry};
+
+/// The services, in the order in which an order meets them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Name {
+    Gateway,
+    Orders,
+    Payments,
+    Shipping,
+    Notifications,
+}
+
+impl Name {
+    pub(crate) const ALL: [Self; 5] = [Self::Gateway, Self::Orders, Self::Payments, Self::Shipping, Self::Notifications];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Orders => "orders",
+            Self::Payments => "payments",
+            Self::Shipping => "shipping",
+            Self::Notifications => "notifications",
+        }
+    }
+}
+
+/// What every service has: its name, and the one handle that all adapters take.
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) name: Name,
+    pub(crate) propagator: Propagator,
+}
+
+/// Runs a service until the demo closes its input.
+pub(crate) async fn run(name: Name) -> Result<(), Error> {
+    let (propagator, provider) = telemetry::start(name)?;
+    let service = Service { name, propagator };
+    let work = async {
+        match name {
+            Name::Gateway => services::gateway::run(service).await,
+            Name::Orders => services::orders::run(service).await,
+            Name::Payments => services::payments::run(service).await,
+            Name::Shipping => services::shipping::run(service).await,
+            Name::Notifications => services::notifications::run(service).await,
+        }
+    };
+    tokio::select! {
+        ended = work => ended?,
+        () = told_to_stop() => {}
+    }
+    // Sends what is left; blocks, so not on a thread that drives the exporter.
+    tokio::task::spawn_blocking(move || provider.shutdown()).await??;
+    Ok(())
+}
+
+async fn told_to_stop() {
+    let mut nothing = Vec::new();
+    let _ = tokio::io::stdin().read_to_end(&mut nothing).await;
+}
+
+impl Service {
+    /// What a service checks of an order before it works on it: that the tenant in the baggage is the order's own. Also marks
+    /// the current span with the order, as a shop would to find it again.
+    pub(crate) fn check(&self, order: &shop::Order) {
+        self.mark(&order.id);
+        let PropagationContext { baggage, .. } = self.propagator.current();
+        let tenant = baggage.get(shop::TENANT);
+        if tenant.as_deref() != Some(&*order.tenant) {
+            Event::Tenant {
+                order: order.id.clone(),
+                service: self.name.as_str().to_owned(),
+                body: order.tenant.clone(),
+                baggage: tenant.map(Into::into),
+            }
+            .tell();
+        }
+    }
+
+    pub(crate) fn mark(&self, order: &str) {
+        use opentelemetry::trace::TraceContextExt;
+        use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+        let span = tracing::Span::current();
+        if span.is_none() {
+            opentelemetry::Context::map_current(|context| {
+                context.span().set_attribute(opentelemetry::KeyValue::new("order.id", order.to_owned()));
+            });
+        } else {
+            span.set_attribute("order.id", order.to_owned());
+        }
+    }
+}
+
+/// What the demo tells a service: an address, a name.
+pub(crate) fn variable(name: &str) -> Result<String, Error> {
+    std::env::var(name).map_err(|_| format!("{name} is not set; the demo sets it").into())
+}

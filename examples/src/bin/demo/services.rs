@@ -1,0 +1,9 @@
+//! What each service does.
+
+pub(crate) mod gateway;
+pub(crate) mod grpc;
+pub(crate) mod notifications;
+pub(crate) mod orders;
+pub(crate) mod payments;
+pub(crate) mod shipping;
+pub(crate) mod sqs;

@@ -1,0 +1,84 @@
+//! `shipping`: takes paid orders from its queue, packs them, and tells `notifications`.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::Client;
+use futures_util::StreamExt;
+use lapin::{
+    Connection, ConnectionProperties,
+    message::Delivery,
+    options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions},
+    types::FieldTable,
+};
+use propagation_amqp::ConsumerPropagation;
+
+use super::{payments, sqs};
+use crate::{
+    Error,
+    event::Event,
+    service::{Service, variable},
+    shop::{self, Order},
+    wire::Wire,
+};
+
+struct Shipping {
+    service: Service,
+    consumer: ConsumerPropagation,
+    queue: sqs::Queue,
+    client: Client,
+}
+
+pub(crate) async fn run(service: Service) -> Result<(), Error> {
+    let connection = Connection::connect(&variable("DEMO_AMQP_URI")?, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    payments::declare(&channel).await?;
+    let tag = service.name.as_str().into();
+    let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut paid = channel.basic_consume(shop::SHIPPING_QUEUE.into(), tag, options, arguments).await?;
+
+    let client = sqs::client(&service)?;
+    let shipping = Arc::new(Shipping {
+        consumer: ConsumerPropagation::new(service.propagator.clone(), shop::SHIPPING_QUEUE),
+        queue: sqs::Queue::open(&client).await?,
+        client,
+        service,
+    });
+    Event::Ready { address: None }.tell();
+    while let Some(delivery) = paid.next().await {
+        let delivery = delivery?;
+        let shipping = Arc::clone(&shipping);
+        tokio::spawn(async move {
+            let shipped = shipping.consumer.process(&delivery, shipping.ship(&delivery)).await;
+            let settled = match shipped {
+                Ok(()) => shipping.consumer.ack(&delivery, BasicAckOptions::default()).await,
+                Err(error) => {
+                    tracing::warn!(%error, "an order was not shipped");
+                    shipping.consumer.nack(&delivery, BasicNackOptions { requeue: false, multiple: false }).await
+                }
+            };
+            if let Err(error) = settled {
+                tracing::warn!(%error, "a message was not settled");
+            }
+        });
+    }
+    Ok(())
+}
+
+impl Shipping {
+    #[tracing::instrument(name = "pack", skip_all)]
+    async fn ship(&self, delivery: &Delivery) -> Result<(), Error> {
+        let order: Order = serde_json::from_slice(&delivery.data)?;
+        let mut wire = Wire::default();
+        for (name, value) in delivery.properties.headers().iter().flat_map(FieldTable::inner) {
+            if let lapin::types::AMQPValue::LongString(text) = value {
+                wire.see(name.as_str(), text.as_bytes());
+            }
+        }
+        wire.tell(&order.id, "amqp", "payments", self.service.name.as_str());
+        self.service.check(&order);
+        // Packing it takes a while.
+        tokio::time::sleep(Duration::from_millis(20 + 5 * u64::from(order.quantity))).await;
+        self.client.send_message().queue_url(&self.queue.url).message_body(serde_json::to_string(&order)?).send().await?;
+        Ok(())
+    }
+}
