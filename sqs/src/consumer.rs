@@ -5,11 +5,14 @@ use std::{
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{
-    Admission, Attribute, HopSpan, Outcome, Peer, Propagator,
+    Admission, Attribute, HopSpan, Outcome, Peer, Propagator, SpanKind,
     messaging::{self, Relation},
 };
 
-use crate::{MessageCarrier, attributes::Queue};
+use crate::{
+    MessageCarrier,
+    attributes::{self, Queue},
+};
 
 /// Handles messages of one queue in the context that they carry.
 ///
@@ -75,14 +78,47 @@ impl ConsumerPropagation {
 
     /// Runs a handler in the context of its message, and ends the process span with what the handler says.
     ///
+    /// Dropped before it is done, the span ends as cancelled.
+    ///
     /// # Errors
     ///
     /// The handler's own.
     pub async fn process<T, E>(&self, message: &Message, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        run(self.start(message), handler).await
+    }
+
+    /// The same for a handler that is a function and not a future.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    pub fn process_sync<T, E>(&self, message: &Message, handler: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let hop = self.start(message);
-        let answer = hop.scope(handler).await;
+        let answer = hop.in_scope(handler);
         hop.end(&Outcome::of(&answer));
         answer
+    }
+
+    /// Runs a handler of several messages at once in a process span that links to every one of them, and ends that with what the
+    /// handler says. The span's parent is what is current: no message is more the cause of the batch than another, and neither is
+    /// its baggage.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    pub async fn process_batch<T, E>(
+        &self,
+        messages: &[Message],
+        handler: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let peer = Peer::sqs(self.queue.name());
+        let creation = |message| messaging::creation(&self.propagator, &peer, &self.carrier(message));
+        let creations: Vec<_> = messages.iter().map(creation).collect();
+        let hop = messaging::batch(&self.propagator, SpanKind::Consumer, &creations, |hop, messages| {
+            self.queue.describe(hop, "process", "process");
+            attributes::count(hop, messages);
+        });
+        run(hop, handler).await
     }
 
     /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
@@ -112,6 +148,12 @@ impl ConsumerPropagation {
     fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
         MessageCarrier::new(message)
     }
+}
+
+async fn run<T, E>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    let answer = hop.scope(handler).await;
+    hop.end(&Outcome::of(&answer));
+    answer
 }
 
 /// How long ago a message was sent, by this machine's clock.

@@ -1,6 +1,9 @@
 //! `AWSTraceHeader` has the grammar of `X-Amzn-Trace-Id`: core turns it into ids and back.
 
-use propagation_core::{Reason, TraceContext, TraceParent, XRayFormat};
+use propagation_core::{
+    B3Format, DatadogFormat, Fields, Format, GoogleCloudFormat, GrpcTraceBinFormat, Inject, JaegerFormat, Reading,
+    Reason, RepeatedParent, StoredContext, TraceContext, TraceContextFormat, TraceParent, XRayFormat,
+};
 
 /// The ids of a header; `None` if it has none, such as one that a load balancer made.
 ///
@@ -10,6 +13,26 @@ pub(crate) fn read(header: &str) -> Result<Option<TraceParent>, Reason> {
 }
 
 /// The header of these ids.
-pub(crate) fn write(parent: TraceParent) -> Option<String> {
-    XRayFormat::format(&TraceContext::new(parent))
+pub(crate) fn write(trace: &TraceContext) -> Option<String> {
+    XRayFormat::format(trace)
+}
+
+/// The trace that fields are about to carry, in whichever format: what the policy lets out is in the fields alone.
+pub(crate) fn of_fields(fields: &Fields) -> TraceContext {
+    let formats: [&dyn Format; 7] = [
+        &TraceContextFormat,
+        &B3Format::single(),
+        &JaegerFormat,
+        &DatadogFormat,
+        &XRayFormat::new(),
+        &GoogleCloudFormat,
+        &GrpcTraceBinFormat,
+    ];
+    let mut carrier = StoredContext::new();
+    carrier.commit(fields);
+    let mut reading = Reading::new(RepeatedParent::Refuse);
+    for format in formats {
+        format.extract(&carrier, &mut reading);
+    }
+    reading.into_parts().0.trace
 }

@@ -8,7 +8,8 @@ use aws_sdk_sqs::{
     },
 };
 use propagation_core::{
-    Extract, Field, FieldName, Fields, Inject, Injection, Priority, Reason, StoredContext, TraceParent, Value,
+    Extract, Field, FieldName, Fields, Inject, Injection, Priority, Reason, StoredContext, TraceContext, TraceParent,
+    Value,
 };
 
 use super::{
@@ -77,17 +78,15 @@ impl<'a> OutgoingCarrier<'a> {
 
     /// Brings `AWSTraceHeader` in line with what is written. Answers whether the ids stand in it.
     fn settle_header(&mut self, fields: &Fields, ids_have_room: bool) -> bool {
-        let parent = fields
-            .iter()
-            .find(|field| field.name().as_str() == "traceparent")
-            .and_then(|field| TraceParent::from_bytes(field.value()).ok());
         let own = fields.iter().find(|field| field.name().as_str() == TRACE_HEADER);
         let there = header(self.system.as_ref());
-        let text = match (own, parent) {
+        let needed = own.is_none() && fields.iter().any(is_id) && (there.is_some() || !ids_have_room);
+        let trace = if needed { xray::of_fields(fields) } else { TraceContext::EMPTY };
+        let text = match (own, trace.parent) {
             (Some(field), _) => Some(field.value_str().to_owned()),
-            (None, Some(parent)) if there.is_some() || !ids_have_room => {
+            (None, Some(parent)) => {
                 let same = there.is_some_and(|there| names(there, &parent));
-                there.filter(|_| same).map(str::to_owned).or_else(|| xray::write(parent))
+                there.filter(|_| same).map(str::to_owned).or_else(|| xray::write(&trace))
             }
             (None, _) => None,
         };
@@ -135,7 +134,7 @@ impl Inject for OutgoingCarrier<'_> {
         let Plan { entries, written, left_out } = self.plan(fields);
         let mut injection = Injection::none();
         let ids = |name: &str| fields.iter().any(|field| field.name().as_str() == name && is_id(field));
-        let ids_have_room = written.iter().any(|name| ids(name.as_str()));
+        let ids_have_room = !left_out.iter().any(|(name, _)| ids(name.as_str()));
         let in_header = self.settle_header(fields, ids_have_room);
         for name in &written {
             injection.wrote(name);

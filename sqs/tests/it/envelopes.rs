@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::setup::{BAGGAGE, OTHER, PARENT, STATE, XRAY, caller, propagator, string};
 
-fn notification(message: &str, attributes: Value) -> String {
+fn notification(message: &str, attributes: &Value) -> String {
     json!({
         "Type": "Notification",
         "MessageId": "22b80b92-fdea-4c2c-8f9d-bdfb0c7bf324",
@@ -50,10 +50,10 @@ fn consumer(propagator: &Propagator) -> ConsumerPropagation {
 fn notifications_and_events_bring_their_context() {
     let consumer = consumer(&propagator());
     for body in [
-        notification("{}", attributes()),
+        notification("{}", &attributes()),
         event().to_string(),
         format!("  {}", event()),
-        notification(&event().to_string(), json!({})),
+        notification(&event().to_string(), &json!({})),
     ] {
         assert_eq!(consumer.extract(&with_body(&body)).context, caller(), "{body}");
     }
@@ -99,10 +99,10 @@ fn bodies_that_are_no_envelopes_and_poison_in_envelopes_bring_nothing() {
         "{\"detail-type\":\"x\",\"detail\":{\"traceparent\":{\"a\":1},\"baggage\":[]}}",
         &format!("{{\"traceparent\":\"{PARENT}\"}}"),
         &format!("{{\"detail\":{{\"traceparent\":\"{PARENT}\"}}}}"),
-        &notification("{}", json!({"traceparent": {"Type": "String", "Value": 7}})),
-        &notification("{}", json!({"x": {"Type": "String", "Value": format!("1\ntraceparent:{PARENT}")}})),
-        &notification("{}", json!({format!("x\ntraceparent:{PARENT}"): {"Type": "String", "Value": "1"}})),
-        &notification("{}", json!(["traceparent"])),
+        &notification("{}", &json!({"traceparent": {"Type": "String", "Value": 7}})),
+        &notification("{}", &json!({"x": {"Type": "String", "Value": format!("1\ntraceparent:{PARENT}")}})),
+        &notification("{}", &json!({format!("x\ntraceparent:{PARENT}"): {"Type": "String", "Value": "1"}})),
+        &notification("{}", &json!(["traceparent"])),
         &deep,
         &nested,
     ] {

@@ -198,3 +198,46 @@ fn an_attribute_counts_before_the_packed_one_and_that_before_the_header() {
     let message = message.message_attributes("traceparent", string(PARENT));
     assert_eq!(first(message.build()), ('4', Some("packed".to_owned())));
 }
+
+/// A propagator of other formats, by the names of `OTEL_PROPAGATORS`; it reads W3C's, too.
+fn speaking(formats: &str) -> propagation_core::Propagator {
+    use propagation_core::{Formats, Propagator};
+    let of = |names: String| Formats::from_lookup(|_| Some(names)).unwrap().into_vec();
+    Propagator::builder()
+        .policy(crate::setup::policy())
+        .extract_formats(of(format!("{formats},tracecontext")))
+        .inject_formats(of(formats.to_owned()))
+        .build()
+}
+
+#[tokio::test]
+async fn every_format_crosses_with_and_without_room() {
+    let endpoint = Endpoint::start().await;
+    for (formats, names) in [
+        ("b3,baggage", &["b3", "baggage"][..]),
+        ("b3multi", &["x-b3-sampled", "x-b3-spanid", "x-b3-traceid"]),
+        ("jaeger", &["uber-trace-id", "uberctx-tenant.id"]),
+        ("xray", &[]),
+        ("tracecontext,b3", &["b3", "traceparent", "tracestate"]),
+    ] {
+        let propagator = speaking(formats);
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        for full in [false, true] {
+            let own = if full { 10 } else { 0 };
+            let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
+            let send = send.set_message_attributes(Some(numbered(own)));
+            inside(&propagator).scope(send.send()).await.unwrap();
+            let mut seen = endpoint.one();
+            seen.attributes.retain(|name, _| !name.starts_with("key-"));
+            let header = Some(XRAY).filter(|_| full || formats == "xray");
+            assert_eq!(seen.names(), if full { &[] } else { names }, "{formats}");
+            assert_eq!(seen.header.as_deref(), header, "{formats}");
+
+            let message = receive(&client, &endpoint.queue).await.remove(0);
+            let context = ConsumerPropagation::new(propagator.clone(), "orders").extract(&message).context;
+            let ids = (context.trace.trace_id(), context.trace.span_id());
+            assert_eq!(ids, (caller().trace.trace_id(), caller().trace.span_id()), "{formats}");
+            assert!(context.trace.flags().is_sampled(), "{formats}");
+        }
+    }
+}

@@ -243,3 +243,62 @@ fn spans_that_are_not_wanted_are_not_made() {
         assert_eq!(spans.all().len(), 1);
     });
 }
+
+#[test]
+fn a_batch_that_is_processed_at_once_links_to_every_message() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let batch = client.send_message_batch().queue_url(&endpoint.queue);
+        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
+        let ids: Vec<String> = spans.named("create orders").iter().map(id).collect();
+        let messages = receive(&client, &endpoint.queue).await;
+        let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+        let inside = consumer.process_batch(&messages, async { Ok::<_, ()>(propagator.current()) }).await.unwrap();
+        let process = spans.one("process orders");
+        assert_eq!((process.span_kind.clone(), links(&process)), (SpanKind::Consumer, ids));
+        assert_eq!(attribute(&process, "messaging.batch.message_count").as_deref(), Some("2"));
+        assert_eq!(inside.trace.span_id().unwrap().to_string(), id(&process));
+    });
+}
+
+#[test]
+fn a_handler_that_is_a_function_runs_in_the_messages_context() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
+        let inside = consumer.process_sync(&message, || Err::<(), _>(propagator.current())).unwrap_err();
+        let process = spans.one("process orders");
+        assert_eq!(inside.trace.span_id().unwrap().to_string(), id(&process));
+        assert!(attribute(&process, "error.type").is_some());
+    });
+}
+
+/// With everything shown, the SDK's own spans stand between the caller's and ours: one trace all the same.
+#[test]
+fn the_sdks_own_spans_do_not_break_the_trace() {
+    let spans = Spans::new();
+    let layer = tracing_opentelemetry::layer().with_tracer(spans.provider.tracer("app"));
+    let subscriber = tracing_subscriber::registry().with(LevelFilter::DEBUG).with(layer);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tracing::subscriber::with_default(subscriber, || {
+        runtime.block_on(async {
+            let (propagator, endpoint) = (Spans::tracing(), Endpoint::start().await);
+            let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+            let server = propagator.start(Hop::remote(Kind::Server, caller()).named("POST /orders"));
+            let send = client.send_message().queue_url(&endpoint.queue).message_body("{}").send();
+            server.scope(send).await.unwrap();
+            server.end(&Outcome::Unset);
+            assert!(propagator.current().is_empty(), "nothing is left current");
+            let send = spans.one("send orders");
+            let all = spans.all();
+            let mut at = send.clone();
+            while at.name != "POST /orders" {
+                let parent = all.iter().find(|span| span.span_context.span_id() == at.parent_span_id);
+                at = parent.unwrap_or_else(|| panic!("{} has no parent among the spans", at.name)).clone();
+            }
+            assert!(endpoint.one().get("traceparent").unwrap().contains(&id(&send)));
+        });
+    });
+}
