@@ -7,7 +7,7 @@
 //! - [`find_all`] answers what to cut out of a value that may cross changed.
 //!
 //! Both look through what a value may be wrapped in: percent-encoding of any depth, base64 (standard or URL-safe, padded
-//! or not), full-width forms, the Unicode spaces and dashes that documents put between digits, and mixtures of these.
+//! or not), the escapes of JSON, full-width forms, the Unicode spaces and dashes that documents put between digits, and mixtures of these.
 //! Both take time linear in the input, on every input, and a few kilobytes of stack. [`scan`] never allocates.
 //!
 //! A number is only as suspicious as its context, so most detectors look one byte to the left and to the right: the digits

@@ -75,6 +75,7 @@ fn follows_version_word(bytes: &[u8], start: usize) -> bool {
         b"build",
         b"release",
         b"rev",
+        b"rv",
         b"firmware",
         b"clr",
         b"chrome",

@@ -149,7 +149,7 @@ fn is_issued(digits: &[u8]) -> bool {
 /// The first six digits, from and to, and the lengths of what begins with them.
 ///
 /// Narrower than ISO/IEC 7812 allows where a network has never used a length: each takes in random numbers too.
-const ISSUERS: [(u32, u32, &[usize]); 35] = [
+const ISSUERS: [(u32, u32, &[usize]); 36] = [
     // Visa.
     (400_000, 499_999, &[13, 16, 19]),
     // Mastercard.
@@ -167,8 +167,9 @@ const ISSUERS: [(u32, u32, &[usize]); 35] = [
     (309_500, 309_599, &[14]),
     (360_000, 369_999, &[14, 16]),
     (380_000, 399_999, &[14]),
-    // JCB.
+    // JCB has 3528 to 3589, and 35 is what it is often taken for.
     (352_800, 358_999, &[16, 17, 18, 19]),
+    (350_000, 359_999, &[16]),
     (213_100, 213_199, &[15]),
     (180_000, 180_099, &[15]),
     // UnionPay.

@@ -21,8 +21,8 @@ trait Decoder: Clone {
     fn trace(&mut self, count: usize);
 }
 
-/// Searches what `bytes` say once their escapes are resolved: percent-encoding of any depth, full-width forms, the
-/// typographic spaces and dashes.
+/// Searches what `bytes` say once their escapes are resolved: percent-encoding of any depth, the escapes of JSON,
+/// full-width forms, the typographic spaces and dashes.
 pub(super) fn unescaped(bytes: &[u8], pass: &Pass<'_>, each: &mut Each<'_>) -> ControlFlow<()> {
     let decoder = Unescape { bytes, index: 0 };
     let mut inner = |origin: &Unescape<'_>, hit: Hit| {
@@ -113,6 +113,7 @@ impl Decoder for Unescape<'_> {
             }
             let (byte, next) = unpercent(self.bytes, self.index);
             if byte < 0x80 {
+                let (byte, next) = if byte == b'\\' { unslash(self.bytes, next) } else { (byte, next) };
                 self.index = next;
                 return Some(byte);
             }
@@ -148,6 +149,24 @@ fn unpercent(bytes: &[u8], index: usize) -> (u8, usize) {
         next += 2;
     }
     (byte, next)
+}
+
+/// What a backslash makes of what follows at `index`, as in JSON and in most languages, and the index after it.
+fn unslash(bytes: &[u8], index: usize) -> (u8, usize) {
+    match at(bytes, index) {
+        b'n' => (b'\n', index + 1),
+        b'r' => (b'\r', index + 1),
+        b't' => (b'\t', index + 1),
+        b'u' => {
+            let code = (1..5).try_fold(0, |code, place| Some(code << 4 | u16::from(hex(at(bytes, index + place))?)));
+            // Full-width forms are their plain ones, 0xFEE0 further on.
+            match code.map(|code| u8::try_from(code).or_else(|_| u8::try_from(code.wrapping_sub(0xFEE0)))) {
+                Some(Ok(plain)) if plain.is_ascii() => (plain, index + 5),
+                _ => (b'\\', index),
+            }
+        }
+        _ => (b'\\', index),
+    }
 }
 
 /// Whether the character at `index` has a plainer form.

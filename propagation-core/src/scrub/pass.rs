@@ -124,7 +124,7 @@ impl Walk<'_, '_, '_> {
     /// Whether the trigger that ends at `last` is an escape and no more than that.
     fn is_escape(&mut self, last: usize) -> bool {
         let is_percent = last >= 2 && at(self.bytes, last - 2) == b'%' && class::hex(at(self.bytes, last)).is_some();
-        self.escaped |= is_percent;
+        self.escaped |= is_percent || before(self.bytes, last) == b'\\';
         is_percent
     }
 

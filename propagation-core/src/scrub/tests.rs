@@ -35,6 +35,7 @@ const PERSONAL: &[(Detector, &str, &str)] = &[
     (Detector::Iban, "note", "DE89 3704 0044 0532 0130 00"),
     (Detector::Iban, "note", "de89370400440532013000"),
     (Detector::Iban, "note", "FR14-2004-1010-0505-0001-3M02-606"),
+    (Detector::Iban, "note", "CR05015202001026284066"),
     (Detector::Iban, "note", "pay NO9386011117947 now"),
     (Detector::Iban, "note", "MT84MALT011000012345MTLCAST001S"),
     (Detector::UsSsn, "note", "536-90-4399"),
@@ -132,6 +133,7 @@ const CLEAN: &[(&str, &str)] = &[
     ("time", "12:34:56"),
     ("version", "1.2.3.4"),
     ("note", "v1.2.3.4"),
+    ("note", "(X11; U; Linux i686; rv:1.9.2.20) Gecko/20110803"),
     ("note", "jdk-11.0.2.1"),
     ("note", "1.2.3.4-beta"),
     ("note", "0.12.3.4"),
@@ -229,6 +231,19 @@ fn wrappings_hide_nothing() {
             let span = finding.map(|finding| finding.span).unwrap_or_default();
             assert!(!span.is_empty() && span.end <= wrapped.len(), "{detector} in {value} as {wrapped}");
         }
+    }
+}
+
+#[test]
+fn what_json_escapes_is_read() {
+    for (value, span) in [
+        (r"alice\u0040example.com", 0..22),
+        (r"card:\n4111111111111111\n", 7..23),
+        (r"\uFF14\uff11\uff11\uff11111111111111", 0..36),
+        (r"C:\new\temp", 0..0),
+    ] {
+        let span_found = scan(Detectors::all(), b"", value.as_bytes()).map(|it| it.span).unwrap_or_default();
+        assert_eq!(span_found, span, "{value}");
     }
 }
 
