@@ -51,7 +51,7 @@ impl Extract for HeadersCarrier<'_> {
     }
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
-        for (name, value) in self.0.headers().iter().flat_map(|headers| headers.inner()) {
+        for (name, value) in self.0.headers().iter().flat_map(FieldTable::inner) {
             each(name.as_str(), shown(value));
         }
     }
@@ -66,7 +66,7 @@ impl Extract for PropertiesCarrier<'_> {
     }
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
-        for (name, value) in self.properties.headers().iter().flat_map(|headers| headers.inner()) {
+        for (name, value) in self.properties.headers().iter().flat_map(FieldTable::inner) {
             each(name.as_str(), shown(value));
         }
     }

@@ -7,7 +7,7 @@ use lapin::{
     types::ShortString,
 };
 use propagation_core::{
-    Admission, Attribute, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind,
+    Admission, Attribute, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext,
     messaging::{self, Relation},
 };
 
@@ -138,7 +138,7 @@ impl ConsumerPropagation {
         settled: impl Future<Output = lapin::Result<bool>>,
     ) -> lapin::Result<bool> {
         let creation =
-            if self.propagator.records() { self.extract(delivery).context.trace } else { Default::default() };
+            if self.propagator.records() { self.extract(delivery).context.trace } else { TraceContext::EMPTY };
         let destination = self.destination(delivery);
         let hop = messaging::settle(&self.propagator, &creation, |hop| {
             describe(hop, &destination, delivery, operation, "settle");

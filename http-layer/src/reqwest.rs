@@ -55,7 +55,6 @@ impl ReqwestPropagation {
     }
 
     /// A builder of clients that leave redirects to the middleware.
-    #[must_use]
     pub fn client_builder() -> ::reqwest::ClientBuilder {
         ::reqwest::Client::builder().redirect(RedirectPolicy::none())
     }

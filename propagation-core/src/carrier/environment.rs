@@ -1,12 +1,12 @@
 //! Environment variables: child processes, cron jobs, CI steps.
 
-use crate::{Extract, FieldName, Fields, Inject, Injection, Value};
+use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
 
 /// Environment variables as a carrier: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
 ///
 /// Reading takes a look-up function, writing collects pairs for [`Command::envs`](std::process::Command::envs): changing
 /// the environment of the running process is unsafe. A name is the field's in upper case, everything but
-/// letters and digits as `_`.
+/// letters and digits as `_`. Fields whose names are made at run time (Jaeger's `uberctx-…`) are left out.
 ///
 /// ```
 /// use propagation_core::{EnvironmentCarrier, Peer, Propagator};
@@ -70,9 +70,17 @@ impl Inject for EnvironmentCarrier {
     fn commit(&mut self, fields: &Fields) -> Injection {
         let owned: Vec<String> = fields.owned().map(|name| variable(name.as_str())).collect();
         self.variables.retain(|(name, _)| !owned.contains(name));
-        self.variables
-            .extend(fields.iter().map(|field| (variable(field.name().as_str()), field.value_str().to_owned())));
-        Injection::all(fields)
+        let mut injection = Injection::none();
+        for field in fields.iter() {
+            // The name of a variable can't say what a name made at run time does (`uberctx-tenant.id`).
+            if fields.owned().any(|owned| owned == field.name()) {
+                self.variables.push((variable(field.name().as_str()), field.value_str().to_owned()));
+                injection.wrote(field.name());
+            } else {
+                injection.left_out(field.name(), Reason::Unrepresentable);
+            }
+        }
+        injection
     }
 }
 

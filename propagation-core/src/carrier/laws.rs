@@ -153,7 +153,7 @@ pub fn one_pass_shows_what_look_ups_show<S: Subject>() {
     commit::<S>(&mut message, &full());
     let mut seen = Vec::new();
     S::extract(&message, &mut |carrier| {
-        carrier.visit_all(&mut |name, value| seen.push((name.to_owned(), value.as_bytes().to_vec())))
+        carrier.visit_all(&mut |name, value| seen.push((name.to_owned(), value.as_bytes().to_vec())));
     });
     assert_eq!(sorted(seen), sorted(S::entries(&message)));
 }

@@ -63,7 +63,10 @@ impl FromStr for StoredContext {
             return Err(StoredContextError(Reason::TooLong));
         }
         let parts = text.split(SEPARATOR).filter(|part| !part.is_empty());
-        let fields = parts.map(|part| part.split_once(':').map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let fields = parts.map(|part| {
+            let (name, value) = part.split_once(':').filter(|(name, _)| !name.is_empty())?;
+            Some((name.to_owned(), value.to_owned()))
+        });
         Ok(Self { fields: fields.collect::<Option<_>>().ok_or(StoredContextError(Reason::Malformed))? })
     }
 }

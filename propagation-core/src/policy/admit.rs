@@ -26,7 +26,7 @@ impl Policy {
     pub fn admit(&self, peer: &Peer<'_>, context: PropagationContext, rejections: Vec<Rejection>) -> Admission {
         let rule = self.inbound_rule(peer);
         let trust = rule.map(super::InboundRule::trust_level).unwrap_or_default();
-        let judge = rule.map_or_else(|| self.deny(None), |rule| rule.judge(None));
+        let judge = rule.map_or_else(|| super::judge::Judge::deny(None), |rule| rule.judge(None));
         let mut admission = Admission { context, rejections, trust, ..Admission::default() };
         judge.filter(&mut admission.context.baggage, &mut |rejection| admission.rejections.push(rejection));
         if let Some(rule) = rule {

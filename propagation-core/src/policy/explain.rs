@@ -62,8 +62,12 @@ impl Policy {
     pub fn explain(&self, direction: Direction, peer: &Peer<'_>, context: &PropagationContext) -> Vec<Explanation> {
         let scrub = Some(&self.scrub);
         let judge = match direction {
-            Direction::Inbound => self.inbound_rule(peer).map_or_else(|| self.deny(None), |rule| rule.judge(None)),
-            Direction::Outbound => self.outbound_rule(peer).map_or_else(|| self.deny(scrub), |rule| rule.judge(scrub)),
+            Direction::Inbound => {
+                self.inbound_rule(peer).map_or_else(|| super::judge::Judge::deny(None), |rule| rule.judge(None))
+            }
+            Direction::Outbound => {
+                self.outbound_rule(peer).map_or_else(|| super::judge::Judge::deny(scrub), |rule| rule.judge(scrub))
+            }
         };
         let explain = |member: Member<'_>| {
             let judgement = judge.judge(&member);

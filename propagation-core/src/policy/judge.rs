@@ -32,22 +32,27 @@ pub(super) struct Objection<'a> {
 }
 
 impl<'a> Judge<'a> {
+    /// Where no rule matches: no key crosses.
+    pub(super) fn deny(scrub: Option<&'a Scrub>) -> Self {
+        Judge { rule: "default", keys: &[], report: false, scrub }
+    }
+
     pub(super) fn judge(&self, member: &Member<'_>) -> Judgement<'a> {
         let Some(key) = self.keys.iter().find(|key| key.matches(member.key())) else {
             let key_shown = self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none());
-            return self.stopped(Reason::NotAllowed, None, self.report, key_shown);
+            return stopped(Reason::NotAllowed, None, self.report, key_shown);
         };
         let report = self.report || key.reports();
         if let Some(reason) = key.objection(member) {
-            return self.stopped(reason, None, report, true);
+            return stopped(reason, None, report, true);
         }
         let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Judgement::crosses() };
         if let Some(detector) = scrub.find_in_key(member.key()) {
-            return self.stopped(Reason::Personal, Some(detector), report, false);
+            return stopped(Reason::Personal, Some(detector), report, false);
         }
         let Some(found) = scrub.find(member) else { return Judgement::crosses() };
         if report {
-            return self.stopped(Reason::Personal, Some(found.detector), true, true);
+            return stopped(Reason::Personal, Some(found.detector), true, true);
         }
         match scrub.change(key.chosen_action(), member, &found) {
             Some(value) => Judgement {
@@ -59,7 +64,7 @@ impl<'a> Judge<'a> {
                 }),
                 key_shown: true,
             },
-            None => self.stopped(Reason::Personal, Some(found.detector), false, true),
+            None => stopped(Reason::Personal, Some(found.detector), false, true),
         }
     }
 
@@ -86,13 +91,13 @@ impl<'a> Judge<'a> {
             None => rejection.with_rule(self.rule),
         }
     }
+}
 
-    fn stopped(&self, reason: Reason, detector: Option<&'a str>, reported: bool, key_shown: bool) -> Judgement<'a> {
-        Judgement {
-            fate: if reported { Rewrite::Keep } else { Rewrite::Drop },
-            objection: Some(Objection { reason, detector, reported }),
-            key_shown,
-        }
+fn stopped(reason: Reason, detector: Option<&str>, reported: bool, key_shown: bool) -> Judgement<'_> {
+    Judgement {
+        fate: if reported { Rewrite::Keep } else { Rewrite::Drop },
+        objection: Some(Objection { reason, detector, reported }),
+        key_shown,
     }
 }
 

@@ -17,7 +17,7 @@ impl Policy {
     pub fn release(&self, peer: &Peer<'_>, context: &PropagationContext) -> Release {
         let rule = self.outbound_rule(peer);
         let scrub = Some(&self.scrub);
-        let judge = rule.map_or_else(|| self.deny(scrub), |rule| rule.judge(scrub));
+        let judge = rule.map_or_else(|| super::judge::Judge::deny(scrub), |rule| rule.judge(scrub));
         let mut release = Release { context: context.clone(), stopped: Vec::new() };
         judge.filter(&mut release.context.baggage, &mut |rejection| release.stopped.push(rejection));
         if let Some(rule) = rule {

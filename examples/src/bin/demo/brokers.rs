@@ -1,14 +1,12 @@
 //! Brokers inside the demo's own process: librdkafka's mock cluster, and the test kit's loopback endpoints.
 
-use std::sync::Arc;
-
 use propagation_testkit::{loopback_amqp::LoopbackAmqp, loopback_sqs::LoopbackSqs};
 use rdkafka::{mocking::MockCluster, producer::DefaultProducerContext};
 
 use crate::{Error, Hop, shop, transit};
 
 pub(crate) struct Brokers {
-    kafka: Arc<MockCluster<'static, DefaultProducerContext>>,
+    kafka: MockCluster<'static, DefaultProducerContext>,
     amqp: LoopbackAmqp,
     sqs: LoopbackSqs,
     /// Where payments read from: the topic, or what is left of it behind a broken hop.
@@ -20,7 +18,6 @@ impl Brokers {
     pub(crate) async fn start(broken: Option<Hop>) -> Result<Self, Error> {
         let kafka = MockCluster::new(1)?;
         kafka.create_topic(shop::TOPIC, 4, 1)?;
-        let kafka = Arc::new(kafka);
         let (topic, relay) = if broken == Some(Hop::Kafka) {
             let topic = format!("{}-stripped", shop::TOPIC);
             kafka.create_topic(&topic, 4, 1)?;

@@ -1,9 +1,6 @@
 //! What services tell the demo, a line of JSON each on standard output.
 
-use std::{
-    collections::BTreeMap,
-    io::Write,
-};
+use std::{collections::BTreeMap, io::Write};
 
 use serde::{Deserialize, Serialize};
 

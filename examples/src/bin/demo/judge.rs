@@ -67,7 +67,10 @@ impl Verdict {
 
     /// The first hop that broke, of any order.
     pub(crate) fn broken_at(&self) -> Option<(Hop, &'static str, &'static str)> {
-        self.orders.iter().filter_map(|order| order.broken_at).min_by_key(|(hop, ..)| Hop::JOURNEY.iter().position(|(each, ..)| each == hop))
+        self.orders
+            .iter()
+            .filter_map(|order| order.broken_at)
+            .min_by_key(|(hop, ..)| Hop::JOURNEY.iter().position(|(each, ..)| each == hop))
     }
 }
 
@@ -101,12 +104,12 @@ pub(crate) fn judge(placed: &[Placed], graph: &TraceGraph, events: &[Event], ask
     });
     let mut verdict = Verdict {
         orders: orders.collect(),
-        shared: users.into_iter().filter(|(_, users)| *users > 1).map(|(trace, _)| trace).collect(),
+        shared: users.iter().filter(|(_, users)| **users > 1).map(|(trace, _)| *trace).collect(),
         wires: Vec::new(),
         stopped: BTreeSet::new(),
         tenants: Vec::new(),
         leaks: Vec::new(),
-        overlapping: overlapping(&by_trace),
+        overlapping: overlapping(users.keys().filter_map(|trace| by_trace.get(trace))),
         asked_to_break,
     };
     verdict.read(placed, events);
@@ -115,7 +118,8 @@ pub(crate) fn judge(placed: &[Placed], graph: &TraceGraph, events: &[Event], ask
 
 fn judge_order(order: &str, graph: TraceGraph) -> OrderVerdict {
     let services = graph.services();
-    let missing: Vec<&str> = Name::ALL.iter().map(|name| name.as_str()).filter(|name| !services.contains(name)).collect();
+    let missing: Vec<&str> =
+        Name::ALL.iter().map(|name| name.as_str()).filter(|name| !services.contains(name)).collect();
     let broken_at = Hop::JOURNEY.into_iter().find(|(hop, from, to)| !crosses(&graph, *hop, from, to));
     OrderVerdict { order: order.to_owned(), continuity: graph.continuity(), broken_at, missing, graph }
 }
@@ -129,9 +133,9 @@ fn crosses(graph: &TraceGraph, hop: Hop, from: &str, to: &str) -> bool {
         .any(|span| graph.parent(span).is_some_and(|parent| parent.service() == from))
 }
 
-fn overlapping(by_trace: &BTreeMap<TraceId, Vec<&Span>>) -> usize {
+fn overlapping<'t>(of_orders: impl Iterator<Item = &'t Vec<&'t Span>>) -> usize {
     let mut changes: Vec<(u64, i32)> = Vec::new();
-    for spans in by_trace.values() {
+    for spans in of_orders {
         let (start, end) = (spans.iter().map(|span| span.start).min(), spans.iter().map(|span| span.end).max());
         changes.extend(start.map(|start| (start, 1)));
         changes.extend(end.map(|end| (end, -1)));
@@ -162,7 +166,9 @@ impl Verdict {
                 }
                 Event::Tenant { order, service, body, baggage } => {
                     let baggage = baggage.unwrap_or_else(|| "none".to_owned());
-                    self.tenants.push(format!("order {order} at {service}: tenant {body} in the body, {baggage} in the baggage"));
+                    self.tenants.push(format!(
+                        "order {order} at {service}: tenant {body} in the body, {baggage} in the baggage"
+                    ));
                 }
                 Event::Ready { .. } | Event::Done { .. } => {}
             }
@@ -175,7 +181,8 @@ impl Verdict {
         let local = placed.email.split('@').next().unwrap_or(&placed.email);
         for (name, value) in wire {
             if value.contains(local) {
-                self.leaks.push(format!("order {}: the e-mail address was in {name} from {from} to {to}", placed.order));
+                self.leaks
+                    .push(format!("order {}: the e-mail address was in {name} from {from} to {to}", placed.order));
             }
         }
         // The tenant that travels must be the order's own, whatever a service makes of it.
@@ -184,7 +191,8 @@ impl Verdict {
             && baggage.contains(crate::shop::TENANT)
             && !baggage.contains(&own)
         {
-            self.tenants.push(format!("order {}: another order's tenant on the wire from {from} to {to}", placed.order));
+            self.tenants
+                .push(format!("order {}: another order's tenant on the wire from {from} to {to}", placed.order));
         }
     }
 }

@@ -89,7 +89,8 @@ fn summary(out: &mut String, verdict: &Verdict) {
         let _ = writeln!(out, "verdict: broken at {} ({from} → {to})", hop.as_str());
     } else if verdict.holds() {
         let traces = if count == 1 { "one trace, one root" } else { "one trace and one root an order" };
-        let _ = writeln!(out, "verdict: continuous ({traces}, no orphan, {spans} spans, all {} services)", Name::ALL.len());
+        let _ =
+            writeln!(out, "verdict: continuous ({traces}, no orphan, {spans} spans, all {} services)", Name::ALL.len());
     } else if verdict.continuous() {
         let _ = writeln!(out, "verdict: failed (the traces are whole, what they carried is not)");
     } else {

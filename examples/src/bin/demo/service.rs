@@ -1,5 +1,13 @@
 //! One service of the shop, as a process of its own.
 
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
 use clap::ValueEnum;
 use propagation_core::{PropagationContext, Propagator};
 use tokio::io::AsyncReadExt;
@@ -17,7 +25,8 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    pub(crate) const ALL: [Self; 5] = [Self::Gateway, Self::Orders, Self::Payments, Self::Shipping, Self::Notifications];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Gateway, Self::Orders, Self::Payments, Self::Shipping, Self::Notifications];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -35,12 +44,14 @@ impl Name {
 pub(crate) struct Service {
     pub(crate) name: Name,
     pub(crate) propagator: Propagator,
+    in_flight: Arc<AtomicUsize>,
 }
 
 /// Runs a service until the demo closes its input.
 pub(crate) async fn run(name: Name) -> Result<(), Error> {
     let (propagator, provider) = telemetry::start(name)?;
-    let service = Service { name, propagator };
+    let service = Service { name, propagator, in_flight: Arc::default() };
+    let stopping = service.clone();
     let work = async {
         match name {
             Name::Gateway => services::gateway::run(service).await,
@@ -54,6 +65,7 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
         ended = work => ended?,
         () = told_to_stop() => {}
     }
+    stopping.finish().await;
     // Sends what is left; blocks, so not on a thread that drives the exporter.
     tokio::task::spawn_blocking(move || provider.shutdown()).await??;
     Ok(())
@@ -65,10 +77,30 @@ async fn told_to_stop() {
 }
 
 impl Service {
+    /// Handles a message on a task of its own.
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let in_flight = Arc::clone(&self.in_flight);
+        in_flight.fetch_add(1, Ordering::Relaxed);
+        tokio::spawn(async move {
+            work.await;
+            in_flight.fetch_sub(1, Ordering::Relaxed);
+        });
+    }
+
+    /// Waits until no message is in work any more, within reason.
+    async fn finish(&self) {
+        for _ in 0..500 {
+            if self.in_flight.load(Ordering::Relaxed) == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// What a service checks of an order before it works on it: that the tenant in the baggage is the order's own. Also marks
     /// the current span with the order, as a shop would to find it again.
     pub(crate) fn check(&self, order: &shop::Order) {
-        self.mark(&order.id);
+        mark(&order.id);
         let PropagationContext { baggage, .. } = self.propagator.current();
         let tenant = baggage.get(shop::TENANT);
         if tenant.as_deref() != Some(&*order.tenant) {
@@ -81,19 +113,20 @@ impl Service {
             .tell();
         }
     }
+}
 
-    pub(crate) fn mark(&self, order: &str) {
-        use opentelemetry::trace::TraceContextExt;
-        use tracing_opentelemetry::OpenTelemetrySpanExt;
+/// Marks the current span with the order.
+fn mark(order: &str) {
+    use opentelemetry::trace::TraceContextExt;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-        let span = tracing::Span::current();
-        if span.is_none() {
-            opentelemetry::Context::map_current(|context| {
-                context.span().set_attribute(opentelemetry::KeyValue::new("order.id", order.to_owned()));
-            });
-        } else {
-            span.set_attribute("order.id", order.to_owned());
-        }
+    let span = tracing::Span::current();
+    if span.is_none() {
+        opentelemetry::Context::map_current(|context| {
+            context.span().set_attribute(opentelemetry::KeyValue::new("order.id", order.to_owned()));
+        });
+    } else {
+        span.set_attribute("order.id", order.to_owned());
     }
 }
 

@@ -40,7 +40,8 @@ impl HttpRelay {
     pub(crate) async fn start(target: String, http2: bool) -> Result<Self, Error> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let client: Client<HttpConnector, Incoming> = Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
+        let client: Client<HttpConnector, Incoming> =
+            Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (client, target) = (client.clone(), target.clone());
@@ -88,7 +89,9 @@ impl KafkaRelay {
                     tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
-                let record = FutureRecord::to(&to).key(message.key().unwrap_or_default()).payload(message.payload().unwrap_or_default());
+                let record = FutureRecord::to(&to)
+                    .key(message.key().unwrap_or_default())
+                    .payload(message.payload().unwrap_or_default());
                 let _ = producer.send(record, Duration::from_secs(5)).await;
             }
         });

@@ -14,7 +14,10 @@ impl Wire {
         let ours = transit::FIELDS.contains(&name) || name.eq_ignore_ascii_case("AWSTraceHeader");
         if ours {
             let value = String::from_utf8_lossy(value);
-            self.0.entry(name.to_owned()).and_modify(|seen| *seen += &format!(" | {value}")).or_insert_with(|| value.into_owned());
+            self.0
+                .entry(name.to_owned())
+                .and_modify(|seen| *seen += &format!(" | {value}"))
+                .or_insert_with(|| value.into_owned());
         }
     }
 
@@ -27,6 +30,13 @@ impl Wire {
     }
 
     pub(crate) fn tell(self, order: &str, transport: &str, from: &str, to: &str) {
-        Event::Wire { order: order.to_owned(), from: from.to_owned(), to: to.to_owned(), transport: transport.to_owned(), wire: self.0 }.tell();
+        Event::Wire {
+            order: order.to_owned(),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            transport: transport.to_owned(),
+            wire: self.0,
+        }
+        .tell();
     }
 }

@@ -74,12 +74,10 @@ impl Children {
         }
     }
 
-    /// Asks every service to stop, and waits until it has.
+    /// Stops the services one by one, callers before whom they call, each once it has finished what it is at.
     pub(super) async fn stop(&mut self) {
-        for (_, child) in &mut self.children {
+        while let Some((name, mut child)) = self.children.pop() {
             drop(child.stdin.take());
-        }
-        for (name, child) in &mut self.children {
             match tokio::time::timeout(std::time::Duration::from_secs(15), child.wait()).await {
                 Ok(Ok(status)) if status.success() => {}
                 Ok(ended) => eprintln!("{} ended with {ended:?}", name.as_str()),

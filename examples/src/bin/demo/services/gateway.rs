@@ -1,7 +1,7 @@
 //! The gateway: takes orders over HTTP, asks `orders` over gRPC, and is told by `notifications` when an order is done.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::{
     Json, Router,

@@ -43,7 +43,10 @@ pub(crate) struct PlaceReply {
 
 /// What handles [`PlaceRequest`]s.
 pub(crate) trait Place: Send + Sync + 'static {
-    fn place(self: Arc<Self>, request: Request<PlaceRequest>) -> BoxFuture<'static, Result<Response<PlaceReply>, Status>>;
+    fn place(
+        self: Arc<Self>,
+        request: Request<PlaceRequest>,
+    ) -> BoxFuture<'static, Result<Response<PlaceReply>, Status>>;
 }
 
 /// The service as tonic's server routes it.

@@ -31,7 +31,9 @@ struct Notifications {
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
     let client = sqs::client(&service)?;
     let queue = sqs::Queue::open(&client).await?;
-    let http = ClientBuilder::new(ReqwestPropagation::client_builder().build()?).with(ReqwestPropagation::new(service.propagator.clone())).build();
+    let http = ClientBuilder::new(ReqwestPropagation::client_builder().build()?)
+        .with(ReqwestPropagation::new(service.propagator.clone()))
+        .build();
     let notifications = Arc::new(Notifications {
         consumer: ConsumerPropagation::new(service.propagator.clone(), queue.url.as_str()),
         queue,
@@ -52,9 +54,9 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
             }
         };
         for message in received.messages.unwrap_or_default() {
-            let notifications = Arc::clone(&notifications);
-            tokio::spawn(async move {
-                if let Err(error) = notifications.handle(&message).await {
+            let working = Arc::clone(&notifications);
+            notifications.service.spawn(async move {
+                if let Err(error) = working.handle(&message).await {
                     tracing::warn!(%error, "a customer was not notified");
                 }
             });

@@ -28,10 +28,8 @@ struct Orders {
 }
 
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
-    let producer: FutureProducer = ClientConfig::new()
-        .set("bootstrap.servers", variable("DEMO_KAFKA_BROKERS")?)
-        .set("linger.ms", "0")
-        .create()?;
+    let producer: FutureProducer =
+        ClientConfig::new().set("bootstrap.servers", variable("DEMO_KAFKA_BROKERS")?).set("linger.ms", "0").create()?;
     let layer = ServerPropagationLayer::new(service.propagator.clone());
     let propagation = ProducerPropagation::new(service.propagator.clone());
     let orders = OrdersServer::new(Orders { service, producer, propagation });
@@ -53,7 +51,10 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
 }
 
 impl Place for Orders {
-    fn place(self: Arc<Self>, request: Request<PlaceRequest>) -> BoxFuture<'static, Result<Response<PlaceReply>, Status>> {
+    fn place(
+        self: Arc<Self>,
+        request: Request<PlaceRequest>,
+    ) -> BoxFuture<'static, Result<Response<PlaceReply>, Status>> {
         Box::pin(async move { self.price(request).await })
     }
 }

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties, ExchangeKind,
-    options::{BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
+    options::{
+        BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions,
+    },
     types::FieldTable,
 };
 use propagation_amqp::ProducerPropagation;
@@ -51,9 +53,24 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
         channel,
         service,
     });
-    Event::Ready { address: None }.tell();
+    let mut ready = false;
     loop {
-        let message = match orders.recv().await {
+        let received = if ready {
+            orders.recv().await
+        } else {
+            match tokio::time::timeout(Duration::from_millis(20), orders.recv()).await {
+                Ok(received) => received,
+                Err(_) => {
+                    // Until the group has given it partitions, orders would wait for it.
+                    ready = orders.assignment()?.count() > 0;
+                    if ready {
+                        Event::Ready { address: None }.tell();
+                    }
+                    continue;
+                }
+            }
+        };
+        let message = match received {
             Ok(message) => message.detach(),
             Err(error) => {
                 tracing::warn!(%error, "the topic gives no orders");
@@ -62,9 +79,9 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
             }
         };
         // Charging takes time: other orders are charged meanwhile.
-        let payments = Arc::clone(&payments);
-        tokio::spawn(async move {
-            if let Err(error) = payments.consumer.process(&message, payments.pay(&message)).await {
+        let working = Arc::clone(&payments);
+        payments.service.spawn(async move {
+            if let Err(error) = working.consumer.process(&message, working.pay(&message)).await {
                 tracing::warn!(%error, "an order was not paid");
             }
         });
@@ -106,4 +123,3 @@ impl Payments {
         Ok(())
     }
 }
-

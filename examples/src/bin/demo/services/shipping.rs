@@ -46,14 +46,14 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
     Event::Ready { address: None }.tell();
     while let Some(delivery) = paid.next().await {
         let delivery = delivery?;
-        let shipping = Arc::clone(&shipping);
-        tokio::spawn(async move {
-            let shipped = shipping.consumer.process(&delivery, shipping.ship(&delivery)).await;
+        let working = Arc::clone(&shipping);
+        shipping.service.spawn(async move {
+            let shipped = working.consumer.process(&delivery, working.ship(&delivery)).await;
             let settled = match shipped {
-                Ok(()) => shipping.consumer.ack(&delivery, BasicAckOptions::default()).await,
+                Ok(()) => working.consumer.ack(&delivery, BasicAckOptions::default()).await,
                 Err(error) => {
                     tracing::warn!(%error, "an order was not shipped");
-                    shipping.consumer.nack(&delivery, BasicNackOptions { requeue: false, multiple: false }).await
+                    working.consumer.nack(&delivery, BasicNackOptions { requeue: false, multiple: false }).await
                 }
             };
             if let Err(error) = settled {
@@ -78,7 +78,12 @@ impl Shipping {
         self.service.check(&order);
         // Packing it takes a while.
         tokio::time::sleep(Duration::from_millis(20 + 5 * u64::from(order.quantity))).await;
-        self.client.send_message().queue_url(&self.queue.url).message_body(serde_json::to_string(&order)?).send().await?;
+        self.client
+            .send_message()
+            .queue_url(&self.queue.url)
+            .message_body(serde_json::to_string(&order)?)
+            .send()
+            .await?;
         Ok(())
     }
 }
