@@ -297,3 +297,41 @@ async fn a_record_that_is_sent_in_another_way_is_prepared() {
     assert!(record.headers.is_none());
     assert_eq!(text(&shop.span("send orders"), "error.type").as_deref(), Some("Canceled"));
 }
+
+thread_local! {
+    /// The propagator whose context the runtime below looks at, and what it saw.
+    static WAITING: std::cell::RefCell<(Option<propagation_core::Propagator>, usize)> = const { std::cell::RefCell::new((None, 0)) };
+}
+
+/// A runtime whose delays are over at once.
+struct Impatient;
+
+impl rdkafka::util::AsyncRuntime for Impatient {
+    type Delay = std::future::Ready<()>;
+
+    fn spawn<T: Future<Output = ()> + Send + 'static>(_: T) {
+        unreachable!("producers spawn nothing");
+    }
+
+    fn delay_for(_: std::time::Duration) -> Self::Delay {
+        WAITING.with_borrow_mut(|(propagator, inside)| {
+            *inside += usize::from(propagator.as_ref().is_some_and(|propagator| propagator.current().trace.has_ids()));
+        });
+        std::future::ready(())
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_room_in_the_queue_is_part_of_the_send() {
+    let shop = Shop::open();
+    let mut config = shop.config();
+    config.set("bootstrap.servers", "127.0.0.1:1").set("queue.buffering.max.messages", "1").set("log_level", "0");
+    let producer: FutureProducer<_, Impatient> = config.create().unwrap();
+    drop(producer.send_result(FutureRecord::<str, str>::to(TOPIC).payload("in the way")).unwrap());
+    WAITING.set((Some(shop.propagator.clone()), 0));
+    let record = FutureRecord::to(TOPIC).key("4711").payload("{}");
+    let sent = shop.producing().send(&producer, record, std::time::Duration::from_millis(20)).await;
+    assert_eq!(sent.unwrap_err().0, KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull));
+    assert!(WAITING.take().1 > 0, "it waited in the send span");
+    assert_eq!(text(&shop.span("send orders"), "error.type").as_deref(), Some("QueueFull"));
+}

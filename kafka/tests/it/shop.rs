@@ -61,7 +61,7 @@ impl Shop {
 
     /// A consumer of the first partition, from its beginning.
     pub(crate) fn consumer(&self) -> StreamConsumer {
-        let consumer: StreamConsumer = self.config().create().unwrap();
+        let consumer: StreamConsumer = self.config().set("fetch.wait.max.ms", "10").create().unwrap();
         let mut partitions = TopicPartitionList::new();
         partitions.add_partition_offset(TOPIC, 0, Offset::Beginning).unwrap();
         consumer.assign(&partitions).unwrap();

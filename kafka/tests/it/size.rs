@@ -1,7 +1,7 @@
 //! What is added must not make a send fail that would have gone through.
 
 use opentelemetry::trace::Status;
-use propagation_core::{Direction, Reason};
+use propagation_core::{Direction, Hop, PropagationContext, Reason, TraceContext, TraceState};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer},
@@ -50,6 +50,30 @@ async fn a_record_that_has_just_room_for_itself_is_sent_with_what_fits() {
         assert_eq!(names, written, "{spare}");
         assert_eq!(shop.counted(Direction::Outbound, Reason::NoRoom), left_out, "{spare}");
         assert_eq!(shop.span("send orders").status, Status::Unset, "and one span");
+    }
+}
+
+#[tokio::test]
+async fn the_ids_outlive_tracestate_and_tracestate_outlives_baggage() {
+    const STATE: &str = "congo=t61rcWkgMzE";
+    let state = "tracestate".len() + STATE.len() + 2;
+    for (spare, written) in
+        [(IDS + state + 1, ["traceparent", "tracestate"].as_slice()), (IDS + 1, &["traceparent"]), (IDS - 1, &[])]
+    {
+        let shop = Shop::open();
+        let payload = vec![b'x'; largest(&shop) - spare];
+        let trace = TraceContext::new(PARENT.parse().unwrap()).with_state(TraceState::parse(STATE.as_bytes()).unwrap());
+        let mut context = PropagationContext::new(trace);
+        context.baggage.set("tenant.id", "blue").unwrap();
+        let hop = shop.propagator.start(Hop::resume(context));
+        let producer: FutureProducer = small(&shop).create().unwrap();
+        let record = FutureRecord::<[u8], [u8]>::to(TOPIC).payload(&payload);
+        hop.scope(shop.producing().send(&producer, record, WAIT)).await.unwrap();
+        let consumer = shop.consumer();
+        let received = consumer.recv().await.unwrap();
+        let names: Vec<String> =
+            shown(rdkafka::Message::headers(&received)).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, written, "{spare}");
     }
 }
 
