@@ -4,6 +4,7 @@
 //! `Exit`; it is added to the enum here.
 
 mod continuity;
+mod policy;
 
 use std::fmt;
 use std::process::ExitCode;
@@ -31,7 +32,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Judges whether traces are whole.
+/// Judges whether traces are whole, and what a policy lets cross.
 #[derive(Debug, Parser)]
 #[command(name = "propagation", version)]
 struct Command {
@@ -43,6 +44,9 @@ struct Command {
 enum Sub {
     /// Is a trace whole? Exit status 0: yes; 1: no; 2: it could not be judged.
     Continuity(continuity::Arguments),
+    /// Looks at a policy file before a service does.
+    #[command(subcommand)]
+    Policy(policy::Policy),
 }
 
 /// Runs the command with the arguments of this process.
@@ -50,6 +54,7 @@ enum Sub {
 pub fn main() -> ExitCode {
     match Command::parse().subcommand {
         Sub::Continuity(arguments) => continuity::run(&arguments).into(),
+        Sub::Policy(policy) => policy::run(&policy).into(),
     }
 }
 

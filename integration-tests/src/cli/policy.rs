@@ -4,9 +4,11 @@ mod explain;
 mod lint;
 mod scan;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::Subcommand;
+
+use super::{Exit, complain};
 
 /// What can be asked of a policy file.
 #[derive(Debug, Subcommand)]
@@ -33,17 +35,14 @@ pub(crate) enum Policy {
     },
 }
 
-/// Exit status: 0 if all is well, 1 if something was found, 2 if the file can't be used.
-pub(crate) fn run(policy: &Policy) -> ExitCode {
+/// Good if all is well, bad if something was found, unknown if the file can't be used.
+pub(crate) fn run(policy: &Policy) -> Exit {
     let ended = match policy {
         Policy::Lint { file, strict } => lint::run(file, *strict),
         Policy::Explain(arguments) => explain::run(arguments),
         Policy::Scan { file, peer } => scan::run(file.as_deref(), peer.as_deref()),
     };
-    ended.unwrap_or_else(|error| {
-        eprintln!("{error}");
-        ExitCode::from(2)
-    })
+    ended.unwrap_or_else(complain)
 }
 
 type Error = Box<dyn std::error::Error>;

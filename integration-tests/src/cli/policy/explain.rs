@@ -1,9 +1,10 @@
-use std::{path::PathBuf, process::ExitCode};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use propagation_core::{Baggage, Direction, Explanation, Policy, PropagationContext, Verdict};
 
-use super::Error;
+use super::{Error, Exit};
+use crate::cli::say;
 
 /// Says for each baggage key whether it crosses, and by which rule.
 #[derive(Debug, Args)]
@@ -36,7 +37,7 @@ enum Way {
     Outbound,
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
+pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let policy = Policy::from_file(&arguments.file)?;
     let mut peer = super::peer(&arguments.peer)?;
     if let Some(address) = arguments.address {
@@ -52,12 +53,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Error> {
     let context = PropagationContext::EMPTY.with_baggage(Baggage::parse(arguments.baggage.as_bytes()));
     for explanation in policy.explain(direction, &peer, &context) {
         if arguments.json {
-            println!("{}", super::scan::json(&explanation));
+            say(super::scan::json(&explanation));
         } else {
-            println!("{}", line(&explanation));
+            say(line(&explanation));
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Good)
 }
 
 fn line(explanation: &Explanation) -> String {

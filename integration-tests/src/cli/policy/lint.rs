@@ -1,24 +1,24 @@
-use std::{path::Path, process::ExitCode};
+use std::path::Path;
 
 use propagation_core::Policy;
 
-use super::Error;
+use super::{Error, Exit};
+use crate::cli::say;
 
-pub(super) fn run(file: &Path, strict: bool) -> Result<ExitCode, Error> {
+pub(super) fn run(file: &Path, strict: bool) -> Result<Exit, Error> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let warnings = match Policy::lint_toml(&text) {
         Ok(warnings) => warnings,
         Err(error) => {
-            eprintln!("{}:{}error: {}", file.display(), place(error.place()), error.message());
-            return Ok(ExitCode::from(2));
+            return Err(format!("{}:{}error: {}", file.display(), place(error.place()), error.message()).into());
         }
     };
     for (line, warning) in &warnings {
-        println!("{}:{line}: warning: {warning}", file.display());
+        say(format_args!("{}:{line}: warning: {warning}", file.display()));
     }
     let count = warnings.len();
-    println!("{}: {count} warning{}", file.display(), if count == 1 { "" } else { "s" });
-    Ok(if strict && count > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    say(format_args!("{}: {count} warning{}", file.display(), if count == 1 { "" } else { "s" }));
+    Ok(if strict && count > 0 { Exit::Bad } else { Exit::Good })
 }
 
 fn place(place: Option<(usize, usize)>) -> String {

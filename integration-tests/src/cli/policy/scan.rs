@@ -1,15 +1,14 @@
 use std::{
     io::{BufRead, Write},
     path::Path,
-    process::ExitCode,
 };
 
 use propagation_core::{Baggage, Direction, Explanation, OutboundRule, Policy, PropagationContext};
 use serde_json::{Map, Value};
 
-use super::Error;
+use super::{Error, Exit};
 
-pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<ExitCode, Error> {
+pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<Exit, Error> {
     let policy = match file {
         Some(file) => Policy::from_file(file)?,
         None => Policy::builder().outbound(OutboundRule::peers(["*"]).allow("*").named("everything")).build()?,
@@ -28,7 +27,7 @@ pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<ExitCode, E
         writeln!(out, "{explanation}")?;
     }
     out.flush()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Good)
 }
 
 fn scan(policy: &Policy, peer: &propagation_core::Peer<'_>, line: &str) -> Value {
