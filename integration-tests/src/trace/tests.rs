@@ -216,6 +216,9 @@ fn missing_doubled_and_foreign_links_are_told_apart() {
         &explanation(doubled.links_exactly("process shipping", &[(TRACE, id(8))])),
         &["2 links to payments · send shipping"],
     );
+    // One consumer that links to both messages: each message is linked to once, and the consumer is not one to one.
+    let batch = with(6, |span| span.links.push(Link::to(TRACE, id(5))));
+    assert_says(&explanation(batch.each_link(Which::from(id(6)), named("send orders"))), &["has 2 of these links"]);
     let foreign = with(9, |span| span.links = vec![Link::to(OTHER, id(8))]);
     let said = explanation(foreign.links_exactly("process shipping", &[(TRACE, id(8))]));
     assert_says(&said, &["no link to payments · send shipping", "that was not expected"]);
