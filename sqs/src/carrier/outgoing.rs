@@ -209,6 +209,10 @@ impl Plan {
         let mut fitting = Fitting::default();
         let mut chosen = fields.clone();
         let written = fitting.choose(fields, |field| {
+            // A line break would part the value in two.
+            if !limits::is_legal_value(field.value_str()) || field.value_str().contains('\n') {
+                return Err(Reason::Unrepresentable);
+            }
             // The name, a colon, the value, and what parts it from the next.
             let cost = field.name().as_str().len() + 1 + field.value().len() + 1;
             bytes = bytes.checked_sub(cost).ok_or(Reason::NoRoom)?;

@@ -55,6 +55,12 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
 
     let propagator = propagator();
     let propagation = SqsPropagation::new(propagator.clone());
+    let said = Said::default();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer({
+        let said = said.clone();
+        move || said.clone()
+    });
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
     let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
     for (service, name, counted) in
         [("SNS", "Publish", 1), ("SNS", "Publish", 2), ("SQS", "SendMessage", 3), ("SQS", "ListQueues", 3)]
@@ -66,5 +72,22 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
         let mut context = BeforeSerializationInterceptorContextMut::from(&mut context);
         propagation.modify_before_serialization(&mut context, &components, &mut cfg).unwrap();
         assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NotCovered), counted);
+    }
+    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(said.matches("not_covered").count(), 2, "once for each operation: {said}");
+    assert!(said.contains("Publish") && said.contains("SendMessage") && !said.contains("ListQueues"), "{said}");
+}
+
+#[derive(Clone, Default)]
+struct Said(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Said {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }

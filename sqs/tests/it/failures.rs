@@ -78,6 +78,40 @@ async fn a_batch_of_which_a_message_fails_is_an_error_of_that_code() {
     let sent = batch.entries(entry("1", "one")).entries(entry("2", "\u{1}")).send().await.unwrap();
     let code = sent.failed().first().unwrap().code().to_owned();
     assert_eq!(attribute(&spans.one("send orders"), "error.type"), Some(code));
+
+    let gone = aws_sdk_sqs::types::DeleteMessageBatchRequestEntry::builder().id("1").receipt_handle("nonsense");
+    let delete = client.delete_message_batch().queue_url(&endpoint.queue).entries(gone.build().unwrap());
+    let deleted = delete.send().await.unwrap();
+    let code = deleted.failed().first().unwrap().code().to_owned();
+    assert_eq!(attribute(&spans.one("delete orders"), "error.type"), Some(code));
+
+    let change = aws_sdk_sqs::types::ChangeMessageVisibilityBatchRequestEntry::builder().id("1").visibility_timeout(1);
+    let change = change.receipt_handle("nonsense").build().unwrap();
+    let change = client.change_message_visibility_batch().queue_url(&endpoint.queue).entries(change);
+    let code = change.send().await.unwrap().failed().first().unwrap().code().to_owned();
+    assert_eq!(attribute(&spans.one("change_visibility orders"), "error.type"), Some(code));
+}
+
+#[tokio::test]
+async fn the_span_of_an_answered_call_names_the_request() {
+    use aws_sdk_sqs::operation::RequestId;
+    let endpoint = Endpoint::start().await;
+    let spans = Spans::new();
+    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let queue = &endpoint.queue;
+    let mut expected = Vec::new();
+    let mut note = |id: Option<&str>| expected.push(Some(id.expect("the endpoint names requests").to_owned()));
+    note(client.send_message().queue_url(queue).message_body("1").send().await.unwrap().request_id());
+    note(client.send_message_batch().queue_url(queue).entries(entry("1", "2")).send().await.unwrap().request_id());
+    let received = client.receive_message().queue_url(queue).max_number_of_messages(2).send().await.unwrap();
+    note(received.request_id());
+    let handle = received.messages()[0].receipt_handle().unwrap();
+    let change = client.change_message_visibility().queue_url(queue).receipt_handle(handle).visibility_timeout(60);
+    note(change.send().await.unwrap().request_id());
+    note(client.delete_message().queue_url(queue).receipt_handle(handle).send().await.unwrap().request_id());
+    let spans = spans.all();
+    let called = spans.iter().filter(|span| !span.name.starts_with("create"));
+    assert_eq!(called.map(|span| attribute(span, "aws.request_id")).collect::<Vec<_>>(), expected);
 }
 
 #[tokio::test]

@@ -241,3 +241,95 @@ async fn every_format_crosses_with_and_without_room() {
         }
     }
 }
+
+#[tokio::test]
+async fn ids_go_first_in_whatever_order_formats_write() {
+    let endpoint = Endpoint::start().await;
+    let propagator = speaking("baggage,tracecontext");
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
+    inside(&propagator).scope(send.set_message_attributes(Some(numbered(9))).send()).await.unwrap();
+    let seen = endpoint.one();
+    assert_eq!((seen.get("traceparent"), seen.header.as_deref()), (Some(PARENT), None));
+}
+
+#[tokio::test]
+async fn a_name_that_sqs_refuses_is_left_out_and_the_send_goes_on() {
+    use propagation_core::{Hop, InboundRule, OutboundRule, Policy};
+    let endpoint = Endpoint::start().await;
+    let propagator = speaking("jaeger");
+    let everything = Policy::builder()
+        .outbound(OutboundRule::peers(["sqs:*"]).allow("*"))
+        .inbound(InboundRule::peers(["sqs:*"]).allow("*"));
+    propagator.set_policy(everything.build().unwrap());
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let mut context = caller();
+    context.baggage.set("plan!", "pro").unwrap();
+    let send = client.send_message().queue_url(&endpoint.queue).message_body("{}").send();
+    propagator.start(Hop::resume(context)).scope(send).await.unwrap();
+    assert_eq!(endpoint.one().names(), ["uber-trace-id", "uberctx-tenant.id"]);
+    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::Unrepresentable), 1);
+}
+
+#[test]
+fn a_value_that_sqs_refuses_is_left_out_in_every_mode() {
+    use propagation_core::{FieldName, Fields, Inject, Priority, Text, Value};
+    use propagation_sqs::OutgoingCarrier;
+    static GOOD: FieldName = FieldName::from_static("good");
+    static BAD: FieldName = FieldName::from_static("bad");
+    let text = |bytes| Text::from_value(&Value::Borrowed(bytes));
+    for bad in [b"a\x01b".as_slice(), b"\xff\xfe", b"\x00"] {
+        for (mode, name) in [(Mode::Separate, "good"), (Mode::Packed, PACKED), (Mode::Auto, "good")] {
+            let mut fields = Fields::new();
+            fields.push(&BAD, text(bad), Priority::Ids);
+            fields.push(&GOOD, text(b"value"), Priority::Baggage);
+            let mut message = message(10);
+            let injection = OutgoingCarrier::of_message(&mut message, mode, SizeLimit::DEFAULT).commit(&fields);
+            assert_eq!(injection.left_out.len(), 1, "{injection:?}");
+            assert_eq!(injection.left_out[0].reason, Reason::Unrepresentable);
+            assert!(injection.wrote_name("good"));
+            assert_eq!(message.message_attributes().unwrap().keys().collect::<Vec<_>>(), [name]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_packed_attribute_keeps_to_the_limit_and_auto_packs_only_what_gains_by_it() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let lines: usize = [("traceparent", PARENT), ("tracestate", STATE), ("baggage", BAGGAGE)]
+        .map(|(name, value)| name.len() + 1 + value.len() + 1)
+        .iter()
+        .sum();
+    let packed = size(PACKED, "") + lines;
+    for (mode, spare, names, baggage) in [
+        (Mode::Packed, packed, &[PACKED][..], true),
+        (Mode::Packed, packed - 1, &[PACKED], false),
+        // Where neither has room for baggage, what other libraries read is better.
+        (Mode::Auto, size("traceparent", PARENT) + size("tracestate", STATE), &["traceparent", "tracestate"], false),
+    ] {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).mode(mode));
+        let body = SizeLimit::DEFAULT.to_bytes() - spare;
+        let send = client.send_message().queue_url(&endpoint.queue).message_body("b".repeat(body));
+        inside(&propagator).scope(send.send()).await.expect("what is added never makes a message too large");
+        let seen = endpoint.one();
+        assert_eq!(seen.names(), names, "{mode:?}");
+        assert_eq!(seen.attributes.values().any(|value| value.contains(BAGGAGE)), baggage, "{mode:?}");
+    }
+}
+
+#[test]
+fn one_pass_shows_each_name_once_though_it_stands_in_two_places() {
+    use propagation_core::Extract;
+    let packed = format!("traceparent:{PARENT}\nbaggage:{BAGGAGE}");
+    let message = Message::builder()
+        .message_attributes("traceparent", string(PARENT))
+        .message_attributes(PACKED, string(&packed))
+        .attributes(aws_sdk_sqs::types::MessageSystemAttributeName::AwsTraceHeader, XRAY)
+        .build();
+    let carrier = propagation_sqs::MessageCarrier::new(&message);
+    let mut names = Vec::new();
+    carrier.visit_all(&mut |name, _| names.push(name.to_owned()));
+    names.sort_unstable();
+    assert_eq!(names, ["baggage", "traceparent", "x-amzn-trace-id"]);
+}

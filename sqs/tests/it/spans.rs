@@ -175,6 +175,35 @@ fn settling_links_to_the_message_that_was_received() {
 }
 
 #[test]
+fn settling_a_batch_links_once_to_each_context() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
+        let batch = client.send_message_batch().queue_url(&endpoint.queue);
+        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
+        let messages = receive(&client, &endpoint.queue).await;
+        let handles: Vec<&str> = messages.iter().map(|message| message.receipt_handle().unwrap()).collect();
+        let change =
+            handles.iter().zip(["1", "2"]).fold(client.change_message_visibility_batch(), |batch, (handle, id)| {
+                let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(id).visibility_timeout(60);
+                batch.entries(entry.receipt_handle(*handle).build().unwrap())
+            });
+        change.queue_url(&endpoint.queue).send().await.unwrap();
+        let delete = handles.iter().zip(["1", "2"]).fold(client.delete_message_batch(), |batch, (handle, id)| {
+            let entry = DeleteMessageBatchRequestEntry::builder().id(id);
+            batch.entries(entry.receipt_handle(*handle).build().unwrap())
+        });
+        delete.queue_url(&endpoint.queue).send().await.unwrap();
+        let sent = id(&spans.one("send orders"));
+        for name in ["change_visibility orders", "delete orders"] {
+            let settled = spans.one(name);
+            assert_eq!(links(&settled), std::slice::from_ref(&sent), "{name}");
+            assert_eq!(attribute(&settled, "messaging.batch.message_count").as_deref(), Some("2"), "{name}");
+        }
+    });
+}
+
+#[test]
 fn calls_inside_a_handler_are_children_of_its_process_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()));
