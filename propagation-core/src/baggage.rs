@@ -6,7 +6,7 @@ mod read;
 
 use std::{borrow::Cow, fmt};
 
-pub(crate) use encoding::is_token;
+pub(crate) use encoding::{encode, is_token};
 pub use member::{BaggageError, Member};
 
 use crate::{Text, baggage::member::check_properties};

@@ -3,7 +3,7 @@
 use super::parts::{self, Refused};
 use crate::{
     Baggage, Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Rejection, Sampling,
-    TraceContext,
+    TraceContext, baggage,
 };
 
 static TRACE: FieldName = FieldName::from_static("uber-trace-id");
@@ -102,35 +102,58 @@ fn format(trace: &TraceContext) -> Option<String> {
 
 /// Reads every `uberctx-…`, up to the limits of baggage.
 fn read_baggage(from: &dyn Extract, into: &mut Reading) -> Baggage {
-    let mut baggage = Baggage::new();
+    let mut keys: Vec<&str> = Vec::new();
+    let mut list = Vec::new();
     let (mut members, mut bytes) = (0_usize, 0_usize);
     from.visit_all(&mut |name, value| {
         let Some((prefix, key)) = name.split_at_checked(PREFIX.len()) else { return };
         if !prefix.eq_ignore_ascii_case(PREFIX) {
             return;
         }
+        // What the wire holds counts, as if it were one list.
         members += 1;
-        bytes = bytes.saturating_add(key.len()).saturating_add(value.len()).saturating_add(2);
-        if members > Baggage::MAX_MEMBERS || bytes > Baggage::MAX_BYTES + 1 {
-            let reason = if bytes > Baggage::MAX_BYTES + 1 { Reason::TooLong } else { Reason::TooManyMembers };
-            into.reject(Rejection::new("uberctx", reason));
-            return;
-        }
-        let refused = match decode(value.as_bytes()) {
-            None => Some(Reason::IllegalByte),
-            // As for W3C's list: the first key stays, should the same come twice.
-            Some(_) if baggage.member(key).is_some() => Some(Reason::DuplicateKey),
-            Some(value) => match baggage.set(key, &value) {
-                Ok(()) => None,
-                Err(crate::BaggageError::Limit) => Some(Reason::TooLong),
-                Err(_) => Some(Reason::Malformed),
-            },
+        bytes = bytes.saturating_add(key.len() + 1 + value.len() + usize::from(members > 1));
+        let before = list.len();
+        let read = if bytes > Baggage::MAX_BYTES {
+            Err(Reason::TooLong)
+        } else if members > Baggage::MAX_MEMBERS {
+            Err(Reason::TooManyMembers)
+        } else if keys.iter().any(|found| found.eq_ignore_ascii_case(key)) {
+            Err(Reason::DuplicateKey)
+        } else {
+            append(key, value.as_bytes(), &mut list)
         };
-        if let Some(reason) = refused {
-            into.reject(Rejection::new("uberctx", reason).with_key(key.as_bytes()));
+        match read {
+            // A key that a format before has read stays, also in the spelling that a header's name has lost.
+            Ok(()) if holds(&into.context().baggage, key) => list.truncate(before),
+            Ok(()) if list.len() > Baggage::MAX_BYTES => {
+                list.truncate(before);
+                into.reject(Rejection::new("uberctx", Reason::TooLong).with_key(key.as_bytes()));
+            }
+            Ok(()) => keys.push(key),
+            Err(reason) => into.reject(Rejection::new("uberctx", reason).with_key(key.as_bytes())),
         }
     });
-    baggage
+    Baggage::parse(&list)
+}
+
+/// Appends a member as W3C's list has it.
+fn append(key: &str, value: &[u8], list: &mut Vec<u8>) -> Result<(), Refused> {
+    if !baggage::is_token(key.as_bytes()) {
+        return Err(Reason::Malformed);
+    }
+    let value = decode(value).ok_or(Reason::IllegalByte)?;
+    if !list.is_empty() {
+        list.push(b',');
+    }
+    list.extend_from_slice(key.as_bytes());
+    list.push(b'=');
+    baggage::encode(value.as_bytes(), list);
+    Ok(())
+}
+
+fn holds(baggage: &Baggage, key: &str) -> bool {
+    baggage.iter().any(|member| member.key().eq_ignore_ascii_case(key))
 }
 
 /// Decodes as Jaeger's libraries encode: percent escapes, and `+` for a space (each of them writes a plus as `%2B`).

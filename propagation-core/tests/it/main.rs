@@ -2,6 +2,7 @@
 
 mod bridges;
 mod carriers;
+mod corpus;
 mod current;
 mod formats;
 mod formats_bridge;
@@ -9,4 +10,5 @@ mod guard;
 mod messaging;
 mod otel_propagator;
 mod policy;
+mod properties;
 mod wire;

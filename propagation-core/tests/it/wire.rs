@@ -1,4 +1,4 @@
-use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, Reason};
+use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, Reason, Scrub};
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -6,11 +6,11 @@ pub(crate) fn open() -> Propagator {
     Propagator::builder().policy(open_policy()).build()
 }
 
-/// Trusts everybody, with everything.
+/// Trusts everybody, with everything, unscrubbed.
 pub(crate) fn open_policy() -> Policy {
     let policy =
         Policy::builder().inbound(InboundRule::peers(["*"]).allow("*")).outbound(OutboundRule::peers(["*"]).allow("*"));
-    policy.build().unwrap()
+    policy.scrub(Scrub::off()).build().unwrap()
 }
 
 /// What goes out for what came in.

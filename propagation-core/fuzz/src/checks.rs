@@ -1,0 +1,184 @@
+//! The checks, without a word about fuzzing: `tests/it/corpus.rs` includes this file.
+
+use std::{
+    collections::BTreeMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
+use propagation_core::{
+    Baggage, Direction, Fields, Formats, InboundRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
+    Sampling, Scrub, StoredContext, TraceState,
+};
+
+type Message = Vec<(String, Vec<u8>)>;
+
+const W3C: &str = "tracecontext,baggage";
+
+/// Reads a message in one format, writes what was understood in each, reads that again.
+///
+/// The input is lines of `name:value`; a line without a colon is a value of the format's first field.
+pub(crate) fn format(name: &str, data: &[u8]) {
+    let propagator = open(name);
+    let first = propagator.owned().owned().next().map(|name| name.as_str().to_owned()).unwrap_or_default();
+    let (context, rejections) = read(&propagator, &message(data, &first));
+    bounded(&context);
+    assert!(rejections <= 64, "{rejections} rejections");
+
+    let sent = write(&propagator, &context);
+    let (again, rejections) = read(&propagator, &sent);
+    assert_eq!(rejections, 0, "{name} refuses what it has written: {sent:?}");
+    assert_eq!(sayable(name, &context), sayable(name, &again), "{sent:?}");
+
+    let others = "tracecontext,baggage,b3,b3multi,jaeger,xray,datadog,gcp,grpc-trace-bin";
+    for other in others.split(',') {
+        let propagator = open(other);
+        let (translated, rejections) = read(&propagator, &write(&propagator, &context));
+        assert_eq!(rejections, 0, "{other} refuses what it has written");
+        if let (Some(before), Some(after)) = (context.trace.parent, translated.trace.parent) {
+            assert_eq!((before.trace_id, before.span_id), (after.trace_id, after.span_id), "{name} to {other}");
+            // Jaeger and W3C say no where nothing is decided.
+            let (before, after) = (context.trace.sampling.decided(), translated.trace.sampling.decided());
+            assert_eq!(before.unwrap_or(false), after.unwrap_or(false), "{name} to {other}");
+        }
+    }
+}
+
+/// Reads a stored context, and stores it again.
+pub(crate) fn stored(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(stored) = text.parse::<StoredContext>() else { return };
+    assert_eq!(stored.to_string().parse::<StoredContext>().as_ref(), Ok(&stored));
+    let propagator = open(W3C);
+    let context = propagator.extract(&Peer::process("outbox"), &stored).context;
+    bounded(&context);
+    let mut fresh = StoredContext::new();
+    propagator.inject(&Peer::process("outbox"), &context, &mut fresh);
+    let resumed: StoredContext = fresh.to_string().parse().expect("what was stored is read");
+    assert_eq!(propagator.extract(&Peer::process("outbox"), &resumed).context, context);
+}
+
+/// Builds a policy from TOML up to the first line that is `---`, and judges what stands behind it.
+pub(crate) fn policy(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (toml, message_text) = text.split_once("\n---\n").unwrap_or((&text, ""));
+    let (received, _) = read(&open(W3C), &message(message_text.as_bytes(), "baggage"));
+    // Whatever stands in the file, the built-in policies hold; so does the file's own, where it can be read.
+    judged(&Policy::default(), &received, Some(0));
+    judged(&Policy::edge(), &received, Some(0));
+    judged(&Policy::internal(["*"]), &received, None);
+    let _ = Policy::lint_toml(toml);
+    if let Ok(policy) = Policy::from_toml(toml) {
+        judged(&policy, &received, None);
+    }
+}
+
+/// Nothing is invented, nothing outgrows its limits, and no report says a value.
+fn judged(policy: &Policy, received: &PropagationContext, crossing: Option<usize>) {
+    for peer in [Peer::http("api.internal"), Peer::kafka("orders"), Peer::http("")] {
+        let admitted = policy.admit(&peer, received.clone(), Vec::new()).context;
+        let released = policy.release(&peer, received);
+        for context in [&admitted, &released.context] {
+            bounded(context);
+            for member in context.baggage.iter() {
+                assert!(received.baggage.member(member.key()).is_some(), "a key was invented");
+            }
+            if let Some(most) = crossing {
+                assert!(context.baggage.len() <= most, "baggage crosses a policy that allows none");
+            }
+        }
+        // What was released is released again as it is: scrubbing settles.
+        let twice = policy.release(&peer, &released.context).context;
+        assert_eq!(twice.trace, released.context.trace);
+        for direction in [Direction::Inbound, Direction::Outbound] {
+            let _ = policy.explain(direction, &peer, received);
+        }
+    }
+}
+
+/// A propagator that reads and writes these formats, trusts everybody and scrubs nothing.
+fn open(formats: &str) -> Propagator {
+    static KNOWN: LazyLock<Mutex<BTreeMap<String, Propagator>>> = LazyLock::new(Mutex::default);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let make = || {
+        let policy = Policy::builder()
+            .inbound(InboundRule::peers(["*"]).allow("*"))
+            .outbound(OutboundRule::peers(["*"]).allow("*"))
+            .scrub(Scrub::off())
+            .build();
+        let formats: Formats = formats.parse().unwrap_or_else(|error| panic!("{error}"));
+        Propagator::builder().policy(policy.expect("a policy of constants")).formats(formats).build()
+    };
+    known.entry(formats.to_owned()).or_insert_with(make).clone()
+}
+
+fn message(data: &[u8], first: &str) -> Message {
+    let lines = data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    lines
+        .map(|line| match line.iter().position(|&byte| byte == b':') {
+            // Jaeger's ids are parted by colons: a name is never that long, and never a number.
+            Some(at)
+                if line[..at].iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'.' | b'3')) =>
+            {
+                (String::from_utf8_lossy(&line[..at]).into_owned(), line[at + 1..].to_vec())
+            }
+            _ => (first.to_owned(), line.to_vec()),
+        })
+        .collect()
+}
+
+fn read(propagator: &Propagator, message: &Message) -> (PropagationContext, usize) {
+    let admission = propagator.extract(&Peer::http(""), message);
+    (admission.context, admission.rejections.len())
+}
+
+/// Writes, and checks what is on the wire: legal, once, and under a name that is ours.
+fn write(propagator: &Propagator, context: &PropagationContext) -> Message {
+    let mut sent = vec![("kept".to_owned(), b"\xff".to_vec())];
+    propagator.inject(&Peer::http("api"), context, &mut sent);
+    assert_eq!(sent.remove(0), ("kept".to_owned(), b"\xff".to_vec()));
+    let mut fields = BTreeMap::new();
+    let owned: &Fields = propagator.owned();
+    for (name, value) in &sent {
+        assert!(owned.owns(name), "{name} is not ours");
+        assert!(!value.is_empty() && value.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)), "{name}: {value:?}");
+        assert!(fields.insert(name.clone(), value.clone()).is_none(), "{name} twice");
+    }
+    sent
+}
+
+fn bounded(context: &PropagationContext) {
+    let (trace, baggage) = (&context.trace, &context.baggage);
+    assert!(trace.state.len() <= TraceState::MAX_MEMBERS);
+    assert_eq!(trace.state.len(), trace.state.iter().count());
+    assert!(trace.has_ids() || trace.state.is_empty(), "tracestate without ids");
+    assert_eq!(trace.flags().is_sampled(), trace.has_ids() && trace.sampling.decided() == Some(true));
+    assert!(baggage.len() <= Baggage::MAX_MEMBERS && baggage.as_wire().len() <= Baggage::MAX_BYTES);
+    assert_eq!(baggage.len(), baggage.iter().count());
+    for member in baggage.iter() {
+        assert!(!member.key().is_empty());
+        assert!(member.value().len() <= 3 * member.wire_value().len());
+    }
+    assert_eq!(&context.detach(), context);
+}
+
+/// What a format can say of a context: that much must survive writing and reading.
+fn sayable(name: &str, context: &PropagationContext) -> (Option<String>, Option<Sampling>, Vec<(String, String)>) {
+    let ids = context.trace.parent.map(|parent| {
+        let random = name == "tracecontext" && parent.flags.is_random();
+        format!("{}-{}-{random}-{}", parent.trace_id, parent.span_id, context.trace.state)
+    });
+    // Only B3 says a decision without ids.
+    let sampling = (ids.is_some() || name == "b3").then_some(context.trace.sampling);
+    let mut baggage = Vec::new();
+    for member in context.baggage.iter() {
+        let key = if name == "jaeger" { member.key().to_ascii_lowercase() } else { member.key().to_owned() };
+        let properties = if name == "jaeger" { "" } else { member.properties() };
+        if name != "jaeger" || !baggage.iter().any(|(found, _)| *found == key) {
+            // Jaeger's fields can't be empty on a carrier: nothing is written.
+            if name != "jaeger" || !member.value().is_empty() {
+                baggage.push((key, format!("{};{properties}", member.value())));
+            }
+        }
+    }
+    (ids, sampling, baggage)
+}

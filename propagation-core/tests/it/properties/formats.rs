@@ -1,0 +1,140 @@
+use propagation_core::{
+    EnvironmentCarrier, FieldName, Formats, Peer, PropagationContext, Propagator, Sampling, SamplingPriority,
+    StoredContext, TraceContext, TraceParent, XRayFormat,
+};
+use proptest::prelude::*;
+
+use super::{baggage::baggages, hostile, parents, samplings, tracestate::states};
+use crate::wire::open_policy;
+
+const ALL: &str = "tracecontext,baggage,b3,b3multi,jaeger,xray,datadog,gcp,grpc-trace-bin";
+
+fn propagator(formats: &str) -> Propagator {
+    let policy = open_policy();
+    Propagator::builder().policy(policy).formats(formats.parse::<Formats>().unwrap()).build()
+}
+
+fn through(propagator: &Propagator, context: &PropagationContext) -> PropagationContext {
+    let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
+    propagator.inject(&Peer::kafka("orders"), context, &mut sent);
+    propagator.extract(&Peer::kafka("orders"), &sent).context
+}
+
+/// What is left of a decision in a format's own words.
+fn said(format: &str, sampling: Sampling) -> Sampling {
+    let two = |sampling: Sampling| sampling.decided().map_or(Sampling::Defer, Sampling::from_sampled);
+    match (format, sampling) {
+        ("b3" | "b3multi" | "jaeger", Sampling::Debug) => Sampling::Debug,
+        ("jaeger" | "tracecontext", Sampling::Defer) => Sampling::Drop,
+        ("datadog", Sampling::Defer) => Sampling::Defer,
+        ("datadog", Sampling::Debug) => Sampling::Priority(SamplingPriority::UserKeep),
+        ("datadog", Sampling::Priority(priority)) => Sampling::Priority(priority),
+        ("datadog", Sampling::Sample) => Sampling::Priority(SamplingPriority::Keep),
+        ("datadog", _) => Sampling::Priority(SamplingPriority::Reject),
+        (_, sampling) => two(sampling),
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_traceparent_that_is_written_reads_the_same(parent in parents()) {
+        prop_assert_eq!(TraceParent::from_bytes(&parent.to_bytes()), Ok(parent));
+        prop_assert_eq!(parent.to_string().parse::<TraceParent>(), Ok(parent));
+    }
+
+    #[test]
+    fn a_traceparent_that_is_read_was_one(text in hostile()) {
+        if let Ok(parent) = TraceParent::from_bytes(&text) {
+            // All but version and flags is written as it was.
+            prop_assert_eq!(&parent.to_bytes()[2..52], &text[2..52]);
+        }
+    }
+
+    #[test]
+    fn ids_and_decisions_survive_every_format(parent in parents(), sampling in samplings()) {
+        let context = PropagationContext::new(TraceContext::new(parent).with_sampling(sampling));
+        for format in ALL.split(',').filter(|format| *format != "baggage") {
+            // Datadog has no words for a lower half of zero.
+            if format == "datadog" && parent.trace_id.to_bytes()[8..] == [0; 8] {
+                continue;
+            }
+            let back = through(&propagator(format), &context).trace;
+            let ids = back.parent.map(|parent| (parent.trace_id, parent.span_id));
+            prop_assert_eq!(ids, Some((parent.trace_id, parent.span_id)), "{}", format);
+            prop_assert_eq!(back.sampling, said(format, sampling), "{}", format);
+        }
+    }
+
+    #[test]
+    fn whole_contexts_survive_w3c_storage_and_the_environment(
+        parent in parents(), state in states(), baggage in baggages(),
+    ) {
+        let context = PropagationContext::new(TraceContext::new(parent).with_state(state)).with_baggage(baggage);
+        let w3c = propagator("tracecontext,baggage");
+        prop_assert_eq!(&through(&w3c, &context), &context);
+
+        let mut stored = StoredContext::new();
+        w3c.inject(&Peer::process("outbox"), &context, &mut stored);
+        let resumed: StoredContext = stored.to_string().parse().unwrap();
+        prop_assert_eq!(&resumed, &stored);
+        prop_assert_eq!(&w3c.extract(&Peer::process("outbox"), &resumed).context, &context);
+
+        let mut child = EnvironmentCarrier::new();
+        w3c.inject(&Peer::process("child"), &context, &mut child);
+        let variables: Vec<(String, String)> =
+            child.variables().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        let names: Vec<FieldName> = ["traceparent", "tracestate", "baggage"].map(|name| FieldName::new(name).unwrap()).into();
+        let look_up = |wanted: &str| variables.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.clone());
+        let parent = EnvironmentCarrier::from_lookup(&names.iter().collect::<Vec<_>>(), look_up);
+        prop_assert_eq!(&w3c.extract(&Peer::process("child"), &parent).context, &context);
+    }
+
+    #[test]
+    fn jaeger_carries_any_value(value in any::<String>().prop_filter("never empty on a carrier", |value| !value.is_empty())) {
+        let mut context = PropagationContext::EMPTY;
+        prop_assume!(context.baggage.set("tenant.id", &value).is_ok());
+        let back = through(&propagator("jaeger"), &context);
+        prop_assert_eq!(back.baggage.get("tenant.id").map(String::from), Some(value));
+    }
+
+    #[test]
+    fn x_ray_ignores_order_and_unknown_fields(
+        parent in parents(), sampling in samplings(),
+        unknown in proptest::collection::vec("[A-Z][a-z]{0,5}=[ -:<-~]{0,9}", 0..4), seed in any::<usize>(),
+    ) {
+        let trace = TraceContext::new(parent).with_sampling(sampling);
+        let text = XRayFormat::format(&trace).unwrap();
+        let mut fields: Vec<&str> = text.split(';').chain(unknown.iter().map(String::as_str)).collect();
+        for at in (1..fields.len()).rev() {
+            fields.swap(at, seed.wrapping_mul(at.wrapping_add(31)) % (at + 1));
+        }
+        prop_assume!(!unknown.iter().any(|field| ["Root=", "Parent=", "Sampled="].iter().any(|known| field.starts_with(known))));
+        let back = XRayFormat::parse(fields.join(";").as_bytes()).unwrap();
+        let ids = back.parent.map(|parent| (parent.trace_id, parent.span_id));
+        prop_assert_eq!(ids, Some((parent.trace_id, parent.span_id)));
+        prop_assert_eq!(back.sampling, said("xray", sampling));
+    }
+
+    #[test]
+    fn nothing_that_a_peer_sends_breaks_a_format_or_comes_out_illegal(
+        texts in proptest::collection::vec((any::<prop::sample::Index>(), hostile()), 0..6),
+    ) {
+        let propagator = propagator(ALL);
+        let names: Vec<&str> = propagator.owned().owned().map(FieldName::as_str).chain(["uberctx-k", "Uberctx-K", "uberctx-"]).collect();
+        let received: Vec<(String, Vec<u8>)> =
+            texts.into_iter().map(|(index, text)| (index.get(&names).to_string(), text)).collect();
+        for peer in [Peer::http(""), Peer::kafka("orders")] {
+            let context = propagator.extract(&peer, &received).context;
+            let mut sent: Vec<(String, Vec<u8>)> = received.clone();
+            propagator.inject(&peer, &context, &mut sent);
+            for (name, value) in &sent {
+                prop_assert!(value.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~')) && !value.is_empty(), "{}", name);
+                prop_assert_eq!(sent.iter().filter(|(other, _)| other == name).count(), 1, "{} in {:?} for {:?}", name, &sent, &received);
+            }
+            let again = propagator.extract(&peer, &sent);
+            prop_assert_eq!(again.rejections, vec![]);
+            prop_assert_eq!(again.context.trace.trace_id(), context.trace.trace_id());
+            prop_assert_eq!(again.context.baggage.len(), context.baggage.len());
+        }
+    }
+}
