@@ -34,7 +34,8 @@ impl Setup {
 
 /// Runs a check with each bridge, under a subscriber that exports to the same place.
 fn with_each_bridge(check: impl Fn(&Setup, Propagator)) {
-    let bridges: [fn(&Setup) -> Box<dyn FnOnce() -> Propagator>; 2] = [
+    type Make = Box<dyn FnOnce() -> Propagator>;
+    let bridges: [fn(&Setup) -> Make; 2] = [
         |setup| {
             let bridge = OpenTelemetryBridge::new(setup.provider.tracer("shop"));
             Box::new(move || propagator(bridge))

@@ -35,6 +35,9 @@ struct Arguments {
     /// Write the trace as a self-contained web page.
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+    /// Which brokers the services talk to.
+    #[arg(long, value_enum, default_value = "loopback")]
+    brokers: BrokerKind,
     /// Strip the headers in transit at one hop, to see the verdict fail and say where.
     #[arg(long = "break", value_name = "HOP")]
     broken: Option<Hop>,
@@ -45,6 +48,15 @@ enum Command {
     /// Runs one service of the shop; the demo starts them all itself.
     #[command(hide = true)]
     Service { name: service::Name },
+}
+
+/// Where the brokers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum BrokerKind {
+    /// Inside the demo: nothing to install.
+    Loopback,
+    /// Those of integration-tests/compose.yaml, running.
+    Compose,
 }
 
 /// The transports between the services.

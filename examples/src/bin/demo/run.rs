@@ -31,7 +31,7 @@ const AT_ONCE: usize = 128;
 pub(crate) async fn demo(arguments: &Arguments) -> Result<bool, Error> {
     let began = Instant::now();
     let receiver = OtlpReceiver::start().await?;
-    let brokers = Brokers::start(arguments.broken).await?;
+    let brokers = Brokers::start(arguments).await?;
     let mut children = Children::new(brokers.variables(), receiver.grpc_endpoint());
 
     // Whoever is called is started before its caller.

@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# The suite on real brokers: an engine, images, the stack, the tests and the demo on it; leaves nothing running.
+set -euo pipefail
+# shellcheck source=common.sh
+source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+cd "$suite_dir/.."
+
+clean_up() {
+  "$setup_dir/stack.sh" down || true
+  "$setup_dir/docker.sh" down || true
+}
+trap clean_up EXIT
+
+export COMPOSE_PROFILES=ui DECISION_WAIT=${DECISION_WAIT:-5s}
+"$setup_dir/docker.sh" up
+"$setup_dir/images.sh"
+"$setup_dir/stack.sh" up
+"$setup_dir/stack.sh" versions
+# shellcheck source=/dev/null
+source "$state_dir/stack.env"
+
+passed=0 failed=0
+check() { # NAME COMMAND…
+  local name=$1
+  shift
+  if "$@"; then
+    passed=$((passed + 1))
+    say "$name: ok"
+  else
+    failed=$((failed + 1))
+    say "$name: FAILED"
+    "$setup_dir/stack.sh" logs >"$state_dir/stack.log" 2>&1 || true
+  fi
+}
+
+# What one broker is asked by many tests at once must not time out on two cores.
+check "contracts, Collector, Zipkin" \
+  cargo test -p propagation-testkit --all-features --test brokers -- --test-threads 4
+check "demo on real brokers" timeout 300 cargo demo --brokers compose
+check "demo on real brokers, 50 orders at once" timeout 300 cargo demo --brokers compose --orders 50
+echo "checks: $passed passed, $failed failed"
+((failed == 0))

@@ -1,0 +1,149 @@
+//! The same promises, kept by real brokers, a real Collector and a real Zipkin: a double that lies is caught.
+//!
+//! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and says where it is. Without a stack every test
+//! here fails; none is skipped.
+#![cfg(all(feature = "backend", feature = "loopback-amqp", feature = "loopback-sqs", feature = "otlp"))]
+
+#[macro_use]
+mod contract {
+    #[macro_use]
+    pub(crate) mod amqp;
+    pub(crate) mod sqs;
+}
+
+use std::time::Duration;
+
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Span as _, SpanKind, Status, TraceContextExt, Tracer, TracerProvider},
+};
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
+use propagation_testkit::{backend::zipkin::Zipkin, otlp::OtlpReceiver, trace::TraceGraph};
+
+fn variable(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: integration-tests/setup/suite.sh starts the stack"))
+}
+
+struct RabbitMq;
+
+impl RabbitMq {
+    #[allow(clippy::unused_self, reason = "the contract asks a broker")]
+    fn uri(&self) -> String {
+        variable("AMQP_URL")
+    }
+}
+
+#[allow(clippy::unused_async, reason = "the contract awaits a broker")]
+async fn rabbitmq() -> RabbitMq {
+    RabbitMq
+}
+
+mod rabbitmq_keeps {
+    use super::{contract, rabbitmq};
+
+    amqp_contract!(rabbitmq);
+}
+
+#[allow(clippy::unused_async, reason = "the contract awaits an endpoint")]
+async fn elasticmq() -> ((), aws_sdk_sqs::Client) {
+    ((), contract::sqs::client(&variable("SQS_ENDPOINT_URL")))
+}
+
+mod elasticmq_keeps {
+    use super::{contract, elasticmq};
+
+    contract::sqs::sqs_contract!(elasticmq);
+}
+
+/// A tracer of a service that exports to the Collector.
+fn provider(service: &'static str) -> SdkTracerProvider {
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(variable("COLLECTOR_OTLP_GRPC"))
+        .build()
+        .unwrap();
+    let resource = Resource::builder().with_service_name(service).build();
+    SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()
+}
+
+/// A trace over two services, the second of which may fail, linked to the trace before.
+fn trace(first: &SdkTracerProvider, second: &SdkTracerProvider, fails: bool, tenant: &'static str) -> String {
+    let root = first.tracer("test").span_builder("GET /orders").with_kind(SpanKind::Server);
+    let mut root = root.start(&first.tracer("test"));
+    root.set_attribute(KeyValue::new("tenant.id", tenant));
+    let id = root.span_context().trace_id().to_string();
+    let context = Context::new().with_span(root);
+    let tracer = second.tracer("test");
+    let consumer = tracer.span_builder("process orders").with_kind(SpanKind::Consumer);
+    let mut consumer = tracer.build_with_context(consumer, &context);
+    consumer.add_link(context.span().span_context().clone(), Vec::new());
+    if fails {
+        consumer.set_status(Status::error("declined"));
+    }
+    consumer.end();
+    context.span().end();
+    id
+}
+
+/// Every error trace and the tenant's come out of the Collector whole, with their links; of the rest a share.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_collector_keeps_every_error_and_one_tenant_whole() {
+    const EACH: usize = 40;
+    let address = variable("COLLECTOR_RETURN");
+    let address = address.strip_prefix("http://").unwrap().parse().unwrap();
+    let receiver = OtlpReceiver::bind(address).unwrap();
+    let (first, second) = (provider("gateway"), provider("payments"));
+    let kept: Vec<String> =
+        (0..EACH).flat_map(|_| [trace(&first, &second, true, "blue"), trace(&first, &second, false, "acme")]).collect();
+    let rest: Vec<String> = (0..10 * EACH).map(|_| trace(&first, &second, false, "blue")).collect();
+    let flush = tokio::task::spawn_blocking(move || (first.shutdown(), second.shutdown()));
+    let (first, second) = flush.await.unwrap();
+    first.unwrap();
+    second.unwrap();
+
+    let whole = |graph: &TraceGraph| {
+        let traces: std::collections::HashMap<String, TraceGraph> =
+            graph.traces().into_iter().map(|trace| (trace.trace_ids()[0].to_string(), trace)).collect();
+        kept.iter().all(|id| traces.get(id).is_some_and(|trace| trace.len() == 2))
+    };
+    let graph = receiver.wait_for(whole, Duration::from_secs(60)).await.unwrap();
+    for trace in graph.traces() {
+        trace.assert_continuous();
+        trace.assert_link("process orders", "GET /orders");
+    }
+    let others = graph.trace_ids().iter().filter(|id| rest.contains(&id.to_string())).count();
+    assert!(others < rest.len() / 2, "of {} ordinary traces {others} were kept: a tenth was asked for", rest.len());
+}
+
+/// What the kit's writer posts to Zipkin, its reader gets back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_posted_to_zipkin_is_read_back_whole() {
+    let receiver = OtlpReceiver::start().await.unwrap();
+    let exporter = opentelemetry_otlp::SpanExporter::builder()
+        .with_tonic()
+        .with_endpoint(receiver.grpc_endpoint())
+        .build()
+        .unwrap();
+    let resource = Resource::builder().with_service_name("gateway").build();
+    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build();
+    trace(&provider, &provider, true, "blue");
+    tokio::task::spawn_blocking(move || provider.shutdown()).await.unwrap().unwrap();
+    let graph = receiver.wait_for(|graph| graph.len() == 2, Duration::from_secs(20)).await.unwrap();
+
+    let zipkin = Zipkin::new(&variable("ZIPKIN_URL")).unwrap();
+    zipkin.post(graph.spans()).await.unwrap();
+    let id = graph.trace_ids()[0];
+    for _ in 0..100 {
+        if let Ok(spans) = zipkin.trace(id).await
+            && spans.len() == 2
+        {
+            TraceGraph::new(spans).assert_edge("GET /orders", "process orders");
+            return;
+        }
+        // Zipkin stores what it accepts a moment later.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("Zipkin does not give the trace back");
+}
