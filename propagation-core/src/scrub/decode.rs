@@ -15,6 +15,8 @@ const SMALL_WINDOW: usize = 256;
 /// Bytes that come out of other bytes.
 trait Decoder: Clone {
     fn next(&mut self) -> Option<u8>;
+    /// Fills `room` from its start, and returns how much of it: all, unless the decoder is at its end.
+    fn fill(&mut self, room: &mut [u8]) -> usize;
     /// How far the decoder has read.
     fn position(&self) -> usize;
     /// Goes on by `count` bytes, if anybody asks where bytes come from.
@@ -76,16 +78,9 @@ fn windows<const SIZE: usize, D: Decoder>(
     let mut kept = 0;
     let mut origin = decoder.clone();
     loop {
-        let mut filled = kept;
-        let mut ended = false;
-        for room in window.iter_mut().skip(kept) {
-            let Some(byte) = decoder.next() else {
-                ended = true;
-                break;
-            };
-            *room = byte;
-            filled += 1;
-        }
+        let room = window.get_mut(kept..).unwrap_or(&mut []);
+        let filled = kept + decoder.fill(room);
+        let ended = filled < SIZE;
         let text = window.get(..filled).unwrap_or(&[]);
         pass.over(text, &mut |hit| each(&origin, hit))?;
         if ended {
@@ -123,6 +118,30 @@ impl Decoder for Unescape<'_> {
                 return Some(folded);
             }
         }
+    }
+
+    fn fill(&mut self, room: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            // What is neither escaped nor foldable is copied as it is.
+            let plain = from(self.bytes, self.index);
+            let length = plain
+                .iter()
+                .zip(rest.iter_mut())
+                .take_while(|(byte, _)| byte.is_ascii() && !matches!(byte, b'%' | b'\\'))
+                .map(|(byte, room)| *room = *byte)
+                .count();
+            self.index += length;
+            filled += length;
+            if length < rest.len() {
+                let (Some(byte), Some(room)) = (self.next(), room.get_mut(filled)) else {
+                    break;
+                };
+                *room = byte;
+                filled += 1;
+            }
+        }
+        filled
     }
 
     fn position(&self) -> usize {
@@ -244,12 +263,49 @@ impl Decoder for Base64<'_> {
         Some(byte)
     }
 
+    fn fill(&mut self, room: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            if self.bits == 0 && self.awaited == 0 {
+                let whole = quads(from(self.bytes, self.index), rest);
+                self.index += 4 * whole;
+                filled += 3 * whole;
+            }
+            let (Some(room), Some(byte)) = (room.get_mut(filled), self.next()) else {
+                break;
+            };
+            *room = byte;
+            filled += 1;
+        }
+        filled
+    }
+
     fn position(&self) -> usize {
         self.index
     }
 
     /// Whatever is found in base64 stands for all of it.
     fn trace(&mut self, _count: usize) {}
+}
+
+/// Decodes four digits to three bytes as long as those are printable ASCII, and returns how often they were.
+fn quads(digits: &[u8], room: &mut [u8]) -> usize {
+    const TOP: u32 = 0x80_80_80;
+    let mut whole = 0;
+    for (quad, room) in digits.as_chunks::<4>().0.iter().zip(room.as_chunks_mut::<3>().0) {
+        let [Some(a), Some(b), Some(c), Some(d)] = quad.map(base64_digit) else {
+            break;
+        };
+        let triple = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
+        // No byte has its top bit, and each has it once 0x60 is added: it is from 0x20 to 0x7F.
+        if (triple | !(triple.wrapping_add(0x60_60_60))) & TOP != 0 {
+            break;
+        }
+        let [_, bytes @ ..] = triple.to_be_bytes();
+        *room = bytes;
+        whole += 1;
+    }
+    whole
 }
 
 /// The six bits of a base64 digit of either alphabet.

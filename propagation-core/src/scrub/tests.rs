@@ -235,6 +235,15 @@ fn wrappings_hide_nothing() {
 }
 
 #[test]
+fn base64_of_text_in_any_script_is_read() {
+    for text in ["mail to Zoë <zoe@example.com>", "note: 注文 alice@example.com", "order 🎉 alice@example.com"] {
+        assert_eq!(found("note", &base64(text, STANDARD, true)), Some(Detector::Email), "{text}");
+    }
+    // Not text: what follows is no finding.
+    assert_eq!(found("note", "bm90IHRleHQ6//////9hbGljZUBleGFtcGxlLmNvbQ=="), None);
+}
+
+#[test]
 fn what_json_escapes_is_read() {
     for (value, span) in [
         (r"alice\u0040example.com", 0..22),
