@@ -6,7 +6,7 @@ use super::reading::Reading;
 /// A received message.
 ///
 /// An attribute counts before what the packed attribute says, that before an envelope in the body (only
-/// [on request](crate::ConsumerPropagation::envelopes)), and `AWSTraceHeader` counts where no other place has a
+/// on request: feature `envelopes`), and `AWSTraceHeader` counts where no other place has a
 /// `traceparent`. Text and binary attributes show their bytes.
 #[derive(Clone, Debug)]
 pub struct MessageCarrier<'a> {

@@ -7,6 +7,7 @@ mod covered;
 mod envelopes;
 mod failures;
 mod modes;
+mod properties;
 mod setup;
 mod spans;
 mod wire;
