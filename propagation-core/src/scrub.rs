@@ -55,7 +55,8 @@ const MOST_ENCODED: usize = 32;
 pub struct Finding {
     /// What was recognised.
     pub detector: Detector,
-    /// Where it is, in bytes of the value as it was given. Never empty, always inside the value.
+    /// Where it is, in bytes of the value as it was given. Never empty, always inside the value, and of whole characters if
+    /// the value is UTF-8.
     pub span: Range<usize>,
     /// Whether it showed only after decoding. The span then covers its encoded form.
     pub encoded: bool,
@@ -77,7 +78,7 @@ pub fn prepare() {
 pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
     let mut first = None;
     let _ = search(Pass { set, key, depth: DEPTH }, value, &mut |hit| {
-        first = Some(hit.into());
+        first = Some(Finding::of(hit, value));
         ControlFlow::Break(())
     });
     first
@@ -93,7 +94,7 @@ pub fn find_all(set: Detectors, key: &[u8], value: &[u8]) -> Vec<Finding> {
     let mut encoded = 0;
     let searched = search(Pass { set, key, depth: DEPTH }, value, &mut |hit| {
         encoded += usize::from(hit.encoded);
-        found.push(hit.into());
+        found.push(Finding::of(hit, value));
         if encoded > MOST_ENCODED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     if searched.is_break() {
@@ -116,9 +117,16 @@ pub fn find_all(set: Detectors, key: &[u8], value: &[u8]) -> Vec<Finding> {
     found
 }
 
-impl From<Hit> for Finding {
-    fn from(hit: Hit) -> Self {
-        Self { detector: hit.detector, span: hit.start..hit.end, encoded: hit.encoded }
+impl Finding {
+    /// The finding of a hit in `value`, widened to whole characters where a limit on length would cut one.
+    fn of(hit: Hit, value: &[u8]) -> Self {
+        let goes_on = |index: usize| value.get(index).is_some_and(|byte| matches!(byte, 0x80..=0xBF));
+        let mut span = hit.start..hit.end;
+        for _ in 0..3 {
+            span.start -= usize::from(span.start > 0 && goes_on(span.start));
+            span.end += usize::from(goes_on(span.end));
+        }
+        Self { detector: hit.detector, span, encoded: hit.encoded }
     }
 }
 

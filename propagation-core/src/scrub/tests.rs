@@ -304,6 +304,21 @@ fn spans_cover_what_was_found_and_no_more() {
 }
 
 #[test]
+fn no_span_cuts_a_character() {
+    for wide in ["é", "漢", "🎉"] {
+        for shift in ["", "a", "ab", "abc"] {
+            let value = format!("{}{shift}@{}{shift}.{}", wide.repeat(60), wide.repeat(40), wide.repeat(60));
+            for value in [percent(&value), value] {
+                for finding in find_all(Detectors::all(), b"", value.as_bytes()) {
+                    assert!(value.get(finding.span.clone()).is_some(), "{finding:?} {value}");
+                }
+                assert!(scan(Detectors::all(), b"", value.as_bytes()).is_some(), "{value}");
+            }
+        }
+    }
+}
+
+#[test]
 fn findings_are_in_order_inside_the_value_and_apart() {
     let value = PERSONAL.iter().map(|(_, _, value)| *value).chain(["%20", "ＡＢ"]).collect::<Vec<_>>().join(" ; ");
     let found = find_all(Detectors::all(), b"note", value.as_bytes());
