@@ -108,6 +108,7 @@ def main():
     split = arguments.index("--")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000, help="values of each class from each source")
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args(arguments[:split])
     command = arguments[split + 1 :]
@@ -115,11 +116,11 @@ def main():
     sources = {"presidio-evaluator": presidio_values, "mimesis": mimesis_values}
     found, clean = {}, {}
     for source, module in sources.items():
-        shapes.seed(f"{SEED} {source}")
-        found[source] = module.personal(SEED, options.count)
-        clean[source] = module.clean(SEED, options.count)
+        shapes.seed(f"{options.seed} {source}")
+        found[source] = module.personal(options.seed, options.count)
+        clean[source] = module.clean(options.seed, options.count)
     table = Table(options.markdown)
-    chance = random.Random(SEED)
+    chance = random.Random(options.seed)
 
     table.head("Found, as written", "at least", *sources)
     for name, least in RECALL.items():
