@@ -2,12 +2,12 @@
 
 mod baggage;
 mod formats;
-mod tracestate;
+pub(crate) mod tracestate;
 
 use propagation_core::{Sampling, SamplingPriority, SpanId, TraceFlags, TraceId, TraceParent};
 use proptest::prelude::*;
 
-fn parents() -> impl Strategy<Value = TraceParent> {
+pub(crate) fn parents() -> impl Strategy<Value = TraceParent> {
     // Small numbers too: ids with leading zeros.
     let trace_ids = prop_oneof![any::<u128>(), (1..=u128::from(u64::MAX))];
     let span_ids = prop_oneof![any::<u64>(), 1..1000_u64];

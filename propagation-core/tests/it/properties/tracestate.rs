@@ -8,7 +8,7 @@ const KEY: &str = "[a-z0-9][a-z0-9_*/@-]{0,20}";
 const VALUE: &str = "[ -+\\--<>-~]{0,20}[!-+\\--<>-~]";
 
 /// Lists made by setting members.
-pub(super) fn states() -> impl Strategy<Value = TraceState> {
+pub(crate) fn states() -> impl Strategy<Value = TraceState> {
     let members = prop_oneof![7 => vec((KEY, VALUE), 0..6), 1 => vec((KEY, VALUE), 0..40)];
     members.prop_map(|members| {
         let mut state = TraceState::EMPTY;
