@@ -30,8 +30,6 @@ pub use release::Release;
 pub use rule::{InboundRule, OutboundRule, StateRule, Trust};
 pub use scrubbing::{Action, Scrub};
 
-use judge::Judge;
-
 use crate::Peer;
 
 /// Rules for what may come in and what may go out, compiled once.
@@ -76,10 +74,5 @@ impl Policy {
 
     fn outbound_rule(&self, peer: &Peer<'_>) -> Option<&OutboundRule> {
         self.outbound.iter().find(|rule| rule.matches(peer))
-    }
-
-    /// Where no rule matches: no key crosses.
-    fn deny<'a>(&'a self, scrub: Option<&'a Scrub>) -> Judge<'a> {
-        Judge { rule: "default", keys: &[], report: false, scrub }
     }
 }

@@ -86,6 +86,8 @@ impl PropagatorBuilder {
     /// The propagator.
     #[must_use]
     pub fn build(self) -> Propagator {
+        // A few milliseconds that the first request would pay otherwise.
+        crate::scrub::prepare();
         let (extract, inject) = (self.extract.unwrap_or_else(w3c), self.inject.unwrap_or_else(w3c));
         let mut owned = Fields::new();
         for format in extract.iter().chain(&inject) {
