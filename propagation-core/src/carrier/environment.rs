@@ -1,11 +1,14 @@
 //! Environment variables: child processes, cron jobs, CI steps.
 
+use std::process::Command;
+
 use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
 
 /// Environment variables as a carrier: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
 ///
-/// Reading takes a look-up function, writing collects pairs for [`Command::envs`](std::process::Command::envs): changing
-/// the environment of the running process is unsafe. A name is the field's in upper case, everything but
+/// Reading takes a look-up function, writing collects what a child process is to get: changing the environment of the running
+/// process is unsafe. A child inherits the variables of its parent, so [`apply_to`](Self::apply_to) also removes those that
+/// are ours and are not written: what this process was told is not for every child to know. A name is the field's in upper case, everything but
 /// letters and digits as `_`. Fields whose names are made at run time (Jaeger's `uberctx-…`) are left out.
 ///
 /// ```
@@ -15,11 +18,14 @@ use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
 /// let admission = propagator.extract(&Peer::process("cron"), &EnvironmentCarrier::from_env());
 /// let mut child = EnvironmentCarrier::new();
 /// propagator.inject(&Peer::process("backup"), &admission.context, &mut child);
-/// std::process::Command::new("backup").envs(child.variables());
+/// let mut command = std::process::Command::new("backup");
+/// child.apply_to(&mut command);
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct EnvironmentCarrier {
     variables: Vec<(String, String)>,
+    /// What an injection owns and has not written.
+    removed: Vec<String>,
 }
 
 impl EnvironmentCarrier {
@@ -36,18 +42,34 @@ impl EnvironmentCarrier {
             variables: std::env::vars_os()
                 .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
                 .collect(),
+            removed: Vec::new(),
         }
     }
 
-    /// The variables that `look_up` knows, asked for each of the names given.
+    /// The variables that `look_up` knows, asked for each of the names given:
+    /// [those that a propagator owns](crate::Propagator::owned), as a rule.
     pub fn from_lookup(names: &[&FieldName], mut look_up: impl FnMut(&str) -> Option<String>) -> Self {
         let variables = names.iter().map(|name| variable(name.as_str()));
-        Self { variables: variables.filter_map(|name| look_up(&name).map(|value| (name, value))).collect() }
+        let variables = variables.filter_map(|name| look_up(&name).map(|value| (name, value))).collect();
+        Self { variables, removed: Vec::new() }
     }
 
     /// The variables to set on a child, names in upper case.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The variables that a child must not inherit.
+    pub fn removed(&self) -> impl Iterator<Item = &str> {
+        self.removed.iter().map(String::as_str)
+    }
+
+    /// Gives a child process the variables, and takes from it what it would inherit and must not.
+    pub fn apply_to(&self, command: &mut Command) {
+        for name in self.removed() {
+            command.env_remove(name);
+        }
+        command.envs(self.variables());
     }
 }
 
@@ -80,6 +102,8 @@ impl Inject for EnvironmentCarrier {
                 injection.left_out(field.name(), Reason::Unrepresentable);
             }
         }
+        let written = |name: &String| self.variables.iter().any(|(found, _)| found == name);
+        self.removed = owned.into_iter().filter(|name| !written(name)).collect();
         injection
     }
 }

@@ -8,6 +8,7 @@ mod edge;
 mod formats;
 mod formats_baggage;
 mod formats_bridge;
+mod formats_carriers;
 mod formats_differential;
 mod guard;
 mod messaging;
