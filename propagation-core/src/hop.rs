@@ -68,6 +68,13 @@ impl Hop {
         Self::new(None, context, false)
     }
 
+    /// No hop at all: what is current here, handed over within the process. It keeps the marker of the hop that it is taken from,
+    /// so that user spans of that hop still count as inside.
+    pub(crate) fn carry(context: PropagationContext, marker: Option<Marker>) -> Self {
+        let hop = Self::new(None, context, true);
+        Self { marker: marker.unwrap_or(hop.marker), ..hop }
+    }
+
     fn new(kind: Option<SpanKind>, parent: PropagationContext, local: bool) -> Self {
         Self {
             kind,

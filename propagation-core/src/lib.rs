@@ -23,6 +23,7 @@ mod propagator;
 mod rejection;
 mod sampling;
 pub mod scrub;
+pub mod task;
 mod text;
 mod traceparent;
 mod tracestate;
