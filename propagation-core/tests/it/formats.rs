@@ -232,6 +232,10 @@ fn jaeger_baggage_has_the_limits_of_baggage() {
     assert_eq!(baggage.len(), 8);
     let escaped: Vec<_> = (0..60).map(|i| (format!("uberctx-k{i}"), vec![0xff; 200])).collect();
     assert!(propagator.extract(&Peer::http(""), &escaped).context.baggage.as_wire().len() <= 8192);
+    // What fits as it came may not fit once it is encoded.
+    let growing: Vec<_> = (0..20).map(|i| (format!("uberctx-k{i}"), vec![b' '; 390])).collect();
+    let admission = propagator.extract(&Peer::http(""), &growing);
+    assert_eq!((admission.context.baggage.len(), admission.rejections.len()), (6, 14));
     assert_eq!(propagator.counters().get(Direction::Inbound, Reason::TooManyMembers), 32);
 }
 
@@ -314,6 +318,7 @@ fn x_ray_is_read_in_any_order_with_unknown_fields_ignored() {
             (&one(&format!("{root};{root};{parent}")), Reason::Repeated),
             (&one(&format!("Root=2{};{parent}", &root[6..])), Reason::Version),
             (&one(&format!("Root={TRACE};{parent}")), Reason::Malformed),
+            (&one(&format!("Root=1-{}-{};{parent}", &TRACE[..9], &TRACE[9..])), Reason::Malformed),
             (&one(&format!("{};{parent}", root.to_uppercase().replace("ROOT", "Root"))), Reason::Malformed),
             (&one(&format!("{root};Parent={}", &SPAN[1..])), Reason::Malformed),
             (&one(&format!("{root};Parent=0000000000000000")), Reason::ZeroId),
@@ -342,6 +347,7 @@ fn google_cloud_is_read_with_options_and_without() {
             (&one(&format!("{id};o=")), Sampling::Defer),
             (&one(&format!("{id};o=0")), Sampling::Drop),
             (&one(&format!("{id};o=1")), Sampling::Sample),
+            (&one(&format!("{id};o=2")), Sampling::Drop),
             (&one(&format!("{id};o=3")), Sampling::Sample),
         ],
         &[
@@ -435,6 +441,12 @@ fn every_format_writes_the_ids_and_the_decision_in_its_own_words() {
         assert!(write(Box::new(DatadogFormat), sampling).contains(&priority(number)), "{sampling:?}");
     }
     assert!(write(Box::new(B3Format::multi()), Sampling::Debug).contains(&("x-b3-flags".into(), "1".into())));
+}
+
+#[test]
+fn a_trace_that_datadog_has_no_number_for_is_not_written() {
+    let parent = format!("00-{HIGH}{}-{SPAN}-01", "0".repeat(16)).parse().unwrap();
+    assert_eq!(write(Box::new(DatadogFormat), &PropagationContext::new(TraceContext::new(parent))), []);
 }
 
 #[test]
