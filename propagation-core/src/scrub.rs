@@ -147,8 +147,11 @@ fn search(pass: Pass<'_>, value: &[u8], each: &mut Each<'_>) -> ControlFlow<()> 
     {
         each(Hit { detector, start, end, encoded: false })?;
     }
-    if may_be_secret && hints.tell(pass.key) && secret::looks_random(value) {
-        each(Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: false })?;
+    if may_be_secret && hints.tell(pass.key) {
+        let plain = secret::looks_random(value);
+        if plain || secret::looks_random_full_width(value) {
+            each(Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: !plain })?;
+        }
     }
     ControlFlow::Continue(())
 }

@@ -8,6 +8,23 @@ pub(super) const SHORTEST: usize = 6;
 /// Letters of one case without a break are no word from here on.
 pub(super) const LONG: usize = 16;
 
+/// The same of a value in full-width forms (U+FF01 to U+FF5E), each 0xFEE0 above its ASCII character.
+pub(super) fn looks_random_full_width(value: &[u8]) -> bool {
+    /// Longer secrets look as random in their first characters.
+    const MOST: usize = 256;
+    let Ok(text) = std::str::from_utf8(value) else { return false };
+    let (mut folded, mut length, mut any) = ([0; MOST], 0, false);
+    for (letter, slot) in text.chars().zip(&mut folded) {
+        let code = u32::from(letter);
+        let wide = (0xff01..=0xff5e).contains(&code);
+        any |= wide;
+        let Ok(byte) = u8::try_from(if wide { code - 0xfee0 } else { code }) else { return false };
+        *slot = byte;
+        length += 1;
+    }
+    any && length >= SHORTEST && folded.get(..length).is_some_and(looks_random)
+}
+
 /// Whether a value that stands under a telling key looks like a secret, and not like a word, number, date, version or flag.
 pub(super) fn looks_random(value: &[u8]) -> bool {
     let value = value.trim_ascii();
