@@ -297,7 +297,7 @@ fn a_handler_that_is_a_function_runs_in_the_messages_context() {
         client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
         let message = receive(&client, &endpoint.queue).await.remove(0);
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
-        let inside = consumer.process_sync(&message, || Err::<(), _>(propagator.current())).unwrap_err();
+        let inside = consumer.process_sync(&message, || Err::<(), _>(Box::new(propagator.current()))).unwrap_err();
         let process = spans.one("process orders");
         assert_eq!(inside.trace.span_id().unwrap().to_string(), id(&process));
         assert!(attribute(&process, "error.type").is_some());
