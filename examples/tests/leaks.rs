@@ -3,7 +3,10 @@
 
 use aws_sdk_sqs::operation::send_message::SendMessageInput;
 use http::HeaderMap;
-use lapin::{BasicProperties, types::AMQPValue};
+use lapin::{
+    BasicProperties,
+    types::{AMQPValue, FieldTable},
+};
 use propagation_amqp::{FrameLimit, PropertiesExt};
 use propagation_core::{
     Baggage, Extract, Hop, InboundRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Scrub, SpanKind,
@@ -85,7 +88,7 @@ fn send(propagator: &Propagator, context: &PropagationContext, wire: &Wire) {
 
     let mut properties = BasicProperties::default();
     properties.inject(propagator, "shop", context, FrameLimit::DEFAULT);
-    let headers = properties.headers().iter().flat_map(|headers| headers.inner());
+    let headers = properties.headers().iter().flat_map(FieldTable::inner);
     record(
         wire,
         "amqp",
