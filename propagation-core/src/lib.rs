@@ -15,6 +15,8 @@ mod hex;
 mod hop;
 mod id;
 mod list;
+#[cfg(feature = "tracing-subscriber-0-3")]
+pub mod logs;
 pub mod messaging;
 mod notice;
 mod peer;
