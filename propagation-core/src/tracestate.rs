@@ -328,6 +328,7 @@ mod tests {
         assert_eq!((state.len(), state.get("own"), state.get("k31")), (32, Some("x"), None));
         assert!(state.to_string().starts_with("own=x,k0=1,"));
         assert!(state.set("own", "a,b").is_err());
+        assert!(state.set("own", "a ").is_err());
         assert_eq!(state.get("own"), Some("x"));
     }
 

@@ -48,3 +48,13 @@ fn at_least_64_members_and_exactly_8192_bytes_can_be_written() {
     long.set("a", &"0".repeat(8190)).unwrap();
     assert_eq!((long.as_wire().len(), long.set("b", "")), (8192, Err(BaggageError::Limit)));
 }
+
+#[test]
+fn the_sixty_fifth_member_is_neither_read_nor_written() {
+    for separator in [",", " , "] {
+        let list =
+            |count: usize, separator: &str| (0..count).map(|i| format!("k{i}=v")).collect::<Vec<_>>().join(separator);
+        let baggage = Baggage::parse(list(70, separator).as_bytes());
+        assert_eq!(String::from_utf8(baggage.as_wire().into_owned()).unwrap(), list(64, ","));
+    }
+}

@@ -71,6 +71,16 @@ fn a_programs_own_spans_go_on_with_everything_that_came() {
 }
 
 #[test]
+fn what_user_code_sets_and_removes_through_opentelemetry_counts() {
+    let propagator = OtelPropagator::new(open());
+    let received = propagator.extract_with_context(&Context::new(), &Headers::new(&[("baggage", "z=1;p,y=2,a=3")]));
+    let changed = received.with_baggage([KeyValue::new("a", "3"), KeyValue::new("z", "9"), KeyValue::new("new", "4")]);
+    let mut sent = HashMap::new();
+    propagator.inject_context(&changed, &mut sent);
+    assert_eq!(sent["baggage"], "z=9,a=3,new=4");
+}
+
+#[test]
 fn what_is_malformed_or_repeated_is_refused_and_the_context_stays_as_it_was() {
     let propagator = OtelPropagator::new(open());
     let before = Context::new().with_baggage([KeyValue::new("own", "1")]);
