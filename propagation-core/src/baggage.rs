@@ -6,6 +6,8 @@ mod read;
 
 use std::{borrow::Cow, fmt};
 
+#[cfg(feature = "opentelemetry-sdk-0-33")]
+pub(crate) use encoding::decode;
 pub(crate) use encoding::{encode, is_token};
 pub use member::{BaggageError, Member};
 

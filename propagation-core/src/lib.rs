@@ -25,6 +25,8 @@ mod propagator;
 mod rejection;
 mod sampling;
 pub mod scrub;
+#[cfg(feature = "opentelemetry-sdk-0-33")]
+pub mod start_up;
 pub mod task;
 mod text;
 mod traceparent;

@@ -16,5 +16,6 @@ mod messaging;
 mod otel_propagator;
 mod policy;
 mod properties;
+mod start_up;
 mod tasks;
 mod wire;

@@ -1,0 +1,164 @@
+//! Start-up in one call: resource, exporter, batches, sampler, limits and propagator, from OpenTelemetry's standard variables.
+//!
+//! ```no_run
+//! use propagation_core::{Policy, start_up::StartUp};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let telemetry = StartUp::new("orders").policy(Policy::default()).start()?;
+//! let propagator = telemetry.propagator();
+//! // … serve …
+//! # let _ = propagator;
+//! telemetry.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | Variable | What it does | Without it |
+//! |---|---|---|
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource | the name given in code |
+//! | `OTEL_TRACES_EXPORTER` | `otlp` or `none` | `otlp` |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `…_TRACES_PROTOCOL` | `grpc` | `grpc` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector | `http://localhost:4317` |
+//! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `TIMEOUT`, `INSECURE` | read by the exporter itself | |
+//! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches | 5,000 ms, 2,048, 512 |
+//! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the six samplers of the SDK | `parentbased_always_on` |
+//! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
+//! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
+//! | `OTEL_SDK_DISABLED`, `PROPAGATION_DISABLED` | the off switches | on |
+//!
+//! What does not fit is an error that names the variable, never a silent default. No global is set.
+
+mod error;
+mod settings;
+mod telemetry;
+
+use std::fmt;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::WithExportConfig;
+use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanExporter, TracerProviderBuilder};
+
+pub use error::StartUpError;
+pub use telemetry::Telemetry;
+
+use self::settings::{Export, Settings};
+use crate::{Formats, Policy, Propagator, bridge::opentelemetry_0_33::OpenTelemetryBridge};
+
+type LookUp = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+type Install = Box<dyn FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + Send>;
+
+/// What a service sets up before it serves.
+pub struct StartUp {
+    service: String,
+    environment: Option<String>,
+    policy: Policy,
+    variables: LookUp,
+    exporter: Option<Install>,
+    #[cfg(feature = "tracing-opentelemetry-0-34")]
+    tracing: bool,
+}
+
+impl StartUp {
+    /// Starts from the process's environment. `service` is the `service.name` where no variable says another.
+    #[must_use]
+    pub fn new(service: impl Into<String>) -> Self {
+        Self {
+            service: service.into(),
+            environment: None,
+            policy: Policy::default(),
+            variables: Box::new(|name| std::env::var(name).ok()),
+            exporter: None,
+            #[cfg(feature = "tracing-opentelemetry-0-34")]
+            tracing: false,
+        }
+    }
+
+    /// The `deployment.environment.name` where `OTEL_RESOURCE_ATTRIBUTES` says no other.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.environment = Some(name.into());
+        self
+    }
+
+    /// The policy to start with. Without it, [`Policy::default`].
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Looks variables up elsewhere than in the environment. What the exporter itself reads (headers, timeout) stays there.
+    #[must_use]
+    pub fn variables(mut self, look_up: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.variables = Box::new(look_up);
+        self
+    }
+
+    /// Exports each span as it ends to this exporter, in place of OTLP: for tests and small tools.
+    #[must_use]
+    pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
+        self.exporter = Some(Box::new(move |builder| builder.with_simple_exporter(exporter)));
+        self
+    }
+
+    /// Makes `tracing` spans in place of OpenTelemetry's own: put `Telemetry::span_layer` (with the feature
+    /// `tracing-subscriber-0-3`), or a layer of `tracing-opentelemetry` with [`Telemetry::tracer`], into the subscriber, too.
+    #[cfg(feature = "tracing-opentelemetry-0-34")]
+    #[must_use]
+    pub fn with_tracing(mut self) -> Self {
+        self.tracing = true;
+        self
+    }
+
+    /// Sets everything up.
+    ///
+    /// # Errors
+    ///
+    /// Refuses a variable that says what cannot be done, names formats that there are none of, or an endpoint that the exporter
+    /// refuses; and to export by gRPC where no Tokio runtime runs.
+    pub fn start(self) -> Result<Telemetry, StartUpError> {
+        let settings = Settings::read(&self.variables)?;
+        let formats = Formats::from_lookup(&self.variables).map_err(StartUpError::Formats)?;
+        let resource = settings.resource(&self.service, self.environment.as_deref());
+        let mut builder = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(settings.sampler.clone())
+            .with_span_limits(settings.limits);
+        if !settings.disabled {
+            builder = match (self.exporter, &settings.export) {
+                (Some(install), _) => install(builder),
+                (None, Export::Otlp { endpoint }) => builder.with_span_processor(otlp(&settings, endpoint.as_deref())?),
+                (None, Export::None) => builder,
+            };
+        }
+        let provider = builder.build();
+        let propagator = Propagator::builder().formats(formats).policy(self.policy).switches_from(&self.variables);
+        #[cfg(feature = "tracing-opentelemetry-0-34")]
+        if self.tracing {
+            let bridge = crate::bridge::tracing_opentelemetry_0_34::TracingBridge::new();
+            return Ok(Telemetry::new(propagator.bridge(bridge).build(), provider));
+        }
+        let bridge = OpenTelemetryBridge::new(provider.tracer("propagation"));
+        Ok(Telemetry::new(propagator.bridge(bridge).build(), provider))
+    }
+}
+
+impl fmt::Debug for StartUp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StartUp").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// Batches to a Collector over gRPC.
+fn otlp(settings: &Settings, endpoint: Option<&str>) -> Result<BatchSpanProcessor, StartUpError> {
+    // The channel needs a runtime to connect on, and panics without one.
+    if ::tokio::runtime::Handle::try_current().is_err() {
+        return Err(StartUpError::NoRuntime);
+    }
+    let mut exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
+    if let Some(endpoint) = endpoint {
+        exporter = exporter.with_endpoint(endpoint);
+    }
+    let exporter = exporter.build().map_err(|error| StartUpError::Exporter(Box::new(error)))?;
+    Ok(BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build())
+}

@@ -1,0 +1,198 @@
+use std::{str::FromStr, time::Duration};
+
+use opentelemetry::KeyValue;
+use opentelemetry_sdk::{
+    Resource,
+    trace::{BatchConfig, BatchConfigBuilder, Sampler, SpanLimits},
+};
+
+use super::StartUpError;
+use crate::baggage::decode;
+
+const SERVICE: &str = "service.name";
+const ENVIRONMENT: &str = "deployment.environment.name";
+
+/// What the variables say, understood.
+#[derive(Debug)]
+pub(super) struct Settings {
+    pub(super) disabled: bool,
+    pub(super) sampler: Sampler,
+    pub(super) limits: SpanLimits,
+    pub(super) export: Export,
+    attributes: Vec<(String, String)>,
+    delay: Option<u64>,
+    queue: Option<usize>,
+    batch: Option<usize>,
+}
+
+#[derive(Debug)]
+pub(super) enum Export {
+    Otlp { endpoint: Option<String> },
+    None,
+}
+
+impl Settings {
+    pub(super) fn read(look_up: &dyn Fn(&str) -> Option<String>) -> Result<Self, StartUpError> {
+        // Empty is as not set (OpenTelemetry's environment variables, "Parsing empty value").
+        let read =
+            Variables(&|name| look_up(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty()));
+        let mut attributes = read.attributes()?;
+        if let Some(name) = read.get("OTEL_SERVICE_NAME") {
+            set(&mut attributes, SERVICE, name);
+        }
+        for name in ["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"] {
+            if read.get(name).is_some() {
+                return Err(refused(name, "is not supported: the SDK 0.33 does not cut values"));
+            }
+        }
+        Ok(Self {
+            disabled: read.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            sampler: read.sampler()?,
+            limits: read.limits()?,
+            export: read.export()?,
+            attributes,
+            delay: read.number("OTEL_BSP_SCHEDULE_DELAY")?,
+            queue: read.number("OTEL_BSP_MAX_QUEUE_SIZE")?,
+            batch: read.number("OTEL_BSP_MAX_EXPORT_BATCH_SIZE")?,
+        })
+    }
+
+    /// The resource: variables first, then what code says, then what the SDK detects.
+    pub(super) fn resource(&self, service: &str, environment: Option<&str>) -> Resource {
+        let mut attributes = self.attributes.clone();
+        for (key, value) in [(SERVICE, Some(service)), (ENVIRONMENT, environment)] {
+            if let Some(value) = value
+                && !attributes.iter().any(|(known, _)| known == key)
+            {
+                set(&mut attributes, key, value.to_owned());
+            }
+        }
+        Resource::builder()
+            .with_attributes(attributes.into_iter().map(|(key, value)| KeyValue::new(key, value)))
+            .build()
+    }
+
+    pub(super) fn batches(&self) -> BatchConfig {
+        let mut batches = BatchConfigBuilder::default();
+        if let Some(delay) = self.delay {
+            batches = batches.with_scheduled_delay(Duration::from_millis(delay));
+        }
+        if let Some(queue) = self.queue {
+            batches = batches.with_max_queue_size(queue);
+        }
+        if let Some(batch) = self.batch {
+            batches = batches.with_max_export_batch_size(batch);
+        }
+        batches.build()
+    }
+}
+
+struct Variables<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Variables<'_> {
+    fn get(&self, name: &str) -> Option<String> {
+        (self.0)(name)
+    }
+
+    /// A whole number above zero.
+    fn number<T: FromStr + Default + PartialEq>(&self, name: &'static str) -> Result<Option<T>, StartUpError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if number != T::default() => Ok(Some(number)),
+            _ => Err(refused(name, "is not a whole number above zero")),
+        }
+    }
+
+    /// `key=value,…`, percent-encoded; a list with an error in it is refused as a whole, as the specification asks.
+    fn attributes(&self) -> Result<Vec<(String, String)>, StartUpError> {
+        const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
+        let mut attributes = Vec::new();
+        let list = self.get(NAME).unwrap_or_default();
+        for pair in list.split(',').map(str::trim).filter(|pair| !pair.is_empty()) {
+            let (key, value) = pair.split_once('=').ok_or(refused(NAME, "has a member without '='"))?;
+            let key = decode(key.trim().as_bytes());
+            if key.is_empty() {
+                return Err(refused(NAME, "has a member without a key"));
+            }
+            set(&mut attributes, &key, decode(value.trim().as_bytes()).into_owned());
+        }
+        Ok(attributes)
+    }
+
+    fn sampler(&self) -> Result<Sampler, StartUpError> {
+        const NAME: &str = "OTEL_TRACES_SAMPLER";
+        let Some(sampler) = self.get(NAME) else { return Ok(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))) };
+        let (by_parent, root) =
+            sampler.strip_prefix("parentbased_").map_or((false, sampler.as_str()), |root| (true, root));
+        let root = match root {
+            "always_on" => Sampler::AlwaysOn,
+            "always_off" => Sampler::AlwaysOff,
+            "traceidratio" => Sampler::TraceIdRatioBased(self.ratio()?),
+            "jaeger_remote" | "xray" => return Err(refused(NAME, "names a sampler that the SDK 0.33 does not have")),
+            _ => {
+                return Err(refused(
+                    NAME,
+                    "is none of always_on, always_off, traceidratio, and these after 'parentbased_'",
+                ));
+            }
+        };
+        Ok(if by_parent { Sampler::ParentBased(Box::new(root)) } else { root })
+    }
+
+    /// The ratio of `OTEL_TRACES_SAMPLER_ARG`; 1 where it is not set.
+    fn ratio(&self) -> Result<f64, StartUpError> {
+        const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
+        let Some(ratio) = self.get(NAME) else { return Ok(1.0) };
+        let ratio = ratio.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
+        ratio.ok_or(refused(NAME, "is not a number from 0 to 1"))
+    }
+
+    fn limits(&self) -> Result<SpanLimits, StartUpError> {
+        let mut limits = SpanLimits::default();
+        let general = self.number("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
+        if let Some(count) = self.number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
+            limits.max_attributes_per_span = count;
+        }
+        if let Some(count) = self.number("OTEL_SPAN_EVENT_COUNT_LIMIT")? {
+            limits.max_events_per_span = count;
+        }
+        if let Some(count) = self.number("OTEL_SPAN_LINK_COUNT_LIMIT")? {
+            limits.max_links_per_span = count;
+        }
+        if let Some(count) = self.number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
+            limits.max_attributes_per_event = count;
+        }
+        if let Some(count) = self.number("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
+            limits.max_attributes_per_link = count;
+        }
+        Ok(limits)
+    }
+
+    fn export(&self) -> Result<Export, StartUpError> {
+        const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+        match self.get(EXPORTER).as_deref() {
+            None | Some("otlp") => {}
+            Some("none") => return Ok(Export::None),
+            Some(_) => return Err(refused(EXPORTER, "is neither 'otlp' nor 'none'")),
+        }
+        // What is said of traces goes before what is said of all signals.
+        for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
+            match self.get(name).as_deref() {
+                None => {}
+                Some("grpc") => break,
+                Some(_) => return Err(refused(name, "is not 'grpc', the only protocol that start-up sets up")),
+            }
+        }
+        let names = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+        Ok(Export::Otlp { endpoint: names.into_iter().find_map(|name| self.get(name)) })
+    }
+}
+
+fn refused(name: &'static str, problem: &'static str) -> StartUpError {
+    StartUpError::Variable { name, problem }
+}
+
+fn set(attributes: &mut Vec<(String, String)>, key: &str, value: String) {
+    attributes.retain(|(known, _)| known != key);
+    attributes.push((key.to_owned(), value));
+}

@@ -1,0 +1,152 @@
+#![cfg(all(feature = "opentelemetry-sdk-0-33", feature = "tracing-opentelemetry-0-34"))]
+
+use opentelemetry::{
+    Key,
+    trace::{Span, Tracer},
+};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, InMemorySpanExporterBuilder};
+use propagation_core::{
+    Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext,
+    start_up::{StartUp, StartUpError, Telemetry},
+};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::wire::PARENT;
+
+type Variables = &'static [(&'static str, &'static str)];
+
+fn start_up(variables: Variables) -> StartUp {
+    StartUp::new("orders")
+        .variables(move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+}
+
+fn started(variables: Variables) -> (Telemetry, InMemorySpanExporter) {
+    let exporter = InMemorySpanExporterBuilder::new().build();
+    (start_up(variables).environment("staging").exporter(exporter.clone()).start().unwrap(), exporter)
+}
+
+fn caller() -> PropagationContext {
+    PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()))
+}
+
+#[test]
+fn one_call_makes_spans_under_the_callers_and_a_propagator_that_writes_them() {
+    let (telemetry, exporter) = started(&[]);
+    let propagator = telemetry.propagator();
+    let hop = propagator.start(Hop::remote(SpanKind::Server, caller()).named("GET /orders"));
+    let mut written = Vec::new();
+    propagator.inject(&Peer::http("api"), hop.context(), &mut written);
+    hop.end(&Outcome::Unset);
+    let spans = exporter.get_finished_spans().unwrap();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].parent_span_id.to_string(), "00f067aa0ba902b7");
+    let (name, value): &(String, Vec<u8>) = &written[0];
+    assert_eq!(name, "traceparent");
+    assert!(String::from_utf8_lossy(value).contains(&spans[0].span_context.span_id().to_string()));
+}
+
+#[test]
+fn with_tracing_the_spans_of_tracing_join_the_hops() {
+    let exporter = InMemorySpanExporterBuilder::new().build();
+    let telemetry = start_up(&[]).with_tracing().exporter(exporter.clone()).start().unwrap();
+    let subscriber = tracing_subscriber::registry().with(telemetry.span_layer());
+    tracing::subscriber::with_default(subscriber, || {
+        let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        hop.in_scope(|| tracing::info_span!("handler").in_scope(|| {}));
+        hop.end(&Outcome::Unset);
+    });
+    let spans = exporter.get_finished_spans().unwrap();
+    let span = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    assert_eq!(span("handler").parent_span_id, span("server").span_context.span_id());
+}
+
+#[test]
+fn variables_go_before_what_code_says_of_the_resource() {
+    let attribute = |telemetry: &Telemetry, key: &'static str| {
+        let text = format!("{:?}", telemetry.provider());
+        let _ = Key::from_static_str(key);
+        text
+    };
+    let (code, _) = started(&[]);
+    let text = attribute(&code, "service.name");
+    assert!(text.contains("orders") && text.contains("staging"), "{text}");
+    let (said, _) = started(&[
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=ignored,deployment.environment.name=production%20eu, team = a"),
+        ("OTEL_SERVICE_NAME", "payments"),
+    ]);
+    let text = attribute(&said, "service.name");
+    assert!(text.contains("payments") && text.contains("production eu"), "{text}");
+    assert!(!text.contains("ignored") && !text.contains("orders") && !text.contains("staging"), "{text}");
+}
+
+#[test]
+fn the_sampler_of_the_variables_decides_for_roots_and_the_caller_for_children() {
+    let (telemetry, exporter) = started(&[("OTEL_TRACES_SAMPLER", "parentbased_always_off")]);
+    telemetry.tracer("test").start("root").end();
+    assert!(exporter.get_finished_spans().unwrap().is_empty());
+    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    assert_eq!(exporter.get_finished_spans().unwrap().len(), 1);
+
+    let (telemetry, exporter) = started(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0")]);
+    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    assert!(exporter.get_finished_spans().unwrap().is_empty());
+}
+
+#[test]
+fn limits_hold() {
+    let (telemetry, exporter) = started(&[("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2")]);
+    let hop = Hop::remote(SpanKind::Server, caller()).with("a", 1_i64).with("b", 2_i64).with("c", 3_i64);
+    telemetry.propagator().start(hop).end(&Outcome::Unset);
+    assert_eq!(exporter.get_finished_spans().unwrap()[0].attributes.len(), 2);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_that_names_the_variable_and_not_its_value() {
+    for name_and_value in [
+        &[("OTEL_TRACES_SAMPLER", "sometimes")] as Variables,
+        &[("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "1.5"), ("OTEL_TRACES_SAMPLER", "traceidratio")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "NaN"), ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")],
+        &[("OTEL_TRACES_EXPORTER", "zipkin")],
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
+        &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")],
+        &[("OTEL_SPAN_LINK_COUNT_LIMIT", "many")],
+        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4095")],
+        &[("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign")],
+        &[("OTEL_PROPAGATORS", "morse")],
+    ] {
+        let (name, value) = name_and_value[0];
+        let error = start_up(name_and_value).exporter(InMemorySpanExporter::default()).start().unwrap_err().to_string();
+        assert!(error.contains(name) || name == "OTEL_PROPAGATORS", "{error}");
+        assert!(!error.contains(value) || name == "OTEL_PROPAGATORS", "{error}");
+    }
+}
+
+#[test]
+fn export_outside_of_a_runtime_is_an_error_and_no_panic() {
+    assert!(matches!(start_up(&[]).start(), Err(StartUpError::NoRuntime)));
+    assert!(start_up(&[("OTEL_TRACES_EXPORTER", "none")]).start().is_ok());
+}
+
+#[test]
+fn switched_off_nothing_is_exported_and_the_context_still_goes_on() {
+    let (telemetry, exporter) = started(&[("OTEL_SDK_DISABLED", "true")]);
+    let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller()));
+    assert_eq!(*hop.context(), caller());
+    hop.end(&Outcome::Unset);
+    telemetry.tracer("test").start("own").end();
+    assert!(exporter.get_finished_spans().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn spans_that_no_collector_takes_are_told_at_shutdown_and_not_swallowed() {
+    // Nobody listens on the port any more.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let telemetry = StartUp::new("orders")
+        .variables(move |name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()))
+        .start()
+        .unwrap();
+    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    assert!(matches!(telemetry.shutdown().await, Err(StartUpError::Shutdown(_))));
+}
