@@ -100,10 +100,11 @@ async fn a_thousand_requests_neither_leak_nor_meet_each_other_with_opentelemetry
 
 /// Runs a check with each bridge and an exporter to look into.
 fn with_each_bridge(check: impl Fn(&Propagator, &SdkTracerProvider, &InMemorySpanExporter)) {
-    for with_tracing in [true, false] {
+    for (with_tracing, activation) in [(true, true), (true, false), (false, true)] {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("app"));
+        let layer =
+            tracing_opentelemetry::layer().with_tracer(provider.tracer("app")).with_context_activation(activation);
         let propagator = if with_tracing {
             Propagator::builder().bridge(TracingBridge::new()).build()
         } else {
