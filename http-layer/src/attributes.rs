@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, Version, header::HOST};
-use propagation_core::{Attribute, AttributeValue, Hop};
+use propagation_core::{Attribute, AttributeValue, Hop, Policy};
 
 /// The methods that a span may be named after; any other is `_OTHER`, so that callers can't make names up.
 const METHODS: [Method; 9] = [
@@ -94,11 +94,27 @@ pub fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// Notes the listed headers.
-pub(crate) fn headers(out: &mut Vec<Attribute>, prefix: &str, listed: &[http::HeaderName], headers: &HeaderMap) {
+/// The host as policy rules name it: lower-case, without the dot that ends a fully qualified name.
+pub(crate) fn canonical_host(host: &str) -> Cow<'_, str> {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
+}
+
+/// Notes the listed headers, as far as telemetry may say them.
+pub(crate) fn headers(
+    out: &mut Vec<Attribute>,
+    prefix: &str,
+    listed: &[http::HeaderName],
+    headers: &HeaderMap,
+    policy: &Policy,
+) {
     for name in listed {
-        let values: Vec<String> =
-            headers.get_all(name).iter().map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
+        let show = |value: &http::HeaderValue| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            let may = policy.lets_telemetry_say(name.as_str(), &text);
+            if may { text.into_owned() } else { crate::redact::REDACTED.to_owned() }
+        };
+        let values: Vec<String> = headers.get_all(name).iter().map(show).collect();
         if !values.is_empty() {
             out.push(Attribute::new(format!("{prefix}.{name}"), AttributeValue::Texts(values)));
         }

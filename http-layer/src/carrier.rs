@@ -6,6 +6,8 @@ use propagation_core::{
 };
 use smallvec::SmallVec;
 
+use crate::attributes;
+
 /// The headers of a received message.
 #[derive(Clone, Copy, Debug)]
 pub struct HeaderCarrier<'a>(pub &'a HeaderMap);
@@ -22,7 +24,7 @@ pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
 
 /// Writes what a host may learn of a context onto the headers of a request. Makes no span.
 pub fn inject(propagator: &Propagator, host: &str, context: &PropagationContext, headers: &mut HeaderMap) -> Injection {
-    propagator.inject(&Peer::http(host), context, &mut HeaderCarrierMut(headers))
+    propagator.inject(&Peer::http(&attributes::canonical_host(host)), context, &mut HeaderCarrierMut(headers))
 }
 
 /// Up to this many headers, comparing each is cheaper than a look-up.

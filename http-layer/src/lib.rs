@@ -19,4 +19,4 @@ pub use self::reqwest::ReqwestPropagation;
 pub use carrier::{HeaderCarrier, HeaderCarrierMut, extract, inject};
 pub use client::{ClientPropagation, ClientPropagationLayer};
 pub use redact::Redaction;
-pub use server::{PeerAddress, ServerPropagation, ServerPropagationLayer};
+pub use server::{PeerAddress, ServerPropagation, ServerPropagationLayer, TrustedProxies};

@@ -2,7 +2,12 @@
 
 use std::sync::Arc;
 
-/// Which query values are replaced by `REDACTED` in attributes. Userinfo always is.
+use propagation_core::Policy;
+
+pub(crate) const REDACTED: &str = "REDACTED";
+
+/// Which query values are replaced by `REDACTED` in attributes. Userinfo always is, and so is what the policy's scrubbers object to,
+/// in a path and in a query.
 ///
 /// The default is the keys of signed URLs that the semantic conventions name, and those that usually hold a secret.
 #[derive(Clone, Debug)]
@@ -42,13 +47,25 @@ impl Redaction {
     }
 
     /// A query string with its sensitive values replaced.
-    #[must_use]
-    pub fn query(&self, query: &str) -> String {
-        let redact = |pair: &str| match pair.split_once('=') {
-            Some((key, _)) if self.is_sensitive(key) => format!("{key}=REDACTED"),
-            _ => pair.to_owned(),
-        };
-        query.split('&').map(redact).collect::<Vec<_>>().join("&")
+    pub(crate) fn query(&self, query: &str, policy: &Policy) -> String {
+        let mut shown = String::with_capacity(query.len());
+        // Some servers take `;` for `&`.
+        for part in query.split_inclusive(['&', ';']) {
+            let (pair, end) = match part.strip_suffix(['&', ';']) {
+                Some(pair) => (pair, part.get(pair.len()..).unwrap_or_default()),
+                None => (part, ""),
+            };
+            match pair.split_once('=') {
+                Some((key, value)) if self.is_sensitive(key) || !policy.lets_telemetry_say(key, value) => {
+                    let key = if policy.lets_telemetry_say("url.query", key) { key } else { REDACTED };
+                    shown.extend([key, "=", REDACTED]);
+                }
+                _ if policy.lets_telemetry_say("url.query", pair) => shown.push_str(pair),
+                _ => shown.push_str(REDACTED),
+            }
+            shown.push_str(end);
+        }
+        shown
     }
 
     fn is_sensitive(&self, key: &str) -> bool {
@@ -57,14 +74,25 @@ impl Redaction {
     }
 
     /// A URL without fragment, its userinfo and sensitive query values replaced.
-    pub(crate) fn url(&self, uri: &http::Uri, scheme: &str, authority: &str) -> String {
+    pub(crate) fn url(&self, uri: &http::Uri, scheme: &str, authority: &str, policy: &Policy) -> String {
         let host = match authority.rsplit_once('@') {
             Some((_, host)) => format!("REDACTED:REDACTED@{host}"),
             None => authority.to_owned(),
         };
-        let query = uri.query().map(|query| format!("?{}", self.query(query))).unwrap_or_default();
-        format!("{scheme}://{host}{}{query}", uri.path())
+        let query = uri.query().map(|query| format!("?{}", self.query(query, policy))).unwrap_or_default();
+        format!("{scheme}://{host}{}{query}", path(uri.path(), policy))
     }
+}
+
+/// A path whose segments are replaced where telemetry may not say them.
+pub(crate) fn path(path: &str, policy: &Policy) -> String {
+    if policy.lets_telemetry_say("url.path", path) {
+        return path.to_owned();
+    }
+    let show = |segment| if policy.lets_telemetry_say("url.path", segment) { segment } else { REDACTED };
+    let shown = path.split('/').map(show).collect::<Vec<_>>().join("/");
+    // What is only seen across segments hides the whole.
+    if policy.lets_telemetry_say("url.path", &shown) { shown } else { format!("/{REDACTED}") }
 }
 
 #[cfg(test)]
@@ -82,10 +110,20 @@ mod tests {
                 "http://api/a?sig=REDACTED&B=1&PIN=REDACTED&X-Amz-Signature=REDACTED",
             ),
             ("http://api/a?%73ig=x", "http://api/a?%73ig=REDACTED"),
+            ("http://api/a?b=1;sig=x", "http://api/a?b=1;sig=REDACTED"),
+            ("http://api/a?b=1&to=anna%40example.com", "http://api/a?b=1&to=REDACTED"),
+            ("http://api/a?anna@example.com", "http://api/a?REDACTED"),
+            ("http://api/a?anna@example.com=1", "http://api/a?REDACTED"),
+            ("http://api/users/anna@example.com/orders", "http://api/users/REDACTED/orders"),
+            (
+                "http://api/users/5b0c3f0e-9d6a-4b61-8f0e-2f4a7c1d9e33?a&b=&page=2",
+                "http://api/users/5b0c3f0e-9d6a-4b61-8f0e-2f4a7c1d9e33?a&b=&page=2",
+            ),
+            ("http://api/v1.2.3.4/a", "http://api/v1.2.3.4/a"),
         ] {
             let uri: http::Uri = uri.parse().unwrap();
             let authority = uri.authority().unwrap().as_str().to_owned();
-            assert_eq!(redaction.url(&uri, "http", &authority), shown);
+            assert_eq!(redaction.url(&uri, "http", &authority, &Policy::default()), shown, "{uri}");
         }
     }
 }

@@ -1,22 +1,28 @@
 //! For reqwest 0.13, as a middleware of `reqwest-middleware` 0.5.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use ::reqwest::{Request, Response, StatusCode, Url, header, redirect::Policy as RedirectPolicy};
+use ::reqwest::{
+    Body, Request, Response, ResponseBuilderExt, StatusCode, Url, header, redirect::Policy as RedirectPolicy,
+};
 use http::{Extensions, Method, Uri};
-use propagation_core::{Direction, Outcome, Propagator, Reason};
+use propagation_core::{Direction, HopSpan, Outcome, Propagator, Reason};
 use reqwest_middleware::{Middleware, Next, Result};
 
 use crate::{
     Redaction,
     client::{ClientClassify, Options},
-    exchange::Classify,
+    exchange::{Classify, ResponseBody},
 };
 
-/// Sends the current context with every request, as far as the policy lets its host learn it, with a CLIENT span an attempt.
+/// Sends the current context with every request, as far as the policy lets its host learn it, with a CLIENT span an attempt that
+/// covers the body of the response.
 ///
 /// reqwest follows redirects below any middleware and takes the headers along, to whatever host. So redirects are followed
 /// here, each with a span and a release of its own: give it a client that doesn't, from
@@ -59,7 +65,8 @@ impl ReqwestPropagation {
         ::reqwest::Client::builder().redirect(RedirectPolicy::none())
     }
 
-    /// How many redirects to follow; none with 0.
+    /// How many redirects to follow; with 0 none is, and the answer is the redirect. One more than that is an error, as it is with
+    /// reqwest.
     #[must_use]
     pub fn max_redirects(mut self, redirects: u32) -> Self {
         self.redirects = redirects;
@@ -84,17 +91,30 @@ impl ReqwestPropagation {
         let uri = uri_of(&asked);
         let hop = self.options.start(&method, &uri, None, request.headers_mut(), resend);
         let answer = hop.scope(next.run(request, extensions)).await;
-        let mut classify = ClientClassify::new(Arc::clone(&self.options));
-        let outcome = match &answer {
+        match answer {
             Ok(response) => {
                 self.warn_of_redirects(&asked, response.url());
-                classify.note(response.status(), response.version(), response.headers(), &hop);
-                classify.outcome(true, &hop)
+                Ok(self.covering(response, hop, method == Method::HEAD))
             }
-            Err(error) => Outcome::error(kind(error)),
-        };
-        hop.end(&outcome);
-        answer
+            Err(error) => {
+                hop.end(&Outcome::error(kind(&error)));
+                Err(error)
+            }
+        }
+    }
+
+    /// The same response with a body that ends the hop.
+    fn covering(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
+        let mut classify = ClientClassify::new(Arc::clone(&self.options));
+        let url = response.url().clone();
+        let (mut head, body) = http::Response::<Body>::from(response).into_parts();
+        classify.head(&mut head, &hop);
+        let body = Body::wrap(ResponseBody::new(body, hop, classify, &head, bodiless));
+        // reqwest keeps the URL beside the response, and takes it back from an extension.
+        if let Ok(said) = http::Response::builder().url(url).body(()) {
+            head.extensions.extend(said.into_parts().0.extensions);
+        }
+        http::Response::from_parts(head, body).into()
     }
 
     /// A client that follows redirects by itself has sent this host's context to another.
@@ -120,9 +140,12 @@ impl Middleware for ReqwestPropagation {
         let mut followed = 0;
         loop {
             // A body that can be read only once can't be sent again: such a request is not redirected.
-            let again = if followed < self.redirects { request.try_clone() } else { None };
+            let again = if self.redirects > 0 { request.try_clone() } else { None };
             let response = self.attempt(request, extensions, next.clone(), followed).await?;
             match again.and_then(|again| redirected(again, &response)) {
+                Some(_) if followed == self.redirects => {
+                    return Err(reqwest_middleware::Error::middleware(TooManyRedirects));
+                }
                 Some(redirected) => request = redirected,
                 None => return Ok(response),
             }
@@ -130,6 +153,18 @@ impl Middleware for ReqwestPropagation {
         }
     }
 }
+
+/// A server redirects without end.
+#[derive(Debug)]
+struct TooManyRedirects;
+
+impl fmt::Display for TooManyRedirects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("too many redirects")
+    }
+}
+
+impl std::error::Error for TooManyRedirects {}
 
 /// The request that a redirect asks for (RFC 9110, 15.4).
 fn redirected(mut request: Request, response: &Response) -> Option<Request> {
@@ -139,7 +174,7 @@ fn redirected(mut request: Request, response: &Response) -> Option<Request> {
         StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
         _ => return None,
     };
-    let location = response.headers().get(header::LOCATION)?.to_str().ok()?;
+    let location = std::str::from_utf8(response.headers().get(header::LOCATION)?.as_bytes()).ok()?;
     let target = request.url().join(location).ok().filter(|target| matches!(target.scheme(), "http" | "https"))?;
     if !keeps_method && !matches!(*request.method(), Method::GET | Method::HEAD) {
         *request.method_mut() = Method::GET;

@@ -81,7 +81,8 @@ impl Options {
             attributes::method(&mut hop, method);
             let scheme = uri.scheme_str().unwrap_or("http");
             attributes::server(&mut hop, &authority, scheme, true);
-            let url = self.redaction.url(uri, scheme, &authority);
+            let policy = self.propagator.policy();
+            let url = self.redaction.url(uri, scheme, &authority, &policy);
             attributes::push(&mut hop, "url.full", url);
             if let Some(version) = version {
                 attributes::version(&mut hop, version);
@@ -89,11 +90,12 @@ impl Options {
             if resend > 0 {
                 attributes::push(&mut hop, "http.request.resend_count", resend);
             }
-            attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, headers);
+            attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, headers, &policy);
         }
         let hop = self.propagator.start(hop);
         let (host, _) = attributes::host_and_port(&authority);
-        self.propagator.inject(&Peer::http(host), hop.context(), &mut HeaderCarrierMut(headers));
+        let host = attributes::canonical_host(host);
+        self.propagator.inject(&Peer::http(&host), hop.context(), &mut HeaderCarrierMut(headers));
         hop
     }
 }

@@ -9,7 +9,7 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
 use propagation_core::{HopSpan, Outcome};
 
-use super::Classify;
+use super::{Classify, Ending};
 
 /// The body of a response, in the context of its hop, which ends when the body ends, fails or is dropped.
 #[derive(Debug)]
@@ -20,6 +20,7 @@ pub struct ResponseBody<B: Body, C: Classify> {
     hop: Option<(HopSpan, C)>,
     /// How many bytes are still to come, where the head said how many there are: who has them all does not ask again.
     left: Option<u64>,
+    read: bool,
 }
 
 impl<B: Body, C: Classify> ResponseBody<B, C> {
@@ -29,7 +30,7 @@ impl<B: Body, C: Classify> ResponseBody<B, C> {
             || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
         let left = if bodiless { Some(0) } else { length() };
-        Self { inner: Some(inner), hop: Some((hop, classify)), left }
+        Self { inner: Some(inner), hop: Some((hop, classify)), left, read: false }
     }
 }
 
@@ -41,7 +42,12 @@ impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
         let mut this = self.project();
         let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
         let Some((hop, classify)) = this.hop.as_mut() else { return inner.poll_frame(task) };
+        *this.read = true;
         let frame = ready!(hop.in_scope(|| inner.poll_frame(task)));
+        if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+            // Nothing comes after: whatever the body holds goes in the context, too.
+            hop.in_scope(|| this.inner.set(None));
+        }
         match &frame {
             Some(Ok(frame)) => {
                 if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {
@@ -50,11 +56,11 @@ impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
                 // Trailers are the last frame: who has them does not ask again.
                 if let Some(trailers) = frame.trailers_ref() {
                     classify.trailers(trailers, hop);
-                    end(this.hop, |classify, hop| classify.outcome(true, hop));
+                    end(this.hop, |classify, hop| classify.outcome(Ending::Complete, hop));
                 }
             }
             Some(Err(_)) => end(this.hop, |classify, hop| classify.failed(std::any::type_name::<B::Error>(), hop)),
-            None => end(this.hop, |classify, hop| classify.outcome(true, hop)),
+            None => end(this.hop, |classify, hop| classify.outcome(Ending::Complete, hop)),
         }
         Poll::Ready(frame)
     }
@@ -68,7 +74,7 @@ impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
     }
 }
 
-fn end<C>(hop: &mut Option<(HopSpan, C)>, outcome: impl FnOnce(&mut C, &HopSpan) -> Outcome) {
+pub(super) fn end<C>(hop: &mut Option<(HopSpan, C)>, outcome: impl FnOnce(&mut C, &HopSpan) -> Outcome) {
     if let Some((hop, mut classify)) = hop.take() {
         let outcome = outcome(&mut classify, &hop);
         hop.end(&outcome);
@@ -80,10 +86,14 @@ impl<B: Body, C: Classify> PinnedDrop for ResponseBody<B, C> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         let ended = this.inner.as_ref().as_pin_ref().is_none_or(|body| body.is_end_stream());
-        let complete = ended || *this.left == Some(0);
+        let ending = match *this.read {
+            _ if ended || *this.left == Some(0) => Ending::Complete,
+            true => Ending::Midway,
+            false => Ending::Unread,
+        };
         if let Some((hop, _)) = this.hop.as_ref() {
             hop.in_scope(|| this.inner.set(None));
         }
-        end(this.hop, |classify, hop| classify.outcome(complete, hop));
+        end(this.hop, |classify, hop| classify.outcome(ending, hop));
     }
 }

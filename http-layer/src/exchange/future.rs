@@ -10,7 +10,7 @@ use http_body::Body;
 use pin_project::{pin_project, pinned_drop};
 use propagation_core::HopSpan;
 
-use super::{Classify, ResponseBody};
+use super::{Classify, Ending, ResponseBody, body::end};
 
 /// The future of a response, in the context of its hop.
 #[derive(Debug)]
@@ -71,5 +71,6 @@ impl<F, C: Classify> PinnedDrop for ResponseFuture<F, C> {
         if let Some((hop, _)) = this.hop.as_ref() {
             hop.in_scope(|| this.inner.set(None));
         }
+        end(this.hop, |classify, hop| classify.outcome(Ending::Unanswered, hop));
     }
 }

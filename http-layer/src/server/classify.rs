@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, response::Parts};
 use propagation_core::{HopSpan, Outcome};
 
 use super::layer::Options;
-use crate::exchange::Classify;
+use crate::exchange::{Classify, Ending};
 
 /// Tells from a response how a request was handled: 5xx is an error, 4xx is the caller's own.
 pub struct ServerClassify {
@@ -35,7 +35,9 @@ impl Classify for ServerClassify {
         }
         hop.set_attribute("http.response.status_code", self.status.as_u16());
         let mut listed = Vec::new();
-        crate::attributes::headers(&mut listed, "http.response.header", &self.options.response_headers, &head.headers);
+        let policy = self.options.propagator.policy();
+        let names = &self.options.response_headers;
+        crate::attributes::headers(&mut listed, "http.response.header", names, &head.headers, &policy);
         for attribute in listed {
             hop.set(attribute);
         }
@@ -43,10 +45,10 @@ impl Classify for ServerClassify {
 
     fn trailers(&mut self, _: &HeaderMap, _: &HopSpan) {}
 
-    fn outcome(&mut self, complete: bool, _: &HopSpan) -> Outcome {
+    fn outcome(&mut self, ending: Ending, _: &HopSpan) -> Outcome {
         if self.status.is_server_error() {
             Outcome::error(self.status.as_u16().to_string())
-        } else if complete {
+        } else if ending == Ending::Complete {
             Outcome::Unset
         } else {
             Outcome::Cancelled

@@ -1,10 +1,10 @@
-use std::{fmt, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc};
 
 use http::{HeaderName, request::Parts};
 use propagation_core::Propagator;
 use tower_layer::Layer;
 
-use super::ServerPropagation;
+use super::{ServerPropagation, TrustedProxies};
 use crate::Redaction;
 
 /// Puts every request into the context that its headers bring, as far as the policy admits it, with a SERVER span.
@@ -27,6 +27,9 @@ pub(super) struct Options {
     pub(super) request_headers: Vec<HeaderName>,
     pub(super) response_headers: Vec<HeaderName>,
     pub(super) user_agent: bool,
+    pub(super) client_address: bool,
+    pub(super) proxies: TrustedProxies,
+    pub(super) scheme: &'static str,
     pub(super) redaction: Redaction,
     pub(super) traceresponse: bool,
 }
@@ -44,6 +47,9 @@ impl ServerPropagationLayer {
                 request_headers: Vec::new(),
                 response_headers: Vec::new(),
                 user_agent: false,
+                client_address: false,
+                proxies: TrustedProxies::default(),
+                scheme: "http",
                 redaction: Redaction::default(),
                 traceresponse: false,
             }),
@@ -62,6 +68,22 @@ impl ServerPropagationLayer {
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.options_mut().identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// The proxies whose `x-forwarded-for` counts for the address that policy rules match; none without this.
+    ///
+    /// Only name proxies that add the address they were connected from: see [`TrustedProxies`].
+    #[must_use]
+    pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        self.options_mut().proxies = TrustedProxies::new(trusted);
+        self
+    }
+
+    /// The scheme of requests that do not say theirs, as HTTP/1 requests do not: `https` for a server behind TLS. `http` without this.
+    #[must_use]
+    pub fn scheme(mut self, scheme: &'static str) -> Self {
+        self.options_mut().scheme = scheme;
         self
     }
 
@@ -90,6 +112,13 @@ impl ServerPropagationLayer {
     #[must_use]
     pub fn record_user_agent(mut self) -> Self {
         self.options_mut().user_agent = true;
+        self
+    }
+
+    /// Records where the caller is (`client.address`), which may be personal data.
+    #[must_use]
+    pub fn record_client_address(mut self) -> Self {
+        self.options_mut().client_address = true;
         self
     }
 

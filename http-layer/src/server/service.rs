@@ -1,5 +1,6 @@
 use std::{
     fmt,
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -47,7 +48,8 @@ where
 
 impl Options {
     fn start(&self, head: &Parts) -> HopSpan {
-        let admission = self.admit(head);
+        let address = connection(head).and_then(|connection| self.proxies.caller(connection, &head.headers));
+        let admission = self.admit(head, address);
         let wanted = || self.filter.as_ref().is_none_or(|filter| filter(head));
         if !self.propagator.records() {
             return self.propagator.start(Hop::remote(SpanKind::Server, admission.context));
@@ -56,19 +58,20 @@ impl Options {
             return self.propagator.start(Hop::resume(admission.context));
         }
         let mut hop = Hop::admitted(SpanKind::Server, admission);
-        self.describe(head, &mut hop);
+        self.describe(head, address, &mut hop);
         self.propagator.start(hop)
     }
 
-    fn admit(&self, head: &Parts) -> Admission {
+    fn admit(&self, head: &Parts, address: Option<IpAddr>) -> Admission {
         let identity = self.identity.as_ref().and_then(|identity| identity(head));
         let mut peer = Peer::http("");
-        peer.address = address(head);
+        peer.address = address;
         peer.identity = identity.as_deref();
         self.propagator.extract(&peer, &HeaderCarrier(&head.headers))
     }
 
-    fn describe(&self, head: &Parts, hop: &mut Hop) {
+    fn describe(&self, head: &Parts, address: Option<IpAddr>, hop: &mut Hop) {
+        let policy = self.propagator.policy();
         let method = attributes::known_method(&head.method).unwrap_or("HTTP");
         let route = self.route.as_ref().and_then(|route| route(head)).or_else(|| matched_path(head));
         hop.name = match &route {
@@ -76,12 +79,12 @@ impl Options {
             None => method.into(),
         };
         attributes::method(hop, &head.method);
-        let scheme = head.uri.scheme_str().unwrap_or("http").to_owned();
-        attributes::push(hop, "url.path", head.uri.path().to_owned());
+        let scheme = head.uri.scheme_str().unwrap_or(self.scheme).to_owned();
+        attributes::push(hop, "url.path", crate::redact::path(head.uri.path(), &policy));
         attributes::server(hop, attributes::authority(&head.uri, &head.headers), &scheme, false);
         attributes::push(hop, "url.scheme", scheme);
         if let Some(query) = head.uri.query() {
-            attributes::push(hop, "url.query", self.redaction.query(query));
+            attributes::push(hop, "url.query", self.redaction.query(query, &policy));
         }
         if let Some(route) = route {
             attributes::push(hop, "http.route", route);
@@ -92,11 +95,17 @@ impl Options {
         {
             attributes::push(hop, "user_agent.original", String::from_utf8_lossy(agent.as_bytes()).into_owned());
         }
-        attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, &head.headers);
+        if self.client_address
+            && let Some(address) = address
+        {
+            attributes::push(hop, "client.address", address.to_string());
+        }
+        let headers = &head.headers;
+        attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, headers, &policy);
     }
 }
 
-fn address(head: &Parts) -> Option<std::net::IpAddr> {
+fn connection(head: &Parts) -> Option<IpAddr> {
     if let Some(PeerAddress(address)) = head.extensions.get() {
         return Some(*address);
     }

@@ -2,6 +2,8 @@
 
 mod carrier;
 mod redirect;
+mod reqwest;
 mod server;
 mod telemetry;
 mod tree;
+mod wire;

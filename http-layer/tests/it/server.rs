@@ -184,3 +184,141 @@ async fn headers_are_recorded_only_when_listed() {
     assert_eq!(attribute(&span, "http.request.header.accept").as_deref(), Some("[\"text/plain\"]"));
     assert!(!format!("{:?}", span.attributes).contains("Bearer"));
 }
+
+/// A body that notes, when it is dropped, the context that this happens in.
+struct Leaving(Propagator, Arc<std::sync::Mutex<Option<PropagationContext>>>);
+
+impl http_body::Body for Leaving {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(None)
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        *self.1.lock().unwrap() = Some(self.0.current());
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_has_ended_is_still_dropped_in_the_context() {
+    let telemetry = Telemetry::new();
+    let left = Arc::default();
+    let body = Leaving(telemetry.propagator.clone(), Arc::clone(&left));
+    let body = std::sync::Mutex::new(Some(body));
+    let service = tower::service_fn(move |_: Request| {
+        let body = body.lock().unwrap().take().unwrap();
+        std::future::ready(Ok::<_, Infallible>(Response::new(body)))
+    });
+    let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(service);
+    let response = service.oneshot(request("/")).await.unwrap();
+    let body = response.into_body().collect().await.unwrap();
+    let left = left.lock().unwrap().take().unwrap();
+    let span = telemetry.span("GET");
+    assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
+    assert_eq!(span.status, Status::Unset);
+    drop(body);
+}
+
+#[tokio::test]
+async fn methods_that_are_made_up_name_no_span() {
+    let telemetry = Telemetry::new();
+    let app: Router = Router::new()
+        .route("/", axum::routing::any(|| async {}))
+        .layer(ServerPropagationLayer::new(telemetry.propagator.clone()));
+    let mut asked = request("/");
+    *asked.method_mut() = "BREW".parse().unwrap();
+    drop(text(app.oneshot(asked).await.unwrap()).await);
+    let span = telemetry.span("HTTP /");
+    assert_eq!(attribute(&span, "http.request.method").as_deref(), Some("_OTHER"));
+    assert_eq!(attribute(&span, "http.request.method_original").as_deref(), Some("BREW"));
+}
+
+#[tokio::test]
+async fn a_nested_router_s_route_is_the_whole_route() {
+    let telemetry = Telemetry::new();
+    let inner = Router::new().route("/orders/{id}", get(|| async {}));
+    let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
+    let app: Router = Router::new().nest("/api/{version}", inner).layer(layer);
+    drop(text(app.oneshot(request("/api/v1/orders/7")).await.unwrap()).await);
+    assert_eq!(
+        attribute(&telemetry.span("GET /api/{version}/orders/{id}"), "http.route").as_deref(),
+        Some("/api/{version}/orders/{id}")
+    );
+}
+
+#[tokio::test]
+async fn what_scrubbers_object_to_is_not_shown_of_paths_queries_and_listed_headers() {
+    let telemetry = Telemetry::new();
+    let layer = ServerPropagationLayer::new(telemetry.propagator.clone())
+        .scheme("https")
+        .record_request_headers([http::header::FROM, http::header::ACCEPT])
+        .record_response_headers([http::header::SERVER]);
+    let app = Router::new().route("/users/{mail}", get(|| async { [(http::header::SERVER, "anna@example.com")] }));
+    let mut asked = request("/users/anna@example.com?to=anna%40example.com&page=2");
+    asked.headers_mut().insert("from", "anna@example.com".parse().unwrap());
+    asked.headers_mut().insert("accept", "text/plain".parse().unwrap());
+    drop(text(app.layer(layer).oneshot(asked).await.unwrap()).await);
+    let span = telemetry.span("GET /users/{mail}");
+    assert!(!format!("{:?}", span.attributes).contains("anna"), "{:?}", span.attributes);
+    for (key, value) in [
+        ("url.path", "/users/REDACTED"),
+        ("url.query", "to=REDACTED&page=2"),
+        ("url.scheme", "https"),
+        ("http.request.header.from", "[\"REDACTED\"]"),
+        ("http.request.header.accept", "[\"text/plain\"]"),
+        ("http.response.header.server", "[\"REDACTED\"]"),
+    ] {
+        assert_eq!(attribute(&span, key).as_deref(), Some(value), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_rule_sees_through_trusted_proxies_and_through_no_others() {
+    let trusted = |address: std::net::IpAddr| address.to_string() == "10.0.0.1";
+    for (connection, forwarded, believed) in [
+        ("10.0.0.1", "192.168.7.7", true),
+        ("10.0.0.1", "192.168.7.7, 203.0.113.7", false),
+        ("203.0.113.7", "192.168.7.7", false),
+        ("10.0.0.1", "hidden", false),
+    ] {
+        let policy = propagation_core::Policy::builder()
+            .inbound(propagation_core::InboundRule::peers(["address:192.168.0.0/16"]).allow("tenant.id"))
+            .inbound(propagation_core::InboundRule::peers(["*"]).trust(propagation_core::Trust::Restart))
+            .build()
+            .unwrap();
+        let propagator = Propagator::builder().policy(policy).build();
+        let handler = |CurrentContext(context): CurrentContext| async move {
+            format!("{} {}", context.trace.has_ids(), context.baggage.get("tenant.id").is_some())
+        };
+        let app = Router::new().route("/", get(handler));
+        let app = app.layer(ServerPropagationLayer::new(propagator).trusted_proxies(trusted));
+        let mut asked = request("/");
+        let connection: std::net::IpAddr = connection.parse().unwrap();
+        asked.extensions_mut().insert(axum::extract::ConnectInfo(std::net::SocketAddr::new(connection, 4711)));
+        asked.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+        let answer = text(app.oneshot(asked).await.unwrap()).await;
+        assert_eq!(answer, format!("{believed} {believed}"), "{connection} {forwarded}");
+    }
+}
+
+#[tokio::test]
+async fn the_caller_s_address_is_recorded_only_on_request() {
+    for recorded in [true, false] {
+        let telemetry = Telemetry::new();
+        let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
+        let layer = if recorded { layer.record_client_address() } else { layer };
+        let app: Router = Router::new().route("/", get(|| async {})).layer(layer);
+        let mut asked = request("/");
+        asked.extensions_mut().insert(propagation_http::PeerAddress([203, 0, 113, 7].into()));
+        drop(text(app.oneshot(asked).await.unwrap()).await);
+        let address = attribute(&telemetry.span("GET /"), "client.address");
+        assert_eq!(address.as_deref(), recorded.then_some("203.0.113.7"));
+    }
+}

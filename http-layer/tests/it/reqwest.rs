@@ -1,0 +1,66 @@
+//! The middleware changes nothing that a user of reqwest relies on.
+
+use axum::{
+    Router,
+    http::{StatusCode, header::LOCATION},
+    routing::get,
+};
+use opentelemetry::trace::Status;
+use propagation_http::ReqwestPropagation;
+
+use crate::{
+    telemetry::{Telemetry, attribute},
+    tree::{client, serve},
+};
+
+async fn service() -> String {
+    let app = Router::new()
+        .route("/text", get(|| async { "an order" }))
+        .route("/missing", get(|| async { (StatusCode::NOT_FOUND, "nothing") }))
+        .route("/loop", get(|| async { (StatusCode::FOUND, [(LOCATION, "/loop")], "go on") }))
+        .route("/once", get(|| async { (StatusCode::FOUND, [(LOCATION, "/text")], "go on") }));
+    serve(app).await
+}
+
+#[tokio::test]
+async fn a_response_is_what_it_would_be_and_its_body_ends_the_span() {
+    let telemetry = Telemetry::new();
+    let url = format!("{}/text", service().await);
+    let response = client(&telemetry).get(&url).send().await.unwrap();
+    assert_eq!(response.url().as_str(), url);
+    assert!(response.remote_addr().is_some());
+    assert_eq!(response.content_length(), Some(8));
+    assert!(telemetry.spans().is_empty(), "the span lasts as long as the body");
+    assert_eq!(response.text().await.unwrap(), "an order");
+    let span = telemetry.span("GET");
+    assert_eq!((attribute(&span, "url.full"), &span.status), (Some(url), &Status::Unset));
+}
+
+#[tokio::test]
+async fn who_wants_the_status_alone_has_not_given_up() {
+    let telemetry = Telemetry::new();
+    let url = service().await;
+    assert_eq!(client(&telemetry).get(format!("{url}/text")).send().await.unwrap().status(), 200);
+    assert_eq!(telemetry.span("GET").status, Status::Unset);
+    let telemetry = Telemetry::new();
+    assert!(client(&telemetry).get(format!("{url}/missing")).send().await.unwrap().error_for_status().is_err());
+    assert_eq!(attribute(&telemetry.span("GET"), "error.type").as_deref(), Some("404"));
+}
+
+#[tokio::test]
+async fn redirects_without_end_are_an_error_and_none_are_followed_on_request() {
+    let telemetry = Telemetry::new();
+    let url = service().await;
+    let client = |redirects| {
+        let propagation = ReqwestPropagation::new(telemetry.propagator.clone()).max_redirects(redirects);
+        let client = ReqwestPropagation::client_builder().build().unwrap();
+        reqwest_middleware::ClientBuilder::new(client).with(propagation).build()
+    };
+    let error = client(3).get(format!("{url}/loop")).send().await.unwrap_err();
+    assert!(error.to_string().contains("too many redirects"), "{error}");
+    let spans = telemetry.spans();
+    assert_eq!(spans.len(), 4, "the first attempt and three redirects");
+    assert!(spans.iter().all(|span| span.status == Status::Unset), "a redirect is no error");
+    assert_eq!(client(0).get(format!("{url}/loop")).send().await.unwrap().status(), 302);
+    assert_eq!(client(1).get(format!("{url}/once")).send().await.unwrap().text().await.unwrap(), "an order");
+}
