@@ -1,6 +1,6 @@
 use http::{HeaderMap, response::Parts};
 use propagation_core::{HopSpan, Outcome, SpanKind};
-use propagation_http::exchange::Classify;
+use propagation_http::exchange::{Classify, Ending};
 use tonic::Code;
 
 /// Tells from trailers, or a response of trailers only, how a call went.
@@ -57,12 +57,12 @@ impl Classify for GrpcClassify {
         self.read(trailers);
     }
 
-    fn outcome(&mut self, complete: bool, hop: &HopSpan) -> Outcome {
-        match (self.code, complete) {
+    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
+        match (self.code, ending) {
             (Some(code), _) => self.end(code, hop),
             // A stream that ends without a status was broken off.
-            (None, true) => self.end(Code::Unknown, hop),
-            (None, false) => {
+            (None, Ending::Complete) => self.end(Code::Unknown, hop),
+            (None, _) => {
                 hop.set_attribute("rpc.response.status_code", name(Code::Cancelled));
                 Outcome::Cancelled
             }
@@ -70,7 +70,8 @@ impl Classify for GrpcClassify {
     }
 
     fn failed(&mut self, error: &'static str, hop: &HopSpan) -> Outcome {
-        hop.set_attribute("rpc.response.status_code", name(self.code.unwrap_or(Code::Unavailable)));
+        let unsaid = if self.kind == SpanKind::Server { Code::Unknown } else { Code::Unavailable };
+        hop.set_attribute("rpc.response.status_code", name(self.code.unwrap_or(unsaid)));
         Outcome::error(error)
     }
 }

@@ -9,13 +9,13 @@ use http::{Request, Response};
 use http_body::Body;
 use propagation_core::{Hop, Peer, Propagator, SpanKind};
 use propagation_http::{
-    HeaderCarrierMut, attributes,
+    attributes,
     exchange::{ResponseBody, ResponseFuture},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{classify::GrpcClassify, method::RpcMethod, server::describe};
+use crate::{MetadataCarrierMut, classify::GrpcClassify, method::RpcMethod, server::describe};
 
 /// Sends the current context with every call, as far as the policy lets its peer learn it, with a CLIENT span named
 /// `package.Service/Method`.
@@ -95,7 +95,7 @@ where
             attributes::server(&mut hop, authority, "http", false);
         }
         let hop = propagator.start(hop);
-        propagator.inject(&Peer::grpc(peer), hop.context(), &mut HeaderCarrierMut(&mut head.headers));
+        propagator.inject(&Peer::grpc(peer), hop.context(), &mut MetadataCarrierMut(&mut head.headers));
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
         ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Client), false)

@@ -1,8 +1,10 @@
 //! For those who cannot use a layer. An interceptor sees a call's start and not its end: no spans.
 
 use propagation_core::{Admission, Peer, Propagator};
-use propagation_http::{HeaderCarrier, HeaderCarrierMut, PeerAddress};
+use propagation_http::{HeaderCarrier, PeerAddress};
 use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
+
+use crate::MetadataCarrierMut;
 
 /// Writes the current context onto the metadata of calls.
 ///
@@ -39,7 +41,7 @@ impl Interceptor for ClientInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let mut headers = std::mem::take(request.metadata_mut()).into_headers();
         let context = self.propagator.current();
-        self.propagator.inject(&Peer::grpc(&self.peer), &context, &mut HeaderCarrierMut(&mut headers));
+        self.propagator.inject(&Peer::grpc(&self.peer), &context, &mut MetadataCarrierMut(&mut headers));
         *request.metadata_mut() = MetadataMap::from_headers(headers);
         Ok(request)
     }

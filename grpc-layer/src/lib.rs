@@ -1,12 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod carrier;
 mod classify;
 mod client;
 mod interceptor;
 mod method;
 mod server;
 
+pub use carrier::MetadataCarrierMut;
 pub use client::{ClientPropagation, ClientPropagationLayer};
 pub use interceptor::{Admitted, ClientInterceptor, ServerInterceptor};
 pub use server::{ServerPropagation, ServerPropagationLayer};

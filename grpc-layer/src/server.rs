@@ -2,20 +2,19 @@
 
 use std::{
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{Request, Response, request::Parts};
+use http::{Extensions, Request, Response, request::Parts};
 use http_body::Body;
 use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind};
 use propagation_http::{
-    HeaderCarrier, PeerAddress,
+    HeaderCarrier, PeerAddress, TrustedProxies,
     attributes::push,
     exchange::{ResponseBody, ResponseFuture},
 };
-use tonic::transport::server::TcpConnectInfo;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -35,13 +34,16 @@ struct Options {
     propagator: Propagator,
     filter: Option<Ask<bool>>,
     identity: Option<Ask<Option<String>>>,
+    proxies: TrustedProxies,
 }
 
 impl ServerPropagationLayer {
     /// A layer for this propagator, for `tonic::transport::Server::layer`.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        Self { options: Arc::new(Options { propagator, filter: None, identity: None }) }
+        Self {
+            options: Arc::new(Options { propagator, filter: None, identity: None, proxies: TrustedProxies::default() }),
+        }
     }
 
     /// Which calls get a span. The others (health checks) propagate all the same.
@@ -55,6 +57,13 @@ impl ServerPropagationLayer {
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         Arc::make_mut(&mut self.options).identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// The proxies whose `x-forwarded-for` counts for the address that policy rules match; none without this.
+    #[must_use]
+    pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.options).proxies = TrustedProxies::new(trusted);
         self
     }
 }
@@ -88,8 +97,9 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (head, body) = request.into_parts();
-        let hop = self.options.start(&head);
+        let (mut head, body) = request.into_parts();
+        let connection = connection(&mut head.extensions);
+        let hop = self.options.start(&head, connection);
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
         ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Server), false)
@@ -97,10 +107,10 @@ where
 }
 
 impl Options {
-    fn start(&self, head: &Parts) -> HopSpan {
+    fn start(&self, head: &Parts, connection: Option<IpAddr>) -> HopSpan {
         let identity = self.identity.as_ref().and_then(|identity| identity(head));
         let mut peer = Peer::grpc("");
-        peer.address = address(head);
+        peer.address = connection.and_then(|connection| self.proxies.caller(connection, &head.headers));
         peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &HeaderCarrier(&head.headers));
         if !self.propagator.records() {
@@ -129,12 +139,16 @@ pub(crate) fn describe(hop: &mut Hop, method: RpcMethod<'_>) {
     }
 }
 
-fn address(head: &Parts) -> Option<IpAddr> {
-    if let Some(PeerAddress(address)) = head.extensions.get() {
+fn connection(extensions: &mut Extensions) -> Option<IpAddr> {
+    if let Some(PeerAddress(address)) = extensions.get() {
         return Some(*address);
     }
-    let connection = head.extensions.get::<TcpConnectInfo>()?;
-    connection.remote_addr().as_ref().map(SocketAddr::ip)
+    // tonic knows every kind of connection that its features bring, TLS among them, but tells it of its own requests only.
+    let mut request = tonic::Request::new(());
+    std::mem::swap(request.extensions_mut(), extensions);
+    let address = request.remote_addr();
+    std::mem::swap(request.extensions_mut(), extensions);
+    address.map(|address| address.ip())
 }
 
 impl fmt::Debug for ServerPropagationLayer {

@@ -1,4 +1,5 @@
 //! The public API, over a real tonic server and channel.
 
 mod calls;
+mod carrier;
 mod echo;

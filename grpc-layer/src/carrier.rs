@@ -1,0 +1,48 @@
+use http::HeaderMap;
+use propagation_core::{Extract, Field, FieldName, Fields, Inject, Injection, Reason, Value};
+use propagation_http::HeaderCarrierMut;
+
+/// The metadata of a call that is about to be made.
+///
+/// Metadata are headers with two rules more (gRPC over HTTP/2, "Custom-Metadata"): values are printable ASCII, and names that end in
+/// `-bin` hold base64. What can't keep them, such as a baggage key `thumb-bin` in Jaeger's format, is left out.
+#[derive(Debug)]
+pub struct MetadataCarrierMut<'a>(pub &'a mut HeaderMap);
+
+impl Extract for MetadataCarrierMut<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        // As the headers that they are; the carrier that shows them lives shorter than what it shows.
+        for value in self.0.get_all(name.as_header_name()) {
+            each(Value::Shared(value));
+        }
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        for (name, value) in &*self.0 {
+            each(name.as_str(), Value::Shared(value));
+        }
+    }
+}
+
+impl Inject for MetadataCarrierMut<'_> {
+    fn commit(&mut self, fields: &Fields) -> Injection {
+        let legal = |field: &Field| is_legal(fields, field);
+        if fields.iter().all(legal) {
+            return HeaderCarrierMut(self.0).commit(fields);
+        }
+        let mut fitting = fields.clone();
+        let illegal = fitting.fit(legal);
+        let mut injection = HeaderCarrierMut(self.0).commit(&fitting);
+        for name in &illegal {
+            injection.left_out(name, Reason::Unrepresentable);
+        }
+        injection
+    }
+}
+
+fn is_legal(fields: &Fields, field: &Field) -> bool {
+    let name = field.name().as_str();
+    // A format whose own name ends so writes base64; a name made up from a baggage key ends so by chance, and its value is text.
+    let textual = name.ends_with("-bin") && fields.owned_prefixes().any(|prefix| name.starts_with(prefix));
+    !textual && field.value().iter().all(|byte| (0x20..=0x7e).contains(byte))
+}

@@ -1,0 +1,57 @@
+use http::{HeaderMap, HeaderName, HeaderValue};
+use propagation_core::{
+    Extract, Formats, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, TraceContext,
+    carrier_laws,
+};
+use propagation_grpc::MetadataCarrierMut;
+use propagation_http::HeaderCarrier;
+
+struct Metadata;
+
+impl carrier_laws::Subject for Metadata {
+    type Message = HeaderMap;
+    // As with headers: between different names there is no order.
+    const ORDERED: bool = false;
+
+    fn empty() -> HeaderMap {
+        HeaderMap::new()
+    }
+
+    fn put(message: &mut HeaderMap, name: &str, value: &[u8]) {
+        message.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_bytes(value).unwrap());
+    }
+
+    fn entries(message: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+        message.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
+    }
+
+    fn extract(message: &HeaderMap, with: &mut dyn FnMut(&dyn Extract)) {
+        with(&HeaderCarrier(message));
+    }
+
+    fn inject(message: &mut HeaderMap, with: &mut dyn FnMut(&mut dyn Inject)) {
+        with(&mut MetadataCarrierMut(message));
+    }
+}
+
+propagation_core::carrier_laws!(Metadata);
+
+#[test]
+fn no_text_stands_under_a_binary_name() {
+    let policy = Policy::builder().outbound(OutboundRule::peers(["grpc:*"]).allow("*")).build().unwrap();
+    let formats = "jaeger,grpc-trace-bin".parse::<Formats>().unwrap();
+    let propagator = Propagator::builder().policy(policy).formats(formats).build();
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let mut context = PropagationContext::new(TraceContext::new(parent.parse().unwrap()));
+    context.baggage.set("tenant.id", "blue").unwrap();
+    context.baggage.set("thumb-bin", "text").unwrap();
+    let mut headers = HeaderMap::new();
+    headers.insert("own-bin", "AAEC".parse().unwrap());
+    let injection = propagator.inject(&Peer::grpc("shop.Orders"), &context, &mut MetadataCarrierMut(&mut headers));
+    let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["grpc-trace-bin", "own-bin", "uber-trace-id", "uberctx-tenant.id"]);
+    assert!(injection.left_out.iter().any(|rejection| rejection.reason == Reason::Unrepresentable), "{injection:?}");
+    let bytes = headers["grpc-trace-bin"].as_bytes();
+    assert!(bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)), "base64");
+}
