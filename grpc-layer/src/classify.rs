@@ -3,16 +3,23 @@ use propagation_core::{HopSpan, Outcome, SpanKind};
 use propagation_http::exchange::{Classify, Ending};
 use tonic::Code;
 
+use crate::deadline::Deadline;
+
 /// Tells from trailers, or a response of trailers only, how a call went.
 #[derive(Debug)]
 pub struct GrpcClassify {
     kind: SpanKind,
     code: Option<Code>,
+    deadline: Option<Deadline>,
 }
 
 impl GrpcClassify {
-    pub(crate) fn new(kind: SpanKind) -> Self {
-        Self { kind, code: None }
+    pub(crate) fn new(kind: SpanKind, deadline: Option<Deadline>) -> Self {
+        Self { kind, code: None, deadline }
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.is_some_and(Deadline::has_passed)
     }
 
     /// The status is in the headers where there is no body, else in the trailers.
@@ -62,6 +69,7 @@ impl Classify for GrpcClassify {
             (Some(code), _) => self.end(code, hop),
             // A stream that ends without a status was broken off.
             (None, Ending::Complete) => self.end(Code::Unknown, hop),
+            (None, _) if self.is_late() => self.end(Code::DeadlineExceeded, hop),
             (None, _) => {
                 hop.set_attribute("rpc.response.status_code", name(Code::Cancelled));
                 Outcome::Cancelled
@@ -70,7 +78,11 @@ impl Classify for GrpcClassify {
     }
 
     fn failed(&mut self, error: &'static str, hop: &HopSpan) -> Outcome {
-        let unsaid = if self.kind == SpanKind::Server { Code::Unknown } else { Code::Unavailable };
+        let unsaid = match self.kind {
+            _ if self.is_late() => Code::DeadlineExceeded,
+            SpanKind::Server => Code::Unknown,
+            _ => Code::Unavailable,
+        };
         hop.set_attribute("rpc.response.status_code", name(self.code.unwrap_or(unsaid)));
         Outcome::error(error)
     }

@@ -15,7 +15,7 @@ use propagation_http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{MetadataCarrierMut, classify::GrpcClassify, method::RpcMethod, server::describe};
+use crate::{MetadataCarrierMut, classify::GrpcClassify, deadline::Deadline, method::RpcMethod, server::describe};
 
 /// Sends the current context with every call, as far as the policy lets its peer learn it, with a CLIENT span named
 /// `package.Service/Method`.
@@ -96,8 +96,9 @@ where
         }
         let hop = propagator.start(hop);
         propagator.inject(&Peer::grpc(peer), hop.context(), &mut MetadataCarrierMut(&mut head.headers));
+        let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Client), false)
+        ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Client, deadline), false)
     }
 }

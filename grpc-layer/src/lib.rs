@@ -4,6 +4,7 @@
 mod carrier;
 mod classify;
 mod client;
+mod deadline;
 mod interceptor;
 mod method;
 mod server;

@@ -18,7 +18,7 @@ use propagation_http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{classify::GrpcClassify, method::RpcMethod};
+use crate::{classify::GrpcClassify, deadline::Deadline, method::RpcMethod};
 
 /// Puts every call into the context that its metadata brings, as far as the policy admits it, with a SERVER span named
 /// `package.Service/Method`. It covers the whole call, also of streams in either direction.
@@ -100,9 +100,10 @@ where
         let (mut head, body) = request.into_parts();
         let connection = connection(&mut head.extensions);
         let hop = self.options.start(&head, connection);
+        let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Server), false)
+        ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Server, deadline), false)
     }
 }
 

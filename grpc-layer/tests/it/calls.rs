@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
 use opentelemetry::trace::{SpanKind, Status, TracerProvider};
@@ -12,7 +12,7 @@ use propagation_grpc::{
 };
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, service::Interceptor, transport};
-use tower::Layer;
+use tower::{Layer, ServiceExt};
 
 use crate::echo::{Channel, Echo};
 
@@ -67,7 +67,7 @@ impl Setup {
                 return span;
             }
             // The server's span ends with its body, which may be after the client has all of it.
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("no {kind:?} span {name}")
     }
@@ -192,4 +192,62 @@ async fn garbage_metadata_fails_no_call() {
     assert_eq!(channel.unary(UNARY, "hello").await.unwrap(), "");
     let server = setup.span("test.Echo/Unary", SpanKind::Server).await;
     assert_eq!(server.parent_span_id, opentelemetry::SpanId::INVALID);
+}
+
+#[tokio::test]
+async fn streams_of_one_side_have_one_span_a_side_and_run_in_it() {
+    let setup = Setup::new().await;
+    assert_eq!(setup.caller().scope(setup.channel().collect(&["a", "b", "c"])).await.unwrap(), "blue");
+    let answers = setup.caller().scope(setup.channel().repeat("a")).await.unwrap();
+    assert_eq!(answers.map(|answer| answer.unwrap().text).collect::<Vec<_>>().await, ["blue"; 3]);
+    let mut seen = setup.echo.seen.lock().unwrap().clone().into_iter();
+    for name in ["test.Echo/Collect", "test.Echo/Repeat"] {
+        let (client, server) = (setup.span(name, SpanKind::Client).await, setup.span(name, SpanKind::Server).await);
+        assert_eq!(server.parent_span_id, client.span_context.span_id(), "{name}");
+        for span in [&client, &server] {
+            assert_eq!(attribute(span, "rpc.response.status_code").as_deref(), Some("OK"), "{name}");
+        }
+        for context in seen.by_ref().take(3) {
+            assert_eq!(context.trace.span_id().unwrap().to_string(), server.span_context.span_id().to_string());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_an_error_of_time() {
+    let setup = Setup::new().await;
+    let channel = setup.channel();
+    let call = channel.unary_within("slow", Duration::from_millis(30));
+    assert!(setup.caller().scope(call).await.is_err());
+    let client = setup.span("test.Echo/Unary", SpanKind::Client).await;
+    assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("DEADLINE_EXCEEDED"));
+}
+
+#[tokio::test]
+async fn a_handler_that_is_dropped_was_late_or_no_longer_wanted() {
+    for (timeout, code) in [("1m", "DEADLINE_EXCEEDED"), ("1H", "CANCELLED"), ("soon", "CANCELLED")] {
+        let setup = Setup::new().await;
+        let slow = tower::service_fn(|_: http::Request<()>| {
+            std::future::pending::<Result<http::Response<tonic::body::Body>, std::convert::Infallible>>()
+        });
+        let service = ServerPropagationLayer::new(setup.propagator.clone()).layer(slow);
+        let request = http::Request::post(UNARY).header("grpc-timeout", timeout).body(()).unwrap();
+        let answer = tokio::time::timeout(Duration::from_millis(10), service.oneshot(request)).await;
+        assert!(answer.is_err());
+        let server = setup.span("test.Echo/Unary", SpanKind::Server).await;
+        assert_eq!(attribute(&server, "rpc.response.status_code").as_deref(), Some(code), "{timeout}");
+        assert!(matches!(server.status, Status::Error { .. }), "{timeout}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_is_cancelled_on_the_caller_s_side() {
+    let setup = Setup::new().await;
+    let channel = setup.channel();
+    let call = setup.caller().scope(channel.unary(UNARY, "slow"));
+    let given_up = tokio::time::timeout(Duration::from_millis(30), call).await;
+    assert!(given_up.is_err());
+    let client = setup.span("test.Echo/Unary", SpanKind::Client).await;
+    assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("CANCELLED"));
+    assert_eq!(attribute(&client, "error.type").as_deref(), Some("cancelled"));
 }

@@ -1,10 +1,11 @@
-//! A service written by hand: one unary method, one that streams in both directions.
+//! A service written by hand, with a method of each kind: unary, streaming from the client, from the server, in both directions.
 
 use std::{
     convert::Infallible,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use futures_util::{Stream, StreamExt, future::BoxFuture, stream};
@@ -14,7 +15,7 @@ use tonic::{
     body::Body,
     client::{Grpc as ClientGrpc, GrpcService},
     codegen::{Bytes, StdError, http::uri::PathAndQuery},
-    server::{Grpc, NamedService, StreamingService, UnaryService},
+    server::{ClientStreamingService, Grpc, NamedService, ServerStreamingService, StreamingService, UnaryService},
 };
 use tonic_prost::ProstCodec;
 
@@ -67,6 +68,8 @@ impl tower::Service<http::Request<Body>> for Echo {
             Ok(match request.uri().path() {
                 "/test.Echo/Unary" => grpc.unary(echo, request).await,
                 "/test.Echo/Stream" => grpc.streaming(echo, request).await,
+                "/test.Echo/Collect" => grpc.client_streaming(echo, request).await,
+                "/test.Echo/Repeat" => grpc.server_streaming(echo, request).await,
                 _ => Status::unimplemented("no such method").into_http(),
             })
         })
@@ -79,7 +82,43 @@ impl UnaryService<Text> for Echo {
 
     fn call(&mut self, request: Request<Text>) -> Self::Future {
         let echo = self.clone();
-        Box::pin(async move { echo.answer(&request.get_ref().text).map(Response::new) })
+        Box::pin(async move {
+            let asked = &request.get_ref().text;
+            if asked == "slow" {
+                std::future::pending::<()>().await;
+            }
+            echo.answer(asked).map(Response::new)
+        })
+    }
+}
+
+impl ClientStreamingService<Text> for Echo {
+    type Response = Text;
+    type Future = BoxFuture<'static, Result<Response<Text>, Status>>;
+
+    fn call(&mut self, request: Request<Streaming<Text>>) -> Self::Future {
+        let echo = self.clone();
+        Box::pin(async move {
+            let mut asked = request.into_inner();
+            let mut answer = text("nothing");
+            while let Some(asked) = asked.message().await? {
+                answer = echo.answer(&asked.text)?;
+            }
+            Ok(Response::new(answer))
+        })
+    }
+}
+
+impl ServerStreamingService<Text> for Echo {
+    type Response = Text;
+    type ResponseStream = Pin<Box<dyn Stream<Item = Result<Text, Status>> + Send>>;
+    type Future = BoxFuture<'static, Result<Response<Self::ResponseStream>, Status>>;
+
+    fn call(&mut self, request: Request<Text>) -> Self::Future {
+        let echo = self.clone();
+        let answers = stream::iter(0..3).map(move |_| echo.answer(&request.get_ref().text));
+        let answers: Self::ResponseStream = Box::pin(answers);
+        Box::pin(async move { Ok(Response::new(answers)) })
     }
 }
 
@@ -99,7 +138,10 @@ impl StreamingService<Text> for Echo {
 /// What a channel must be, whatever layers are around it.
 pub(crate) trait Channel: Clone + Send {
     fn unary(&self, path: &'static str, asked: &str) -> impl Future<Output = Result<String, Status>>;
+    fn unary_within(&self, asked: &str, timeout: Duration) -> impl Future<Output = Result<String, Status>>;
     fn stream(&self, asked: &[&str]) -> impl Future<Output = Result<Streaming<Text>, Status>>;
+    fn collect(&self, asked: &[&str]) -> impl Future<Output = Result<String, Status>>;
+    fn repeat(&self, asked: &str) -> impl Future<Output = Result<Streaming<Text>, Status>>;
 }
 
 impl<T> Channel for T
@@ -115,6 +157,32 @@ where
         let path = PathAndQuery::from_static(path);
         let answer = client.unary(Request::new(text(asked)), path, ProstCodec::<Text, Text>::default()).await?;
         Ok(answer.into_inner().text)
+    }
+
+    async fn unary_within(&self, asked: &str, timeout: Duration) -> Result<String, Status> {
+        let mut client = ClientGrpc::new(self.clone());
+        client.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
+        let path = PathAndQuery::from_static("/test.Echo/Unary");
+        let mut request = Request::new(text(asked));
+        request.set_timeout(timeout);
+        Ok(client.unary(request, path, ProstCodec::<Text, Text>::default()).await?.into_inner().text)
+    }
+
+    async fn collect(&self, asked: &[&str]) -> Result<String, Status> {
+        let mut client = ClientGrpc::new(self.clone());
+        client.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
+        let asked: Vec<Text> = asked.iter().map(|asked| text(asked)).collect();
+        let path = PathAndQuery::from_static("/test.Echo/Collect");
+        let request = Request::new(stream::iter(asked));
+        Ok(client.client_streaming(request, path, ProstCodec::<Text, Text>::default()).await?.into_inner().text)
+    }
+
+    async fn repeat(&self, asked: &str) -> Result<Streaming<Text>, Status> {
+        let mut client = ClientGrpc::new(self.clone());
+        client.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
+        let path = PathAndQuery::from_static("/test.Echo/Repeat");
+        let request = Request::new(text(asked));
+        Ok(client.server_streaming(request, path, ProstCodec::<Text, Text>::default()).await?.into_inner())
     }
 
     async fn stream(&self, asked: &[&str]) -> Result<Streaming<Text>, Status> {

@@ -1,0 +1,64 @@
+//! How long a caller waits.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderMap;
+
+/// When a call's `grpc-timeout` is over: who drops a call then has not lost interest, but time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline(Instant);
+
+impl Deadline {
+    /// The deadline of a call that starts now, if it has one.
+    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+        Instant::now().checked_add(timeout(headers.get("grpc-timeout")?.as_bytes())?).map(Self)
+    }
+
+    pub(crate) fn has_passed(self) -> bool {
+        // Timers count in milliseconds, and the one that ends the call may have started a little earlier than we did.
+        self.0.saturating_duration_since(Instant::now()) <= Duration::from_millis(1)
+    }
+}
+
+/// At most eight digits and a unit (gRPC over HTTP/2, "Timeout").
+fn timeout(value: &[u8]) -> Option<Duration> {
+    let (unit, digits) = value.split_last()?;
+    if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let amount = digits.iter().fold(0, |amount: u64, digit| amount * 10 + u64::from(digit - b'0'));
+    Some(match unit {
+        b'H' => Duration::from_secs(amount * 3600),
+        b'M' => Duration::from_secs(amount * 60),
+        b'S' => Duration::from_secs(amount),
+        b'm' => Duration::from_millis(amount),
+        b'u' => Duration::from_micros(amount),
+        b'n' => Duration::from_nanos(amount),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_digits_and_a_unit() {
+        for (value, expected) in [
+            ("1H", Some(Duration::from_secs(3600))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("3S", Some(Duration::from_secs(3))),
+            ("4m", Some(Duration::from_millis(4))),
+            ("5u", Some(Duration::from_micros(5))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("100000000n", None),
+            ("+1S", None),
+            ("S", None),
+            ("1", None),
+            ("", None),
+            ("1s", None),
+        ] {
+            assert_eq!(timeout(value.as_bytes()), expected, "{value}");
+        }
+    }
+}
