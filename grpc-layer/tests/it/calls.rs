@@ -5,13 +5,17 @@ use opentelemetry::trace::{SpanKind, Status, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext,
-    bridge::opentelemetry_0_33::OpenTelemetryBridge,
+    Trust, bridge::opentelemetry_0_33::OpenTelemetryBridge,
 };
 use propagation_grpc::{
     Admitted, ClientInterceptor, ClientPropagationLayer, ServerInterceptor, ServerPropagationLayer,
 };
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::{Code, service::Interceptor, transport};
+use tonic::{
+    Code,
+    service::Interceptor,
+    transport::{self, server::TcpConnectInfo},
+};
 use tower::{Layer, ServiceExt};
 
 use crate::echo::{Channel, Echo};
@@ -250,4 +254,32 @@ async fn a_call_that_is_given_up_is_cancelled_on_the_caller_s_side() {
     let client = setup.span("test.Echo/Unary", SpanKind::Client).await;
     assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("CANCELLED"));
     assert_eq!(attribute(&client, "error.type").as_deref(), Some("cancelled"));
+}
+
+#[tokio::test]
+async fn an_address_rule_knows_tonic_s_connections_and_sees_through_trusted_proxies() {
+    for (connection, forwarded, believed) in [
+        ("192.168.7.7", "", true),
+        ("203.0.113.7", "192.168.7.7", false),
+        ("10.0.0.1", "192.168.7.7", true),
+        ("10.0.0.1", "203.0.113.7", false),
+    ] {
+        let policy = Policy::builder()
+            .inbound(InboundRule::peers(["address:192.168.0.0/16"]))
+            .inbound(InboundRule::peers(["*"]).trust(Trust::Restart))
+            .build()
+            .unwrap();
+        let propagator = Propagator::builder().policy(policy).build();
+        let asked = propagator.clone();
+        let service = tower::service_fn(move |request: http::Request<()>| {
+            assert!(request.extensions().get::<TcpConnectInfo>().is_some(), "handlers find what tonic left them");
+            assert!(asked.current().trace.has_ids() == believed, "{connection} {forwarded}");
+            std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(tonic::body::Body::empty())))
+        });
+        let layer = ServerPropagationLayer::new(propagator).trusted_proxies(|proxy| proxy.to_string() == "10.0.0.1");
+        let request = http::Request::post(UNARY).header("traceparent", PARENT).header("x-forwarded-for", forwarded);
+        let connection = std::net::SocketAddr::new(connection.parse().unwrap(), 4711);
+        let connection = TcpConnectInfo { local_addr: None, remote_addr: Some(connection) };
+        layer.layer(service).oneshot(request.extension(connection).body(()).unwrap()).await.unwrap();
+    }
 }

@@ -1,6 +1,10 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
-use propagation_core::{Extract, Inject, Propagator, Reason, carrier_laws};
-use propagation_http::{HeaderCarrier, HeaderCarrierMut};
+use http_body_util::BodyExt;
+use propagation_core::{
+    Extract, Hop, Inject, OutboundRule, Policy, PropagationContext, Propagator, Reason, SpanKind, carrier_laws,
+};
+use propagation_http::{ClientPropagationLayer, HeaderCarrier, HeaderCarrierMut};
+use tower::{Layer, ServiceExt};
 
 use crate::telemetry::PARENT;
 
@@ -125,5 +129,37 @@ fn garbage_headers_neither_panic_nor_count_as_a_trace() {
             admission.rejections.iter().any(|rejection| rejection.field == name && rejection.reason == reason),
             "{admission:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_host_is_the_same_however_it_is_spelt() {
+    let rule = OutboundRule::peers(["http:api.example.com"]).allow("tenant.id");
+    let policy = Policy::builder().outbound(rule).build().unwrap();
+    let propagator = Propagator::builder().policy(policy).build();
+    let mut context = PropagationContext::EMPTY;
+    context.baggage.set("tenant.id", "blue").unwrap();
+    let layer = ClientPropagationLayer::new(propagator.clone());
+    for (host, may) in [
+        ("api.example.com", true),
+        ("API.Example.com", true),
+        ("api.example.com.", true),
+        ("api.example.com.evil.test", false),
+        ("api.example.com@evil.test", false),
+    ] {
+        let mut headers = HeaderMap::new();
+        propagation_http::inject(&propagator, host, &context, &mut headers);
+        assert_eq!(headers.contains_key("baggage"), may, "{host}");
+
+        let sent = layer.layer(tower::service_fn(|request: http::Request<()>| {
+            std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(format!(
+                "{:?}",
+                request.headers()
+            ))))
+        }));
+        let request = http::Request::get(format!("http://{host}:8080/")).body(()).unwrap();
+        let hop = propagator.start(Hop::remote(SpanKind::Server, context.clone()));
+        let sent = hop.scope(sent.oneshot(request)).await.unwrap().into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(sent.starts_with(b"{\"baggage\""), may, "{host}: {sent:?}");
     }
 }
