@@ -5,8 +5,8 @@
 //!
 //! `versus <case> <instructions|allocations|time> ours <n> <peer> <n> ratio <x>`
 //!
-//! Instructions are those of one operation, warm: the difference of two runs over how many more operations the second did. Time
-//! is in nanoseconds, both sides alternating in one process; on a busy machine only its ratio means something.
+//! Instructions are those of one operation, warm, averaged over fifty. Time is in nanoseconds, both sides alternating in one
+//! process; on a busy machine only its ratio means something.
 
 use std::{
     collections::BTreeMap,
@@ -14,8 +14,8 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-/// Operations of the shorter and the longer run.
-const RUNS: (u32, u32) = (20, 120);
+/// How many operations callgrind counts.
+const RUNS: u32 = 50;
 
 fn main() -> ExitCode {
     // Cargo passes `--bench`; what is left names cases.
@@ -38,7 +38,8 @@ fn run(wanted: &[String]) -> Result<(), String> {
             peers_of.entry(case).or_default().push(peer);
         }
     }
-    let callgrind = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok_and(|ended| ended.success());
+    let callgrind =
+        Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok_and(|ended| ended.success());
     if !callgrind {
         eprintln!("versus: no valgrind here (Debian: apt-get install valgrind), so no instructions");
     }
@@ -52,7 +53,9 @@ fn run(wanted: &[String]) -> Result<(), String> {
             lines(case, "instructions", ours, &peers, |peer| instructions(&program, peer, case))?;
         }
         let ours = number(Command::new(&program).args(["allocations", "ours", case]))?;
-        lines(case, "allocations", ours, &peers, |peer| number(Command::new(&program).args(["allocations", peer, case])))?;
+        lines(case, "allocations", ours, &peers, |peer| {
+            number(Command::new(&program).args(["allocations", peer, case]))
+        })?;
         for peer in peers {
             let both = output(Command::new(&program).args(["time", peer, case]))?;
             let (ours, theirs) = both.trim().split_once(' ').ok_or("no times")?;
@@ -63,7 +66,13 @@ fn run(wanted: &[String]) -> Result<(), String> {
 }
 
 /// Prints a figure beside each peer's; where a case has no peer, beside nothing.
-fn lines(case: &str, what: &str, ours: f64, peers: &[&str], theirs: impl Fn(&str) -> Result<f64, String>) -> Result<(), String> {
+fn lines(
+    case: &str,
+    what: &str,
+    ours: f64,
+    peers: &[&str],
+    theirs: impl Fn(&str) -> Result<f64, String>,
+) -> Result<(), String> {
     if peers.is_empty() {
         println!("versus {case} {what} ours {ours} none 0 ratio 0");
     }
@@ -91,24 +100,26 @@ fn build() -> Result<PathBuf, String> {
         .arg(&target)
         .status()
         .map_err(|error| error.to_string())?;
-    if built.success() { Ok(target.join("release/propagation-peers")) } else { Err("the peers do not build".to_owned()) }
+    if built.success() {
+        Ok(target.join("release/propagation-peers"))
+    } else {
+        Err("the peers do not build".to_owned())
+    }
 }
 
 fn instructions(program: &Path, who: &str, case: &str) -> Result<f64, String> {
-    let (few, many) = RUNS;
-    let count = |times: u32| -> Result<f64, String> {
-        let ended = Command::new("valgrind")
-            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            .arg(program)
-            .args(["run", who, case, &times.to_string()])
-            .stdout(Stdio::null())
-            .output()
-            .map_err(|error| error.to_string())?;
-        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-        let collected = said.lines().find_map(|line| line.split_once("Collected : ")).ok_or_else(|| format!("callgrind: {said}"))?;
-        parse(collected.1)
-    };
-    Ok(((count(many)? - count(few)?) / f64::from(many - few)).round())
+    let ended = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
+        .arg("--toggle-collect=propagation_peers::counted")
+        .arg(program)
+        .args(["run", who, case, &RUNS.to_string()])
+        .stdout(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    let collected =
+        said.lines().find_map(|line| line.split_once("Collected : ")).ok_or_else(|| format!("callgrind: {said}"))?;
+    Ok((parse(collected.1)? / f64::from(RUNS)).round())
 }
 
 fn number(command: &mut Command) -> Result<f64, String> {
@@ -121,5 +132,9 @@ fn parse(text: &str) -> Result<f64, String> {
 
 fn output(command: &mut Command) -> Result<String, String> {
     let ended = command.stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
-    if ended.status.success() { Ok(String::from_utf8_lossy(&ended.stdout).into_owned()) } else { Err(format!("{command:?} failed")) }
+    if ended.status.success() {
+        Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
+    } else {
+        Err(format!("{command:?} failed"))
+    }
 }

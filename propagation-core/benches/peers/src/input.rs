@@ -7,8 +7,7 @@ use crate::cases::Case;
 
 pub const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 pub const STATE_3: &str = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7,ot=th:8;rv:6e6d1a75832a2f";
-pub const BAGGAGE_5: &str =
-    "tenant.id=blue,feature.express=on,locale=de-AT,plan=free%20trial,session.id=3f9a6c1e7b52";
+pub const BAGGAGE_5: &str = "tenant.id=blue,feature.express=on,locale=de-AT,plan=free%20trial,session.id=3f9a6c1e7b52";
 pub const KEYS_5: [&str; 5] = ["tenant.id", "feature.express", "locale", "plan", "session.id"];
 
 fn state_32() -> String {
@@ -51,7 +50,11 @@ fn fields(case: Case) -> Vec<(&'static str, String)> {
         ],
         Case::HostileCommas => vec![parent, ("tracestate", ",".repeat(65_536)), ("baggage", ",".repeat(65_536))],
         Case::HostileLong => {
-            vec![parent, ("tracestate", format!("a={}", "x".repeat(65_536))), ("baggage", format!("a={}", "x".repeat(65_536)))]
+            vec![
+                parent,
+                ("tracestate", format!("a={}", "x".repeat(65_536))),
+                ("baggage", format!("a={}", "x".repeat(65_536))),
+            ]
         }
         Case::HostileEscapes => vec![parent, ("baggage", format!("a={}", "%".repeat(65_536)))],
     }
@@ -84,7 +87,9 @@ pub fn headers(case: Case) -> HeaderMap {
 /// A map that has room, with the headers of an ordinary request.
 pub fn outgoing(with_ours: bool) -> HeaderMap {
     let mut map = HeaderMap::with_capacity(32);
-    for (name, value) in [("host", "api.internal"), ("user-agent", "shop/1.0"), ("accept", "*/*"), ("content-type", "application/json")] {
+    for (name, value) in
+        [("host", "api.internal"), ("user-agent", "shop/1.0"), ("accept", "*/*"), ("content-type", "application/json")]
+    {
         map.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
     if with_ours {

@@ -26,7 +26,11 @@ fn main() {
                 }
             }
         }
-        ["run", side, case, times] => repeat(&mut must(side, case), times.parse().expect("a number")),
+        ["run", side, case, times] => {
+            let mut operation = must(side, case);
+            warm(&mut operation);
+            counted(&mut operation, times.parse().expect("a number"));
+        }
         ["allocations", side, case] => println!("{}", allocations(&mut must(side, case))),
         ["time", peer, case] => {
             let (ours, theirs) = times(&mut must("ours", case), &mut must(peer, case));
@@ -46,6 +50,19 @@ fn operation(side: &str, case: Case) -> Option<Operation> {
 }
 
 fn repeat(operation: &mut Operation, times: u32) {
+    for _ in 0..times {
+        black_box(operation());
+    }
+}
+
+/// Tables are built and caches filled before anything is counted.
+fn warm(operation: &mut Operation) {
+    repeat(operation, 20);
+}
+
+/// What callgrind collects, by this name.
+#[inline(never)]
+fn counted(operation: &mut Operation, times: u32) {
     for _ in 0..times {
         black_box(operation());
     }

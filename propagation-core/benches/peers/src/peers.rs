@@ -84,7 +84,9 @@ fn text_map(propagator: Box<dyn TextMapPropagator>, case: Case) -> Operation {
 fn fastrace_extract(case: Case) -> Operation {
     let headers = input::headers(case);
     Box::new(move || {
-        let parent = HeaderExtractor(&headers).get("traceparent").and_then(fastrace::prelude::SpanContext::decode_w3c_traceparent);
+        let parent = HeaderExtractor(&headers)
+            .get("traceparent")
+            .and_then(fastrace::prelude::SpanContext::decode_w3c_traceparent);
         usize::from(parent.is_some())
     })
 }
