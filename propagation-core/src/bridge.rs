@@ -3,6 +3,8 @@
 mod none;
 #[cfg(feature = "opentelemetry-0-33")]
 pub mod opentelemetry_0_33;
+#[cfg(feature = "opentelemetry-metrics-0-33")]
+pub mod opentelemetry_metrics_0_33;
 #[cfg(feature = "tracing-opentelemetry-0-34")]
 pub mod tracing_opentelemetry_0_34;
 
@@ -20,8 +22,13 @@ use crate::{Attribute, Hop, Outcome, PropagationContext, TraceContext};
 ///
 /// A bridge never touches a global tracer or propagator: it is made with the tracer it uses.
 pub trait Bridge: fmt::Debug + Send + Sync {
-    /// Whether it makes spans. If not, adapters leave out names and attributes.
+    /// Whether it records anything of a hop. If not, adapters leave out names and attributes.
     fn records(&self) -> bool;
+
+    /// Whether it makes spans, with ids of their own. One that only measures does not: then the context passes through.
+    fn makes_spans(&self) -> bool {
+        self.records()
+    }
 
     /// The context of the tracing API's innermost span, with the baggage that user code has set there.
     ///

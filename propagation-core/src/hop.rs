@@ -242,6 +242,16 @@ impl Outcome {
         Self::Error { kind: kind.into(), description: Cow::Borrowed("") }
     }
 
+    /// `error.type`, as it stands on the span and on metrics; nothing where it did not fail.
+    #[must_use]
+    pub fn error_type(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Unset => None,
+            Self::Error { kind, .. } => Some(kind.clone()),
+            Self::Cancelled => Some(Cow::Borrowed("cancelled")),
+        }
+    }
+
     /// The same, with a description for the span's status.
     #[must_use]
     pub fn described(self, text: impl Into<Cow<'static, str>>) -> Self {

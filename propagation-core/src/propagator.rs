@@ -129,7 +129,7 @@ impl Propagator {
         self.0.enabled.load(Ordering::Relaxed)
     }
 
-    /// Whether the bridge makes spans: adapters describe hops only if it does.
+    /// Whether the bridge makes spans or measures: adapters describe hops only if it does.
     #[must_use]
     pub fn records(&self) -> bool {
         self.is_enabled() && self.0.bridge.records()
@@ -172,6 +172,17 @@ impl Propagator {
             format.extract(from, &mut reading);
         }
         reading
+    }
+
+    /// Whether hops get spans: if not, a context passes through as it came.
+    pub(crate) fn makes_spans(&self) -> bool {
+        self.is_enabled() && self.0.bridge.makes_spans()
+    }
+
+    /// The counters, for whom the propagator may not be kept alive.
+    #[cfg(feature = "opentelemetry-metrics-0-33")]
+    pub(crate) fn shared_counters(&self) -> &Arc<Counters> {
+        &self.0.counters
     }
 
     /// Whether code here runs inside a hop, or inside a span of the tracing API.

@@ -57,7 +57,7 @@ impl Current {
         let marker = current::innermost(|hop| hop.map(|(_, marker)| marker));
         // Spans of user code inherit the marker of the hop that they are in. A `tracing` span that is in no hop has none to pass on:
         // its children find their parent through the bridge's context instead.
-        let span = if marker.is_some() || !propagator.records() { Span::current() } else { Span::none() };
+        let span = if marker.is_some() || !propagator.makes_spans() { Span::current() } else { Span::none() };
         let hop = propagator.start(Hop::carry(propagator.current(), marker));
         Self(Arc::new(Inner { hop, span }))
     }

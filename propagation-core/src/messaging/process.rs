@@ -38,6 +38,8 @@ pub fn process(
     if creation.has_ids() {
         hop.links.push(creation);
     }
+    // Without spans there is no trace but the message's.
+    let relation = if propagator.makes_spans() { relation } else { Relation::Parent };
     let own_trace = match relation {
         Relation::LinkOnly => true,
         Relation::ParentIfYounger(limit) => age.is_some_and(|age| age >= limit),
