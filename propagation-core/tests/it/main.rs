@@ -13,6 +13,7 @@ mod formats_differential;
 mod guard;
 mod logs;
 mod messaging;
+mod metrics;
 mod otel_propagator;
 mod policy;
 mod properties;
