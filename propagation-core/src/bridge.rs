@@ -87,7 +87,7 @@ pub trait BridgeSpan: fmt::Debug + Send + Sync {
     /// Changes the name, where it is known only after the start (a route).
     fn rename(&self, name: Cow<'static, str>);
 
-    /// Ends the span. Called once.
+    /// Ends the span. Called once. What the policy lets no span say is no longer in the outcome.
     fn end(&self, outcome: &Outcome);
 }
 

@@ -18,7 +18,7 @@ use std::{
 use pin_project_lite::pin_project;
 
 use crate::{
-    Attribute, AttributeValue, Outcome, PropagationContext, TraceContext,
+    Attribute, AttributeValue, Outcome, PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, Marker},
 };
 
@@ -30,8 +30,22 @@ thread_local! {
 struct Active {
     context: PropagationContext,
     marker: Marker,
-    span: Option<Box<dyn BridgeSpan>>,
+    span: Option<Telling>,
     ended: AtomicBool,
+}
+
+/// A span, and the propagator whose policy says what may be told of it.
+struct Telling {
+    span: Box<dyn BridgeSpan>,
+    propagator: Propagator,
+}
+
+impl std::ops::Deref for Telling {
+    type Target = dyn BridgeSpan;
+
+    fn deref(&self) -> &Self::Target {
+        &*self.span
+    }
 }
 
 /// A hop that was started: its context, its span if a bridge made one.
@@ -40,7 +54,17 @@ struct Active {
 pub struct HopSpan(Arc<Active>);
 
 impl HopSpan {
-    pub(crate) fn new(context: PropagationContext, marker: Marker, span: Option<Box<dyn BridgeSpan>>) -> Self {
+    pub(crate) fn new(context: PropagationContext, marker: Marker) -> Self {
+        Self(Arc::new(Active { context, marker, span: None, ended: AtomicBool::new(false) }))
+    }
+
+    pub(crate) fn telling(
+        context: PropagationContext,
+        marker: Marker,
+        span: Box<dyn BridgeSpan>,
+        propagator: Propagator,
+    ) -> Self {
+        let span = Some(Telling { span, propagator });
         Self(Arc::new(Active { context, marker, span, ended: AtomicBool::new(false) }))
     }
 
@@ -111,14 +135,15 @@ impl Active {
         if !self.ended.swap(true, Ordering::Relaxed)
             && let Some(span) = &self.span
         {
-            span.end(outcome);
+            span.end(&outcome.guarded(|| span.propagator.policy()));
         }
     }
 }
 
 impl fmt::Debug for HopSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HopSpan").field("context", &self.0.context).field("span", &self.0.span).finish_non_exhaustive()
+        let span = self.0.span.as_ref().map(|telling| &telling.span);
+        f.debug_struct("HopSpan").field("context", &self.0.context).field("span", &span).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,8 @@
 //! One hop: what an adapter says of it once, for whichever tracing API the application uses.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
-use crate::{Admission, PropagationContext, TraceContext, bridge::Marker};
+use crate::{Admission, Exception, Policy, PropagationContext, TraceContext, bridge::Marker};
 
 /// The role of a span in a hop, in OpenTelemetry's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -219,27 +219,40 @@ pub enum Outcome {
     Error {
         /// `error.type`: a status code, an exception's type, `_OTHER`; of low cardinality.
         kind: Cow<'static, str>,
-        /// The span status's description; may be empty.
+        /// The span status's description; may be empty. Left out if the policy's scrubbers object to it.
         description: Cow<'static, str>,
+        /// What was raised, for an exception record.
+        exception: Option<Box<Exception>>,
     },
     /// It was dropped before it ended: the caller hung up, a timeout or a `select!` gave up on it.
     Cancelled,
 }
 
 impl Outcome {
-    /// What a result says: an error's type, unwrapped of nothing, becomes `error.type`. Its text is not taken: it may be personal.
+    /// What a result says: an error's type, unwrapped of nothing, becomes `error.type` and an exception record. Its text is not
+    /// taken: it may be personal. See [`Exception::of`] for one with its text.
     #[must_use]
     pub fn of<T, E>(result: &Result<T, E>) -> Self {
         match result {
             Ok(_) => Self::Unset,
-            Err(_) => Self::error(std::any::type_name::<E>()),
+            Err(_) => Self::raised(Exception::new(std::any::type_name::<E>())),
+        }
+    }
+
+    /// It failed with an exception; its type becomes `error.type`.
+    #[must_use]
+    pub fn raised(exception: Exception) -> Self {
+        Self::Error {
+            kind: exception.kind.clone(),
+            description: Cow::Borrowed(""),
+            exception: Some(Box::new(exception)),
         }
     }
 
     /// It failed; `kind` becomes `error.type`.
     #[must_use]
     pub fn error(kind: impl Into<Cow<'static, str>>) -> Self {
-        Self::Error { kind: kind.into(), description: Cow::Borrowed("") }
+        Self::Error { kind: kind.into(), description: Cow::Borrowed(""), exception: None }
     }
 
     /// `error.type`, as it stands on the span and on metrics; nothing where it did not fail.
@@ -256,8 +269,24 @@ impl Outcome {
     #[must_use]
     pub fn described(self, text: impl Into<Cow<'static, str>>) -> Self {
         match self {
-            Self::Error { kind, .. } => Self::Error { kind, description: text.into() },
+            Self::Error { kind, exception, .. } => Self::Error { kind, description: text.into(), exception },
             other => other,
+        }
+    }
+
+    /// The same without what a policy lets no span say.
+    pub(crate) fn guarded(&self, policy: impl FnOnce() -> Arc<Policy>) -> Cow<'_, Self> {
+        match self {
+            Self::Error { kind, description, exception } if exception.is_some() || !description.is_empty() => {
+                let policy = policy();
+                let said = policy.lets_telemetry_say("exception.message", description);
+                Cow::Owned(Self::Error {
+                    kind: kind.clone(),
+                    description: if said { description.clone() } else { Cow::Borrowed("") },
+                    exception: exception.clone().map(|exception| Box::new(exception.guarded(&policy))),
+                })
+            }
+            _ => Cow::Borrowed(self),
         }
     }
 }

@@ -8,6 +8,7 @@ mod carrier;
 mod context;
 mod counters;
 mod current;
+mod exception;
 mod field;
 mod flags;
 mod format;
@@ -40,6 +41,7 @@ pub use carrier::{
 pub use context::{PropagationContext, TraceContext};
 pub use counters::{Counters, Direction};
 pub use current::{HopSpan, Scope};
+pub use exception::Exception;
 pub use field::{Field, FieldName, Fields, Priority, Value};
 pub use flags::TraceFlags;
 pub use format::{

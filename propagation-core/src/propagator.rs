@@ -110,10 +110,13 @@ impl Propagator {
     pub fn start(&self, hop: Hop) -> HopSpan {
         let marker = hop.marker();
         if !self.is_enabled() {
-            return HopSpan::new(PropagationContext::EMPTY, marker, None);
+            return HopSpan::new(PropagationContext::EMPTY, marker);
         }
         let started = self.0.bridge.start(hop);
-        HopSpan::new(started.context, marker, started.span)
+        match started.span {
+            Some(span) => HopSpan::telling(started.context, marker, span, self.clone()),
+            None => HopSpan::new(started.context, marker),
+        }
     }
 
     /// Switches propagation off or on, for all clones.

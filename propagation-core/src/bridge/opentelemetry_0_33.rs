@@ -16,7 +16,7 @@ pub use propagator::OtelPropagator;
 pub(super) use convert::{attribute, baggage_from, baggage_into, denied, kind, span_context, trace_context};
 
 use super::{Bridge, BridgeSpan, Innermost, Marker, Started};
-use crate::{Attribute, Hop, Outcome, PropagationContext, TraceContext};
+use crate::{Attribute, Exception, Hop, Outcome, PropagationContext, TraceContext};
 
 /// Makes spans with an OpenTelemetry tracer.
 ///
@@ -142,6 +142,13 @@ impl OtelSpan {
     }
 }
 
+/// An exception record of the semantic conventions 1.44 (exceptions on spans).
+fn said_of(exception: &Exception) -> Vec<KeyValue> {
+    let texts = [("exception.message", &exception.message), ("exception.stacktrace", &exception.stacktrace)];
+    let texts = texts.into_iter().filter_map(|(key, text)| Some(KeyValue::new(key, text.clone()?)));
+    std::iter::once(KeyValue::new("exception.type", exception.kind.clone())).chain(texts).collect()
+}
+
 impl BridgeSpan for OtelSpan {
     fn enter(&self, run: &mut dyn FnMut()) {
         let _left = self.context.clone().attach();
@@ -166,9 +173,14 @@ impl BridgeSpan for OtelSpan {
         self.with_own(|span| {
             match outcome {
                 Outcome::Unset => {}
-                Outcome::Error { kind, description } => {
+                Outcome::Error { kind, description, exception } => {
                     span.set_attribute(KeyValue::new("error.type", kind.clone()));
-                    span.set_status(Status::error(description.clone()));
+                    let message = exception.as_ref().and_then(|exception| exception.message.as_ref());
+                    let described = Some(description).filter(|text| !text.is_empty()).or(message);
+                    span.set_status(Status::error(described.cloned().unwrap_or_default()));
+                    if let Some(exception) = exception {
+                        span.add_event("exception", said_of(exception));
+                    }
                 }
                 Outcome::Cancelled => {
                     span.set_attribute(KeyValue::new("error.type", "cancelled"));

@@ -7,7 +7,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Bridge, Hop, Outcome, PropagationContext, Propagator, Sampling, SpanKind, TraceContext, TraceState,
+    Bridge, Exception, Hop, Outcome, Policy, PropagationContext, Propagator, Sampling, Scrub, SpanKind, TraceContext,
+    TraceState,
     bridge::{opentelemetry_0_33::OpenTelemetryBridge, tracing_opentelemetry_0_34::TracingBridge},
 };
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
@@ -215,5 +216,68 @@ fn a_new_trace_has_the_random_flag_and_links_to_the_callers() {
             links.iter().map(|link| link.span_context.span_id().to_string()).collect::<Vec<_>>(),
             ["00f067aa0ba902b7"]
         );
+    });
+}
+
+/// The exception records of a span, `key=value` in order.
+fn exceptions(span: &SpanData) -> Vec<Vec<String>> {
+    assert!(span.events.iter().all(|event| event.name == "exception"));
+    let said = |event: &opentelemetry::trace::Event| {
+        event.attributes.iter().map(|each| format!("{}={}", each.key, each.value)).collect()
+    };
+    span.events.iter().map(said).collect()
+}
+
+#[test]
+fn an_error_becomes_a_status_and_an_exception_record_and_success_neither() {
+    with_each_bridge(|setup, propagator| {
+        let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Consumer, caller()).named(name));
+        let refused: Result<u32, std::num::ParseIntError> = "4711x".parse();
+        start("typed").end(&Outcome::of(&refused));
+        let error = refused.unwrap_err();
+        let traced = Exception::of(&error).with_stacktrace("0: shop::orders::accept");
+        start("told").end(&Outcome::raised(traced));
+        start("described").end(&Outcome::raised(Exception::of(&error)).described("no such order"));
+        start("status").end(&Outcome::error("503"));
+        start("fine").end(&Outcome::of(&Ok::<_, std::num::ParseIntError>(1)));
+
+        let error_type = KeyValue::new("error.type", "core::num::error::ParseIntError");
+        for (name, status) in [("typed", ""), ("told", "invalid digit found in string"), ("described", "no such order")]
+        {
+            let span = setup.span(name);
+            assert_eq!(span.status, Status::error(status), "{name}");
+            assert!(span.attributes.contains(&error_type), "{name}");
+        }
+        let kind = "exception.type=core::num::error::ParseIntError";
+        let message = "exception.message=invalid digit found in string";
+        assert_eq!(exceptions(&setup.span("typed")), [[kind]]);
+        assert_eq!(exceptions(&setup.span("told")), [[kind, message, "exception.stacktrace=0: shop::orders::accept"]]);
+        assert_eq!(exceptions(&setup.span("described")), [[kind, message]]);
+        assert!(exceptions(&setup.span("status")).is_empty(), "a status code is no exception");
+        assert_eq!((setup.span("fine").status, exceptions(&setup.span("fine")).len()), (Status::Unset, 0));
+    });
+}
+
+#[test]
+fn what_is_personal_in_an_error_stays_out_of_status_and_record() {
+    with_each_bridge(|setup, propagator| {
+        let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Consumer, caller()).named(name));
+        let error = std::io::Error::other("no account for anna@example.com");
+        let traced = Exception::of(&error).with_stacktrace("at card 4111 1111 1111 1111");
+        start("raised").end(&Outcome::raised(traced));
+        start("described").end(&Outcome::error("refused").described("anna%40example.com is not known"));
+        for name in ["raised", "described"] {
+            let span = setup.span(name);
+            assert_eq!(span.status, Status::error(""), "{name}: still an error");
+            let said = format!("{span:?}");
+            assert!(!said.contains("anna") && !said.contains("4111"), "{said}");
+        }
+        assert_eq!(exceptions(&setup.span("raised")), [["exception.type=std::io::error::Error"]]);
+
+        // With the scrubbers off it is said: the absence above is theirs.
+        let off = Policy::builder().scrub(Scrub::off()).build().unwrap();
+        propagator.set_policy(off);
+        start("off").end(&Outcome::raised(Exception::of(&error)));
+        assert!(format!("{:?}", setup.span("off")).contains("anna@example.com"));
     });
 }

@@ -1,0 +1,62 @@
+use std::{borrow::Cow, error::Error};
+
+use crate::Policy;
+
+/// What failed, as an exception record on a span says it: `exception.type`, `exception.message`, `exception.stacktrace`.
+///
+/// A type's name says nothing of a person. A message may: it is recorded only where code asks for it, and not if the policy's
+/// scrubbers object to it.
+///
+/// ```
+/// use propagation_core::{Exception, Outcome};
+///
+/// let answer = "4711x".parse::<u32>();
+/// let type_alone = Outcome::of(&answer);
+/// let with_message = answer.map_or_else(|error| Outcome::raised(Exception::of(&error)), |_| Outcome::Unset);
+/// # assert_eq!(type_alone.error_type(), with_message.error_type());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Exception {
+    /// `exception.type`: the name of the error's type.
+    pub kind: Cow<'static, str>,
+    /// `exception.message`, where it may be said.
+    pub message: Option<Cow<'static, str>>,
+    /// `exception.stacktrace`, where one was taken.
+    pub stacktrace: Option<Cow<'static, str>>,
+}
+
+impl Exception {
+    /// An exception of this type, and no more.
+    #[must_use]
+    pub fn new(kind: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind: kind.into(), message: None, stacktrace: None }
+    }
+
+    /// An error with its message. The errors behind it are left out: whoever wants them puts them into the message.
+    #[must_use]
+    pub fn of<E: Error + ?Sized>(error: &E) -> Self {
+        Self::new(std::any::type_name::<E>()).with_message(error.to_string())
+    }
+
+    /// The same with a message.
+    #[must_use]
+    pub fn with_message(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.message = Some(text.into());
+        self
+    }
+
+    /// The same with a stack trace: a [`Backtrace`](std::backtrace::Backtrace) as text.
+    #[must_use]
+    pub fn with_stacktrace(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        self.stacktrace = Some(text.into());
+        self
+    }
+
+    /// The same without what a policy lets no span say.
+    pub(crate) fn guarded(mut self, policy: &Policy) -> Self {
+        self.message = self.message.filter(|text| policy.lets_telemetry_say("exception.message", text));
+        self.stacktrace = self.stacktrace.filter(|text| policy.lets_telemetry_say("exception.stacktrace", text));
+        self
+    }
+}
