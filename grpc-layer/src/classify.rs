@@ -1,5 +1,5 @@
 use http::{HeaderMap, response::Parts};
-use propagation_core::{HopSpan, Outcome, SpanKind};
+use propagation_core::{Exception, HopSpan, Outcome, SpanKind};
 use propagation_http::exchange::{Classify, Ending};
 use tonic::Code;
 
@@ -84,7 +84,7 @@ impl Classify for GrpcClassify {
             _ => Code::Unavailable,
         };
         hop.set_attribute("rpc.response.status_code", name(self.code.unwrap_or(unsaid)));
-        Outcome::error(error)
+        Outcome::raised(Exception::new(error))
     }
 }
 

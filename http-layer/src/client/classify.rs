@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, response::Parts};
-use propagation_core::{Hop, HopSpan, Outcome};
+use propagation_core::{Exception, Hop, HopSpan, Outcome};
 
 use super::Options;
 use crate::exchange::{Classify, Ending};
@@ -54,6 +54,6 @@ impl Classify for ClientClassify {
     }
 
     fn failed(&mut self, error: &'static str, _: &HopSpan) -> Outcome {
-        Outcome::error(error)
+        Outcome::raised(Exception::new(error))
     }
 }

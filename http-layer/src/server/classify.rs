@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, response::Parts};
-use propagation_core::{HopSpan, Outcome};
+use propagation_core::{Exception, HopSpan, Outcome};
 
 use super::layer::Options;
 use crate::exchange::{Classify, Ending};
@@ -56,7 +56,7 @@ impl Classify for ServerClassify {
     }
 
     fn failed(&mut self, error: &'static str, _: &HopSpan) -> Outcome {
-        Outcome::error(error)
+        Outcome::raised(Exception::new(error))
     }
 }
 
