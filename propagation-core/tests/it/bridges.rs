@@ -7,11 +7,14 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Bridge, Exception, Hop, Outcome, Policy, PropagationContext, Propagator, Sampling, Scrub, SpanKind, TraceContext,
-    TraceState,
+    Bridge, Exception, Hop, OutboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, Sampling, Scrub,
+    SpanKind, TraceContext, TraceState,
     bridge::{opentelemetry_0_33::OpenTelemetryBridge, tracing_opentelemetry_0_34::TracingBridge},
 };
-use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+};
 
 use crate::wire::PARENT;
 
@@ -161,6 +164,59 @@ fn a_filter_that_disables_the_span_does_not_lose_the_trace() {
         let propagator = propagator(TracingBridge::new());
         let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
         server.in_scope(|| assert_eq!(propagator.current(), caller()));
+    });
+}
+
+#[test]
+fn where_a_filter_disables_our_spans_user_spans_join_the_callers_trace_and_calls_take_them_as_parent() {
+    for activation in [true, false] {
+        let setup = Setup::new();
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(setup.provider.tracer("app"))
+            .with_context_activation(activation);
+        let filter = Targets::new().with_default(LevelFilter::INFO).with_target("propagation", LevelFilter::OFF);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(filter).with(layer), || {
+            let propagator = propagator(TracingBridge::new());
+            tracing::info_span!("loop").in_scope(|| {
+                let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+                let handler = server.in_scope(|| tracing::info_span!("handler"));
+                let (own, unseen) = server.in_scope(|| {
+                    let own = handler.in_scope(|| propagator.current());
+                    (own, tracing::debug_span!("unseen").in_scope(|| propagator.current()))
+                });
+                assert_eq!(unseen, caller(), "a span that is filtered out is no parent");
+                assert_eq!(own.trace.trace_id(), caller().trace.trace_id(), "activation: {activation}");
+                assert_eq!(own.baggage, caller().baggage);
+                if activation {
+                    drop(handler);
+                    let handler = setup.span("handler");
+                    assert_eq!(handler.parent_span_id.to_string(), "00f067aa0ba902b7");
+                    assert_eq!(own.trace.span_id().unwrap().to_string(), handler.span_context.span_id().to_string());
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn baggage_that_user_code_sets_goes_out_only_as_the_policy_allows() {
+    with_each_bridge(|_, propagator| {
+        let rule = OutboundRule::peers(["kafka:orders"]).allow("tenant.id").allow("note");
+        propagator.set_policy(Policy::builder().outbound(rule).build().unwrap());
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        let record = server.in_scope(|| {
+            let set = [
+                KeyValue::new("tenant.id", "green"),
+                KeyValue::new("plan", "pro"),
+                KeyValue::new("note", "anna@example.com"),
+            ];
+            let _guard = Context::current().with_baggage(set).attach();
+            let mut record: Vec<(String, Vec<u8>)> = Vec::new();
+            propagator.inject(&Peer::kafka("orders"), &propagator.current(), &mut record);
+            record
+        });
+        let baggage = record.iter().find(|(name, _)| name == "baggage").map(|(_, value)| value.as_slice());
+        assert_eq!(baggage, Some(&b"tenant.id=green"[..]));
     });
 }
 
