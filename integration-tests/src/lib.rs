@@ -8,6 +8,8 @@ pub mod canary;
 pub mod cli;
 pub mod fault;
 pub mod html;
+#[cfg(feature = "opentelemetry-sdk-0-33")]
+pub mod in_memory;
 #[cfg(feature = "loopback-amqp")]
 pub mod loopback_amqp;
 #[cfg(feature = "loopback-sqs")]

@@ -10,6 +10,8 @@ use crate::trace::{Broken, TraceGraph, TraceId};
 
 const STRIPPED: &str = "nothing was injected there, or something between the two strips headers";
 const APPENDED: &str = "the fields were appended where they should replace what was there, or two propagators inject";
+const FLIPPED: &str = "the flag was flipped there: put on the wire what the span's context says, and nothing else";
+const SAMPLED: u8 = 0x01;
 
 /// Claims on recorded messages. All hold for each message; none holds where no message was recorded.
 impl Wire {
@@ -198,12 +200,37 @@ impl Wire {
         facts.judge(claim.to_owned(), self)
     }
 
-    /// Each message carries the context of a span that was received, and that its sender made.
+    /// All messages of one trace carry the same sampled flag. Of a trace that is not sampled the wire is the only witness.
+    ///
+    /// # Errors
+    /// With each message whose flag is not that of the trace's first; also where no message has a valid `traceparent`.
+    pub fn sampled_consistently(&self) -> Result<(), Broken> {
+        let claim = "sampled consistently: all messages of one trace carry the same sampled flag";
+        let records = self.records();
+        let mut first: BTreeMap<TraceId, (u8, &WireRecord)> = BTreeMap::new();
+        let mut facts = Facts::default();
+        for record in &records {
+            let Some(parent) = record.trace_parent() else { continue };
+            let flags = parent.flags & SAMPLED;
+            let (wanted, before) = *first.entry(parent.trace_id).or_insert((flags, record));
+            if flags != wanted {
+                facts.place = record.hop();
+                facts.push(format!("the sampled flag is {flags}, and was {wanted} at {}", before.hop()), FLIPPED);
+            }
+        }
+        if first.is_empty() {
+            return Err(Broken::new(claim).found("no message has a valid traceparent").picture(self.to_string()));
+        }
+        facts.judge(claim.to_owned(), self)
+    }
+
+    /// Each message carries the context of a span that was received, and that its sender made, with that span's sampled flag.
     ///
     /// Catches what no look at the wire alone can: a context that is valid and stale.
     ///
     /// # Errors
-    /// With each message whose `traceparent` names another service's span, or none that was received.
+    /// With each message whose `traceparent` names another service's span, or none that was received, or says otherwise whether
+    /// it is sampled.
     pub fn carries_spans_of(&self, graph: &TraceGraph) -> Result<(), Broken> {
         self.each("each message carries the context of its sender's span".to_owned(), |record, facts| {
             let Some(parent) = record.trace_parent() else {
@@ -211,7 +238,11 @@ impl Wire {
                 return;
             };
             match graph.get(parent.trace_id, parent.parent_id) {
-                Some(span) if span.service() == record.from => {}
+                Some(span) if span.service() == record.from => {
+                    if span.sampled().is_some_and(|sampled| sampled != (parent.flags & SAMPLED != 0)) {
+                        facts.push(format!("the sampled flag is not that of {}", span.label()), FLIPPED);
+                    }
+                }
                 Some(span) => facts.push(
                     format!("the parent is {}", span.label()),
                     "the context that the sender itself was called with was sent on, or an old header was kept",
@@ -333,6 +364,8 @@ assertions! {
     assert_typed = typed(names: &[&str], type_name: &str);
     /// A message's context stays what it was when it was made.
     assert_creation_context_unchanged = creation_context_unchanged();
+    /// Each trace is sampled, or not, at every hop.
+    assert_sampled_consistently = sampled_consistently();
     /// Contexts are those of the senders' spans.
     assert_carries_spans_of = carries_spans_of(graph: &TraceGraph);
     /// No request's value is in another's trace.

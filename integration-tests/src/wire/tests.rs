@@ -115,6 +115,24 @@ fn a_stale_context_is_told_though_it_is_valid() {
 }
 
 #[test]
+fn a_flipped_flag_is_told_with_its_hop() {
+    let flipped = "00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-00";
+    let onward = |traceparent| WireRecord::new("payments", "audit", "kafka").field("traceparent", traceparent);
+    let random = "00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-03";
+    let same: Wire = [good(), onward(random), onward(OTHER)].into_iter().collect();
+    same.assert_sampled_consistently();
+    let both: Wire = [good(), onward(flipped)].into_iter().collect();
+    assert_says(both.sampled_consistently(), &["payments → audit over kafka", "was 1 at orders → payments", "flipped"]);
+    assert_says(wire(WireRecord::default()).sampled_consistently(), &["no message has a valid traceparent"]);
+
+    let id = |text: &str| text.parse().expect("id");
+    let mut span = Span::new("4bf92f3577b34da6a3ce929d0e0e4736".parse().expect("id"), id("00f067aa0ba902b7"), "send");
+    span.resource = std::sync::Arc::new([("service.name", "orders")].into());
+    span.flags = Some(0x100);
+    assert_says(wire(good()).carries_spans_of(&TraceGraph::new([span])), &["orders → payments over kafka", "flipped"]);
+}
+
+#[test]
 fn a_value_of_another_request_is_told() {
     let leaked =
         WireRecord::new("orders", "payments", "kafka").field("traceparent", OTHER).field("baggage", "tenant.id=acme");
