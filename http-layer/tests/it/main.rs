@@ -1,6 +1,7 @@
 //! The public API, over real sockets where the wire matters.
 
 mod carrier;
+mod hops;
 mod metrics;
 mod redirect;
 mod reqwest;
