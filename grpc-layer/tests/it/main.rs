@@ -3,3 +3,4 @@
 mod calls;
 mod carrier;
 mod echo;
+mod hops;
