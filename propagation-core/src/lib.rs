@@ -24,7 +24,7 @@ mod peer;
 mod policy;
 mod propagator;
 mod rejection;
-mod sampling;
+pub mod sampling;
 pub mod scrub;
 #[cfg(feature = "opentelemetry-sdk-0-33")]
 pub mod start_up;

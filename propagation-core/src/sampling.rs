@@ -1,82 +1,14 @@
-//! What a caller said about sampling.
+//! Sampling: what callers decide, the thresholds that make independent decisions agree, and samplers for OpenTelemetry's SDK.
+//!
+//! [`Sampling`] is the decision as formats carry it. [`Threshold`] and [`Randomness`] are the two numbers of OpenTelemetry's
+//! consistent probability sampling: a trace is kept where its randomness is not below the threshold, so every service that asks
+//! for at least the same probability keeps it, too. They travel in `tracestate` as `ot=th:…;rv:…`. The samplers that
+//! compute them are in `opentelemetry_sdk_0_33` (feature `opentelemetry-sdk-0-33`).
 
-/// What the caller decided about sampling, in the words that all formats share.
-///
-/// B3, X-Ray and Datadog can say more than the two flag bits of `traceparent`: that nothing is decided yet, that a
-/// trace is to be kept whatever samplers think (debug), or a priority.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Sampling {
-    /// Nothing was decided: whoever makes the next span decides.
-    #[default]
-    Defer,
-    /// Not sampled.
-    Drop,
-    /// Sampled.
-    Sample,
-    /// Sampled, and no sampler on the way may drop it (B3 `d`).
-    Debug,
-    /// Datadog's priority: −1 user reject, 0 reject, 1 keep, 2 user keep.
-    Priority(Priority),
-}
+mod decision;
+#[cfg(feature = "opentelemetry-sdk-0-33")]
+pub mod opentelemetry_sdk_0_33;
+mod threshold;
 
-impl Sampling {
-    /// What the sampled flag of a `traceparent` says.
-    #[must_use]
-    pub const fn from_sampled(sampled: bool) -> Self {
-        if sampled { Self::Sample } else { Self::Drop }
-    }
-
-    /// Whether the trace is sampled; `None` while nothing is decided.
-    #[must_use]
-    pub const fn decided(self) -> Option<bool> {
-        match self {
-            Self::Defer => None,
-            Self::Drop => Some(false),
-            Self::Sample | Self::Debug => Some(true),
-            Self::Priority(priority) => Some(priority.keeps()),
-        }
-    }
-}
-
-/// A Datadog sampling priority.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Priority {
-    /// −1: a user's rule drops it.
-    UserReject,
-    /// 0: the sampler drops it.
-    Reject,
-    /// 1: the sampler keeps it.
-    Keep,
-    /// 2: a user's rule keeps it.
-    UserKeep,
-}
-
-impl Priority {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn to_i8(self) -> i8 {
-        match self {
-            Self::UserReject => -1,
-            Self::Reject => 0,
-            Self::Keep => 1,
-            Self::UserKeep => 2,
-        }
-    }
-
-    /// The priority that a number on the wire means, if it is one.
-    #[must_use]
-    pub const fn from_i8(number: i8) -> Option<Self> {
-        match number {
-            -1 => Some(Self::UserReject),
-            0 => Some(Self::Reject),
-            1 => Some(Self::Keep),
-            2 => Some(Self::UserKeep),
-            _ => None,
-        }
-    }
-
-    const fn keeps(self) -> bool {
-        matches!(self, Self::Keep | Self::UserKeep)
-    }
-}
+pub use decision::{Priority, Sampling};
+pub use threshold::{Randomness, SamplerError, Threshold};

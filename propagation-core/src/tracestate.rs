@@ -1,6 +1,6 @@
 //! The `tracestate` list.
 
-mod ot;
+pub(crate) mod ot;
 
 use std::fmt;
 

@@ -34,15 +34,13 @@ impl TraceState {
     /// The sampling threshold `th`: of 2⁵⁶ equally likely traces, how many are rejected. `None` also where it is malformed.
     #[must_use]
     pub fn threshold(&self) -> Option<u64> {
-        let digits = self.ot(THRESHOLD).filter(|digits| digits.len() <= DIGITS)?;
-        let missing = u32::try_from(DIGITS - digits.len()).ok()?;
-        Some(hex(digits)? << (4 * missing))
+        self.ot(THRESHOLD).and_then(threshold_of)
     }
 
     /// The explicit randomness `rv`, of 56 bits, where one stands in for the trace id's own.
     #[must_use]
     pub fn randomness(&self) -> Option<u64> {
-        self.ot(RANDOMNESS).filter(|digits| digits.len() == DIGITS).and_then(hex)
+        self.ot(RANDOMNESS).and_then(randomness_of)
     }
 
     /// Sets the threshold of the sampling decision that was just made, keeping every other sub-key. `ot` goes leftmost.
@@ -104,7 +102,19 @@ impl TraceState {
     }
 }
 
-fn sub_keys(ot: &str) -> impl Iterator<Item = (&str, &str)> {
+/// What the digits of `th` say, if they are well-formed.
+pub(crate) fn threshold_of(digits: &str) -> Option<u64> {
+    let missing = u32::try_from(DIGITS.checked_sub(digits.len())?).ok()?;
+    Some(hex(digits)? << (4 * missing))
+}
+
+/// What the digits of `rv` say, if they are well-formed.
+pub(crate) fn randomness_of(digits: &str) -> Option<u64> {
+    if digits.len() == DIGITS { hex(digits) } else { None }
+}
+
+/// The sub-keys of the value of `ot`, without what is none.
+pub(crate) fn sub_keys(ot: &str) -> impl Iterator<Item = (&str, &str)> {
     ot.split(';').filter_map(|piece| piece.split_once(':'))
 }
 

@@ -1,0 +1,1 @@
+//! Samplers for OpenTelemetry's SDK 0.33.
