@@ -200,8 +200,27 @@ fn the_context_of_the_message_before_is_caught() {
             "the context of one message was used for another",
         ],
     );
+    assert!(!said.contains("two spans for it"), "{said}");
     let said = explanation(graph.each_link("process orders", "send orders"));
-    assert_says(&said, &["(message 4) is linked to by 2", "(message 5) is linked to by 0"]);
+    assert_says(
+        &said,
+        &[
+            "(message 4) is linked to by 2",
+            "(message 5) is linked to by 0",
+            "link was lost at the hop orders → payments",
+        ],
+    );
+}
+
+#[test]
+fn a_message_that_was_injected_twice_is_told_with_its_hop() {
+    let mut spans = story();
+    spans.retain(|span| span.span_id != id(7));
+    let said = explanation(TraceGraph::new(spans).each_edge("send orders", "process orders"));
+    assert_says(
+        &said,
+        &["(message 5) has no such child", "at the hop orders → payments over kafka", "two spans for it"],
+    );
 }
 
 #[test]
@@ -209,7 +228,7 @@ fn missing_doubled_and_foreign_links_are_told_apart() {
     let none = with(9, |span| span.links.clear());
     assert_says(
         &explanation(none.link("process shipping", "send shipping")),
-        &["has no links", "`shipping` did not link"],
+        &["has no links", "`shipping` did not link", "the link was lost at the hop payments → shipping"],
     );
     let doubled = with(9, |span| span.links.push(Link::to(TRACE, id(8))));
     assert_says(
@@ -221,7 +240,14 @@ fn missing_doubled_and_foreign_links_are_told_apart() {
     assert_says(&explanation(batch.each_link(Which::from(id(6)), named("send orders"))), &["has 2 of these links"]);
     let foreign = with(9, |span| span.links = vec![Link::to(OTHER, id(8))]);
     let said = explanation(foreign.links_exactly("process shipping", &[(TRACE, id(8))]));
-    assert_says(&said, &["no link to payments · send shipping", "that was not expected"]);
+    assert_says(
+        &said,
+        &[
+            "no link to payments · send shipping",
+            "that was not expected",
+            "the link was lost at the hop payments → shipping",
+        ],
+    );
     assert_says(
         &explanation(foreign.each_link("process shipping", "send shipping")),
         &["has 0 of these links", "never received"],

@@ -66,6 +66,11 @@ impl TraceGraph {
                 [_] => {}
                 [] => {
                     broken = broken.found(format!("{}{} has no such child", span.label(), causes::mark(span)));
+                    if let Some(hop) = self.hop_of_twin(span, &parents, &child) {
+                        broken = broken.cause(format!(
+                            "at the hop {hop} one message was sent once and has two spans for it: two propagators inject, or one does it twice"
+                        ));
+                    }
                     wrong.push((*span, "has no such child"));
                 }
                 several => {
@@ -102,6 +107,27 @@ impl TraceGraph {
             tree = tree.remark(span, remark);
         }
         Err(broken.picture(tree.to_string()))
+    }
+
+    /// The hop behind another span of the same name under the same parent.
+    ///
+    /// None where some parent has several children: then nothing was sent twice, and a context was taken for another.
+    fn hop_of_twin(&self, span: &Span, parents: &[&Span], child: &Which) -> Option<String> {
+        let above = self.parent(span)?;
+        let below = |parent: &&&Span| self.children(parent).filter(|found| child.fits(found)).count();
+        if parents.iter().any(|parent| below(&parent) > 1) {
+            return None;
+        }
+        let twin = |other: &&&Span| {
+            other.span_id != span.span_id
+                && other.name == span.name
+                && self.parent(other).is_some_and(|found| found.span_id == above.span_id)
+        };
+        let found = parents
+            .iter()
+            .filter(twin)
+            .find_map(|twin| self.children(twin).find(|found| child.fits(found)).map(|below| causes::hop(twin, below)));
+        found
     }
 
     /// Adds what a child's parent is, instead of one of these, and why.

@@ -27,6 +27,9 @@ impl TraceGraph {
         for span in sources.iter().take(4) {
             broken = self.other_links(span, broken);
         }
+        if let (Some(span), Some(target)) = (sources.first(), targets.first()) {
+            broken = broken.cause(lost(target, span));
+        }
         let tree = self.picture(sources.iter().chain(&targets).map(|span| span.trace_id));
         Err(broken.picture(tree.to_string()))
     }
@@ -73,6 +76,9 @@ impl TraceGraph {
                     causes::mark(target),
                     times
                 ));
+                if let (0, Some(span)) = (times, sources.first()) {
+                    broken = broken.cause(lost(target, span));
+                }
                 wrong.push(*target);
             }
         }
@@ -109,7 +115,11 @@ impl TraceGraph {
             return Ok(());
         }
         for ((trace, id), (want, have)) in wrong {
-            let name = self.get(trace, id).map_or_else(|| format!("{id} in trace {trace}"), Span::label);
+            let target = self.get(trace, id);
+            let name = target.map_or_else(|| format!("{id} in trace {trace}"), Span::label);
+            if let (0, Some(target), Some(span)) = (have, target, sources.first()) {
+                broken = broken.cause(lost(target, span));
+            }
             broken = broken.found(match (want, have) {
                 (_, 0) => format!("no link to {name}"),
                 (0, _) => format!("a link to {name} that was not expected"),
@@ -213,4 +223,8 @@ impl TraceGraph {
         }
         broken.cause("the context that was linked to is not the message's: that of the message before it, or one that was replaced on the way")
     }
+}
+
+fn lost(target: &Span, span: &Span) -> String {
+    format!("the link was lost at the hop {}", causes::hop(target, span))
 }
