@@ -102,7 +102,6 @@ impl Shop {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "an interceptor may refuse a call")]
-#[expect(clippy::result_large_err, reason = "tonic's own type")]
 fn stale(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
     request.metadata_mut().insert("traceparent", traceparent(0xff, "01").parse().unwrap());
     Ok(request)
