@@ -2,6 +2,7 @@
 
 mod carrier;
 mod consume;
+mod hops;
 mod poison;
 mod produce;
 mod shop;

@@ -123,11 +123,10 @@ impl TraceGraph {
                 && other.name == span.name
                 && self.parent(other).is_some_and(|found| found.span_id == above.span_id)
         };
-        let found = parents
+        parents
             .iter()
             .filter(twin)
-            .find_map(|twin| self.children(twin).find(|found| child.fits(found)).map(|below| causes::hop(twin, below)));
-        found
+            .find_map(|twin| self.children(twin).find(|found| child.fits(found)).map(|below| causes::hop(twin, below)))
     }
 
     /// Adds what a child's parent is, instead of one of these, and why.
