@@ -16,7 +16,7 @@ use std::{
 
 pub use none::NoBridge;
 
-use crate::{Attribute, Hop, Outcome, PropagationContext, TraceContext};
+use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, TraceContext};
 
 /// Turns hops into spans, and knows which span is current.
 ///
@@ -35,6 +35,13 @@ pub trait Bridge: fmt::Debug + Send + Sync {
     /// `innermost` is the innermost hop on this thread: only a span inside it counts, so that neither an outer loop's span is
     /// adopted nor the trace lost when a level filter disables a span. With no hop, any current span counts.
     fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext>;
+
+    /// The span that the tracing API's own context names, if it is inside of a hop; as far as that can be told without side effects.
+    /// Debug builds ask before a hop is entered and after it was left, to name guards that were left behind.
+    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
+        let _ = marker;
+        None
+    }
 
     /// Starts a span for a hop. The answer's context is what goes on from there.
     fn start(&self, hop: Hop) -> Started;

@@ -3,6 +3,8 @@
 //! It follows the future, not the thread: a hop is entered on every poll, and on drop, and left again. After it, current is what
 //! it was before.
 
+mod leak;
+
 use std::{
     cell::RefCell,
     fmt,
@@ -17,6 +19,8 @@ use std::{
 
 use pin_project_lite::pin_project;
 
+pub(crate) use self::leak::Place;
+use self::leak::Watch;
 use crate::{
     Attribute, AttributeValue, Outcome, PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, Marker},
@@ -24,7 +28,13 @@ use crate::{
 
 thread_local! {
     /// The hops that this thread is inside of, innermost last.
-    static STACK: RefCell<Vec<Arc<Active>>> = const { RefCell::new(Vec::new()) };
+    static STACK: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Entered {
+    active: Arc<Active>,
+    #[cfg(debug_assertions)]
+    place: Place,
 }
 
 struct Active {
@@ -81,13 +91,27 @@ impl HopSpan {
     }
 
     /// Runs `run` inside the hop.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, if a guard of the tracing API that was taken inside is still in force afterwards: whatever ran next on this
+    /// thread would run in it. The message, and an event of the target `propagation`, name the place.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
-        enter(&self.0, run)
+        enter(&self.0, Place::here(), run)
+    }
+
+    /// The same for who was called from elsewhere.
+    pub(crate) fn in_scope_from<R>(&self, place: Place, run: impl FnOnce() -> R) -> R {
+        enter(&self.0, place, run)
     }
 
     /// A future that runs inside the hop, on whichever thread polls or drops it. It does not end the hop.
+    ///
+    /// A poll panics where [`in_scope`](Self::in_scope) does: in debug builds, if a guard is held across an await.
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        Scope { hop: Arc::clone(&self.0), future: Some(future) }
+        Scope { hop: Arc::clone(&self.0), place: Place::here(), future: Some(future) }
     }
 
     /// Adds or replaces an attribute.
@@ -151,6 +175,7 @@ pin_project! {
     /// The future of [`HopSpan::scope`].
     pub struct Scope<F> {
         hop: Arc<Active>,
+        place: Place,
         #[pin]
         future: Option<F>,
     }
@@ -159,7 +184,7 @@ pin_project! {
         // What the future holds may make calls while it is dropped: they belong to the hop, too.
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            enter(this.hop, || this.future.set(None));
+            enter(this.hop, *this.place, || this.future.set(None));
         }
     }
 }
@@ -170,7 +195,7 @@ impl<F: Future> Future for Scope<F> {
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.future.as_pin_mut() {
-            Some(future) => enter(this.hop, || future.poll(task)),
+            Some(future) => enter(this.hop, *this.place, || future.poll(task)),
             None => Poll::Pending,
         }
     }
@@ -194,7 +219,10 @@ impl PropagationContext {
 
 /// The innermost hop on this thread.
 pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, Marker)>) -> R) -> R {
-    let top = STACK.try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().cloned())).ok().flatten();
+    let top = STACK
+        .try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().map(|top| Arc::clone(&top.active))))
+        .ok()
+        .flatten();
     look(top.as_ref().map(|active| (&active.context, active.marker)))
 }
 
@@ -203,8 +231,20 @@ pub(crate) fn is_inside() -> bool {
     STACK.try_with(|stack| stack.try_borrow().is_ok_and(|stack| !stack.is_empty())).unwrap_or(false)
 }
 
-fn enter<R>(active: &Arc<Active>, run: impl FnOnce() -> R) -> R {
-    let _left = push(Arc::clone(active));
+#[cfg(debug_assertions)]
+fn look<R: Default>(look: impl FnOnce(&[Entered]) -> R) -> R {
+    STACK.try_with(|stack| stack.try_borrow().map(|stack| look(&stack)).unwrap_or_default()).unwrap_or_default()
+}
+
+fn enter<R>(active: &Arc<Active>, place: Place, run: impl FnOnce() -> R) -> R {
+    let watch = Watch::before(active, place);
+    let answer = enter_span(active, place, run);
+    watch.after();
+    answer
+}
+
+fn enter_span<R>(active: &Arc<Active>, place: Place, run: impl FnOnce() -> R) -> R {
+    let _left = push(active, place);
     let Some(span) = &active.span else { return run() };
     let mut run = Some(run);
     let mut answer = None;
@@ -222,21 +262,39 @@ fn enter<R>(active: &Arc<Active>, run: impl FnOnce() -> R) -> R {
 }
 
 /// Puts a hop on this thread's stack; leaving removes it, also when the work panics.
-fn push(active: Arc<Active>) -> Left {
-    let pushed = STACK.try_with(|stack| stack.try_borrow_mut().map(|mut stack| stack.push(active)).is_ok());
-    Left { pushed: pushed.unwrap_or(false) }
+#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "known only to debug builds"))]
+fn push(active: &Arc<Active>, place: Place) -> Left<'_> {
+    let entered = Entered {
+        active: Arc::clone(active),
+        #[cfg(debug_assertions)]
+        place,
+    };
+    let pushed = STACK.try_with(|stack| stack.try_borrow_mut().map(|mut stack| stack.push(entered)).is_ok());
+    Left { active: pushed.unwrap_or(false).then_some(active) }
 }
 
-struct Left {
-    pushed: bool,
+struct Left<'a> {
+    active: Option<&'a Arc<Active>>,
 }
 
-impl Drop for Left {
+impl Drop for Left<'_> {
     fn drop(&mut self) {
-        if self.pushed {
-            // Dropped outside the borrow: the last owner of a hop may run user code.
-            let left = STACK.try_with(|stack| stack.try_borrow_mut().ok().and_then(|mut stack| stack.pop()));
-            drop(left);
-        }
+        let Some(active) = self.active else { return };
+        let left = STACK.try_with(|stack| {
+            let mut stack = stack.try_borrow_mut().ok()?;
+            match stack.last() {
+                Some(top) if Arc::ptr_eq(&top.active, active) => stack.pop(),
+                // Left out of order: what is still inside stays.
+                _ => {
+                    let own = stack.iter().rposition(|entered| Arc::ptr_eq(&entered.active, active))?;
+                    Some(stack.remove(own))
+                }
+            }
+        });
+        // Dropped outside the borrow: the last owner of a hop may run user code.
+        drop(left);
     }
 }
+
+#[cfg(test)]
+mod tests;

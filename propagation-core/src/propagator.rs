@@ -18,6 +18,8 @@ use crate::{
     Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
     PropagationContext, Reading, Reason, RepeatedParent, Transport, bridge::Innermost, current, notice::Notices,
 };
+#[cfg(debug_assertions)]
+use crate::{SpanId, bridge::Marker};
 
 /// Extracts, injects, and starts hops: the one handle that adapters are given.
 ///
@@ -175,6 +177,17 @@ impl Propagator {
             format.extract(from, &mut reading);
         }
         reading
+    }
+
+    #[cfg(debug_assertions)]
+    pub(crate) fn span_inside(&self, marker: Marker) -> Option<SpanId> {
+        self.0.bridge.span_inside(marker)
+    }
+
+    /// Whether the tracing API's innermost span is inside of a hop. Asking may start the span.
+    #[cfg(debug_assertions)]
+    pub(crate) fn sees(&self, innermost: Innermost<'_>) -> bool {
+        self.0.bridge.current(Some(innermost)).is_some()
     }
 
     /// Whether hops get spans: if not, a context passes through as it came.

@@ -33,7 +33,10 @@ pub use stream::InContextStreamExt;
 #[cfg(feature = "tokio")]
 pub use tokio::{JoinSetExt, spawn, spawn_blocking};
 
-use crate::{Hop, HopSpan, PropagationContext, Propagator, current};
+use crate::{
+    Hop, HopSpan, PropagationContext, Propagator,
+    current::{self, Place},
+};
 
 /// What was current at one place, to run work in at another.
 ///
@@ -47,25 +50,29 @@ struct Inner {
     hop: HopSpan,
     /// The `tracing` span: log lines of carried work stand in the same scope.
     span: Span,
+    place: Place,
 }
 
 impl Current {
     /// Captures what is current here. Outside of any hop and span that is nothing, and carried work then runs in nothing, even
     /// where it is polled or called inside of another request.
     #[must_use]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn capture(propagator: &Propagator) -> Self {
         let marker = current::innermost(|hop| hop.map(|(_, marker)| marker));
         // Spans of user code inherit the marker of the hop that they are in. A `tracing` span that is in no hop has none to pass on:
         // its children find their parent through the bridge's context instead.
         let span = if marker.is_some() || !propagator.makes_spans() { Span::current() } else { Span::none() };
         let hop = propagator.start(Hop::carry(propagator.current(), marker));
-        Self(Arc::new(Inner { hop, span }))
+        Self(Arc::new(Inner { hop, span, place: Place::here() }))
     }
 
     /// A context that was stored or received, to resume work in.
     #[must_use]
+    #[cfg_attr(debug_assertions, track_caller)]
     pub fn resume(propagator: &Propagator, context: PropagationContext) -> Self {
-        Self(Arc::new(Inner { hop: propagator.start(Hop::resume(context)), span: Span::none() }))
+        let hop = propagator.start(Hop::resume(context));
+        Self(Arc::new(Inner { hop, span: Span::none(), place: Place::here() }))
     }
 
     /// The context that was captured.
@@ -75,8 +82,12 @@ impl Current {
     }
 
     /// Runs `run` in the context: for callbacks that are called more than once.
+    ///
+    /// # Panics
+    ///
+    /// In debug builds, where [`HopSpan::in_scope`](crate::HopSpan::in_scope) does; the message names the place of the capture.
     pub fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
-        self.0.span.in_scope(|| self.0.hop.in_scope(run))
+        self.0.span.in_scope(|| self.0.hop.in_scope_from(self.0.place, run))
     }
 
     /// A future (or, with the feature `stream`, a stream) that runs in the context, on whichever thread polls or drops it.
@@ -95,6 +106,7 @@ impl fmt::Debug for Current {
 ///
 /// What the closure holds is dropped in the context, too, when it has run. For one that is called more than once, see
 /// [`Current::in_scope`].
+#[cfg_attr(debug_assertions, track_caller)]
 pub fn carry<R, F: FnOnce() -> R>(propagator: &Propagator, run: F) -> impl FnOnce() -> R + use<R, F> {
     let current = Current::capture(propagator);
     move || current.in_scope(run)

@@ -16,7 +16,7 @@ pub use propagator::OtelPropagator;
 pub(super) use convert::{attribute, baggage_from, baggage_into, denied, kind, span_context, trace_context};
 
 use super::{Bridge, BridgeSpan, Innermost, Marker, Started};
-use crate::{Attribute, Exception, Hop, Outcome, PropagationContext, TraceContext};
+use crate::{Attribute, Exception, Hop, Outcome, PropagationContext, SpanId, TraceContext};
 
 /// Makes spans with an OpenTelemetry tracer.
 ///
@@ -68,6 +68,10 @@ where
         Context::map_current(|context| current_in(context, innermost, self.random_ids))
     }
 
+    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
+        Context::map_current(|context| span_inside(context, marker))
+    }
+
     fn start(&self, hop: Hop) -> Started {
         let marker = hop.marker();
         let parent = parent_context(&hop);
@@ -100,6 +104,12 @@ pub(super) fn current_in(
     }
     let trace = trace_context(context.span().span_context(), innermost.map(|hop| hop.trace), random_ids);
     trace.has_ids().then(|| PropagationContext::new(trace).with_baggage(baggage_from(context.baggage())))
+}
+
+/// The span of a context that is inside of a hop.
+pub(super) fn span_inside(context: &Context, marker: Marker) -> Option<SpanId> {
+    let inside = context.get::<Marker>() == Some(&marker) && context.has_active_span();
+    SpanId::from_bytes(context.span().span_context().span_id().to_bytes()).filter(|_| inside)
 }
 
 /// The parent of a hop's span, with the hop's baggage readable through OpenTelemetry's API.

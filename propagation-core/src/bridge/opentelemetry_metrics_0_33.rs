@@ -56,8 +56,8 @@ use self::{
     instruments::Instruments,
     measured::{Measured, Noted},
 };
-use super::{Bridge, Innermost, Started};
-use crate::{Hop, PropagationContext};
+use super::{Bridge, Innermost, Marker, Started};
+use crate::{Hop, PropagationContext, SpanId};
 
 pub use counters::observe_counters;
 
@@ -104,6 +104,10 @@ impl<B: Bridge> Bridge for HopMetrics<B> {
 
     fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
         self.inner.current(innermost)
+    }
+
+    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
+        self.inner.span_inside(marker)
     }
 
     fn start(&self, hop: Hop) -> Started {

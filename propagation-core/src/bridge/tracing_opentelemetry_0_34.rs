@@ -7,12 +7,13 @@ use tracing::{Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::{
-    Bridge, BridgeSpan, Innermost, Started,
+    Bridge, BridgeSpan, Innermost, Marker, Started,
     opentelemetry_0_33::{
-        OtelSpan, attribute, baggage_from, baggage_into, current_in, parent_context, span_context, trace_context,
+        OtelSpan, attribute, baggage_from, baggage_into, current_in, parent_context, span_context, span_inside,
+        trace_context,
     },
 };
-use crate::{Attribute, Hop, Outcome, PropagationContext, SpanKind, TraceContext};
+use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, SpanKind, TraceContext};
 
 /// Makes `tracing` spans, for an application whose subscriber has a layer of `tracing-opentelemetry`.
 ///
@@ -71,6 +72,10 @@ impl Bridge for TracingBridge {
             found.baggage = baggage;
         }
         Some(found)
+    }
+
+    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
+        Context::map_current(|context| span_inside(context, marker))
     }
 
     fn start(&self, hop: Hop) -> Started {

@@ -11,6 +11,7 @@ mod formats_bridge;
 mod formats_carriers;
 mod formats_differential;
 mod guard;
+mod left_behind;
 mod logs;
 mod messaging;
 mod metrics;
