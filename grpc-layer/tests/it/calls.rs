@@ -283,3 +283,88 @@ async fn an_address_rule_knows_tonic_s_connections_and_sees_through_trusted_prox
         layer.layer(service).oneshot(request.extension(connection).body(()).unwrap()).await.unwrap();
     }
 }
+
+/// A service that fails, or answers without being a gRPC server.
+fn answering(
+    answer: Result<u16, std::io::ErrorKind>,
+) -> impl tower::Service<
+    http::Request<()>,
+    Response = http::Response<tonic::body::Body>,
+    Error = std::io::Error,
+    Future = std::future::Ready<Result<http::Response<tonic::body::Body>, std::io::Error>>,
+> {
+    tower::service_fn(move |_: http::Request<()>| {
+        let status = |status| http::Response::builder().status(status).body(tonic::body::Body::empty()).unwrap();
+        std::future::ready(answer.map(status).map_err(std::io::Error::from))
+    })
+}
+
+#[tokio::test]
+async fn an_answer_of_something_that_is_no_grpc_server_has_the_code_that_the_mapping_says() {
+    for (status, code) in [
+        (400, "INTERNAL"),
+        (401, "UNAUTHENTICATED"),
+        (403, "PERMISSION_DENIED"),
+        (404, "UNIMPLEMENTED"),
+        (429, "UNAVAILABLE"),
+        (502, "UNAVAILABLE"),
+        (503, "UNAVAILABLE"),
+        (504, "UNAVAILABLE"),
+        (500, "UNKNOWN"),
+        (302, "UNKNOWN"),
+    ] {
+        let setup = Setup::new().await;
+        let client = ClientPropagationLayer::new(setup.propagator.clone()).layer(answering(Ok(status)));
+        drop(client.oneshot(http::Request::post(UNARY).body(()).unwrap()).await.unwrap());
+        let span = setup.span("test.Echo/Unary", SpanKind::Client).await;
+        assert_eq!(attribute(&span, "rpc.response.status_code").as_deref(), Some(code), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_never_got_an_answer_is_unavailable_to_its_caller_and_unknown_to_its_server() {
+    let setup = Setup::new().await;
+    let request = || http::Request::post(UNARY).body(()).unwrap();
+    let broken = || answering(Err(std::io::ErrorKind::BrokenPipe));
+    let error = ClientPropagationLayer::new(setup.propagator.clone()).layer(broken()).oneshot(request()).await.err();
+    assert_eq!(error.unwrap().kind(), std::io::ErrorKind::BrokenPipe, "it fails as it would without us");
+    let server = ServerPropagationLayer::new(setup.propagator.clone()).layer(broken());
+    assert!(server.oneshot(request()).await.is_err());
+    for (kind, code) in [(SpanKind::Client, "UNAVAILABLE"), (SpanKind::Server, "UNKNOWN")] {
+        let span = setup.span("test.Echo/Unary", kind).await;
+        assert_eq!(attribute(&span, "rpc.response.status_code").as_deref(), Some(code));
+        assert_eq!(attribute(&span, "error.type").as_deref(), Some("std::io::error::Error"));
+    }
+}
+
+/// A service that is never ready.
+#[derive(Clone, Debug)]
+struct Busy;
+
+impl tower::Service<http::Request<()>> for Busy {
+    type Response = http::Response<tonic::body::Body>;
+    type Error = std::convert::Infallible;
+    type Future = std::future::Ready<Result<Self::Response, Self::Error>>;
+
+    fn poll_ready(&mut self, _: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Self::Error>> {
+        std::task::Poll::Pending
+    }
+
+    fn call(&mut self, _: http::Request<()>) -> Self::Future {
+        unreachable!("never ready")
+    }
+}
+
+#[tokio::test]
+async fn readiness_is_the_inner_service_s_on_both_sides() {
+    fn is_ready(mut service: impl tower::Service<http::Request<()>>) -> bool {
+        service.poll_ready(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+    }
+    let setup = Setup::new().await;
+    let client = ClientPropagationLayer::new(setup.propagator.clone()).peer("test.Echo");
+    let server = ServerPropagationLayer::new(setup.propagator.clone());
+    assert!(!is_ready(client.layer(Busy)) && !is_ready(server.layer(Busy)));
+    assert!(is_ready(client.layer(answering(Ok(200)))) && is_ready(server.layer(answering(Ok(200)))));
+    assert!(format!("{server:?}").starts_with("ServerPropagationLayer {"));
+    assert!(format!("{:?}", server.layer(Busy)).contains("inner: Busy"), "what is inside can be seen");
+}

@@ -55,3 +55,20 @@ fn no_text_stands_under_a_binary_name() {
     let bytes = headers["grpc-trace-bin"].as_bytes();
     assert!(bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)), "base64");
 }
+
+#[test]
+fn what_stands_on_an_outgoing_call_can_be_read() {
+    let mut headers = HeaderMap::new();
+    headers.append("traceparent", HeaderValue::from_static("first"));
+    headers.append("traceparent", HeaderValue::from_static("second"));
+    headers.append("own", HeaderValue::from_static("1"));
+    let carrier = MetadataCarrierMut(&mut headers);
+    let mut values = Vec::new();
+    let name = propagation_core::FieldName::from_static("traceparent");
+    carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));
+    assert_eq!(values, [b"first".as_slice(), b"second"]);
+    let mut names = Vec::new();
+    carrier.visit_all(&mut |name, _| names.push(name.to_owned()));
+    names.sort();
+    assert_eq!(names, ["own", "traceparent", "traceparent"]);
+}
