@@ -76,8 +76,10 @@ impl Services {
         let stale = headers(&[("traceparent", Some(traceparent(0xff, "01").as_bytes()))]);
         let mut record = FutureRecord::to(TOPIC).key("4711").payload("{}").headers(stale.clone());
         match by {
-            By::Send => drop(sending.send(producer, record, WAIT).await.unwrap()),
-            By::Result => drop(sending.send_result(producer, record).unwrap().await.unwrap().unwrap()),
+            By::Send => assert_eq!(sending.send(producer, record, WAIT).await.unwrap().partition, 0),
+            By::Result => {
+                assert_eq!(sending.send_result(producer, record).unwrap().await.unwrap().unwrap().partition, 0)
+            }
             By::Enqueue => {
                 let mut config = self.shop.config();
                 config.remove("group.id").remove("enable.auto.commit");
@@ -89,7 +91,7 @@ impl Services {
             By::Inject => {
                 use propagation_kafka::OwnedHeadersExt;
                 record.headers.inject(&self.orders, TOPIC, &self.orders.current());
-                drop(producer.send(record, WAIT).await.unwrap());
+                assert_eq!(producer.send(record, WAIT).await.unwrap().partition, 0);
             }
         }
     }
