@@ -98,7 +98,7 @@ impl ConsumerPropagation {
         if let Ok(Some(message)) = &received
             && hop.records()
         {
-            hop.add_link(&self.extract(&message.delivery).context.trace);
+            hop.add_link(&self.creation(&message.delivery));
         }
         hop.end(&Outcome::of(&received));
         received
@@ -137,15 +137,17 @@ impl ConsumerPropagation {
         operation: &'static str,
         settled: impl Future<Output = lapin::Result<bool>>,
     ) -> lapin::Result<bool> {
-        let creation =
-            if self.propagator.records() { self.extract(delivery).context.trace } else { TraceContext::EMPTY };
         let destination = self.destination(delivery);
-        let hop = messaging::settle(&self.propagator, &creation, |hop| {
+        let hop = messaging::settle(&self.propagator, &self.creation(delivery), |hop| {
             describe(hop, &destination, delivery, operation, "settle");
         });
         let settled = hop.scope(settled).await;
         hop.end(&Outcome::of(&settled));
         settled
+    }
+
+    fn creation(&self, delivery: &Delivery) -> TraceContext {
+        messaging::creation(&self.propagator, &Peer::amqp(&self.queue), &HeadersCarrier(&delivery.properties))
     }
 
     fn destination<'a>(&'a self, delivery: &'a Delivery) -> Destination<'a> {

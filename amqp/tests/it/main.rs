@@ -1,5 +1,6 @@
 //! The public API, over a loopback endpoint that speaks AMQP 0-9-1 to the real client.
 
 mod carrier;
+mod hops;
 mod journey;
 mod shop;
