@@ -1,5 +1,6 @@
 //! The bridge to the `opentelemetry` API 0.33.
 
+mod caller;
 mod convert;
 mod propagator;
 
@@ -11,6 +12,7 @@ use opentelemetry::{
     trace::{Link, Span, SpanBuilder, SpanRef, Status, TraceContextExt, Tracer},
 };
 
+pub(crate) use caller::Caller;
 pub use propagator::OtelPropagator;
 
 pub(super) use convert::{attribute, baggage_from, baggage_into, denied, kind, span_context, trace_context};
@@ -124,7 +126,7 @@ pub(super) fn parent_context(hop: &Hop) -> Context {
         Some(parent) => current.with_remote_span_context(parent),
         None => Context::new(),
     };
-    baggage_into(&hop.parent.baggage, context)
+    Caller::note(&hop.parent.trace, baggage_into(&hop.parent.baggage, context))
 }
 
 #[derive(Debug)]

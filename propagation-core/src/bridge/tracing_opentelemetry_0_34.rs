@@ -9,7 +9,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::{
     Bridge, BridgeSpan, Innermost, Marker, Started,
     opentelemetry_0_33::{
-        OtelSpan, attribute, baggage_from, baggage_into, current_in, parent_context, span_context, span_inside,
+        Caller, OtelSpan, attribute, baggage_from, baggage_into, current_in, parent_context, span_context, span_inside,
         trace_context,
     },
 };
@@ -110,7 +110,7 @@ impl Bridge for TracingBridge {
 fn local_parent(hop: &Hop) -> Option<Context> {
     let parent = span_context(&hop.parent.trace, false).filter(|_| hop.local)?;
     let context = Span::current().context();
-    (context.span().span_context().span_id() == parent.span_id()).then_some(context)
+    (context.span().span_context().span_id() == parent.span_id()).then(|| Caller::note(&hop.parent.trace, context))
 }
 
 fn new_span(kind: SpanKind, hop: &Hop) -> Span {

@@ -9,7 +9,10 @@ use opentelemetry::{
     trace::TraceContextExt,
 };
 
-use super::convert::{baggage_from, baggage_into, denied, span_context, trace_context};
+use super::{
+    Caller,
+    convert::{baggage_from, baggage_into, denied, span_context, trace_context},
+};
 use crate::{Extract, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Transport, Value};
 
 /// A [`Propagator`] as a `TextMapPropagator`: strict parsing and the policy for any program that takes one, by one line.
@@ -79,7 +82,7 @@ impl TextMapPropagator for OtelPropagator {
             context = baggage_into(&received.baggage, context);
         }
         // The context outlives its request wherever user code keeps it.
-        context.with_value(Received(received.detach()))
+        Caller::note(&received.trace, context).with_value(Received(received.detach()))
     }
 
     /// The names that every enabled format owns, without families such as `uberctx-…`.
