@@ -22,6 +22,8 @@ pub use builder::{PolicyBuilder, PolicyError};
 pub use explain::{Explanation, Verdict};
 #[cfg(feature = "policy-file")]
 pub use file::{PolicyFileError, Reload};
+#[cfg(feature = "opentelemetry-sdk-0-33")]
+pub(crate) use glob::Glob;
 pub use key_rule::KeyRule;
 pub use lint::Warning;
 pub use profile::UnknownProfile;

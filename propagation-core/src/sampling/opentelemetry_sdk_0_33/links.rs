@@ -1,0 +1,29 @@
+use super::{AlwaysOff, ComposableSampler, NewSpan, SamplingIntent};
+
+/// Keeps a span if any span it links to is sampled: a batch with one sampled message in it, a trace that was restarted at the edge.
+/// Otherwise another sampler is asked.
+///
+/// Only the links that a span starts with count. As the root of a [`ParentThreshold`](super::ParentThreshold) it decides for spans
+/// without a parent, which is what consumers that link to their messages make.
+#[derive(Clone, Debug)]
+pub struct LinksBased<S = AlwaysOff> {
+    otherwise: S,
+}
+
+impl<S: ComposableSampler> LinksBased<S> {
+    /// Where no link is sampled, `otherwise` is asked.
+    #[must_use]
+    pub fn new(otherwise: S) -> Self {
+        Self { otherwise }
+    }
+}
+
+impl<S: ComposableSampler> ComposableSampler for LinksBased<S> {
+    fn intent(&self, span: &NewSpan<'_>) -> SamplingIntent {
+        if span.links().iter().any(|link| link.span_context.is_sampled()) {
+            // The linked traces have a randomness of their own: how likely this was, nobody knows.
+            return SamplingIntent::keep_uncounted();
+        }
+        self.otherwise.intent(span)
+    }
+}

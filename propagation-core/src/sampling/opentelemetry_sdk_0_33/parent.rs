@@ -1,0 +1,29 @@
+use super::{ComposableSampler, NewSpan, SamplingIntent};
+
+/// Follows the parent: its decision, and its threshold where that agrees with the decision. Another sampler decides for roots, and
+/// where the caller left the decision open (OpenTelemetry, SDK, "ComposableParentThreshold").
+///
+/// A sampled parent without a threshold, or with one that contradicts its decision, is followed without a threshold: nobody knows how many
+/// traces it stands for.
+#[derive(Clone, Debug)]
+pub struct ParentThreshold<S> {
+    root: S,
+}
+
+impl<S: ComposableSampler> ParentThreshold<S> {
+    /// `root` decides where nobody has yet.
+    #[must_use]
+    pub fn new(root: S) -> Self {
+        Self { root }
+    }
+}
+
+impl<S: ComposableSampler> ComposableSampler for ParentThreshold<S> {
+    fn intent(&self, span: &NewSpan<'_>) -> SamplingIntent {
+        match span.caller().decided() {
+            None => self.root.intent(span),
+            Some(false) => SamplingIntent::drop(),
+            Some(true) => span.parent_threshold().map_or_else(SamplingIntent::keep_uncounted, SamplingIntent::keep),
+        }
+    }
+}
