@@ -1,5 +1,8 @@
 #![cfg(all(feature = "tokio", feature = "stream", feature = "tracing-opentelemetry-0-34"))]
 
+mod concurrent;
+mod handed_over;
+
 use std::{
     pin::Pin,
     sync::mpsc,
@@ -12,9 +15,9 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use propagation_core::{
     Hop, Outcome, PropagationContext, Propagator, SpanKind, TraceContext,
     bridge::{opentelemetry_0_33::OpenTelemetryBridge, tracing_opentelemetry_0_34::TracingBridge},
-    task::{self, Current, InContextExt, InContextStreamExt, JoinSetExt},
+    task::{self, Current, InContextExt, InContextStreamExt},
 };
-use tokio::task::{JoinSet, yield_now};
+use tokio::task::yield_now;
 use tracing_subscriber::layer::SubscriberExt;
 
 fn caller(n: u32) -> PropagationContext {
@@ -29,73 +32,6 @@ fn check(propagator: &Propagator, n: u32) {
     let (found, own) = (propagator.current(), caller(n));
     assert_eq!(found.trace.trace_id(), own.trace.trace_id());
     assert_eq!(found.baggage, own.baggage);
-}
-
-async fn work(propagator: Propagator, n: u32) {
-    for _ in 0..5 {
-        check(&propagator, n);
-        yield_now().await;
-    }
-}
-
-/// One request that loses itself in every way a program can.
-async fn request(propagator: Propagator, n: u32) {
-    let hop = propagator.start(Hop::remote(SpanKind::Server, caller(n)).named("request"));
-    let inner = propagator.clone();
-    hop.scope(async move {
-        let propagator = inner;
-        let spawned = task::spawn(&propagator, work(propagator.clone(), n));
-        let nested = propagator.clone();
-        let blocking = task::spawn_blocking(&propagator, move || check(&nested, n));
-        let mut set = JoinSet::new();
-        set.spawn_in_context(&propagator, work(propagator.clone(), n));
-        let in_set = propagator.clone();
-        set.spawn_blocking_in_context(&propagator, move || check(&in_set, n));
-        let own = tokio::spawn(work(propagator.clone(), n).in_context(&propagator));
-        tokio::select! {
-            biased;
-            () = work(propagator.clone(), n) => {}
-            () = std::future::pending() => {}
-        }
-        spawned.await.unwrap();
-        blocking.await.unwrap();
-        own.await.unwrap();
-        while let Some(done) = set.join_next().await {
-            done.unwrap();
-        }
-        check(&propagator, n);
-    })
-    .await;
-    hop.end(&Outcome::Unset);
-}
-
-async fn a_thousand_requests(propagator: Propagator) {
-    let requests: Vec<_> = (1..=1000).map(|n| tokio::spawn(request(propagator.clone(), n))).collect();
-    for request in requests {
-        request.await.unwrap();
-        assert!(propagator.current().is_empty(), "nothing stays on a thread");
-    }
-    let after: Vec<_> = (0..64)
-        .map(|_| {
-            let propagator = propagator.clone();
-            tokio::spawn(async move { propagator.current() })
-        })
-        .collect();
-    for found in after {
-        assert!(found.await.unwrap().is_empty(), "nothing stays on a worker");
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_thousand_requests_neither_leak_nor_meet_each_other_without_a_bridge() {
-    a_thousand_requests(Propagator::default()).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_thousand_requests_neither_leak_nor_meet_each_other_with_opentelemetry() {
-    let provider = SdkTracerProvider::builder().build();
-    let bridge = OpenTelemetryBridge::new(provider.tracer("shop"));
-    a_thousand_requests(Propagator::builder().bridge(bridge).build()).await;
 }
 
 /// Runs a check with each bridge and an exporter to look into.
