@@ -18,6 +18,7 @@ mod metrics;
 mod otel_propagator;
 mod policy;
 mod properties;
+mod sampling;
 mod start_up;
 mod tasks;
 mod wire;
