@@ -6,6 +6,7 @@ mod covered;
 #[cfg(feature = "envelopes")]
 mod envelopes;
 mod failures;
+mod hops;
 mod modes;
 mod properties;
 mod setup;
