@@ -21,14 +21,29 @@
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector | `http://localhost:4317` |
 //! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `TIMEOUT`, `INSECURE` | read by the exporter itself | |
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches | 5,000 ms, 2,048, 512 |
-//! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the six samplers of the SDK | `parentbased_always_on` |
+//! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: [names](#samplers) | the one given in code, or `parentbased_always_on` |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
 //! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
 //! | `OTEL_SDK_DISABLED`, `PROPAGATION_DISABLED` | the off switches | on |
 //!
+//! # Samplers
+//!
+//! | `OTEL_TRACES_SAMPLER` | Keeps | `OTEL_TRACES_SAMPLER_ARG` |
+//! |---|---|---|
+//! | `always_on`, `always_off` | all, nothing | |
+//! | `traceidratio` | a share of the traces, by the SDK's older algorithm | the share, 0 to 1; 1 where it is not set |
+//! | `consistent_probability` | a share of the traces, the same ones in every service, with `ot=th` in tracestate | the same |
+//! | `adaptive` | about so many traces a second, with `ot=th` | how many |
+//! | `rate_limited` | no more than so many traces a second | how many |
+//! | `links_based` | what links to a sampled trace, and a share of the rest | the share, 0 to 1; 1 where it is not set |
+//!
+//! After `parentbased_`, which the last two need, the caller's decision goes before. Everything else, rules for instance, is given in
+//! code: [`StartUp::sampler`]. See [`sampling`](crate::sampling::opentelemetry_sdk_0_33).
+//!
 //! What does not fit is an error that names the variable, never a silent default. No global is set.
 
 mod error;
+mod sampler;
 mod settings;
 mod telemetry;
 
@@ -36,7 +51,9 @@ use std::fmt;
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
-use opentelemetry_sdk::trace::{BatchSpanProcessor, SdkTracerProvider, SpanExporter, TracerProviderBuilder};
+use opentelemetry_sdk::trace::{
+    BatchSpanProcessor, SdkTracerProvider, ShouldSample, SpanExporter, TracerProviderBuilder,
+};
 
 pub use error::StartUpError;
 pub use telemetry::Telemetry;
@@ -54,6 +71,7 @@ pub struct StartUp {
     policy: Policy,
     variables: LookUp,
     exporter: Option<Install>,
+    sampler: Option<Box<dyn ShouldSample>>,
     #[cfg(feature = "tracing-opentelemetry-0-34")]
     tracing: bool,
 }
@@ -68,6 +86,7 @@ impl StartUp {
             policy: Policy::default(),
             variables: Box::new(|name| std::env::var(name).ok()),
             exporter: None,
+            sampler: None,
             #[cfg(feature = "tracing-opentelemetry-0-34")]
             tracing: false,
         }
@@ -91,6 +110,13 @@ impl StartUp {
     #[must_use]
     pub fn variables(mut self, look_up: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.variables = Box::new(look_up);
+        self
+    }
+
+    /// The sampler where `OTEL_TRACES_SAMPLER` names none. Without it, `parentbased_always_on`.
+    #[must_use]
+    pub fn sampler(mut self, sampler: impl Into<Box<dyn ShouldSample>>) -> Self {
+        self.sampler = Some(sampler.into());
         self
     }
 
@@ -122,7 +148,7 @@ impl StartUp {
         let resource = settings.resource(&self.service, self.environment.as_deref());
         let mut builder = SdkTracerProvider::builder()
             .with_resource(resource)
-            .with_sampler(settings.sampler.clone())
+            .with_sampler(settings.sampler.clone().or(self.sampler).unwrap_or_else(sampler::standard))
             .with_span_limits(settings.limits);
         if !settings.disabled {
             builder = match (self.exporter, &settings.export) {

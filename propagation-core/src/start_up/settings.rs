@@ -3,10 +3,10 @@ use std::{str::FromStr, time::Duration};
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::{
     Resource,
-    trace::{BatchConfig, BatchConfigBuilder, Sampler, SpanLimits},
+    trace::{BatchConfig, BatchConfigBuilder, ShouldSample, SpanLimits},
 };
 
-use super::StartUpError;
+use super::{StartUpError, sampler};
 use crate::baggage::decode;
 
 const SERVICE: &str = "service.name";
@@ -16,7 +16,8 @@ const ENVIRONMENT: &str = "deployment.environment.name";
 #[derive(Debug)]
 pub(super) struct Settings {
     pub(super) disabled: bool,
-    pub(super) sampler: Sampler,
+    /// What the variables choose; `None` where they say nothing.
+    pub(super) sampler: Option<Box<dyn ShouldSample>>,
     pub(super) limits: SpanLimits,
     pub(super) export: Export,
     attributes: Vec<(String, String)>,
@@ -47,7 +48,7 @@ impl Settings {
         }
         Ok(Self {
             disabled: read.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")),
-            sampler: read.sampler()?,
+            sampler: sampler::read(read.0)?,
             limits: read.limits()?,
             export: read.export()?,
             attributes,
@@ -103,6 +104,12 @@ impl Variables<'_> {
         }
     }
 
+    /// A whole number, zero included.
+    fn count(&self, name: &'static str) -> Result<Option<u32>, StartUpError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        value.parse().map(Some).map_err(|_| refused(name, "is not a whole number"))
+    }
+
     /// `key=value,…`, percent-encoded; a list with an error in it is refused as a whole, as the specification asks.
     fn attributes(&self) -> Result<Vec<(String, String)>, StartUpError> {
         const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
@@ -119,50 +126,22 @@ impl Variables<'_> {
         Ok(attributes)
     }
 
-    fn sampler(&self) -> Result<Sampler, StartUpError> {
-        const NAME: &str = "OTEL_TRACES_SAMPLER";
-        let Some(sampler) = self.get(NAME) else { return Ok(Sampler::ParentBased(Box::new(Sampler::AlwaysOn))) };
-        let (by_parent, root) =
-            sampler.strip_prefix("parentbased_").map_or((false, sampler.as_str()), |root| (true, root));
-        let root = match root {
-            "always_on" => Sampler::AlwaysOn,
-            "always_off" => Sampler::AlwaysOff,
-            "traceidratio" => Sampler::TraceIdRatioBased(self.ratio()?),
-            "jaeger_remote" | "xray" => return Err(refused(NAME, "names a sampler that the SDK 0.33 does not have")),
-            _ => {
-                return Err(refused(
-                    NAME,
-                    "is none of always_on, always_off, traceidratio, and these after 'parentbased_'",
-                ));
-            }
-        };
-        Ok(if by_parent { Sampler::ParentBased(Box::new(root)) } else { root })
-    }
-
-    /// The ratio of `OTEL_TRACES_SAMPLER_ARG`; 1 where it is not set.
-    fn ratio(&self) -> Result<f64, StartUpError> {
-        const NAME: &str = "OTEL_TRACES_SAMPLER_ARG";
-        let Some(ratio) = self.get(NAME) else { return Ok(1.0) };
-        let ratio = ratio.parse().ok().filter(|ratio| (0.0..=1.0).contains(ratio));
-        ratio.ok_or(refused(NAME, "is not a number from 0 to 1"))
-    }
-
     fn limits(&self) -> Result<SpanLimits, StartUpError> {
         let mut limits = SpanLimits::default();
-        let general = self.number("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
-        if let Some(count) = self.number("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
+        let general = self.count("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
+        if let Some(count) = self.count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
             limits.max_attributes_per_span = count;
         }
-        if let Some(count) = self.number("OTEL_SPAN_EVENT_COUNT_LIMIT")? {
+        if let Some(count) = self.count("OTEL_SPAN_EVENT_COUNT_LIMIT")? {
             limits.max_events_per_span = count;
         }
-        if let Some(count) = self.number("OTEL_SPAN_LINK_COUNT_LIMIT")? {
+        if let Some(count) = self.count("OTEL_SPAN_LINK_COUNT_LIMIT")? {
             limits.max_links_per_span = count;
         }
-        if let Some(count) = self.number("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
+        if let Some(count) = self.count("OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
             limits.max_attributes_per_event = count;
         }
-        if let Some(count) = self.number("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
+        if let Some(count) = self.count("OTEL_LINK_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
             limits.max_attributes_per_link = count;
         }
         Ok(limits)
@@ -188,7 +167,7 @@ impl Variables<'_> {
     }
 }
 
-fn refused(name: &'static str, problem: &'static str) -> StartUpError {
+pub(super) fn refused(name: &'static str, problem: &'static str) -> StartUpError {
     StartUpError::Variable { name, problem }
 }
 

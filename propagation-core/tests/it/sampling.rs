@@ -2,6 +2,7 @@
 #![cfg(feature = "opentelemetry-sdk-0-33")]
 
 mod rate;
+mod start_up;
 
 use opentelemetry::{
     Context, KeyValue,
