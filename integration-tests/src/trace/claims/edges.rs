@@ -149,7 +149,8 @@ impl TraceGraph {
         let same_trace: Vec<&&Span> = wanted.iter().filter(|span| span.trace_id == child.trace_id).collect();
         if same_trace.is_empty() {
             return broken.cause(format!(
-                "`{}` took the context of another request or message: that parent is in trace {}, and none of those wanted is",
+                "at the hop {} `{}` took the context of another request or message: that parent is in trace {}, and none of those wanted is",
+                causes::hop(actual, child),
                 shown(child.service()),
                 child.trace_id
             ));
