@@ -1,0 +1,24 @@
+//! Journeys over real brokers with the adapters of this family: the whole way and each transport alone, with a service in
+//! Python in the middle, with brokers that restart and messages that are broken.
+//!
+//! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and says where it is. Without a stack every test
+//! here fails; none is skipped. What is in `restarts` stops brokers, and so runs alone and last.
+#![cfg(feature = "otlp")]
+
+mod alone;
+mod kafka;
+mod rabbitmq;
+mod service;
+mod shop;
+mod sqs;
+mod transport;
+mod web;
+mod whole;
+
+/// What a test needs and does not judge.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+fn variable(name: &str) -> String {
+    std::env::var(name)
+        .unwrap_or_else(|_| panic!("{name} is not set: integration-tests/setup/suite.sh starts the stack"))
+}

@@ -1,0 +1,129 @@
+//! RabbitMQ by lapin and `propagation-amqp`.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::StreamExt;
+use lapin::{
+    BasicProperties, Channel, Connection, ConnectionProperties,
+    message::Delivery,
+    options::{
+        BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions,
+        QueueDeclareOptions,
+    },
+    types::{AMQPValue, FieldTable},
+};
+use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
+use propagation_core::Propagator;
+use tokio::sync::Mutex;
+
+use crate::{
+    Failure,
+    service::{Service, Stop},
+    transport::Address,
+    variable,
+};
+
+pub(crate) struct RabbitMqSender {
+    propagator: Propagator,
+    queue: String,
+    /// Opened when needed, and again after the broker was away.
+    open: Mutex<Option<Open>>,
+}
+
+struct Open {
+    _connection: Connection,
+    channel: Channel,
+    propagation: ProducerPropagation,
+}
+
+impl RabbitMqSender {
+    pub(crate) fn open(service: &Service, to: &Address) -> Self {
+        Self { propagator: service.propagator.clone(), queue: to.name.clone(), open: Mutex::default() }
+    }
+
+    pub(crate) async fn send(&self, body: &str) -> Result<(), Failure> {
+        let mut open = self.open.lock().await;
+        let ready = match open.take() {
+            Some(ready) => ready,
+            None => self.connect().await?,
+        };
+        // Persistent: survives a restart of the broker.
+        let properties = BasicProperties::default().with_delivery_mode(2);
+        let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+        let queue = self.queue.as_str().into();
+        let propagation = &ready.propagation;
+        propagation.publish_confirmed(&ready.channel, "".into(), queue, options, body.as_bytes(), properties).await?;
+        *open = Some(ready);
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<Open, Failure> {
+        let connection = connect().await?;
+        let channel = connection.create_channel().await?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let propagation = ProducerPropagation::new(self.propagator.clone(), &connection);
+        Ok(Open { _connection: connection, channel, propagation })
+    }
+}
+
+pub(crate) async fn connect() -> Result<Connection, Failure> {
+    Ok(Connection::connect(&variable("AMQP_URL"), ConnectionProperties::default()).await?)
+}
+
+pub(crate) async fn declare(channel: &Channel, queue: &str) -> Result<(), Failure> {
+    let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
+    channel.queue_declare(queue.into(), durable, FieldTable::default()).await?;
+    Ok(())
+}
+
+/// What is written as text, and of everything else that it is there.
+fn headers(delivery: &Delivery) -> Vec<(String, Vec<u8>)> {
+    let headers = delivery.properties.headers().iter().flat_map(FieldTable::inner);
+    headers
+        .map(|(name, value)| {
+            let value = match value {
+                AMQPValue::LongString(text) => text.as_bytes().to_vec(),
+                other => format!("{other:?}").into_bytes(),
+            };
+            (name.as_str().to_owned(), value)
+        })
+        .collect()
+}
+
+pub(crate) async fn listen(stop: Arc<Stop>, queue: String) -> Result<String, Failure> {
+    let connection = connect().await?;
+    declare(&connection.create_channel().await?, &queue).await?;
+    let name = queue.clone();
+    tokio::spawn(async move {
+        let mut connection = Some(connection);
+        loop {
+            // Ends when the broker goes away.
+            consume(&stop, &queue, connection.take()).await.ok();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    });
+    Ok(name)
+}
+
+async fn consume(stop: &Arc<Stop>, queue: &str, connection: Option<Connection>) -> Result<(), Failure> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connect().await?,
+    };
+    let channel = connection.create_channel().await?;
+    let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
+    let mut deliveries = channel.basic_consume(queue.into(), "".into(), options, arguments).await?;
+    let propagation = ConsumerPropagation::new(stop.service.propagator.clone(), queue);
+    while let Some(delivery) = deliveries.next().await {
+        let delivery = delivery?;
+        stop.saw(headers(&delivery));
+        let body = String::from_utf8_lossy(&delivery.data).into_owned();
+        if propagation.process(&delivery, stop.handle(body)).await.is_ok() {
+            propagation.ack(&delivery, BasicAckOptions::default()).await?;
+        } else {
+            let again = BasicNackOptions { requeue: true, multiple: false };
+            propagation.nack(&delivery, again).await?;
+        }
+    }
+    Ok(())
+}

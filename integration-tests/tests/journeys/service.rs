@@ -1,0 +1,144 @@
+//! A service of the shop: it is called, sends, receives, and sends on.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind, TraceContext, TraceState};
+use propagation_testkit::{
+    trace::TraceId,
+    wire::{Wire, WireRecord},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    Failure,
+    shop::{CALLER, PATIENCE},
+    transport::{Address, Sender, Transport},
+};
+
+#[derive(Clone)]
+pub(crate) struct Service {
+    pub(crate) name: &'static str,
+    pub(crate) propagator: Propagator,
+    pub(crate) wire: Wire,
+}
+
+/// What a caller from outside asks for, in a trace of its own.
+pub(crate) struct Request {
+    traceparent: String,
+    state: TraceState,
+    baggage: Vec<(String, String)>,
+}
+
+impl Request {
+    pub(crate) fn sampled() -> Self {
+        Self::with_flags("01")
+    }
+
+    pub(crate) fn unsampled() -> Self {
+        Self::with_flags("00")
+    }
+
+    fn with_flags(flags: &str) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(1);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let traceparent = format!("00-4bf92f3577b34da6{count:016x}-{CALLER}-{flags}");
+        Self { traceparent, state: TraceState::EMPTY, baggage: Vec::new() }
+    }
+
+    pub(crate) fn baggage(mut self, key: &str, value: &str) -> Self {
+        self.baggage.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn state(mut self, state: &str) -> Self {
+        self.state = TraceState::parse(state.as_bytes()).unwrap();
+        self
+    }
+
+    pub(crate) fn trace(&self) -> TraceId {
+        self.traceparent[3..35].parse().unwrap()
+    }
+
+    fn context(&self) -> PropagationContext {
+        let trace = TraceContext::new(self.traceparent.parse().unwrap()).with_state(self.state.clone());
+        let mut context = PropagationContext::new(trace);
+        for (key, value) in &self.baggage {
+            context.baggage.set(key, value).unwrap();
+        }
+        context
+    }
+}
+
+impl Service {
+    /// Does something for a request from outside.
+    pub(crate) async fn on<T>(&self, request: &Request, work: impl Future<Output = T>) -> T {
+        let context = request.context();
+        let hop = self.propagator.start(Hop::remote(SpanKind::Server, context).named("POST /orders"));
+        let done = hop.scope(work).await;
+        hop.end(&Outcome::Unset);
+        done
+    }
+
+    /// Something that receives as this service, from that one.
+    pub(crate) async fn stop(
+        &self,
+        from: &str,
+        by: Transport,
+        to: Option<&Address>,
+    ) -> Result<(Stop, Arrivals), Failure> {
+        let next = match to {
+            Some(address) => Some(Sender::open(self, address).await?),
+            None => None,
+        };
+        let (told, arrivals) = mpsc::unbounded_channel();
+        let stop = Stop { service: self.clone(), from: from.to_owned(), by, next, told };
+        Ok((stop, Arrivals(arrivals)))
+    }
+}
+
+/// Where a message is handled: it is told to the test, and sent on if the way goes on.
+pub(crate) struct Stop {
+    pub(crate) service: Service,
+    from: String,
+    by: Transport,
+    next: Option<Sender>,
+    told: mpsc::UnboundedSender<Arrival>,
+}
+
+/// A message that was handled, and what was current then.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) body: String,
+    pub(crate) context: PropagationContext,
+}
+
+impl Stop {
+    /// Notes what is on the wire before anything is extracted from it.
+    pub(crate) fn saw<N: Into<String>, V: Into<Vec<u8>>>(&self, fields: impl IntoIterator<Item = (N, V)>) {
+        let record = WireRecord::new(self.from.clone(), self.service.name, self.by.name());
+        self.service.wire.record(record.with_fields(fields));
+    }
+
+    /// Handles a message: call it in the message's context.
+    pub(crate) async fn handle(self: &Arc<Self>, body: String) -> Result<(), Failure> {
+        let context = self.service.propagator.current();
+        if let Some(next) = &self.next {
+            next.send(&body).await?;
+        }
+        self.told.send(Arrival { body, context }).ok();
+        Ok(())
+    }
+}
+
+/// What arrives at the end of a way. What receives it goes on until the test's runtime ends.
+pub(crate) struct Arrivals(mpsc::UnboundedReceiver<Arrival>);
+
+impl Arrivals {
+    pub(crate) async fn next(&mut self) -> Arrival {
+        let arrival = tokio::time::timeout(PATIENCE, self.0.recv()).await;
+        arrival.expect("something arrives").expect("somebody still receives")
+    }
+}

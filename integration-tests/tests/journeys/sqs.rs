@@ -1,0 +1,91 @@
+//! SQS by the AWS SDK and `propagation-sqs`.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_sdk_sqs::{
+    Client,
+    config::{BehaviorVersion, Builder, Config, Credentials, Region},
+    types::{Message, MessageSystemAttributeName},
+};
+use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+
+use crate::{
+    Failure,
+    service::{Service, Stop},
+    transport::Address,
+    variable,
+};
+
+pub(crate) struct SqsSender {
+    client: Client,
+    url: String,
+}
+
+impl SqsSender {
+    pub(crate) async fn open(service: &Service, to: &Address) -> Result<Self, Failure> {
+        let client = client(service);
+        let url = create_queue(&client, &to.name).await?;
+        Ok(Self { client, url })
+    }
+
+    pub(crate) async fn send(&self, body: &str) -> Result<(), Failure> {
+        self.client.send_message().queue_url(&self.url).message_body(body).send().await?;
+        Ok(())
+    }
+}
+
+pub(crate) fn config() -> Builder {
+    Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .endpoint_url(variable("SQS_ENDPOINT_URL"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+}
+
+fn client(service: &Service) -> Client {
+    Client::from_conf(config().interceptor(SqsPropagation::new(service.propagator.clone())).build())
+}
+
+/// Makes the queue, which changes nothing where it is there already.
+pub(crate) async fn create_queue(client: &Client, name: &str) -> Result<String, Failure> {
+    let created = client.create_queue().queue_name(name).send().await?;
+    Ok(created.queue_url.ok_or("a queue without a URL")?)
+}
+
+fn fields(message: &Message) -> Vec<(String, String)> {
+    let attributes = message.message_attributes.iter().flatten();
+    let mut fields: Vec<_> = attributes
+        .map(|(name, value)| (name.clone(), value.string_value.clone().unwrap_or_else(|| format!("{value:?}"))))
+        .collect();
+    let header = MessageSystemAttributeName::AwsTraceHeader;
+    if let Some(value) = message.attributes.as_ref().and_then(|attributes| attributes.get(&header)) {
+        fields.push(("AWSTraceHeader".to_owned(), value.clone()));
+    }
+    fields
+}
+
+pub(crate) async fn listen(stop: Arc<Stop>, name: String) -> Result<String, Failure> {
+    let client = client(&stop.service);
+    let url = create_queue(&client, &name).await?;
+    tokio::spawn(async move {
+        let propagation = ConsumerPropagation::new(stop.service.propagator.clone(), &url);
+        loop {
+            let received = client.receive_message().queue_url(&url).wait_time_seconds(2).send().await;
+            let Ok(received) = received else {
+                // The endpoint is away.
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                continue;
+            };
+            for message in received.messages() {
+                stop.saw(fields(message));
+                let body = message.body.clone().unwrap_or_default();
+                if propagation.process(message, stop.handle(body)).await.is_ok() {
+                    let receipt = message.receipt_handle.as_deref().unwrap_or_default();
+                    client.delete_message().queue_url(&url).receipt_handle(receipt).send().await.ok();
+                }
+            }
+        }
+    });
+    Ok(name)
+}

@@ -1,0 +1,89 @@
+//! What all five transports have in common for a journey: an address, something that sends, something that receives.
+
+use std::sync::Arc;
+
+use crate::{
+    Failure, kafka, rabbitmq,
+    service::{Service, Stop},
+    sqs, web,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    Http,
+    Grpc,
+    Kafka,
+    RabbitMq,
+    Sqs,
+}
+
+/// Where to send: a topic, a queue, a URL.
+#[derive(Clone, Debug)]
+pub(crate) struct Address {
+    pub(crate) by: Transport,
+    pub(crate) name: String,
+}
+
+/// What a service sends to one address with.
+pub(crate) enum Sender {
+    Http(web::HttpSender),
+    Grpc(web::GrpcSender),
+    Kafka(kafka::KafkaSender),
+    RabbitMq(rabbitmq::RabbitMqSender),
+    Sqs(sqs::SqsSender),
+}
+
+impl Transport {
+    pub(crate) const ALL: [Self; 5] = [Self::Http, Self::Grpc, Self::Kafka, Self::RabbitMq, Self::Sqs];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Grpc => "grpc",
+            Self::Kafka => "kafka",
+            Self::RabbitMq => "amqp",
+            Self::Sqs => "sqs",
+        }
+    }
+
+    /// Whether its spans are those of a producer and a consumer.
+    pub(crate) const fn is_messaging(self) -> bool {
+        matches!(self, Self::Kafka | Self::RabbitMq | Self::Sqs)
+    }
+
+    /// Receives for as long as the test's runtime lives; `name` is for what needs one.
+    pub(crate) async fn listen(self, stop: Stop, name: String) -> Result<Address, Failure> {
+        let stop = Arc::new(stop);
+        let name = match self {
+            Self::Http => web::listen_http(stop).await?,
+            Self::Grpc => web::listen_grpc(stop).await?,
+            Self::Kafka => kafka::listen(stop, name).await?,
+            Self::RabbitMq => rabbitmq::listen(stop, name).await?,
+            Self::Sqs => sqs::listen(stop, name).await?,
+        };
+        Ok(Address { by: self, name })
+    }
+}
+
+impl Sender {
+    pub(crate) async fn open(service: &Service, to: &Address) -> Result<Self, Failure> {
+        Ok(match to.by {
+            Transport::Http => Self::Http(web::HttpSender::open(service, to)?),
+            Transport::Grpc => Self::Grpc(web::GrpcSender::open(service, to)?),
+            Transport::Kafka => Self::Kafka(kafka::KafkaSender::open(service, to)?),
+            Transport::RabbitMq => Self::RabbitMq(rabbitmq::RabbitMqSender::open(service, to)),
+            Transport::Sqs => Self::Sqs(sqs::SqsSender::open(service, to).await?),
+        })
+    }
+
+    /// Sends in the context that is current.
+    pub(crate) async fn send(&self, body: &str) -> Result<(), Failure> {
+        match self {
+            Self::Http(sender) => sender.send(body).await,
+            Self::Grpc(sender) => sender.send(body).await,
+            Self::Kafka(sender) => sender.send(body).await,
+            Self::RabbitMq(sender) => sender.send(body).await,
+            Self::Sqs(sender) => sender.send(body).await,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! HTTP by axum, reqwest and `propagation-http`; gRPC by tonic and `propagation-grpc`.
+
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{Router, extract::Request, middleware, routing::post};
+use futures_util::future::BoxFuture;
+use http::{HeaderMap, StatusCode, uri::PathAndQuery};
+use propagation_http::ReqwestPropagation;
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tokio::net::TcpListener;
+use tonic::{
+    Response, Status,
+    body::Body,
+    server::{Grpc, NamedService, UnaryService},
+    transport::{Channel, Server, server::TcpIncoming},
+};
+use tonic_prost::ProstCodec;
+use tower::ServiceBuilder;
+
+use crate::{
+    Failure,
+    service::{Service, Stop},
+    transport::Address,
+};
+
+pub(crate) struct HttpSender {
+    client: ClientWithMiddleware,
+    url: String,
+}
+
+impl HttpSender {
+    pub(crate) fn open(service: &Service, to: &Address) -> Result<Self, Failure> {
+        let client = ClientBuilder::new(ReqwestPropagation::client_builder().build()?)
+            .with(ReqwestPropagation::new(service.propagator.clone()))
+            .build();
+        Ok(Self { client, url: to.name.clone() })
+    }
+
+    pub(crate) async fn send(&self, body: &str) -> Result<(), Failure> {
+        self.client.post(&self.url).body(body.to_owned()).send().await?.error_for_status()?;
+        Ok(())
+    }
+}
+
+fn headers(headers: &HeaderMap) -> Vec<(String, Vec<u8>)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+}
+
+pub(crate) async fn listen_http(stop: Arc<Stop>) -> Result<String, Failure> {
+    let (handling, watching) = (Arc::clone(&stop), Arc::clone(&stop));
+    let handle = move |body: String| async move {
+        match handling.handle(body).await {
+            Ok(()) => StatusCode::NO_CONTENT,
+            Err(_) => StatusCode::BAD_GATEWAY,
+        }
+    };
+    let watch = move |request: Request, next: middleware::Next| {
+        watching.saw(headers(request.headers()));
+        next.run(request)
+    };
+    let routes = Router::new()
+        .route("/orders", post(handle))
+        .route_layer(propagation_http::ServerPropagationLayer::new(stop.service.propagator.clone()))
+        .route_layer(middleware::from_fn(watch));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/orders", listener.local_addr()?);
+    tokio::spawn(async move { axum::serve(listener, routes).await });
+    Ok(url)
+}
+
+const SERVICE: &str = "shop.Orders";
+const METHOD: &str = "/shop.Orders/Place";
+
+/// The one message, in both directions.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Text {
+    #[prost(string, tag = "1")]
+    text: String,
+}
+
+pub(crate) struct GrpcSender {
+    channel: Channel,
+    layer: propagation_grpc::ClientPropagationLayer,
+}
+
+impl GrpcSender {
+    pub(crate) fn open(service: &Service, to: &Address) -> Result<Self, Failure> {
+        let layer = propagation_grpc::ClientPropagationLayer::new(service.propagator.clone()).peer(SERVICE);
+        Ok(Self { channel: Channel::from_shared(to.name.clone())?.connect_lazy(), layer })
+    }
+
+    pub(crate) async fn send(&self, body: &str) -> Result<(), Failure> {
+        let channel = ServiceBuilder::new().layer(self.layer.clone()).service(self.channel.clone());
+        let mut client = tonic::client::Grpc::new(channel);
+        client.ready().await?;
+        let request = tonic::Request::new(Text { text: body.to_owned() });
+        let codec = ProstCodec::<Text, Text>::default();
+        client.unary(request, PathAndQuery::from_static(METHOD), codec).await?;
+        Ok(())
+    }
+}
+
+pub(crate) async fn listen_grpc(stop: Arc<Stop>) -> Result<String, Failure> {
+    let watching = Arc::clone(&stop);
+    let watch = tower::util::MapRequestLayer::new(move |request: http::Request<_>| {
+        watching.saw(headers(request.headers()));
+        request
+    });
+    let propagation = propagation_grpc::ServerPropagationLayer::new(stop.service.propagator.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let server = Server::builder().layer(watch).layer(propagation).add_service(Orders(stop));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    Ok(url)
+}
+
+/// The service as tonic's server routes it, written by hand: one method, and no `protoc` to build it.
+#[derive(Clone)]
+struct Orders(Arc<Stop>);
+
+impl NamedService for Orders {
+    const NAME: &'static str = SERVICE;
+}
+
+impl tower::Service<http::Request<Body>> for Orders {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let handler = self.clone();
+        Box::pin(async move { Ok(Grpc::new(ProstCodec::default()).unary(handler, request).await) })
+    }
+}
+
+impl UnaryService<Text> for Orders {
+    type Response = Text;
+    type Future = BoxFuture<'static, Result<Response<Text>, Status>>;
+
+    fn call(&mut self, request: tonic::Request<Text>) -> Self::Future {
+        let stop = Arc::clone(&self.0);
+        Box::pin(async move {
+            let text = request.into_inner().text;
+            stop.handle(text).await.map_err(|error| Status::unavailable(error.to_string()))?;
+            Ok(Response::new(Text::default()))
+        })
+    }
+}
