@@ -1,7 +1,9 @@
 //! The samplers, as a tracer provider asks them.
 #![cfg(feature = "opentelemetry-sdk-0-33")]
 
+mod formats;
 mod rate;
+mod services;
 mod start_up;
 
 use opentelemetry::{

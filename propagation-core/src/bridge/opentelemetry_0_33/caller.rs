@@ -1,4 +1,9 @@
-use opentelemetry::{Context, trace::SpanId};
+#[cfg(feature = "opentelemetry-sdk-0-33")]
+use opentelemetry::trace::SpanContext;
+use opentelemetry::{
+    Context,
+    trace::{SpanId, TraceId},
+};
 
 use crate::{Sampling, TraceContext};
 
@@ -7,9 +12,9 @@ use crate::{Sampling, TraceContext};
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(feature = "opentelemetry-sdk-0-33"), expect(dead_code, reason = "read by our samplers"))]
 pub(crate) struct Caller {
-    /// The parent that this is about: contexts are handed down to spans whose parent is another. `None` where there is no parent.
-    pub(crate) span_id: Option<SpanId>,
-    pub(crate) sampling: Sampling,
+    /// The parent that this is about; `None` where the caller names no trace.
+    parent: Option<(TraceId, SpanId)>,
+    sampling: Sampling,
 }
 
 impl Caller {
@@ -21,10 +26,25 @@ impl Caller {
             Sampling::Defer => !trace.has_ids(),
             Sampling::Debug | Sampling::Priority(_) => false,
         };
-        if told {
+        // What an outer hop has left must not stand for this one.
+        if told && context.get::<Self>().is_none() {
             return context;
         }
-        let span_id = trace.span_id().map(|id| SpanId::from_bytes(id.to_bytes()));
-        context.with_value(Self { span_id, sampling: trace.sampling })
+        let ids = trace.trace_id().zip(trace.span_id());
+        let parent = ids.map(|(trace_id, span_id)| {
+            (TraceId::from_bytes(trace_id.to_bytes()), SpanId::from_bytes(span_id.to_bytes()))
+        });
+        context.with_value(Self { parent, sampling: trace.sampling })
+    }
+
+    /// What it says of a new span with this parent. Contexts are handed down, and only debug with them: the next span's parent has a
+    /// decision of its own.
+    #[cfg(feature = "opentelemetry-sdk-0-33")]
+    pub(crate) fn said_of(context: &Context, trace_id: TraceId, parent: Option<&SpanContext>) -> Option<Sampling> {
+        let found = context.get::<Self>()?;
+        let direct = found.parent.map(|(_, span_id)| span_id) == parent.map(SpanContext::span_id);
+        let inherited =
+            found.sampling == Sampling::Debug && found.parent.is_none_or(|(of_trace, _)| of_trace == trace_id);
+        (direct || inherited).then_some(found.sampling)
     }
 }

@@ -104,11 +104,13 @@ fn state_from(found: &otel::TraceState, parent: Option<&TraceContext>) -> TraceS
         return parent.state.clone();
     }
     let found = TraceState::parse(header.as_bytes()).unwrap_or_default();
-    if !given.is_empty() || parent.state.is_empty() {
+    let given = TraceState::parse(given.as_bytes()).unwrap_or_default();
+    if given.len() == parent.state.len() {
         return found;
     }
-    // OpenTelemetry's type refuses some keys of Level 2, and then holds only what the sampler has set.
+    // OpenTelemetry's type refuses some keys of Level 2; what it was given in their place a sampler has changed.
     let mut state = parent.state.clone();
+    state.retain(|key| given.get(key).is_none());
     let members: Vec<_> = found.iter().collect();
     for (key, value) in members.into_iter().rev() {
         let _ = state.set(key, value);
@@ -116,11 +118,14 @@ fn state_from(found: &otel::TraceState, parent: Option<&TraceContext>) -> TraceS
     state
 }
 
+/// The same list; where OpenTelemetry's type refuses one of the keys, at least the member that samplers decide by.
 fn state_into(state: &TraceState) -> otel::TraceState {
     if state.is_empty() {
         return otel::TraceState::NONE;
     }
-    otel::TraceState::from_str(&state.to_string()).unwrap_or_default()
+    otel::TraceState::from_str(&state.to_string())
+        .or_else(|_| otel::TraceState::from_key_value(state.get("ot").map(|member| ("ot", member))))
+        .unwrap_or_default()
 }
 
 /// Attaches our baggage, so that user code can read it through OpenTelemetry's API.

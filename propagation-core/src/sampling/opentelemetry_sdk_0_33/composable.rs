@@ -159,13 +159,8 @@ impl<'a> NewSpan<'a> {
     /// More than the sampled flag is known only of hops that this crate's bridges and propagator have started.
     #[must_use]
     pub fn caller(&self) -> Sampling {
-        let span_id = self.parent.map(SpanContext::span_id);
-        let said = self.context.and_then(|context| context.get::<Caller>()).filter(|caller| caller.span_id == span_id);
-        match (said, self.parent) {
-            (Some(caller), _) => caller.sampling,
-            (None, Some(parent)) => Sampling::from_sampled(parent.is_sampled()),
-            (None, None) => Sampling::Defer,
-        }
+        let said = self.context.and_then(|context| Caller::said_of(context, self.trace_id, self.parent));
+        said.or(self.parent.map(|parent| Sampling::from_sampled(parent.is_sampled()))).unwrap_or_default()
     }
 
     /// The threshold of a sampled parent, unless it contradicts the decision (Probability Sampling, "General requirements").

@@ -6,7 +6,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, InMemorySpanExporterBuilder, Sampler};
 use propagation_core::{
-    Exception, Hop, Outcome, Peer, Propagator, SpanKind,
+    Exception, Hop, Outcome, Peer, PropagationContext, Propagator, SpanKind,
     sampling::opentelemetry_sdk_0_33::CompositeSampler,
     start_up::{StartUp, Telemetry},
 };
@@ -117,7 +117,7 @@ fn limits_of_the_variables_hold_for_events_links_and_their_attributes() {
     ]);
     let propagator = telemetry.propagator();
     let trace = caller(&propagator, &[("traceparent", PARENT)]).context.trace;
-    let hop = Hop::remote(SpanKind::Consumer, Default::default()).linked(vec![trace.clone(), trace]);
+    let hop = Hop::remote(SpanKind::Consumer, PropagationContext::EMPTY).linked(vec![trace.clone(), trace]);
     let hop = propagator.start(hop.with("a", 1_i64).with("b", 1_i64).with("c", 1_i64).with("d", 1_i64));
     hop.set_attribute("e", 1_i64);
     hop.end(&Outcome::raised(Exception::of(&std::fmt::Error)));
@@ -129,7 +129,7 @@ fn limits_of_the_variables_hold_for_events_links_and_their_attributes() {
     let (telemetry, exporter) = started(&[("OTEL_ATTRIBUTE_COUNT_LIMIT", "0")]);
     telemetry
         .propagator()
-        .start(Hop::remote(SpanKind::Server, Default::default()).with("a", 1_i64))
+        .start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY).with("a", 1_i64))
         .end(&Outcome::Unset);
     assert!(exporter.get_finished_spans().unwrap()[0].attributes.is_empty(), "zero is a limit, too");
 }

@@ -1,0 +1,89 @@
+//! Sampling decisions, and what they were made by, on the wire of each format.
+
+use propagation_core::{
+    Formats, Peer, PropagationContext, Propagator,
+    Sampling::{self, Debug, Defer, Drop, Priority, Sample},
+    SamplingPriority::{Keep, Reject, UserKeep, UserReject},
+    TraceContext, TraceState,
+};
+
+use crate::wire::{PARENT, open_policy};
+
+const FORMATS: [&str; 8] = ["tracecontext", "b3", "b3multi", "jaeger", "xray", "datadog", "gcp", "grpc-trace-bin"];
+
+const SAID: [Sampling; 8] =
+    [Drop, Sample, Defer, Debug, Priority(UserReject), Priority(Reject), Priority(Keep), Priority(UserKeep)];
+
+fn propagator(formats: &str) -> Propagator {
+    Propagator::builder().policy(open_policy()).formats(formats.parse::<Formats>().unwrap()).build()
+}
+
+fn context(sampling: Sampling, state: &str) -> TraceContext {
+    let context = TraceContext::new(PARENT.parse().unwrap()).with_sampling(sampling);
+    context.with_state(TraceState::parse(state.as_bytes()).unwrap())
+}
+
+/// What the next service reads of a context that is sent in a format.
+fn received(formats: &str, sent: TraceContext) -> TraceContext {
+    let propagator = propagator(formats);
+    let mut fields: Vec<(String, Vec<u8>)> = Vec::new();
+    propagator.inject(&Peer::http("api"), &PropagationContext::new(sent), &mut fields);
+    propagator.extract(&Peer::http(""), &fields).context.trace
+}
+
+#[test]
+fn a_decision_reads_in_each_format_as_the_table_in_the_docs_says() {
+    let (reject, keep, user_reject, user_keep) =
+        (Priority(Reject), Priority(Keep), Priority(UserReject), Priority(UserKeep));
+    for (format, reads) in [
+        // Drop, sample, defer, debug; the priorities from −1 to 2.
+        ("tracecontext", [Drop, Sample, Drop, Sample, Drop, Drop, Sample, Sample]),
+        ("b3", [Drop, Sample, Defer, Debug, Drop, Drop, Sample, Sample]),
+        ("b3multi", [Drop, Sample, Defer, Debug, Drop, Drop, Sample, Sample]),
+        ("jaeger", [Drop, Sample, Drop, Debug, Drop, Drop, Sample, Sample]),
+        ("xray", [Drop, Sample, Defer, Sample, Drop, Drop, Sample, Sample]),
+        ("datadog", [reject, keep, Defer, user_keep, user_reject, reject, keep, user_keep]),
+        ("gcp", [Drop, Sample, Defer, Sample, Drop, Drop, Sample, Sample]),
+        ("grpc-trace-bin", [Drop, Sample, Defer, Sample, Drop, Drop, Sample, Sample]),
+    ] {
+        assert_eq!(SAID.map(|said| received(format, context(said, "")).sampling), reads, "{format}");
+    }
+}
+
+#[test]
+fn ids_and_yes_or_no_survive_every_format_and_every_change_of_format() {
+    for first in FORMATS {
+        for second in FORMATS {
+            for said in SAID.into_iter().filter(|said| *said != Defer) {
+                let read = received(second, received(first, context(said, "")));
+                assert_eq!(read.sampling.decided(), said.decided(), "{first} {second} {said:?}");
+                assert_eq!((read.trace_id(), read.span_id()), {
+                    let sent = context(said, "");
+                    (sent.trace_id(), sent.span_id())
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_denial_without_ids_reaches_who_reads_b3_and_nobody_else_reads_a_yes() {
+    for format in FORMATS {
+        let denial = TraceContext::EMPTY.with_sampling(Drop);
+        let read = received(format, denial.clone());
+        let expected = if format.starts_with("b3") { denial } else { TraceContext::EMPTY };
+        assert_eq!(read, expected, "{format}");
+    }
+}
+
+#[test]
+fn threshold_and_randomness_travel_in_tracestate_and_in_no_other_format() {
+    const STATE: &str = "ot=th:8;rv:ce929d0e0e4736,congo=1";
+    for format in FORMATS {
+        let read = received(format, context(Sample, STATE));
+        assert_eq!(read.state.to_string(), if format == "tracecontext" { STATE } else { "" }, "{format}");
+        // Beside W3C's, any format leaves them be.
+        let both = received(&format!("tracecontext,{format}"), context(Sample, STATE));
+        assert_eq!(both.state.to_string(), STATE, "{format}");
+    }
+}
