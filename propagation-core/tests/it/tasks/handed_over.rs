@@ -72,7 +72,7 @@ fn jobs_of_rayon_run_in_the_request_that_made_them_whichever_thread_steals_them(
 fn messages_of_many_requests_through_one_channel_are_each_handled_in_their_own() {
     Application::each(|application| {
         let propagator = &application.propagator;
-        let (sender, receiver) = mpsc::sync_channel::<(Current, u32)>(4);
+        let (sender, receiver) = mpsc::channel::<(Current, u32)>();
         let receiver = std::sync::Mutex::new(receiver);
         std::thread::scope(|threads| {
             for _ in 0..3 {
