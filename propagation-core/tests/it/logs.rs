@@ -170,3 +170,77 @@ fn without_context_activation_lines_still_carry_the_trace() {
         }
     }
 }
+
+/// Writes three lines of a shape, with a bridge or none: in a hop, in a user's span inside of it, and outside of any trace.
+fn shaped(bridge: Option<bool>, json: bool, caller: &PropagationContext) -> (Vec<String>, Vec<SpanData>) {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+    let propagator = match bridge {
+        None => Propagator::default(),
+        Some(true) => Propagator::builder().bridge(TracingBridge::new()).build(),
+        Some(false) => Propagator::builder().bridge(OpenTelemetryBridge::new(provider.tracer("shop"))).build(),
+    };
+    let lines = Lines::default();
+    let layer: Box<dyn Layer<_> + Send + Sync> = if json {
+        correlation(&propagator).json_layer().with_writer(lines.clone()).boxed()
+    } else {
+        correlation(&propagator).text_layer().with_ansi(false).with_writer(lines.clone()).boxed()
+    };
+    let spans = bridge.map(|_| tracing_opentelemetry::layer().with_tracer(provider.tracer("app")));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(spans).with(layer), || {
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller.clone()).named("server"));
+        server.in_scope(|| {
+            tracing::info!("in the hop");
+            tracing::info_span!("handler").in_scope(|| tracing::info!("in the handler"));
+        });
+        server.end(&Outcome::Unset);
+        tracing::info!("outside");
+    });
+    (lines.text().lines().map(str::to_owned).collect(), exporter.get_finished_spans().unwrap())
+}
+
+/// What a line of a shape begins with.
+fn beginning(json: bool, span: &str, sampled: bool) -> String {
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    if json {
+        let ids = format!(r#"{{"trace_id":"{trace}","span_id":"{span}","trace_sampled":{sampled},"#);
+        format!(r#"{ids}"baggage.tenant.id":"blue \"1\"\u000a{{}}","timestamp":"#)
+    } else {
+        format!(r#"trace_id={trace} span_id={span} trace_sampled={sampled} baggage.tenant.id="blue \"1\"\n{{}}" "#)
+    }
+}
+
+#[test]
+fn lines_of_either_shape_carry_the_ids_and_the_chosen_baggage_with_each_bridge_and_with_none() {
+    for (bridge, json) in
+        [None, Some(true), Some(false)].into_iter().flat_map(|bridge| [(bridge, true), (bridge, false)])
+    {
+        let (lines, spans) = shaped(bridge, json, &caller());
+        let id = |name: &str| {
+            let span = spans.iter().find(|span| span.name == name);
+            span.map_or("00f067aa0ba902b7".to_owned(), |span| span.span_context.span_id().to_string())
+        };
+        assert_eq!((lines.len(), spans.len()), (3, if bridge.is_some() { 2 } else { 0 }));
+        for (line, name, said) in [(&lines[0], "server", "in the hop"), (&lines[1], "handler", "in the handler")] {
+            assert!(line.starts_with(&beginning(json, &id(name), true)) && line.contains(said), "{bridge:?}: {line}");
+            assert!(!line.contains("anna") && !line.contains("plan"), "{line}");
+        }
+        assert!(!lines[2].contains("trace_id") && lines[2].contains("outside"), "{bridge:?}: {}", lines[2]);
+    }
+}
+
+#[test]
+fn a_trace_that_is_not_sampled_is_in_the_lines_all_the_same_and_says_so() {
+    let denied = format!("{}00", &PARENT[..53]).parse().unwrap();
+    let denied = PropagationContext::new(TraceContext::new(denied)).with_baggage(caller().baggage);
+    for (bridge, json) in
+        [None, Some(true), Some(false)].into_iter().flat_map(|bridge| [(bridge, true), (bridge, false)])
+    {
+        let (lines, spans) = shaped(bridge, json, &denied);
+        assert!(spans.is_empty());
+        let expected = if json { r#""trace_sampled":false"# } else { "trace_sampled=false" };
+        for line in &lines[..2] {
+            assert!(line.contains("4bf92f3577b34da6a3ce929d0e0e4736") && line.contains(expected), "{bridge:?}: {line}");
+        }
+    }
+}
