@@ -15,7 +15,7 @@ use opentelemetry::{
 pub(crate) use caller::Caller;
 pub use propagator::OtelPropagator;
 
-pub(super) use convert::{attribute, baggage_from, baggage_into, denied, kind, span_context, trace_context};
+pub(super) use convert::{attribute, baggage_from, baggage_into, denied, kind, linked, span_context, trace_context};
 
 use super::{Bridge, BridgeSpan, Innermost, Marker, Started};
 use crate::{Attribute, Exception, Hop, Outcome, PropagationContext, SpanId, TraceContext};
@@ -82,9 +82,7 @@ where
         };
         let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(span_kind));
         builder = builder.with_attributes(hop.attributes.into_iter().map(attribute));
-        builder = builder.with_links(
-            hop.links.iter().filter_map(|trace| span_context(trace, true)).map(Link::with_context).collect(),
-        );
+        builder = builder.with_links(hop.links.iter().filter_map(linked).map(Link::with_context).collect());
         let span = self.tracer.build_with_context(builder, &parent);
         let trace = trace_context(span.span_context(), Some(&hop.parent.trace), self.random_ids);
         // A tracer that makes no spans (the API's no-op) must not end the trace.
@@ -172,7 +170,7 @@ impl BridgeSpan for OtelSpan {
     }
 
     fn add_link(&self, trace: &TraceContext) {
-        if let Some(linked) = span_context(trace, true) {
+        if let Some(linked) = linked(trace) {
             self.with_own(|span| span.add_link(linked, Vec::new()));
         }
     }

@@ -9,8 +9,8 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use super::{
     Bridge, BridgeSpan, Innermost, Marker, Started,
     opentelemetry_0_33::{
-        Caller, OtelSpan, attribute, baggage_from, baggage_into, current_in, parent_context, span_context, span_inside,
-        trace_context,
+        Caller, OtelSpan, attribute, baggage_from, baggage_into, current_in, linked, parent_context, span_context,
+        span_inside, trace_context,
     },
 };
 use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, SpanKind, TraceContext};
@@ -91,7 +91,7 @@ impl Bridge for TracingBridge {
             let each = attribute(each);
             span.set_attribute(each.key, each.value);
         }
-        for linked in hop.links.iter().filter_map(|trace| span_context(trace, true)) {
+        for linked in hop.links.iter().filter_map(linked) {
             span.add_link(linked);
         }
         let context = span.context();

@@ -56,7 +56,8 @@ impl Admission {
         let reason = if trust == Trust::Ignore { Reason::Untrusted } else { Reason::Restarted };
         self.rejections.push(Rejection::new("traceparent", reason).with_rule(rule));
         if trust == Trust::RestartAndLink && caller.has_ids() {
-            self.links.push(caller.with_state(TraceState::EMPTY));
+            // Whom we don't believe does not decide for us, by a link either.
+            self.links.push(TraceContext { sampling: Sampling::Defer, state: TraceState::EMPTY, ..caller });
         }
     }
 }

@@ -51,6 +51,13 @@ pub(in crate::bridge) fn span_context(trace: &TraceContext, remote: bool) -> Opt
     ))
 }
 
+/// The span context of a link. It is sampled only where somebody we believe has said so: samplers that go by links must not be an
+/// outsider's way to be kept.
+pub(in crate::bridge) fn linked(trace: &TraceContext) -> Option<SpanContext> {
+    let sampling = if trace.sampling.decided().is_some() { trace.sampling } else { Sampling::Drop };
+    span_context(&trace.clone().with_sampling(sampling), true)
+}
+
 /// A remote parent that says no: for a caller who denies sampling and names no trace (`b3: 0`). Parent-based samplers follow it, and
 /// what goes on has ids, without which other formats could not say so. Nothing is recorded, so nothing refers to the parent.
 pub(in crate::bridge) fn denied(trace: &TraceContext) -> Option<SpanContext> {

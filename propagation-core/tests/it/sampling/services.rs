@@ -290,6 +290,32 @@ fn a_batch_with_one_sampled_message_in_it_is_kept() {
 }
 
 #[test]
+fn an_outsider_at_the_edge_has_no_say_in_sampling() {
+    let never =
+        || CompositeSampler::parent_based(LinksBased::new(RuleBased::new().rule(Rule::new().priority(), AlwaysOn)));
+    let b3 = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d";
+    let datadog = [("x-datadog-trace-id", "5"), ("x-datadog-parent-id", "6"), ("x-datadog-sampling-priority", "2")];
+    for tracing in [false, cfg!(feature = "tracing-opentelemetry-0-34")] {
+        for (formats, received) in [
+            ("tracecontext", headers(&[("traceparent", PARENT), ("tracestate", "ot=th:0;rv:ffffffffffffff")])),
+            ("tracecontext,b3", headers(&[("b3", b3)])),
+            ("tracecontext,b3", headers(&[("b3", "d")])),
+            ("tracecontext,b3", headers(&[("b3", "1")])),
+            ("tracecontext,datadog", headers(&datadog)),
+        ] {
+            let service = Service::build(never(), formats, Policy::edge(), tracing);
+            let sent = service.handle(&received);
+            assert!(!is_sampled(&sent), "{received:?}");
+            assert_eq!((field(&sent, "tracestate"), service.exported().len()), ("", 0), "{received:?}");
+        }
+        // Nor can it say no.
+        let service = Service::build(CompositeSampler::parent_based(AlwaysOn), "tracecontext", Policy::edge(), tracing);
+        let sent = service.handle(&headers(&[("traceparent", &PARENT.replace("-01", "-00"))]));
+        assert_eq!((is_sampled(&sent), field(&sent, "tracestate")), (true, "ot=th:0"));
+    }
+}
+
+#[test]
 fn the_threshold_that_went_out_is_the_share_that_was_kept() {
     let service = Service::new(CompositeSampler::parent_based(probability(0.1)));
     let sent: Vec<_> = (0..2_000).map(|_| service.handle(&Headers::new())).filter(is_sampled).collect();
