@@ -23,6 +23,7 @@
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches | 5,000 ms, 2,048, 512 |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: [names](#samplers) | the one given in code, or `parentbased_always_on` |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
+//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_…` | characters of a text in an attribute, cut on export | no limit |
 //! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
 //! | `OTEL_SDK_DISABLED`, `PROPAGATION_DISABLED` | the off switches | on |
 //!
@@ -42,6 +43,7 @@
 //!
 //! What does not fit is an error that names the variable, never a silent default. No global is set.
 
+mod cutting;
 mod error;
 mod sampler;
 mod settings;
@@ -58,11 +60,14 @@ use opentelemetry_sdk::trace::{
 pub use error::StartUpError;
 pub use telemetry::Telemetry;
 
-use self::settings::{Export, Settings};
+use self::{
+    cutting::Cutting,
+    settings::{Export, Settings},
+};
 use crate::{Formats, Policy, Propagator, bridge::opentelemetry_0_33::OpenTelemetryBridge};
 
 type LookUp = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
-type Install = Box<dyn FnOnce(TracerProviderBuilder) -> TracerProviderBuilder + Send>;
+type Install = Box<dyn FnOnce(TracerProviderBuilder, Option<usize>) -> TracerProviderBuilder + Send>;
 
 /// What a service sets up before it serves.
 pub struct StartUp {
@@ -123,7 +128,8 @@ impl StartUp {
     /// Exports each span as it ends to this exporter, in place of OTLP: for tests and small tools.
     #[must_use]
     pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.exporter = Some(Box::new(move |builder| builder.with_simple_exporter(exporter)));
+        self.exporter =
+            Some(Box::new(move |builder, limit| builder.with_simple_exporter(Cutting::new(exporter, limit))));
         self
     }
 
@@ -152,7 +158,7 @@ impl StartUp {
             .with_span_limits(settings.limits);
         if !settings.disabled {
             builder = match (self.exporter, &settings.export) {
-                (Some(install), _) => install(builder),
+                (Some(install), _) => install(builder, settings.value_limit),
                 (None, Export::Otlp { endpoint }) => builder.with_span_processor(otlp(&settings, endpoint.as_deref())?),
                 (None, Export::None) => builder,
             };
@@ -186,5 +192,6 @@ fn otlp(settings: &Settings, endpoint: Option<&str>) -> Result<BatchSpanProcesso
         exporter = exporter.with_endpoint(endpoint);
     }
     let exporter = exporter.build().map_err(|error| StartUpError::Exporter(Box::new(error)))?;
+    let exporter = Cutting::new(exporter, settings.value_limit);
     Ok(BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build())
 }

@@ -19,6 +19,8 @@ pub(super) struct Settings {
     /// What the variables choose; `None` where they say nothing.
     pub(super) sampler: Option<Box<dyn ShouldSample>>,
     pub(super) limits: SpanLimits,
+    /// Characters of a text in an attribute.
+    pub(super) value_limit: Option<usize>,
     pub(super) export: Export,
     attributes: Vec<(String, String)>,
     delay: Option<u64>,
@@ -41,15 +43,11 @@ impl Settings {
         if let Some(name) = read.get("OTEL_SERVICE_NAME") {
             set(&mut attributes, SERVICE, name);
         }
-        for name in ["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT"] {
-            if read.get(name).is_some() {
-                return Err(refused(name, "is not supported: the SDK 0.33 does not cut values"));
-            }
-        }
         Ok(Self {
             disabled: read.get("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")),
             sampler: sampler::read(read.0)?,
             limits: read.limits()?,
+            value_limit: read.value_limit()?,
             export: read.export()?,
             attributes,
             delay: read.number("OTEL_BSP_SCHEDULE_DELAY")?,
@@ -105,7 +103,7 @@ impl Variables<'_> {
     }
 
     /// A whole number, zero included.
-    fn count(&self, name: &'static str) -> Result<Option<u32>, StartUpError> {
+    fn count<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, StartUpError> {
         let Some(value) = self.get(name) else { return Ok(None) };
         value.parse().map(Some).map_err(|_| refused(name, "is not a whole number"))
     }
@@ -145,6 +143,11 @@ impl Variables<'_> {
             limits.max_attributes_per_link = count;
         }
         Ok(limits)
+    }
+
+    fn value_limit(&self) -> Result<Option<usize>, StartUpError> {
+        let general = self.count("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
+        Ok(self.count("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(general))
     }
 
     fn export(&self) -> Result<Export, StartUpError> {

@@ -113,7 +113,7 @@ fn what_does_not_fit_is_an_error_that_names_the_variable_and_not_its_value() {
         &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
         &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")],
         &[("OTEL_SPAN_LINK_COUNT_LIMIT", "many")],
-        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4095")],
+        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4 KiB")],
         &[("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign")],
         &[("OTEL_PROPAGATORS", "morse")],
     ] {

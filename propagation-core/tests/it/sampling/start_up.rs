@@ -135,6 +135,35 @@ fn limits_of_the_variables_hold_for_events_links_and_their_attributes() {
 }
 
 #[test]
+fn texts_in_attributes_are_cut_to_the_limit_in_characters_and_nothing_else_is() {
+    for (variables, kept) in [
+        (&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")] as Variables, "h\u{e9}\u{20ac}"),
+        (&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"), ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1")], "h"),
+        (&[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "0")], ""),
+        (&[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "5")], "h\u{e9}\u{20ac}lo"),
+        (&[], "h\u{e9}\u{20ac}lo"),
+    ] {
+        let (telemetry, exporter) = started(variables);
+        let text = || "h\u{e9}\u{20ac}lo".to_owned();
+        let hop = Hop::remote(SpanKind::Server, PropagationContext::EMPTY).with("text", text());
+        let hop = hop.with("texts", vec![text(), "x".into()]).with("number", 123_456_i64);
+        telemetry.propagator().start(hop).end(&Outcome::raised(Exception::new("type").with_message(text())));
+        let span = &exporter.get_finished_spans().unwrap()[0];
+        let value = |key: &str| {
+            let found = span.attributes.iter().find(|found| found.key.as_str() == key);
+            found.unwrap().value.to_string()
+        };
+        let first = kept.chars().count().min(1);
+        assert_eq!(value("text"), kept);
+        assert_eq!(value("texts"), format!("[\"{kept}\",\"{}\"]", &"x"[..first]));
+        assert_eq!(value("number"), "123456");
+        let event = &span.events.events[0].attributes;
+        let message = event.iter().find(|found| found.key.as_str() == "exception.message").unwrap();
+        assert_eq!(message.value.to_string(), kept);
+    }
+}
+
+#[test]
 fn switched_off_no_sampler_is_asked_and_the_callers_decision_goes_on_as_it_came() {
     for headers in [
         [("traceparent", PARENT), ("tracestate", "congo=1,ot=th:8;x:y")],
