@@ -11,7 +11,7 @@ use std::{
     future::Future,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -22,7 +22,7 @@ use pin_project_lite::pin_project;
 pub(crate) use self::leak::Place;
 use self::leak::Watch;
 use crate::{
-    Attribute, AttributeValue, Outcome, PropagationContext, Propagator, TraceContext,
+    Attribute, AttributeValue, Exception, Outcome, PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, Marker},
 };
 
@@ -44,10 +44,17 @@ struct Active {
     ended: AtomicBool,
 }
 
+impl Entered {
+    fn hop(&self) -> Arc<Active> {
+        Arc::clone(&self.active)
+    }
+}
+
 /// A span, and the propagator whose policy says what may be told of it.
 struct Telling {
     span: Box<dyn BridgeSpan>,
     propagator: Propagator,
+    noted: OnceLock<Box<Exception>>,
 }
 
 impl std::ops::Deref for Telling {
@@ -74,7 +81,7 @@ impl HopSpan {
         span: Box<dyn BridgeSpan>,
         propagator: Propagator,
     ) -> Self {
-        let span = Some(Telling { span, propagator });
+        let span = Some(Telling { span, propagator, noted: OnceLock::new() });
         Self(Arc::new(Active { context, marker, span, ended: AtomicBool::new(false) }))
     }
 
@@ -159,7 +166,8 @@ impl Active {
         if !self.ended.swap(true, Ordering::Relaxed)
             && let Some(span) = &self.span
         {
-            span.end(&outcome.guarded(|| span.propagator.policy()));
+            let outcome = outcome.guarded(span.noted.get().map(AsRef::as_ref), || span.propagator.policy());
+            span.end(&outcome);
         }
     }
 }
@@ -217,12 +225,19 @@ impl PropagationContext {
     }
 }
 
+/// Keeps an exception for the record of the innermost hop, if that has none yet.
+pub(crate) fn note(exception: Exception) {
+    let top = STACK.try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().map(Entered::hop)));
+    if let Some(span) = top.ok().flatten().as_ref().and_then(|active| active.span.as_ref()) {
+        // Whoever sees an error first knows the most of it.
+        let _ = span.noted.set(Box::new(exception));
+    }
+}
+
 /// The innermost hop on this thread.
 pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, Marker)>) -> R) -> R {
-    let top = STACK
-        .try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().map(|top| Arc::clone(&top.active))))
-        .ok()
-        .flatten();
+    let top =
+        STACK.try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().map(Entered::hop))).ok().flatten();
     look(top.as_ref().map(|active| (&active.context, active.marker)))
 }
 

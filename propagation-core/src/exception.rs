@@ -1,6 +1,6 @@
 use std::{borrow::Cow, error::Error};
 
-use crate::Policy;
+use crate::{Policy, current};
 
 /// What failed, as an exception record on a span says it: `exception.type`, `exception.message`, `exception.stacktrace`.
 ///
@@ -51,6 +51,24 @@ impl Exception {
     pub fn with_stacktrace(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.stacktrace = Some(text.into());
         self
+    }
+
+    /// Keeps it for the hop that this code runs in: should the hop end as failed, its span gets this record.
+    ///
+    /// For code whose error does not reach the adapter, or not with its text: a handler that answers with a status, a consumer's
+    /// handler. The first that is noted counts; where the hop succeeds after all, or there are no spans, it is forgotten. Noted in
+    /// work that was [carried](crate::task) elsewhere, it is forgotten, too.
+    ///
+    /// ```
+    /// use propagation_core::Exception;
+    ///
+    /// fn quantity(text: &str) -> Result<u32, std::num::ParseIntError> {
+    ///     text.parse().inspect_err(|error| Exception::of(error).note())
+    /// }
+    /// # assert!(quantity("x").is_err());
+    /// ```
+    pub fn note(self) {
+        current::note(self);
     }
 
     /// The same without what a policy lets no span say.

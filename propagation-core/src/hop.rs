@@ -274,19 +274,21 @@ impl Outcome {
         }
     }
 
-    /// The same without what a policy lets no span say.
-    pub(crate) fn guarded(&self, policy: impl FnOnce() -> Arc<Policy>) -> Cow<'_, Self> {
-        match self {
-            Self::Error { kind, description, exception } if exception.is_some() || !description.is_empty() => {
-                let policy = policy();
-                let said = policy.lets_telemetry_say("exception.message", description);
-                Cow::Owned(Self::Error {
-                    kind: kind.clone(),
-                    description: if said { description.clone() } else { Cow::Borrowed("") },
-                    exception: exception.clone().map(|exception| Box::new(exception.guarded(&policy))),
-                })
-            }
-            _ => Cow::Borrowed(self),
+    /// The same with an exception that was noted inside of the hop, and without what a policy lets no span say.
+    pub(crate) fn guarded(&self, noted: Option<&Exception>, policy: impl FnOnce() -> Arc<Policy>) -> Cow<'_, Self> {
+        let Self::Error { kind, description, exception } = self else { return Cow::Borrowed(self) };
+        // What the code inside says of an error is more than its type.
+        let own = exception.as_deref();
+        let exception = own.filter(|exception| exception.message.is_some()).or(noted).or(own);
+        if exception.is_none() && description.is_empty() {
+            return Cow::Borrowed(self);
         }
+        let policy = policy();
+        let said = policy.lets_telemetry_say("exception.message", description);
+        Cow::Owned(Self::Error {
+            kind: kind.clone(),
+            description: if said { description.clone() } else { Cow::Borrowed("") },
+            exception: exception.map(|exception| Box::new(exception.clone().guarded(&policy))),
+        })
     }
 }

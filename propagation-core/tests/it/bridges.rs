@@ -337,3 +337,38 @@ fn what_is_personal_in_an_error_stays_out_of_status_and_record() {
         assert!(format!("{:?}", setup.span("off")).contains("anna@example.com"));
     });
 }
+
+#[test]
+fn what_a_handler_notes_is_the_record_of_its_own_hop_if_that_fails() {
+    with_each_bridge(|setup, propagator| {
+        let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Server, caller()).named(name));
+        let note = |text: &'static str| Exception::new("shop::Refused").with_message(text).note();
+        let (failed, nested, fine) = (start("failed"), start("nested"), start("fine"));
+        failed.in_scope(|| {
+            nested.in_scope(|| note("of the call inside"));
+            note("no such order");
+            note("the same, told again further out");
+        });
+        fine.in_scope(|| note("handled"));
+        failed.end(&Outcome::error("500"));
+        // Only the type came this far.
+        nested.end(&Outcome::of(&Err::<(), _>(Refused)));
+        fine.end(&Outcome::Unset);
+        note("outside of any hop");
+
+        let record =
+            |message: &str| vec![["exception.type=shop::Refused".to_owned(), format!("exception.message={message}")]];
+        assert_eq!(exceptions(&setup.span("failed")), record("no such order"));
+        assert_eq!(setup.span("failed").status, Status::error("no such order"));
+        assert!(setup.span("failed").attributes.contains(&KeyValue::new("error.type", "500")));
+        assert_eq!(exceptions(&setup.span("nested")), record("of the call inside"));
+        assert!(exceptions(&setup.span("fine")).is_empty());
+
+        let personal = start("personal");
+        personal.in_scope(|| note("no account for anna@example.com"));
+        personal.end(&Outcome::error("500"));
+        assert_eq!(exceptions(&setup.span("personal")), [["exception.type=shop::Refused"]]);
+    });
+}
+
+struct Refused;

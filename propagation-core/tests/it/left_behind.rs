@@ -153,6 +153,8 @@ fn guards_that_are_left_in_time_are_nobodys_concern_in_whatever_order() {
             outer.in_scope(|| inner.in_scope(|| outer.in_scope(|| ())));
             Current::capture(propagator).in_scope(|| tracing::info_span!("third").in_scope(|| ()));
             drop(first);
+            let third = tracing::info_span!("third").entered();
+            outer.in_scope(|| drop(third));
             inner.in_scope(|| drop(second));
             let baggage = opentelemetry::baggage::BaggageExt::current_with_baggage([KeyValue::new("plan", "pro")]);
             let baggage: opentelemetry::ContextGuard = opentelemetry::Context::attach(baggage);
