@@ -3,7 +3,7 @@
 use opentelemetry::{
     Context, KeyValue,
     baggage::BaggageExt,
-    trace::{Span, Status, Tracer, TracerProvider},
+    trace::{Span, Status, TraceContextExt, Tracer, TracerProvider},
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
@@ -11,6 +11,7 @@ use propagation_core::{
     SpanKind, TraceContext, TraceState,
     bridge::{opentelemetry_0_33::OpenTelemetryBridge, tracing_opentelemetry_0_34::TracingBridge},
 };
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::{
     filter::{LevelFilter, Targets},
     layer::SubscriberExt,
@@ -187,11 +188,16 @@ fn where_a_filter_disables_our_spans_user_spans_join_the_callers_trace_and_calls
                 assert_eq!(unseen, caller(), "a span that is filtered out is no parent");
                 assert_eq!(own.trace.trace_id(), caller().trace.trace_id(), "activation: {activation}");
                 assert_eq!(own.baggage, caller().baggage);
+                drop(handler);
+                let handler = setup.span("handler");
                 if activation {
-                    drop(handler);
-                    let handler = setup.span("handler");
                     assert_eq!(handler.parent_span_id.to_string(), "00f067aa0ba902b7");
                     assert_eq!(own.trace.span_id().unwrap().to_string(), handler.span_context.span_id().to_string());
+                } else {
+                    // As docs/telemetry.md says: `tracing` knows no other parent for it.
+                    let around = tracing::Span::current().context().span().span_context().span_id();
+                    assert_eq!(handler.parent_span_id, around);
+                    assert_eq!(own, caller());
                 }
             });
         });
