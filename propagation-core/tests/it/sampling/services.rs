@@ -1,5 +1,7 @@
 //! Several services, each with a bridge and a sampler of its own: what one decides, the next one reads.
 
+use std::time::Duration;
+
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
@@ -7,7 +9,7 @@ use propagation_core::{
     bridge::opentelemetry_0_33::OpenTelemetryBridge,
     sampling::{
         Threshold,
-        opentelemetry_sdk_0_33::{AlwaysOff, AlwaysOn, CompositeSampler, LinksBased, Rule, RuleBased},
+        opentelemetry_sdk_0_33::{AlwaysOff, AlwaysOn, CompositeSampler, LinksBased, RateLimited, Rule, RuleBased},
     },
 };
 
@@ -58,6 +60,11 @@ impl Service {
             hop.end(&Outcome::Unset);
             sent
         };
+        self.in_subscriber(run)
+    }
+
+    /// With this service's spans of `tracing`, where it makes them.
+    fn in_subscriber<R>(&self, run: impl FnOnce() -> R) -> R {
         #[cfg(feature = "tracing-opentelemetry-0-34")]
         if self.tracing {
             use tracing_subscriber::layer::SubscriberExt;
@@ -227,6 +234,40 @@ fn debug_is_kept_by_every_sampler_and_reaches_the_next_service_as_debug() {
 }
 
 #[test]
+fn debug_passes_a_rate_limit_and_takes_no_token() {
+    let limited = RateLimited::new(1.0, AlwaysOn).unwrap().with_clock(|| Duration::ZERO);
+    let service = Service::build(CompositeSampler::parent_based(limited), "b3,tracecontext", open_policy(), false);
+    assert!((0..5).all(|_| is_sampled(&service.handle(&headers(&[("b3", "d")])))));
+    let others: Vec<_> = (0..3).map(|_| is_sampled(&service.handle(&headers(&[])))).collect();
+    assert_eq!(others, [true, false, false]);
+}
+
+#[test]
+fn what_one_caller_said_is_not_said_of_another_whose_message_is_handled_inside() {
+    let sampler = || CompositeSampler::parent_based(RuleBased::new().rule(Rule::new().priority(), AlwaysOn));
+    for tracing in [false, cfg!(feature = "tracing-opentelemetry-0-34")] {
+        let service = Service::build(sampler(), "b3,tracecontext", open_policy(), tracing);
+        let nested = |received: &Headers| {
+            let outer = service.propagator.extract(&Peer::http(""), &headers(&[("b3", "d")]));
+            let outer = service.propagator.start(Hop::admitted(SpanKind::Server, outer));
+            let sent = outer.in_scope(|| {
+                let inner = service.propagator.extract(&Peer::http(""), received);
+                let inner = service.propagator.start(Hop::admitted(SpanKind::Consumer, inner));
+                let sampled = inner.context().trace.flags().is_sampled();
+                inner.end(&Outcome::Unset);
+                sampled
+            });
+            assert!(outer.context().trace.flags().is_sampled());
+            outer.end(&Outcome::Unset);
+            sent
+        };
+        let no = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0";
+        assert!(!service.in_subscriber(|| nested(&headers(&[("b3", no)]))));
+        assert!(!service.in_subscriber(|| nested(&headers(&[("b3", &no[..no.len() - 2])]))), "left open");
+    }
+}
+
+#[test]
 fn a_yes_or_no_without_ids_is_followed() {
     let [never, always] = [CompositeSampler::parent_based(AlwaysOff), CompositeSampler::parent_based(AlwaysOn)];
     for (said, sampler, kept) in [("1", never, true), ("0", always, false)] {
@@ -276,15 +317,7 @@ fn a_batch_with_one_sampled_message_in_it_is_kept() {
                 hop.end(&Outcome::Unset);
                 sampled
             };
-            #[cfg(feature = "tracing-opentelemetry-0-34")]
-            if service.tracing {
-                use tracing_subscriber::layer::SubscriberExt;
-                let layer = tracing_opentelemetry::layer().with_tracer(service.provider.tracer("service"));
-                let subscriber = tracing_subscriber::registry().with(layer);
-                assert_eq!(tracing::subscriber::with_default(subscriber, process), kept);
-                continue;
-            }
-            assert_eq!(process(), kept);
+            assert_eq!(service.in_subscriber(process), kept);
         }
     });
 }

@@ -69,6 +69,23 @@ fn each_name_is_the_sampler_it_says() {
 }
 
 #[test]
+fn where_the_caller_left_it_open_the_root_sampler_of_any_name_decides() {
+    for (sampler, kept) in [("parentbased_always_off", false), ("parentbased_always_on", true)] {
+        let (start_up, _) = start_up(&[]);
+        let look_up = move |variable: &str| match variable {
+            "OTEL_TRACES_SAMPLER" => Some(sampler.to_owned()),
+            "OTEL_PROPAGATORS" => Some("xray".to_owned()),
+            _ => None,
+        };
+        let telemetry = start_up.variables(look_up).start().unwrap();
+        let propagator = telemetry.propagator();
+        let open = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=?";
+        let hop = Hop::admitted(SpanKind::Server, caller(&propagator, &[("x-amzn-trace-id", open)]));
+        assert_eq!(propagator.start(hop).context().trace.sampling.decided(), Some(kept), "{sampler}");
+    }
+}
+
+#[test]
 fn a_share_given_by_a_variable_is_kept() {
     let (telemetry, _) = started(&[
         ("OTEL_TRACES_SAMPLER", "parentbased_consistent_probability"),
