@@ -26,7 +26,7 @@ use crate::{
 ///
 /// reqwest follows redirects below any middleware and takes the headers along, to whatever host. So redirects are followed
 /// here, each with a span and a release of its own: give it a client that doesn't, from
-/// [`client_builder`](Self::client_builder).
+/// [`client_builder`](Self::client_builder). They are followed as reqwest does it, but without a `Referer`.
 ///
 /// ```
 /// use propagation_core::Propagator;
@@ -169,15 +169,19 @@ impl std::error::Error for TooManyRedirects {}
 /// The request that a redirect asks for (RFC 9110, 15.4).
 fn redirected(mut request: Request, response: &Response) -> Option<Request> {
     let status = response.status();
-    let keeps_method = match status {
-        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND | StatusCode::SEE_OTHER => false,
-        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+    // As reqwest does it: of 301 and 302 only POST becomes GET, which is what browsers made of them.
+    let drops_body = match status {
+        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => *request.method() == Method::POST,
+        StatusCode::SEE_OTHER => true,
+        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => false,
         _ => return None,
     };
     let location = std::str::from_utf8(response.headers().get(header::LOCATION)?.as_bytes()).ok()?;
     let target = request.url().join(location).ok().filter(|target| matches!(target.scheme(), "http" | "https"))?;
-    if !keeps_method && !matches!(*request.method(), Method::GET | Method::HEAD) {
-        *request.method_mut() = Method::GET;
+    if drops_body {
+        if *request.method() != Method::HEAD {
+            *request.method_mut() = Method::GET;
+        }
         *request.body_mut() = None;
         for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING, header::TRANSFER_ENCODING]
         {
@@ -191,6 +195,7 @@ fn redirected(mut request: Request, response: &Response) -> Option<Request> {
         for name in [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::WWW_AUTHENTICATE] {
             request.headers_mut().remove(name);
         }
+        request.headers_mut().remove("cookie2");
     }
     request.headers_mut().remove(header::HOST);
     *request.url_mut() = target;
