@@ -1,5 +1,6 @@
 //! The public API, over real sockets where the wire matters.
 
+mod attributes;
 mod carrier;
 mod hops;
 mod metrics;

@@ -64,3 +64,46 @@ async fn redirects_without_end_are_an_error_and_none_are_followed_on_request() {
     assert_eq!(client(0).get(format!("{url}/loop")).send().await.unwrap().status(), 302);
     assert_eq!(client(1).get(format!("{url}/once")).send().await.unwrap().text().await.unwrap(), "an order");
 }
+
+/// A middleware that refuses every request.
+struct Refusing;
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Refusing {
+    async fn handle(
+        &self,
+        _: reqwest::Request,
+        _: &mut http::Extensions,
+        _: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        Err(reqwest_middleware::Error::middleware(std::io::Error::other("refused")))
+    }
+}
+
+#[tokio::test]
+async fn what_went_wrong_is_said_in_a_word() {
+    // Accepts, and hangs up at the first byte.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let rude = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            tokio::io::AsyncReadExt::read_u8(&mut socket).await.ok();
+        }
+    });
+    let slow = serve(Router::new().route("/", get(std::future::pending::<()>))).await;
+    for (case, word) in [("rude", "request"), ("slow", "timeout"), ("refused", "middleware")] {
+        let telemetry = Telemetry::new();
+        let propagation = ReqwestPropagation::new(telemetry.propagator.clone());
+        let plain = ReqwestPropagation::client_builder().build().unwrap();
+        let client = reqwest_middleware::ClientBuilder::new(plain).with(propagation);
+        let client = if case == "refused" { client.with(Refusing) } else { client }.build();
+        let asked = match case {
+            "rude" => client.get(&rude),
+            "slow" => client.get(&slow).timeout(std::time::Duration::from_millis(20)),
+            _ => client.get(&slow),
+        };
+        assert!(asked.send().await.is_err(), "{case}");
+        assert_eq!(attribute(&telemetry.span("GET"), "error.type").as_deref(), Some(word), "{case}");
+    }
+}

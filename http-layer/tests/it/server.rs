@@ -153,7 +153,7 @@ async fn readiness_is_only_asked_of_the_inner_service() {
     assert!(tokio::time::timeout(Duration::from_millis(5), ready).await.is_err());
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Never;
 
 impl Service<Request> for Never {
@@ -321,4 +321,94 @@ async fn the_caller_s_address_is_recorded_only_on_request() {
         let address = attribute(&telemetry.span("GET /"), "client.address");
         assert_eq!(address.as_deref(), recorded.then_some("203.0.113.7"));
     }
+}
+
+/// Answers with the same head and a fresh body to every request.
+fn answering(
+    length: Option<&'static str>,
+    body: fn() -> Body,
+) -> impl Service<Request, Response = Response, Error = Infallible, Future: Send> + Clone {
+    tower::service_fn(move |_: Request| async move {
+        let response = Response::builder();
+        let response = if let Some(length) = length { response.header("content-length", length) } else { response };
+        Ok::<_, Infallible>(response.body(body()).unwrap())
+    })
+}
+
+fn in_two_parts() -> Body {
+    Body::from_stream(stream::iter([b"part", b"ende"].map(|part| Ok::<_, Infallible>(Bytes::from_static(part)))))
+}
+
+#[tokio::test]
+async fn who_has_all_of_a_body_need_not_ask_whether_more_comes() {
+    for (case, length, body, frames, complete) in [
+        ("empty, and never looked at", None, Body::empty as fn() -> Body, 0, true),
+        ("as long as was said", Some("8"), in_two_parts, 2, true),
+        ("half of it", Some("8"), in_two_parts, 1, false),
+        ("half of who knows", None, in_two_parts, 2, false),
+        ("not looked at", Some("8"), in_two_parts, 0, false),
+    ] {
+        let telemetry = Telemetry::new();
+        let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(answering(length, body));
+        let mut body = service.oneshot(request("/")).await.unwrap().into_body();
+        for _ in 0..frames {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        let expected = if complete { None } else { Some("cancelled") };
+        assert_eq!(attribute(&telemetry.span("GET"), "error.type").as_deref(), expected, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_s_end_and_length_are_those_of_the_service_s_own() {
+    use http_body::Body as _;
+    let telemetry = Telemetry::new();
+    let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
+    let empty = layer.layer(answering(None, Body::empty)).oneshot(request("/")).await.unwrap().into_body();
+    assert!(empty.is_end_stream() && empty.size_hint().exact() == Some(0));
+    let full = layer.layer(answering(None, || Body::from("four"))).oneshot(request("/")).await.unwrap();
+    let mut full = full.into_body();
+    assert!(!full.is_end_stream() && full.size_hint().exact() == Some(4));
+    full.frame().await.unwrap().unwrap();
+    assert!(full.is_end_stream());
+}
+
+#[tokio::test]
+async fn a_service_that_fails_fails_the_same_and_its_span_says_of_what_type() {
+    let telemetry = Telemetry::new();
+    let broken = tower::service_fn(|_: Request| async { Err::<Response, _>(std::io::Error::other("broken")) });
+    let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(broken);
+    assert_eq!(service.oneshot(request("/")).await.err().unwrap().to_string(), "broken");
+    let span = telemetry.span("GET");
+    assert!(matches!(span.status, Status::Error { .. }));
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("std::io::error::Error"));
+}
+
+#[tokio::test]
+async fn what_a_request_that_is_given_up_holds_is_dropped_in_the_context() {
+    let telemetry = Telemetry::new();
+    let left: Arc<std::sync::Mutex<Option<PropagationContext>>> = Arc::default();
+    let held = Leaving(telemetry.propagator.clone(), Arc::clone(&left));
+    let held = std::sync::Mutex::new(Some(held));
+    let slow = tower::service_fn(move |_: Request| {
+        let held = held.lock().unwrap().take().unwrap();
+        async move {
+            let _held = held;
+            std::future::pending::<Result<Response, Infallible>>().await
+        }
+    });
+    let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(slow);
+    assert!(tokio::time::timeout(Duration::from_millis(5), service.oneshot(request("/"))).await.is_err());
+    let span = telemetry.span("GET");
+    let left = left.lock().unwrap().take().unwrap();
+    assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
+}
+
+#[test]
+fn debug_output_says_what_a_thing_is_and_what_is_inside() {
+    let layer = ServerPropagationLayer::new(Propagator::default());
+    assert!(format!("{layer:?}").starts_with("ServerPropagationLayer {"));
+    assert!(format!("{:?}", layer.layer(Never)).contains("inner: Never"));
+    assert!(format!("{:?}", propagation_http::TrustedProxies::new(|_| true)).contains("any: true"));
 }

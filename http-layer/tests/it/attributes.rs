@@ -1,0 +1,139 @@
+//! What spans say of a request.
+
+use std::{convert::Infallible, io, sync::Mutex};
+
+use axum::body::Body;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http_body_util::BodyExt;
+use propagation_core::{AttributeValue, Extract, FieldName, Hop, PropagationContext};
+use propagation_http::{ClientPropagationLayer, HeaderCarrierMut, attributes};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use crate::telemetry::{Telemetry, attribute};
+
+fn noted(note: impl FnOnce(&mut Hop)) -> Vec<(String, AttributeValue)> {
+    let mut hop = Hop::resume(PropagationContext::EMPTY);
+    note(&mut hop);
+    hop.attributes.into_iter().map(|said| (said.key.to_string(), said.value)).collect()
+}
+
+#[test]
+fn a_known_method_is_called_by_its_name_and_any_other_by_none() {
+    for name in ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] {
+        assert_eq!(attributes::known_method(&name.parse::<Method>().unwrap()), Some(name));
+    }
+    for name in ["get", "BREW", "PROPFIND"] {
+        assert_eq!(attributes::known_method(&name.parse::<Method>().unwrap()), None, "{name}");
+    }
+}
+
+#[test]
+fn a_version_is_said_as_the_conventions_write_it() {
+    for (version, said) in [
+        (Version::HTTP_09, "0.9"),
+        (Version::HTTP_10, "1.0"),
+        (Version::HTTP_11, "1.1"),
+        (Version::HTTP_2, "2"),
+        (Version::HTTP_3, "3"),
+    ] {
+        let expected = [("network.protocol.version".to_owned(), AttributeValue::from(said))];
+        assert_eq!(noted(|hop| attributes::version(hop, version)), expected);
+    }
+}
+
+#[test]
+fn a_server_has_the_port_that_is_said_or_that_its_scheme_has() {
+    for (authority, scheme, always, port) in [
+        ("shop:8080", "http", false, Some(8080_u16)),
+        ("shop", "https", true, Some(443)),
+        ("shop", "http", true, Some(80)),
+        ("shop", "http", false, None),
+        ("anna:pw@shop:1", "http", false, Some(1)),
+    ] {
+        let said = noted(|hop| attributes::server(hop, authority, scheme, always));
+        assert_eq!(said[0], ("server.address".to_owned(), "shop".into()), "{authority}");
+        assert_eq!(said.get(1).map(|said| said.1.clone()), port.map(AttributeValue::from), "{authority} {scheme}");
+    }
+    assert!(noted(|hop| attributes::server(hop, "", "http", true)).is_empty(), "nobody has no port either");
+}
+
+#[test]
+fn what_stands_on_an_outgoing_request_can_be_read() {
+    for more in [0, 8] {
+        let mut headers = HeaderMap::new();
+        headers.append("traceparent", HeaderValue::from_static("first"));
+        headers.append("traceparent", HeaderValue::from_static("second"));
+        for number in 0..more {
+            headers.append(http::HeaderName::try_from(format!("x-{number}")).unwrap(), HeaderValue::from_static("1"));
+        }
+        let carrier = HeaderCarrierMut(&mut headers);
+        let mut values = Vec::new();
+        let name = FieldName::from_static("traceparent");
+        carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));
+        assert_eq!(values, [b"first".as_slice(), b"second"]);
+        let mut count = 0;
+        carrier.visit_all(&mut |_, _| count += 1);
+        assert_eq!(count, 2 + more);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_fails_below_the_layer_fails_the_same_and_says_of_what_type() {
+    let telemetry = Telemetry::new();
+    let broken = service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(io::Error::other("broken")) });
+    let client = ClientPropagationLayer::new(telemetry.propagator.clone()).layer(broken);
+    let error = client.oneshot(Request::new(Body::empty())).await.err().unwrap();
+    assert_eq!(error.to_string(), "broken");
+    let span = telemetry.span("GET");
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("std::io::error::Error"));
+    assert_eq!(attribute(&span, "http.request.resend_count"), None, "a first attempt");
+}
+
+/// A service that is not ready until it was asked twice.
+struct Busy(Mutex<u8>);
+
+impl Service<Request<Body>> for Busy {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = std::future::Ready<Result<Response<Body>, Infallible>>;
+
+    fn poll_ready(&mut self, task: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
+        task.waker().wake_by_ref();
+        let mut asked = self.0.lock().unwrap();
+        *asked += 1;
+        if *asked < 2 { std::task::Poll::Pending } else { std::task::Poll::Ready(Ok(())) }
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        assert_eq!(*self.0.lock().unwrap(), 2, "called before it was ready");
+        let length = if request.method() == Method::HEAD { "7" } else { "0" };
+        std::future::ready(Ok(Response::builder().header("content-length", length).body(Body::empty()).unwrap()))
+    }
+}
+
+#[tokio::test]
+async fn a_client_s_service_is_called_once_it_is_ready() {
+    let telemetry = Telemetry::new();
+    let client = ClientPropagationLayer::new(telemetry.propagator.clone()).layer(Busy(Mutex::new(0)));
+    let request = Request::head("http://shop/").body(Body::empty()).unwrap();
+    let response = client.oneshot(request).await.unwrap();
+    assert!(response.into_body().collect().await.unwrap().to_bytes().is_empty());
+    assert_eq!(attribute(&telemetry.span("HEAD"), "server.address").as_deref(), Some("shop"));
+}
+
+#[tokio::test]
+async fn a_response_that_a_caller_leaves_halfway_was_given_up_and_one_without_body_was_not() {
+    for (method, said) in [(Method::GET, Some("cancelled")), (Method::HEAD, None)] {
+        let telemetry = Telemetry::new();
+        let endless = service_fn(|_: Request<Body>| async {
+            let parts = futures_util::stream::repeat_with(|| Ok::<_, Infallible>(bytes::Bytes::from_static(b"part")));
+            Ok::<_, Infallible>(Response::new(Body::from_stream(parts)))
+        });
+        let client = ClientPropagationLayer::new(telemetry.propagator.clone()).layer(endless);
+        let request = Request::builder().method(method.clone()).body(Body::empty()).unwrap();
+        let mut body = client.oneshot(request).await.unwrap().into_body();
+        body.frame().await.unwrap().unwrap();
+        drop(body);
+        assert_eq!(attribute(&telemetry.span(method.as_str()), "error.type").as_deref(), said, "{method}");
+    }
+}
