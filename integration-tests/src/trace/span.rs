@@ -94,16 +94,25 @@ impl Span {
         Duration::from_nanos(self.end.saturating_sub(self.start))
     }
 
+    /// The W3C trace flags; `None` when they are not known. OpenTelemetry's exporter for Python says of the parent whether it is
+    /// remote and leaves the trace flags out: from there, none is no statement.
+    #[must_use]
+    pub fn trace_flags(&self) -> Option<u8> {
+        let flags = self.flags.map(|flags| flags.to_le_bytes()[0])?;
+        let left_out = flags == 0 && self.resource.text("telemetry.sdk.language") == Some("python");
+        (!left_out).then_some(flags)
+    }
+
     /// The W3C sampled flag; `None` when flags are not known.
     #[must_use]
     pub fn sampled(&self) -> Option<bool> {
-        self.flags.map(|flags| flags & 0x01 != 0)
+        self.trace_flags().map(|flags| flags & 0x01 != 0)
     }
 
     /// The W3C random flag; `None` when flags are not known.
     #[must_use]
     pub fn random(&self) -> Option<bool> {
-        self.flags.map(|flags| flags & 0x02 != 0)
+        self.trace_flags().map(|flags| flags & 0x02 != 0)
     }
 
     /// Whether its parent lives in another process; `None` when the exporter did not say.

@@ -255,6 +255,18 @@ fn missing_doubled_and_foreign_links_are_told_apart() {
 }
 
 #[test]
+fn flags_that_an_exporter_leaves_out_are_no_flags() {
+    let python = |span: &mut Span| {
+        span.flags = Some(0x300);
+        span.resource = Arc::new([("service.name", "payments"), ("telemetry.sdk.language", "python")].into());
+    };
+    let graph = with(6, python);
+    assert_eq!(graph.find(id(6)).next().and_then(Span::sampled), None);
+    graph.assert_sampled_consistently().assert_flags_preserved();
+    assert!(with(6, |span| span.flags = Some(0x300)).sampled_consistently().is_err(), "others say them");
+}
+
+#[test]
 fn a_flipped_flag_and_a_cut_tracestate_name_the_hop() {
     let flipped = with(6, |span| span.flags = Some(0x302));
     assert_says(&explanation(flipped.sampled_consistently()), &["flags 00", "orders → payments over kafka", "flipped"]);

@@ -6,7 +6,9 @@
 #![cfg(feature = "otlp")]
 
 mod alone;
+mod bridge;
 mod kafka;
+mod python;
 mod rabbitmq;
 mod service;
 mod shop;

@@ -34,8 +34,6 @@ pub(crate) enum Sender {
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 5] = [Self::Http, Self::Grpc, Self::Kafka, Self::RabbitMq, Self::Sqs];
-
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Http => "http",

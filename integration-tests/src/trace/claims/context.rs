@@ -23,14 +23,14 @@ impl TraceGraph {
         self.same_flags("flags preserved: the same trace flags in each trace", 0xff)
     }
 
-    fn same_flags(&self, claim: &str, mask: u32) -> Result<(), Broken> {
-        let flags = |span: &Span| span.flags.map(|flags| flags & mask);
+    fn same_flags(&self, claim: &str, mask: u8) -> Result<(), Broken> {
+        let flags = |span: &Span| span.trace_flags().map(|flags| flags & mask);
         let mut broken = Broken::new(claim);
         let mut first: BTreeMap<TraceId, &Span> = BTreeMap::new();
         let mut wrong = Vec::new();
-        for span in self.spans().filter(|span| span.flags.is_some()) {
+        for span in self.spans().filter(|span| span.trace_flags().is_some()) {
             // Against the parent, so that the hop that changed it is named, else against the first of the trace.
-            let model = match self.parent(span).filter(|parent| parent.flags.is_some()) {
+            let model = match self.parent(span).filter(|parent| parent.trace_flags().is_some()) {
                 Some(parent) => parent,
                 None => *first.entry(span.trace_id).or_insert(span),
             };
