@@ -1,12 +1,16 @@
 //! Several services, each with a bridge and a sampler of its own: what one decides, the next one reads.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use opentelemetry::trace::{Tracer, TracerProvider};
+use opentelemetry::{
+    Context,
+    propagation::TextMapPropagator,
+    trace::{TraceContextExt, Tracer, TracerProvider},
+};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Formats, Hop, InboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SpanKind, TraceContext, Trust,
-    bridge::opentelemetry_0_33::OpenTelemetryBridge,
+    bridge::opentelemetry_0_33::{OpenTelemetryBridge, OtelPropagator},
     sampling::{
         Threshold,
         opentelemetry_sdk_0_33::{AlwaysOff, AlwaysOn, CompositeSampler, LinksBased, RateLimited, Rule, RuleBased},
@@ -320,6 +324,24 @@ fn a_batch_with_one_sampled_message_in_it_is_kept() {
             assert_eq!(service.in_subscriber(process), kept);
         }
     });
+}
+
+#[test]
+fn as_opentelemetrys_propagator_it_tells_samplers_the_same_and_sends_the_threshold() {
+    let xray = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=";
+    for (share, said, kept) in [(0.5, "?", true), (0.1, "?", false), (0.1, "1", true), (0.5, "0", false)] {
+        let sampler = CompositeSampler::parent_based(probability(share));
+        let service = Service::build(sampler, "xray,tracecontext", open_policy(), false);
+        let propagator = OtelPropagator::new(service.propagator.clone());
+        let received = HashMap::from([("x-amzn-trace-id".to_owned(), format!("{xray}{said}"))]);
+        let context = propagator.extract_with_context(&Context::new(), &received);
+        let span = service.provider.tracer("user").start_with_context("span", &context);
+        let mut sent = HashMap::new();
+        propagator.inject_context(&context.with_span(span), &mut sent);
+        assert!(sent["x-amzn-trace-id"].ends_with(if kept { "Sampled=1" } else { "Sampled=0" }), "{share} {said}");
+        let state = sent.get("tracestate").map(String::as_str);
+        assert_eq!(state, (kept && said == "?").then_some("ot=th:8"), "{share} {said}");
+    }
 }
 
 #[test]
