@@ -1,6 +1,8 @@
+use amq_protocol::frame::WriteContext;
 use lapin::{
     BasicProperties,
-    types::{AMQPValue, ByteArray, FieldTable, LongString, ShortString},
+    protocol::basic::gen_properties,
+    types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
 use propagation_amqp::{FrameLimit, HeadersCarrier, PropertiesCarrier};
 use propagation_core::{Extract, InboundRule, Inject, OutboundRule, Peer, Policy, Propagator, Reason, carrier_laws};
@@ -115,4 +117,99 @@ fn what_does_not_fit_the_frame_is_left_out_baggage_first() {
     assert_eq!(names_that_fit(200), ["traceparent"]);
     assert_eq!(names_that_fit(100), [""; 0]);
     assert_eq!(names_that_fit(0).len(), 3, "zero means no limit");
+}
+
+#[test]
+fn what_stands_on_an_outgoing_message_can_be_read() {
+    let mut message = received(vec![("traceparent", text(PARENT)), ("own", text("1"))]);
+    let carrier = PropertiesCarrier::new(&mut message, FrameLimit::DEFAULT);
+    let mut all = Vec::new();
+    carrier.visit_all(&mut |name, value| all.push((name.to_owned(), value.as_bytes().to_vec())));
+    all.sort();
+    assert_eq!(all, [("own".to_owned(), b"1".to_vec()), ("traceparent".to_owned(), PARENT.into())]);
+    let mut values = Vec::new();
+    let name = propagation_core::FieldName::from_static("traceparent");
+    carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));
+    assert_eq!(values, [PARENT.as_bytes()]);
+}
+
+#[test]
+fn a_message_without_headers_gets_none_from_an_empty_context() {
+    let mut message = BasicProperties::default();
+    let nothing = propagation_core::PropagationContext::EMPTY;
+    let injection =
+        open().inject(&Peer::amqp("shop"), &nothing, &mut PropertiesCarrier::new(&mut message, FrameLimit::DEFAULT));
+    assert!(injection.written.is_empty());
+    assert_eq!(message, BasicProperties::default(), "not even an empty table");
+}
+
+/// Every property but the headers, one by one.
+fn properties() -> Vec<BasicProperties> {
+    let none = BasicProperties::default;
+    vec![
+        none(),
+        none().with_content_type("text".into()),
+        none().with_content_encoding("gzip".into()),
+        none().with_delivery_mode(2),
+        none().with_priority(1),
+        none().with_correlation_id("correlation".into()),
+        none().with_reply_to("reply".into()),
+        none().with_expiration("1000".into()),
+        none().with_message_id("message".into()),
+        none().with_timestamp(1_700_000_000),
+        none().with_type("order".into()),
+        none().with_user_id("guest".into()),
+        none().with_app_id("shop".into()),
+        none().with_cluster_id("one".into()),
+    ]
+}
+
+/// Headers of every type, one by one, and of none.
+fn tables() -> Vec<FieldTable> {
+    let nested = FieldTable::from(std::collections::BTreeMap::from([("inner".into(), text("value"))]));
+    let array = FieldArray::from(vec![text("one"), AMQPValue::Boolean(true), AMQPValue::Void]);
+    let values = [
+        AMQPValue::Void,
+        AMQPValue::Boolean(true),
+        AMQPValue::ShortShortInt(-1),
+        AMQPValue::ShortShortUInt(1),
+        AMQPValue::ShortInt(-1),
+        AMQPValue::ShortUInt(1),
+        AMQPValue::LongInt(-1),
+        AMQPValue::LongUInt(1),
+        AMQPValue::LongLongInt(-1),
+        AMQPValue::Float(0.5),
+        AMQPValue::Double(0.5),
+        AMQPValue::DecimalValue(DecimalValue { scale: 2, value: 100 }),
+        AMQPValue::ShortString("short".into()),
+        AMQPValue::LongString(LongString::from("long")),
+        AMQPValue::ByteArray(ByteArray::from(&b"bytes"[..])),
+        AMQPValue::FieldArray(array),
+        AMQPValue::Timestamp(1_700_000_000),
+        AMQPValue::FieldTable(nested),
+    ];
+    let table = |value| FieldTable::from(std::collections::BTreeMap::from([("own".into(), value)]));
+    values.map(table).into_iter().chain([FieldTable::default()]).collect()
+}
+
+#[test]
+fn room_in_a_frame_is_counted_to_the_byte_whatever_a_message_has() {
+    let propagator = open();
+    let context =
+        propagation_core::PropagationContext::new(propagation_core::TraceContext::new(PARENT.parse().unwrap()));
+    let with_tables = tables().into_iter().map(|table| BasicProperties::default().with_headers(table));
+    for message in properties().into_iter().chain(with_tables) {
+        let fits = |limit: u32| {
+            let mut message = message.clone();
+            let injection =
+                propagator.inject(&Peer::amqp(""), &context, &mut PropertiesCarrier::new(&mut message, limit));
+            injection.wrote_name("traceparent").then_some(message)
+        };
+        let whole = fits(0).expect("without a limit it fits");
+        let encoded = gen_properties(&whole)(WriteContext::from(Vec::new())).unwrap().into_inner().0.len();
+        // The frame's own bytes and the rest of its header come on top (AMQP 0-9-1, 2.3.5.2).
+        let limit = u32::try_from(encoded).unwrap() + 8 + 12;
+        assert!(fits(limit).is_some(), "{message:?} fits into {limit}");
+        assert!(fits(limit - 1).is_none(), "{message:?} does not fit into {}", limit - 1);
+    }
 }

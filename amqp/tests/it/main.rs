@@ -3,4 +3,5 @@
 mod carrier;
 mod hops;
 mod journey;
+mod metrics;
 mod shop;
