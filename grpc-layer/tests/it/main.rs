@@ -4,3 +4,4 @@ mod calls;
 mod carrier;
 mod echo;
 mod hops;
+mod metrics;

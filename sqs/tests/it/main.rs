@@ -7,6 +7,7 @@ mod covered;
 mod envelopes;
 mod failures;
 mod hops;
+mod metrics;
 mod modes;
 mod properties;
 mod setup;
