@@ -237,6 +237,8 @@ fn the_first_rule_that_is_met_decides() {
         assert_eq!(ask.keeps(rules()), kept, "{name} {pairs:?}");
     }
     assert!(!Ask::default().keeps(RuleBased::new()), "no rule, no span");
+    let twice = [KeyValue::new("tenant.tier", "gold"), KeyValue::new("tenant.tier", "silver")];
+    assert!(!Ask { attributes: &twice, ..Ask::default() }.keeps(rules()), "the last of equal keys counts");
 }
 
 #[test]

@@ -14,6 +14,17 @@ use crate::sampling::{SamplerError, Threshold};
 ///
 /// The rate is a mean in which what is one [window](Self::with_window) old weighs a third: when traffic jumps, more than the target is
 /// kept for about that long. For a hard limit put it into a [`RateLimited`](super::RateLimited). Clones share what they have seen.
+///
+/// ```
+/// use std::time::Duration;
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::{Adaptive, CompositeSampler};
+///
+/// let adaptive = Adaptive::new(20.0)?.with_window(Duration::from_secs(30)).with_bounds(0.001, 1.0)?;
+/// let sampler = CompositeSampler::parent_based(adaptive.clone());
+/// assert_eq!(adaptive.probability(), 1.0);
+/// # let _ = sampler;
+/// # Ok::<(), propagation_core::sampling::SamplerError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Adaptive(Arc<Inner>);
 

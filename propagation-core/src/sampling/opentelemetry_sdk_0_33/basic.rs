@@ -58,6 +58,15 @@ impl ComposableSampler for Probability {
 }
 
 /// Adds attributes to the spans that another sampler keeps: to see in the backend which rule kept them.
+///
+/// ```
+/// use opentelemetry::KeyValue;
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::{AlwaysOn, Annotating, Rule, RuleBased};
+///
+/// let checkout = Annotating::new([KeyValue::new("sampler.rule", "checkout")], AlwaysOn);
+/// let rules = RuleBased::new().rule(Rule::new().route("/checkout*"), checkout);
+/// # let _ = rules;
+/// ```
 #[derive(Clone, Debug)]
 pub struct Annotating<S> {
     attributes: Vec<KeyValue>,
@@ -80,6 +89,14 @@ impl<S: ComposableSampler> ComposableSampler for Annotating<S> {
 
 /// Any sampler of the SDK as a part: its decision counts and its attributes; of its probability nothing is known, so no `th` goes
 /// out. What it would only record is dropped.
+///
+/// ```
+/// use opentelemetry_sdk::trace::Sampler;
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::{CompositeSampler, SdkSampler};
+///
+/// let sampler = CompositeSampler::parent_based(SdkSampler::new(Sampler::TraceIdRatioBased(0.1)));
+/// # let _ = sampler;
+/// ```
 #[derive(Clone, Debug)]
 pub struct SdkSampler<S>(S);
 

@@ -14,6 +14,26 @@ use crate::{
 
 /// Says how likely a span is to be kept, without deciding it: the part that a [`CompositeSampler`](super::CompositeSampler) is
 /// made of.
+///
+/// ```
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::{
+///     ComposableSampler, CompositeSampler, NewSpan, Probability, SamplingIntent,
+/// };
+///
+/// /// More of the large batches.
+/// #[derive(Debug)]
+/// struct ByLinks(Probability, Probability);
+///
+/// impl ComposableSampler for ByLinks {
+///     fn intent(&self, span: &NewSpan<'_>) -> SamplingIntent {
+///         if span.links().len() > 10 { self.0.intent(span) } else { self.1.intent(span) }
+///     }
+/// }
+///
+/// let sampler = CompositeSampler::parent_based(ByLinks(Probability::new(0.5)?, Probability::new(0.1)?));
+/// # let _ = sampler;
+/// # Ok::<(), propagation_core::sampling::SamplerError>(())
+/// ```
 pub trait ComposableSampler: fmt::Debug + Send + Sync {
     /// What this sampler wants for a new span.
     fn intent(&self, span: &NewSpan<'_>) -> SamplingIntent;

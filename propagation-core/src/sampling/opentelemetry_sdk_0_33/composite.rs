@@ -20,6 +20,17 @@ use crate::{
 /// It asks them for an intent, decides with the trace's randomness, and returns the tracestate that goes with the decision: with `th`
 /// where the span is sampled and the probability known, otherwise without; `rv` and sub-keys that it doesn't know stay. What a caller wants kept for
 /// debugging (B3's `d`, Jaeger's debug bit) is kept, whatever the parts want.
+///
+/// ```
+/// use opentelemetry::trace::{Span, Tracer, TracerProvider};
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::CompositeSampler;
+///
+/// let provider = SdkTracerProvider::builder().with_sampler(CompositeSampler::probability(1.0)?).build();
+/// let span = provider.tracer("shop").start("order");
+/// assert_eq!(span.span_context().trace_state().header(), "ot=th:0");
+/// # Ok::<(), propagation_core::sampling::SamplerError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct CompositeSampler {
     sampler: Arc<dyn ComposableSampler>,

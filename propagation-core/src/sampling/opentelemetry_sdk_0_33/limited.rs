@@ -17,6 +17,15 @@ use crate::sampling::SamplerError;
 /// passes.
 ///
 /// Clones share the bucket. Takes one compare-and-swap a span.
+///
+/// ```
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::{CompositeSampler, Probability, RateLimited};
+///
+/// let tenth = RateLimited::new(100.0, Probability::new(0.1)?)?.with_burst(20);
+/// let sampler = CompositeSampler::parent_based(tenth);
+/// # let _ = sampler;
+/// # Ok::<(), propagation_core::sampling::SamplerError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RateLimited<S> {
     bucket: Arc<Bucket>,

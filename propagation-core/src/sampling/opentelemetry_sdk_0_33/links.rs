@@ -5,6 +5,14 @@ use super::{AlwaysOff, ComposableSampler, NewSpan, SamplingIntent};
 /// The link to the trace of a caller whom the policy doesn't believe (`restart-and-link`) counts as not sampled.
 /// Only the links that a span starts with count. As the root of a [`ParentThreshold`](super::ParentThreshold) it decides for spans
 /// without a parent, which is what consumers that link to their messages make.
+///
+/// ```
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::{CompositeSampler, LinksBased, Probability};
+///
+/// let sampler = CompositeSampler::parent_based(LinksBased::new(Probability::new(0.1)?));
+/// # let _ = sampler;
+/// # Ok::<(), propagation_core::sampling::SamplerError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct LinksBased<S = AlwaysOff> {
     otherwise: S,

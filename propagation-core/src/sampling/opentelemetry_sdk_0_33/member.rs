@@ -29,12 +29,16 @@ fn sub_key<'a>(state: &'a TraceState, wanted: &str) -> Option<&'a str> {
 
 /// The state with this `th`, or without any. What says so already stays as it is, byte for byte.
 pub(super) fn with_threshold(state: &TraceState, wanted: Option<Threshold>) -> TraceState {
-    let member = state.get(OT).unwrap_or_default();
-    let digits = wanted.map(|threshold| threshold.to_string());
-    if sub_key(state, THRESHOLD) == digits.as_deref() {
+    let unchanged = match (sub_key(state, THRESHOLD), wanted) {
+        (None, None) => true,
+        (Some(digits), Some(wanted)) => digits.parse() == Ok(wanted),
+        _ => false,
+    };
+    if unchanged {
         return state.clone();
     }
-    let written = digits.and_then(|digits| rewritten(member, Some((THRESHOLD, &digits))));
+    let member = state.get(OT).unwrap_or_default();
+    let written = wanted.and_then(|wanted| rewritten(member, Some((THRESHOLD, &wanted.to_string()))));
     // A member that has no room for the threshold goes on without one: an old one would be wrong.
     with_member(state, written.or_else(|| rewritten(member, None)))
 }
@@ -103,6 +107,7 @@ mod tests {
             ("congo=1", "ot=th:c,congo=1"),
             ("congo=1,ot=x:Y.z_-;th:8;rv:6e6d1a75832a2f", "ot=th:c;x:Y.z_-;rv:6e6d1a75832a2f,congo=1"),
             ("congo=1,ot=x:y;th:c", "congo=1,ot=x:y;th:c"),
+            ("congo=1,ot=th:c00", "congo=1,ot=th:c00"),
             ("ot=th:zz;rv:6e6d", "ot=th:c"),
             ("ot=odd;X:y;1x:y;x:y z;x:;x:1;th:1;th:2;;", "ot=th:c;x:"),
         ] {

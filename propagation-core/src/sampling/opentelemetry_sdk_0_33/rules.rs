@@ -4,6 +4,18 @@ use super::{ComposableSampler, NewSpan, Rule, SamplingIntent};
 
 /// Asks the sampler of the first rule that a span meets (OpenTelemetry, SDK, "ComposableRuleBased"). What no rule is met by is dropped,
 /// unless [`otherwise`](Self::otherwise) says more.
+///
+/// ```
+/// use opentelemetry::trace::SpanKind;
+/// use propagation_core::sampling::opentelemetry_sdk_0_33::{AlwaysOff, AlwaysOn, CompositeSampler, Rule, RuleBased};
+///
+/// let rules = RuleBased::new()
+///     .rule(Rule::new().kind(SpanKind::Server).route("/health*"), AlwaysOff)
+///     .rule(Rule::new().attribute("messaging.destination.name", "orders*"), AlwaysOn)
+///     .rule(Rule::new().when(|span| span.links().len() > 10), AlwaysOn);
+/// let sampler = CompositeSampler::parent_based(rules);
+/// # let _ = sampler;
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct RuleBased {
     rules: Vec<(Rule, Arc<dyn ComposableSampler>)>,
