@@ -125,6 +125,8 @@ async fn a_redelivered_message_brings_the_same_context_again() {
     let again = shop.next().await;
     assert!(again.redelivered);
     assert_eq!(consumer.extract(&first).context, consumer.extract(&again).context);
+    let by_hand = propagation_amqp::DeliveryExt::extract(&first, &shop.propagator, "shipping").context;
+    assert!(by_hand.trace.has_ids() && by_hand == consumer.extract(&first).context);
 }
 
 #[tokio::test]
