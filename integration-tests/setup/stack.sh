@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The brokers and the Collector: stack.sh up [service…] | wait | versions | logs [service…] | down
+# The brokers and the Collector: stack.sh up [service…] | wait | versions | logs [service…] | restart SERVICE | kill SERVICE | down
 #
 # Needs an engine (docker.sh up) and the image variables (images.sh). COMPOSE_PROFILES=ui adds the trace backends.
 set -euo pipefail
@@ -87,6 +87,19 @@ END
   fi
 }
 
+# stack_again restart|kill SERVICE: stops it, as asked or at once, and starts it again with what it had on its disk.
+stack_again() {
+  local id
+  id=$(container "$2")
+  [[ -n $id ]] || { fail "$2 is not up"; return; }
+  case $1 in
+    restart) docker stop --time 30 "$id" ;;
+    kill) docker kill --signal KILL "$id" ;;
+  esac >/dev/null
+  docker start "$id" >/dev/null
+  stack_wait
+}
+
 # Says which version each broker is, by its own word, and which image it runs from.
 stack_versions() {
   local id name image version
@@ -135,7 +148,8 @@ if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
     wait) stack_wait ;;
     versions) stack_versions ;;
     logs) compose logs --no-color "$@" ;;
+    restart | kill) stack_again "$verb" "${1:-}" ;;
     down) stack_down ;;
-    *) fail "usage: stack.sh up|wait|versions|logs|down" ;;
+    *) fail "usage: stack.sh up|wait|versions|logs|restart|kill|down" ;;
   esac
 fi

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
 use rdkafka::{
-    ClientConfig, Message,
+    ClientConfig, Message, Offset,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{CommitMode, Consumer, StreamConsumer},
@@ -84,14 +84,16 @@ pub(crate) async fn listen(stop: Arc<Stop>, topic: String) -> Result<String, Fai
                 Err(_) => continue,
             };
             let headers = message.headers().into_iter().flat_map(HeadersExt::raw_iter);
-            stop.saw(
-                headers.map(|header| {
-                    (String::from_utf8_lossy(header.name).into_owned(), header.value.unwrap_or_default())
-                }),
-            );
+            let headers = headers
+                .map(|header| (String::from_utf8_lossy(header.name).into_owned(), header.value.unwrap_or_default()));
             let body = String::from_utf8_lossy(message.payload().unwrap_or_default()).into_owned();
+            stop.saw(&body, headers);
             if propagation.process(&message, stop.handle(body)).await.is_ok() {
                 propagation.commit(&consumer, &message, CommitMode::Async).ok();
+            } else {
+                // Kafka brings nothing again by itself.
+                let again = Offset::Offset(message.offset());
+                consumer.seek(message.topic(), message.partition(), again, Duration::from_secs(10)).ok();
             }
         }
     });

@@ -10,6 +10,7 @@ mod bridge;
 mod kafka;
 mod python;
 mod rabbitmq;
+mod restarts;
 mod service;
 mod shop;
 mod sqs;

@@ -146,9 +146,8 @@ async fn python_at_both_ends(by: Transport) {
     let trace: TraceId = message["trace_id"].as_str().unwrap().parse().unwrap();
     let (sent, handled) = sides("starter", by, "orders");
     let (passed_on, read) = sides("orders", by, "reader");
-    let whole = |graph: &TraceGraph| {
-        graph.continuous().and_then(|()| graph.services_seen(&["starter", "orders", "reader"]))
-    };
+    let whole =
+        |graph: &TraceGraph| graph.continuous().and_then(|()| graph.services_seen(&["starter", "orders", "reader"]));
     let graph = shop.trace(trace, whole).await;
     graph
         .assert_each_edge(service("starter").name("start"), sent.clone())

@@ -70,7 +70,9 @@ pub(crate) async fn connect() -> Result<Connection, Failure> {
     Ok(Connection::connect(&variable("AMQP_URL"), ConnectionProperties::default()).await?)
 }
 
-pub(crate) async fn declare(channel: &Channel, queue: &str) -> Result<(), Failure> {
+pub(crate) async fn declare(queue: &str) -> Result<(), Failure> {
+    let connection = connect().await?;
+    let channel = connection.create_channel().await?;
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), durable, FieldTable::default()).await?;
     Ok(())
@@ -92,7 +94,7 @@ fn headers(delivery: &Delivery) -> Vec<(String, Vec<u8>)> {
 
 pub(crate) async fn listen(stop: Arc<Stop>, queue: String) -> Result<String, Failure> {
     let connection = connect().await?;
-    declare(&connection.create_channel().await?, &queue).await?;
+    declare(&queue).await?;
     let name = queue.clone();
     tokio::spawn(async move {
         let mut connection = Some(connection);
@@ -116,8 +118,8 @@ async fn consume(stop: &Arc<Stop>, queue: &str, connection: Option<Connection>) 
     let propagation = ConsumerPropagation::new(stop.service.propagator.clone(), queue);
     while let Some(delivery) = deliveries.next().await {
         let delivery = delivery?;
-        stop.saw(headers(&delivery));
         let body = String::from_utf8_lossy(&delivery.data).into_owned();
+        stop.saw(&body, headers(&delivery));
         if propagation.process(&delivery, stop.handle(body)).await.is_ok() {
             propagation.ack(&delivery, BasicAckOptions::default()).await?;
         } else {

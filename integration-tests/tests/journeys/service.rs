@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU64, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind, TraceContext, TraceState};
@@ -10,7 +10,7 @@ use propagation_testkit::{
     trace::TraceId,
     wire::{Wire, WireRecord},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use crate::{
     Failure,
@@ -94,7 +94,7 @@ impl Service {
             None => None,
         };
         let (told, arrivals) = mpsc::unbounded_channel();
-        let stop = Stop { service: self.clone(), from: from.to_owned(), by, next, told };
+        let stop = Stop { service: self.clone(), from: from.to_owned(), by, next, told, hold: None };
         Ok((stop, Arrivals(arrivals)))
     }
 }
@@ -106,6 +106,38 @@ pub(crate) struct Stop {
     by: Transport,
     next: Option<Sender>,
     told: mpsc::UnboundedSender<Arrival>,
+    hold: Option<Hold>,
+}
+
+/// Makes the first message wait until it is let go, and then fail.
+#[derive(Clone, Default)]
+pub(crate) struct Hold(Arc<HoldState>);
+
+#[derive(Default)]
+struct HoldState {
+    begun: AtomicBool,
+    arrived: Notify,
+    let_go: Notify,
+}
+
+impl Hold {
+    /// Waits until the first message has arrived.
+    pub(crate) async fn arrived(&self) {
+        tokio::time::timeout(PATIENCE, self.0.arrived.notified()).await.expect("the first message arrives");
+    }
+
+    pub(crate) fn let_go(&self) {
+        self.0.let_go.notify_one();
+    }
+
+    async fn pass(&self) -> Result<(), Failure> {
+        if self.0.begun.swap(true, Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.0.arrived.notify_one();
+        self.0.let_go.notified().await;
+        Err("the first delivery fails".into())
+    }
 }
 
 /// A message that was handled, and what was current then.
@@ -117,14 +149,26 @@ pub(crate) struct Arrival {
 
 impl Stop {
     /// Notes what is on the wire before anything is extracted from it.
-    pub(crate) fn saw<N: Into<String>, V: Into<Vec<u8>>>(&self, fields: impl IntoIterator<Item = (N, V)>) {
-        let record = WireRecord::new(self.from.clone(), self.service.name, self.by.name());
+    pub(crate) fn saw<N: Into<String>, V: Into<Vec<u8>>>(
+        &self,
+        message: &str,
+        fields: impl IntoIterator<Item = (N, V)>,
+    ) {
+        let record = WireRecord::new(self.from.clone(), self.service.name, self.by.name()).of_message(message);
         self.service.wire.record(record.with_fields(fields));
+    }
+
+    pub(crate) fn holding(mut self, hold: &Hold) -> Self {
+        self.hold = Some(hold.clone());
+        self
     }
 
     /// Handles a message: call it in the message's context.
     pub(crate) async fn handle(self: &Arc<Self>, body: String) -> Result<(), Failure> {
         let context = self.service.propagator.current();
+        if let Some(hold) = &self.hold {
+            hold.pass().await?;
+        }
         if let Some(next) = &self.next {
             next.send(&body).await?;
         }

@@ -43,6 +43,11 @@ pub(crate) fn config() -> Builder {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
 }
 
+/// A client without propagation.
+pub(crate) fn plain() -> Client {
+    Client::from_conf(config().build())
+}
+
 fn client(service: &Service) -> Client {
     Client::from_conf(config().interceptor(SqsPropagation::new(service.propagator.clone())).build())
 }
@@ -78,11 +83,15 @@ pub(crate) async fn listen(stop: Arc<Stop>, name: String) -> Result<String, Fail
                 continue;
             };
             for message in received.messages() {
-                stop.saw(fields(message));
                 let body = message.body.clone().unwrap_or_default();
+                stop.saw(&body, fields(message));
+                let receipt = message.receipt_handle.as_deref().unwrap_or_default();
                 if propagation.process(message, stop.handle(body)).await.is_ok() {
-                    let receipt = message.receipt_handle.as_deref().unwrap_or_default();
                     client.delete_message().queue_url(&url).receipt_handle(receipt).send().await.ok();
+                } else {
+                    // At once, not when its visibility ends.
+                    let again = client.change_message_visibility().queue_url(&url).receipt_handle(receipt);
+                    again.visibility_timeout(0).send().await.ok();
                 }
             }
         }

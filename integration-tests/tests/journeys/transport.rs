@@ -49,6 +49,19 @@ impl Transport {
         matches!(self, Self::Kafka | Self::RabbitMq | Self::Sqs)
     }
 
+    /// Makes the topic or queue of this name, for messages that nobody receives yet.
+    pub(crate) async fn declare(self, name: String) -> Result<Address, Failure> {
+        match self {
+            Self::Http | Self::Grpc => return Err("nothing waits over HTTP".into()),
+            Self::Kafka => kafka::create_topic(&name).await?,
+            Self::RabbitMq => rabbitmq::declare(&name).await?,
+            Self::Sqs => {
+                sqs::create_queue(&sqs::plain(), &name).await?;
+            }
+        }
+        Ok(Address { by: self, name })
+    }
+
     /// Receives for as long as the test's runtime lives; `name` is for what needs one.
     pub(crate) async fn listen(self, stop: Stop, name: String) -> Result<Address, Failure> {
         let stop = Arc::new(stop);

@@ -59,7 +59,7 @@ pub(crate) async fn listen_http(stop: Arc<Stop>) -> Result<String, Failure> {
         }
     };
     let watch = move |request: Request, next: middleware::Next| {
-        watching.saw(headers(request.headers()));
+        watching.saw("", headers(request.headers()));
         next.run(request)
     };
     let routes = Router::new()
@@ -107,7 +107,7 @@ impl GrpcSender {
 pub(crate) async fn listen_grpc(stop: Arc<Stop>) -> Result<String, Failure> {
     let watching = Arc::clone(&stop);
     let watch = tower::util::MapRequestLayer::new(move |request: http::Request<_>| {
-        watching.saw(headers(request.headers()));
+        watching.saw("", headers(request.headers()));
         request
     });
     let propagation = propagation_grpc::ServerPropagationLayer::new(stop.service.propagator.clone());
