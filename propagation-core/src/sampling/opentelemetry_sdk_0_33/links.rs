@@ -1,4 +1,4 @@
-use super::{AlwaysOff, ComposableSampler, NewSpan, SamplingIntent};
+use super::{ComposableSampler, NewSpan, SamplingIntent};
 
 /// Keeps a span if any span it links to is sampled: a batch with one sampled message in it. Otherwise another sampler is asked.
 ///
@@ -14,7 +14,7 @@ use super::{AlwaysOff, ComposableSampler, NewSpan, SamplingIntent};
 /// # Ok::<(), propagation_core::sampling::SamplerError>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct LinksBased<S = AlwaysOff> {
+pub struct LinksBased<S> {
     otherwise: S,
 }
 

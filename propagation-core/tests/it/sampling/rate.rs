@@ -70,6 +70,15 @@ fn only_what_the_limited_sampler_keeps_takes_a_token() {
 }
 
 #[test]
+fn however_low_the_rate_one_token_fits_into_the_bucket() {
+    let slow = || RateLimited::new(0.5, AlwaysOn).unwrap().with_clock(|| Duration::ZERO);
+    for sampler in [slow(), slow().with_burst(0)] {
+        let sampler = CompositeSampler::new(sampler);
+        assert_eq!([(); 2].map(|()| sampled(&Ask::default().of(&sampler))), [true, false]);
+    }
+}
+
+#[test]
 fn threads_share_a_limit() {
     let sampler = CompositeSampler::new(RateLimited::new(100.0, AlwaysOn).unwrap().with_clock(|| Duration::ZERO));
     let kept: usize = std::thread::scope(|scope| {
