@@ -132,6 +132,15 @@ fn an_adaptive_sampler_finds_its_rate_and_tells_the_truth_about_it() {
 }
 
 #[test]
+fn a_rush_at_the_start_is_not_kept_whole() {
+    let adaptive = Adaptive::new(10.0).unwrap().with_clock(|| Duration::ZERO);
+    let sampler = CompositeSampler::new(adaptive);
+    let kept = ids(1_000).filter(|id| sampled(&Ask { trace: Some(*id), ..Ask::default() }.of(&sampler))).count();
+    // A window of 10 seconds at the target is a hundred: 100 · ln 11, and four standard deviations.
+    assert!((192..288).contains(&kept), "{kept}");
+}
+
+#[test]
 fn an_adaptive_sampler_stays_within_its_bounds_and_decides_consistently() {
     let clock = Clock::default();
     let build = || Adaptive::new(1.0).unwrap().with_clock(clock.read());
