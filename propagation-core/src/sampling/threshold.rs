@@ -69,8 +69,8 @@ impl Threshold {
         let leading = kept.leading_zeros().saturating_sub(u64::BITS - BITS) / 4;
         let shift = BITS - 4 * (digits.max(1) + leading).min(DIGITS);
         let half = (1_u64 << shift) / 2;
-        let rounded = (RANGE - kept + half) >> shift << shift;
-        Ok(Self(rounded.min(RANGE - (1 << shift))))
+        // Never up to 2⁵⁶: the first digit behind the `f`s is none.
+        Ok(Self((RANGE - kept + half) >> shift << shift))
     }
 
     /// The number of rejected traces of 2⁵⁶.

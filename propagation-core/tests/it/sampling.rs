@@ -345,6 +345,8 @@ proptest! {
     fn a_threshold_is_as_near_to_its_probability_as_four_digits_are(exponent in -36.0..0.0_f64) {
         let probability = exponent.exp2();
         let threshold = Threshold::from_probability(probability).unwrap();
+        let coarse = Threshold::with_precision(probability, 1).unwrap();
+        prop_assert!(Threshold::new(coarse.to_u64()).is_some() && coarse.probability() <= 2.0 * probability);
         let off = (threshold.probability() - probability).abs();
         // Half of the last of four digits, of which the first one is not `f`.
         prop_assert!(off <= probability / 8_192.0, "{} {}", probability, off);

@@ -223,6 +223,20 @@ fn where_the_caller_left_it_open_the_root_sampler_decides() {
 }
 
 #[test]
+fn what_the_caller_left_open_is_decided_once_for_all_spans_inside() {
+    let b3 = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
+    for tracing in [false, cfg!(feature = "tracing-opentelemetry-0-34")] {
+        let one = RateLimited::new(0.1, AlwaysOn).unwrap().with_clock(|| Duration::ZERO);
+        let sampler = CompositeSampler::parent_based(one);
+        let service = Service::build(sampler, "b3,tracecontext", open_policy(), tracing);
+        assert!(is_sampled(&service.handle(&headers(&[("b3", b3)]))));
+        assert_eq!(service.exported().len(), 3, "all of it, with one token");
+        assert!(!is_sampled(&service.handle(&headers(&[("b3", b3)]))));
+        assert_eq!(service.exported().len(), 0);
+    }
+}
+
+#[test]
 fn debug_is_kept_by_every_sampler_and_reaches_the_next_service_as_debug() {
     let ids = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d";
     for tracing in [false, cfg!(feature = "tracing-opentelemetry-0-34")] {
