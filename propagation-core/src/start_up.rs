@@ -54,7 +54,8 @@ use std::fmt;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SdkTracerProvider, ShouldSample, SpanExporter, TracerProviderBuilder,
+    BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor, SpanExporter, SpanProcessor,
+    TracerProviderBuilder,
 };
 
 pub use error::StartUpError;
@@ -64,10 +65,14 @@ use self::{
     cutting::Cutting,
     settings::{Export, Settings},
 };
-use crate::{Formats, Policy, Propagator, bridge::opentelemetry_0_33::OpenTelemetryBridge};
+use crate::{
+    Formats, Policy, Propagator,
+    bridge::opentelemetry_0_33::OpenTelemetryBridge,
+    sampling::opentelemetry_sdk_0_33::{KeepErrors, Recording},
+};
 
 type LookUp = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
-type Install = Box<dyn FnOnce(TracerProviderBuilder, Option<usize>) -> TracerProviderBuilder + Send>;
+type Install = Box<dyn FnOnce(Pipeline) -> TracerProviderBuilder + Send>;
 
 /// What a service sets up before it serves.
 pub struct StartUp {
@@ -77,6 +82,7 @@ pub struct StartUp {
     variables: LookUp,
     exporter: Option<Install>,
     sampler: Option<Box<dyn ShouldSample>>,
+    keep_errors: bool,
     #[cfg(feature = "tracing-opentelemetry-0-34")]
     tracing: bool,
 }
@@ -92,6 +98,7 @@ impl StartUp {
             variables: Box::new(|name| std::env::var(name).ok()),
             exporter: None,
             sampler: None,
+            keep_errors: false,
             #[cfg(feature = "tracing-opentelemetry-0-34")]
             tracing: false,
         }
@@ -125,11 +132,21 @@ impl StartUp {
         self
     }
 
+    /// Exports spans that end as errors even where their trace is not sampled; for that, all are recorded. See
+    /// [`KeepErrors`] for what is missing in such traces.
+    #[must_use]
+    pub fn keep_errors(mut self) -> Self {
+        self.keep_errors = true;
+        self
+    }
+
     /// Exports each span as it ends to this exporter, in place of OTLP: for tests and small tools.
     #[must_use]
     pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.exporter =
-            Some(Box::new(move |builder, limit| builder.with_simple_exporter(Cutting::new(exporter, limit))));
+        self.exporter = Some(Box::new(move |pipeline| {
+            let exporter = Cutting::new(exporter, pipeline.value_limit);
+            pipeline.with(SimpleSpanProcessor::new(exporter))
+        }));
         self
     }
 
@@ -152,17 +169,21 @@ impl StartUp {
         let settings = Settings::read(&self.variables)?;
         let formats = Formats::from_lookup(&self.variables).map_err(StartUpError::Formats)?;
         let resource = settings.resource(&self.service, self.environment.as_deref());
-        let mut builder = SdkTracerProvider::builder()
-            .with_resource(resource)
-            .with_sampler(settings.sampler.clone().or(self.sampler).unwrap_or_else(sampler::standard))
-            .with_span_limits(settings.limits);
-        if !settings.disabled {
-            builder = match (self.exporter, &settings.export) {
-                (Some(install), _) => install(builder, settings.value_limit),
-                (None, Export::Otlp { endpoint }) => builder.with_span_processor(otlp(&settings, endpoint.as_deref())?),
-                (None, Export::None) => builder,
-            };
+        let mut sampler = settings.sampler.clone().or(self.sampler).unwrap_or_else(sampler::standard);
+        if self.keep_errors && !settings.disabled {
+            sampler = Recording::new(sampler).into();
         }
+        let builder = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_sampler(sampler)
+            .with_span_limits(settings.limits);
+        let pipeline = Pipeline { builder, value_limit: settings.value_limit, keep_errors: self.keep_errors };
+        let builder = match (self.exporter, &settings.export) {
+            _ if settings.disabled => pipeline.builder,
+            (Some(install), _) => install(pipeline),
+            (None, Export::Otlp { endpoint }) => pipeline.with(otlp(&settings, endpoint.as_deref())?),
+            (None, Export::None) => pipeline.builder,
+        };
         let provider = builder.build();
         let propagator = Propagator::builder().formats(formats).policy(self.policy).switches_from(&self.variables);
         #[cfg(feature = "tracing-opentelemetry-0-34")]
@@ -178,6 +199,23 @@ impl StartUp {
 impl fmt::Debug for StartUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StartUp").field("service", &self.service).finish_non_exhaustive()
+    }
+}
+
+/// A provider under way, and what its processors are to do.
+struct Pipeline {
+    builder: TracerProviderBuilder,
+    value_limit: Option<usize>,
+    keep_errors: bool,
+}
+
+impl Pipeline {
+    fn with(self, processor: impl SpanProcessor + 'static) -> TracerProviderBuilder {
+        if self.keep_errors {
+            self.builder.with_span_processor(KeepErrors::new(processor))
+        } else {
+            self.builder.with_span_processor(processor)
+        }
     }
 }
 

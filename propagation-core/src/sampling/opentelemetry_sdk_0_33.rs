@@ -29,6 +29,7 @@
 //! | batches any message of which is sampled | [`LinksBased`] |
 //! | about so many traces a second, as true a sample as possible | [`Adaptive`] |
 //! | no more than so many traces a second, whatever comes | [`RateLimited`] |
+//! | spans that fail, even in traces that are not kept | [`Recording`] around the whole, and the processor [`KeepErrors`] |
 //!
 //! Don't put a [`CompositeSampler`] into the SDK's `Sampler::ParentBased`: that keeps the decision and loses the tracestate.
 
@@ -37,6 +38,7 @@ mod basic;
 mod clock;
 mod composable;
 mod composite;
+mod errors;
 mod limited;
 mod links;
 mod member;
@@ -48,6 +50,7 @@ pub use adaptive::Adaptive;
 pub use basic::{AlwaysOff, AlwaysOn, Annotating, Probability, SdkSampler};
 pub use composable::{ComposableSampler, NewSpan, SamplingIntent};
 pub use composite::CompositeSampler;
+pub use errors::{KeepErrors, Recording};
 pub use limited::RateLimited;
 pub use links::LinksBased;
 pub use parent::ParentThreshold;

@@ -175,6 +175,7 @@ fn other_members_and_sub_keys_pass_while_a_false_threshold_goes() {
             ("congo=1,ot=x:y;th:d", "ot=x:y,congo=1"),
             // Keys that OpenTelemetry's own type refuses, and Level 2 allows.
             ("a@much-longer-than-fourteen=1,ot=th:8", "a@much-longer-than-fourteen=1,ot=th:8"),
+            ("a@much-longer-than-fourteen=1,ot=th:d", "a@much-longer-than-fourteen=1"),
         ] {
             let sent = service.handle(&headers(&[("traceparent", PARENT), ("tracestate", state)]));
             assert_eq!((is_sampled(&sent), field(&sent, "tracestate")), (true, goes_on));

@@ -125,6 +125,36 @@ fn caller(propagator: &Propagator, headers: &[(&str, &str)]) -> propagation_core
 }
 
 #[test]
+fn failures_are_exported_from_traces_that_are_not_sampled_where_that_is_wanted() {
+    const NOTHING: Variables =
+        &[("OTEL_TRACES_SAMPLER", "parentbased_consistent_probability"), ("OTEL_TRACES_SAMPLER_ARG", "0")];
+    for (wanted, variables, sampled, names) in [
+        (true, NOTHING, false, &["failed"] as &[_]),
+        (false, NOTHING, false, &[]),
+        (true, &[], true, &["passed", "failed"]),
+        (true, &[("OTEL_SDK_DISABLED", "true")], false, &[]),
+    ] {
+        let (start_up, exporter) = start_up(variables);
+        let telemetry = if wanted { start_up.keep_errors() } else { start_up }.start().unwrap();
+        let propagator = telemetry.propagator();
+        let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
+        for (name, outcome) in [("passed", Outcome::Unset), ("failed", Outcome::error("503"))] {
+            let hop = Hop::remote(SpanKind::Server, PropagationContext::EMPTY).named(name).with("key", "value");
+            let hop = propagator.start(hop);
+            propagator.inject(&Peer::http("api"), hop.context(), &mut sent);
+            assert_eq!(hop.context().trace.flags().is_sampled(), sampled, "what goes out is the sampler's word");
+            hop.end(&outcome);
+        }
+        let spans = exporter.get_finished_spans().unwrap();
+        assert_eq!(spans.iter().map(|span| &*span.name).collect::<Vec<_>>(), names, "{wanted} {variables:?}");
+        for span in spans.iter().filter(|span| span.name == "failed") {
+            assert!(span.span_context.is_sampled() && span.attributes.iter().any(|found| found.key.as_str() == "key"));
+            assert_eq!(span.span_context.trace_state().header(), "");
+        }
+    }
+}
+
+#[test]
 fn limits_of_the_variables_hold_for_events_links_and_their_attributes() {
     let (telemetry, exporter) = started(&[
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3"),
