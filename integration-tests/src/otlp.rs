@@ -5,16 +5,18 @@
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
-//! use std::time::Duration;
 //! use propagation_testkit::otlp::OtlpReceiver;
 //!
 //! let receiver = OtlpReceiver::start().await?;
-//! // Start the services with OTEL_EXPORTER_OTLP_ENDPOINT set to receiver.grpc_endpoint(), send a request, then:
-//! let graph = receiver.wait_until(|graph| graph.continuous(), Duration::from_secs(10)).await?;
-//! graph.assert_services(&["gateway", "orders"]);
+//! // Start the services with the variables of receiver.environment(), send a request, then:
+//! let trace = receiver.continuous(&["gateway", "orders"]).await?;
+//! trace.assert_edge("GET /orders/{id}", "shop.Orders/Find");
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`continuous`](OtlpReceiver::continuous) waits for the one trace there is, [`trace`](OtlpReceiver::trace) for one of many,
+//! [`wait_until`](OtlpReceiver::wait_until) for whatever a test claims.
 //!
 //! It serves on a thread of its own. An exporter that blocks the test's thread, as a simple span processor or a flush at
 //! shutdown does, can therefore never wait for a receiver that waits for that same thread.
@@ -33,7 +35,11 @@ use tokio::sync::oneshot;
 
 pub use self::store::Counts;
 use self::store::Store;
-use crate::trace::{Broken, Span, TraceGraph};
+use crate::trace::{Broken, Span, TraceGraph, TraceId};
+
+/// How long [`OtlpReceiver::continuous`] and [`OtlpReceiver::trace`] wait: far longer than exporters take, as only a test that fails
+/// waits for the end of it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Receives spans over OTLP and keeps them. Stops when dropped.
 #[derive(Debug)]
@@ -111,6 +117,36 @@ impl OtlpReceiver {
         format!("http://{}/v1/traces", self.address)
     }
 
+    /// The standard variables that make a service export here, soon and everything: for [`Command::envs`](std::process::Command::envs)
+    /// of a service that is a process of its own.
+    ///
+    /// ```
+    /// # async fn example() -> std::io::Result<()> {
+    /// let receiver = propagation_testkit::otlp::OtlpReceiver::start().await?;
+    /// let orders = std::process::Command::new("orders").envs(receiver.environment()).spawn();
+    /// # let _ = orders;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 6] {
+        [
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.grpc_endpoint()),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc".to_owned()),
+            ("OTEL_TRACES_EXPORTER", "otlp".to_owned()),
+            ("OTEL_TRACES_SAMPLER", "parentbased_always_on".to_owned()),
+            ("OTEL_BSP_SCHEDULE_DELAY", "20".to_owned()),
+            ("OTEL_SDK_DISABLED", "false".to_owned()),
+        ]
+    }
+
+    /// The same as a function that looks variables up, for services that run inside of the test and take one.
+    #[must_use]
+    pub fn variables(&self) -> impl Fn(&str) -> Option<String> + Clone + Send + Sync + use<> {
+        let variables = self.environment();
+        move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+    }
+
     /// Every span so far, in the order received.
     #[must_use]
     pub fn spans(&self) -> Vec<Arc<Span>> {
@@ -132,6 +168,34 @@ impl OtlpReceiver {
     /// Forgets every span so far, for the next test on the same receiver. The counts go on.
     pub fn clear(&self) {
         self.store.clear();
+    }
+
+    /// Waits, up to ten seconds, until all that was received is one [continuous](TraceGraph::continuous) trace in which each of these
+    /// services took part.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let receiver = propagation_testkit::otlp::OtlpReceiver::start().await?;
+    /// // Start the services, send one request, then:
+    /// receiver.continuous(&["gateway", "orders"]).await?.assert_edge("gateway", "orders");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// It is not so within this time: with the tree, and the hop where the trace was probably lost.
+    pub async fn continuous(&self, services: &[&str]) -> Result<TraceGraph, Broken> {
+        self.wait_until(|graph| graph.services_seen(services).and_then(|()| graph.continuous()), PATIENCE).await
+    }
+
+    /// Waits, up to ten seconds, until this trace is [continuous](TraceGraph::continuous), and returns it without the others: for tests
+    /// that know their request's trace, from a header that they sent or an answer that names it. A parent that the test made
+    /// up counts as received.
+    ///
+    /// # Errors
+    /// No span of this trace comes within this time, or it stays broken.
+    pub async fn trace(&self, trace_id: TraceId) -> Result<TraceGraph, Broken> {
+        self.wait_until(|graph| graph.trace(trace_id).continuous(), PATIENCE).await.map(|graph| graph.trace(trace_id))
     }
 
     /// Waits until the graph of all spans is as wanted. It is looked at whenever spans arrive.

@@ -1,0 +1,65 @@
+//! Two services of one small shop: [`shop`] takes orders, and asks [`stock`] whether it has them.
+//!
+//! Each is set up by one call, [`StartUp`], which a program makes from its environment and a test from the receiver of its spans.
+
+use axum::{
+    Router,
+    extract::{Path, State},
+    http::StatusCode,
+    routing::get,
+};
+use propagation_core::{
+    Propagator,
+    start_up::{StartUp, Telemetry},
+};
+use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
+use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
+use tokio::net::TcpListener;
+
+/// Whatever keeps a service from starting.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// A service that runs until its runtime ends. Dropped, it exports the spans that are left.
+pub struct Service {
+    /// Where it listens.
+    pub url: String,
+    _telemetry: Telemetry,
+}
+
+/// Starts `stock`, which says how many there are of an article.
+pub async fn stock(start_up: StartUp) -> Result<Service, Error> {
+    serve(start_up, |_| Router::new().route("/stock/{article}", get(left))).await
+}
+
+/// Starts `shop`, which takes orders of what the `stock` at this URL has.
+pub async fn shop(stock: &str, start_up: StartUp) -> Result<Service, Error> {
+    let plain = ReqwestPropagation::client_builder().build()?;
+    serve(start_up, |propagator| {
+        let client = ClientBuilder::new(plain).with(ReqwestPropagation::new(propagator)).build();
+        Router::new().route("/orders/{article}", get(order)).with_state((client, stock.to_owned()))
+    })
+    .await
+}
+
+/// What every service does: telemetry, the layer around its routes, a port.
+async fn serve(start_up: StartUp, routes: impl FnOnce(Propagator) -> Router) -> Result<Service, Error> {
+    let telemetry = start_up.start()?;
+    let app = routes(telemetry.propagator()).layer(ServerPropagationLayer::new(telemetry.propagator()));
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(axum::serve(listener, app).into_future());
+    Ok(Service { url, _telemetry: telemetry })
+}
+
+async fn left(Path(article): Path<u32>) -> String {
+    (article % 10).to_string()
+}
+
+async fn order(
+    State((client, stock)): State<(ClientWithMiddleware, String)>,
+    Path(article): Path<u32>,
+) -> Result<String, StatusCode> {
+    let answer = client.get(format!("{stock}/stock/{article}")).send().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    let left = answer.text().await.map_err(|_| StatusCode::BAD_GATEWAY)?;
+    Ok(format!("ordered {article}, {left} left"))
+}

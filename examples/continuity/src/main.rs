@@ -1,0 +1,13 @@
+//! Runs both services, with the environment that the process was given: `OTEL_EXPORTER_OTLP_ENDPOINT=… cargo run`.
+
+use continuity::{Error, shop, stock};
+use propagation_core::start_up::StartUp;
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    let stock = stock(StartUp::new("stock")).await?;
+    let shop = shop(&stock.url, StartUp::new("shop")).await?;
+    println!("GET {}/orders/4711", shop.url);
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}
