@@ -1,10 +1,19 @@
 //! Samplers as the environment names them, and what else it says of spans.
 
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
 use opentelemetry::{
-    Context,
+    Context, Key,
     trace::{Span, Tracer},
 };
-use opentelemetry_sdk::trace::{InMemorySpanExporter, InMemorySpanExporterBuilder, Sampler};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    trace::{InMemorySpanExporter, InMemorySpanExporterBuilder, Sampler, SpanData, SpanExporter},
+};
 use propagation_core::{
     Exception, Hop, Outcome, Peer, PropagationContext, Propagator, SpanKind,
     sampling::opentelemetry_sdk_0_33::CompositeSampler,
@@ -151,6 +160,47 @@ fn failures_are_exported_from_traces_that_are_not_sampled_where_that_is_wanted()
             assert!(span.span_context.is_sampled() && span.attributes.iter().any(|found| found.key.as_str() == "key"));
             assert_eq!(span.span_context.trace_state().header(), "");
         }
+    }
+}
+
+#[test]
+fn a_failure_that_is_kept_says_nothing_of_others() {
+    let (start_up, exporter) = start_up(&[("OTEL_TRACES_SAMPLER", "always_off")]);
+    let telemetry = start_up.keep_errors().start().unwrap();
+    let propagator = telemetry.propagator();
+    let received = caller(&propagator, &[("traceparent", PARENT), ("tracestate", "congo=1,ot=th:8;x:y")]);
+    propagator.start(Hop::admitted(SpanKind::Server, received)).end(&Outcome::error("503"));
+    let span = &exporter.get_finished_spans().unwrap()[0];
+    assert_eq!(span.span_context.trace_state().header(), "ot=x:y,congo=1");
+    assert_eq!(span.span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+}
+
+/// What an exporter was told besides spans.
+#[derive(Clone, Debug, Default)]
+struct Told(Arc<Mutex<Vec<String>>>);
+
+impl SpanExporter for Told {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        Ok(())
+    }
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        self.0.lock().unwrap().push("shutdown".into());
+        Ok(())
+    }
+    fn set_resource(&mut self, resource: &Resource) {
+        let service = resource.get(&Key::from_static_str("service.name")).unwrap();
+        self.0.lock().unwrap().push(service.to_string());
+    }
+}
+
+#[test]
+fn an_exporter_learns_of_resource_and_shutdown_through_all_that_is_around_it() {
+    for keep_errors in [false, true] {
+        let told = Told::default();
+        let start_up = StartUp::new("orders").variables(|_| None).exporter(told.clone());
+        let telemetry = if keep_errors { start_up.keep_errors() } else { start_up }.start().unwrap();
+        telemetry.provider().shutdown().unwrap();
+        assert_eq!(*told.0.lock().unwrap(), ["orders", "shutdown"]);
     }
 }
 
