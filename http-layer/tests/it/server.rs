@@ -405,9 +405,11 @@ async fn what_a_request_that_is_given_up_holds_is_dropped_in_the_context() {
     assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
 }
 
-#[test]
-fn debug_output_says_what_a_thing_is_and_what_is_inside() {
+#[tokio::test]
+async fn debug_output_says_what_a_thing_is_and_what_is_inside() {
     let layer = ServerPropagationLayer::new(Propagator::default());
+    let body = layer.layer(answering(None, Body::empty)).oneshot(request("/")).await.unwrap().into_body();
+    assert!(format!("{body:?}").contains("ServerClassify { status: 200"), "{body:?}");
     assert!(format!("{layer:?}").starts_with("ServerPropagationLayer {"));
     assert!(format!("{:?}", layer.layer(Never)).contains("inner: Never"));
     assert!(format!("{:?}", propagation_http::TrustedProxies::new(|_| true)).contains("any: true"));
