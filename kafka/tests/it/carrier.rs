@@ -127,3 +127,18 @@ fn a_second_injection_takes_the_place_of_the_first() {
     carrier.commit(&Fields::new());
     assert_eq!(shown(headers.as_ref()), [("x-mine".to_owned(), Some("1".to_owned()))]);
 }
+
+#[test]
+fn what_stands_on_an_outgoing_record_can_be_read() {
+    let all: [(&str, Option<&[u8]>); 3] = [("traceparent", Some(b"1")), ("own", None), ("traceparent", Some(b"2"))];
+    let mut record = Some(crate::shop::headers(&all));
+    let carrier = RecordCarrier::new(&mut record);
+    let mut seen = Vec::new();
+    carrier.visit_all(&mut |name, value| seen.push((name.to_owned(), value.as_bytes().to_vec())));
+    let expected = [("traceparent", b"1".as_slice()), ("own", b""), ("traceparent", b"2")];
+    assert_eq!(seen, expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
+    let mut values = Vec::new();
+    let name = propagation_core::FieldName::from_static("traceparent");
+    carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));
+    assert_eq!(values, [b"1", b"2"]);
+}
