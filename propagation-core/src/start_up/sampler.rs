@@ -18,7 +18,8 @@ pub(super) fn standard() -> Box<dyn ShouldSample> {
 
 /// The sampler that `OTEL_TRACES_SAMPLER` names. The argument is looked at only if it names one that takes it.
 pub(super) fn read(look_up: &dyn Fn(&str) -> Option<String>) -> Result<Option<Box<dyn ShouldSample>>, StartUpError> {
-    let Some(name) = look_up(NAME) else { return Ok(None) };
+    // Names are the same in any case (OpenTelemetry's environment variables, Enum).
+    let Some(name) = look_up(NAME).map(|name| name.to_ascii_lowercase()) else { return Ok(None) };
     let (by_parent, root) = name.strip_prefix(BY_PARENT).map_or((false, name.as_str()), |root| (true, root));
     let argument = Argument(look_up);
     // The SDK's own parent-based sampler takes a decision that the caller left open for a yes.

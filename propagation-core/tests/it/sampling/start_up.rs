@@ -54,6 +54,7 @@ fn each_name_is_the_sampler_it_says() {
         ("traceidratio", "0", [(false, ""), (false, "ot=th:8"), (false, "")]),
         ("parentbased_always_on", "", [(true, ""), (true, "ot=th:8"), (false, "")]),
         ("parentbased_always_off", "", [(false, ""), (true, "ot=th:8"), (false, "")]),
+        ("ParentBased_ALWAYS_off", "", [(false, ""), (true, "ot=th:8"), (false, "")]),
         ("parentbased_traceidratio", "1", [(true, ""), (true, "ot=th:8"), (false, "")]),
         ("consistent_probability", "", [(true, ALL), (true, ALL), (true, ALL)]),
         ("consistent_probability", "1.0", [(true, ALL), (true, ALL), (true, ALL)]),
