@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
+use propagation_testkit::fault::PoisonValue;
 use rdkafka::{
     ClientConfig, Message, Offset,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     client::DefaultClientContext,
     consumer::{CommitMode, Consumer, StreamConsumer},
     error::RDKafkaErrorCode,
+    message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
 };
 
@@ -18,6 +20,9 @@ use crate::{
     transport::Address,
     variable,
 };
+
+/// Larger than the largest poison.
+const LARGEST: &str = "4194304";
 
 pub(crate) struct KafkaSender {
     producer: FutureProducer,
@@ -44,6 +49,7 @@ fn config() -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", variable("KAFKA_BROKERS"))
+        .set("message.max.bytes", LARGEST)
         // A broker that is restarted is soon asked again.
         .set("reconnect.backoff.max.ms", "500")
         .set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
@@ -53,13 +59,30 @@ fn config() -> ClientConfig {
 /// A subscription alone does not make a topic, and would wait for one for minutes.
 pub(crate) async fn create_topic(name: &str) -> Result<(), Failure> {
     let admin: AdminClient<DefaultClientContext> = config().create()?;
-    let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1));
+    let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1)).set("max.message.bytes", LARGEST);
     for created in admin.create_topics([&topic], &AdminOptions::new()).await? {
         match created {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
             Err((name, code)) => return Err(format!("topic {name}: {code}").into()),
         }
     }
+    Ok(())
+}
+
+/// Sends a record just as it is: bytes and null are all that Kafka knows.
+pub(crate) async fn put(topic: &str, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+    let mut headers = OwnedHeaders::new();
+    for (name, value) in fields {
+        let value = match value {
+            PoisonValue::Bytes(bytes) => Some(bytes.as_slice()),
+            PoisonValue::Null => None,
+            _ => return Err("Kafka has no such type".into()),
+        };
+        headers = headers.insert(Header { key: name, value });
+    }
+    let producer: FutureProducer = config().create()?;
+    let record = FutureRecord::<str, str>::to(topic).payload(body).headers(headers);
+    producer.send(record, Duration::from_secs(30)).await.map_err(|(error, _)| error)?;
     Ok(())
 }
 

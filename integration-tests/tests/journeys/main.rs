@@ -7,6 +7,8 @@
 
 mod alone;
 mod bridge;
+mod canaries;
+mod faults;
 mod kafka;
 mod python;
 mod rabbitmq;

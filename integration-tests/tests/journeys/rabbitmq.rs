@@ -14,6 +14,7 @@ use lapin::{
 };
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
 use propagation_core::Propagator;
+use propagation_testkit::fault::PoisonValue;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -76,6 +77,42 @@ pub(crate) async fn declare(queue: &str) -> Result<(), Failure> {
     let durable = QueueDeclareOptions { durable: true, ..QueueDeclareOptions::default() };
     channel.queue_declare(queue.into(), durable, FieldTable::default()).await?;
     Ok(())
+}
+
+/// Publishes a message just as it is. All headers of a message are in one frame: what is larger is no message.
+pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+    let mut table = FieldTable::default();
+    for (name, value) in fields {
+        if table.contains_key(name) {
+            return Err("RabbitMQ has each header once".into());
+        }
+        table.insert(name.as_str().into(), amqp_value(value));
+    }
+    let connection = connect().await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let properties = BasicProperties::default().with_headers(table);
+    let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
+    channel.basic_publish("".into(), queue.into(), options, body.as_bytes(), properties).await?.await?;
+    Ok(())
+}
+
+fn amqp_value(value: &PoisonValue) -> AMQPValue {
+    match value {
+        PoisonValue::Bytes(bytes) => AMQPValue::LongString(bytes.clone().into()),
+        PoisonValue::Int(number) => AMQPValue::LongLongInt(*number),
+        PoisonValue::Double(number) => AMQPValue::Double(*number),
+        PoisonValue::Bool(truth) => AMQPValue::Boolean(*truth),
+        PoisonValue::List(list) => AMQPValue::FieldArray(list.iter().map(amqp_value).collect::<Vec<_>>().into()),
+        PoisonValue::Table(members) => {
+            let mut table = FieldTable::default();
+            for (name, member) in members {
+                table.insert(name.as_str().into(), amqp_value(member));
+            }
+            AMQPValue::FieldTable(table)
+        }
+        _ => AMQPValue::Void,
+    }
 }
 
 /// What is written as text, and of everything else that it is there.

@@ -1,7 +1,7 @@
 //! Brokers that are restarted, or killed and started again, in the middle of the work: what they have confirmed arrives, before
 //! and after, and every message is still in the trace that it was sent in.
 //!
-//! No other test may run beside these.
+//! No other test may run beside these, and of one broker's only one at a time; three brokers may be away at once.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -68,7 +68,7 @@ fn handled(times: usize) -> impl Fn(&TraceGraph) -> Result<(), Broken> {
     }
 }
 
-async fn nothing_is_lost_and_each_message_keeps_its_context(by: Transport, how: &str, broker: &str) {
+async fn nothing_is_lost(by: Transport, how: &str, broker: &str) {
     let shop = Shop::open().await;
     let (orders, billing) = (shop.service("orders"), shop.service("billing"));
     let (live, mut arrivals) = shop.end(&billing, "orders", by).await;
@@ -143,32 +143,32 @@ async fn nothing_is_lost_and_each_message_keeps_its_context(by: Transport, how: 
         .assert_carries_spans_of(&shop.receiver.graph());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kafka_is_restarted() {
-    nothing_is_lost_and_each_message_keeps_its_context(Transport::Kafka, "restart", "kafka").await;
+macro_rules! each_broker {
+    ($($broker:ident: $by:ident,)*) => {
+        $(
+            mod $broker {
+                use crate::transport::Transport;
+
+                static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn is_restarted() {
+                    let _alone = ONE_AT_A_TIME.lock().await;
+                    super::nothing_is_lost(Transport::$by, "restart", stringify!($broker)).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn is_killed() {
+                    let _alone = ONE_AT_A_TIME.lock().await;
+                    super::nothing_is_lost(Transport::$by, "kill", stringify!($broker)).await;
+                }
+            }
+        )*
+    };
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kafka_is_killed() {
-    nothing_is_lost_and_each_message_keeps_its_context(Transport::Kafka, "kill", "kafka").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rabbitmq_is_restarted() {
-    nothing_is_lost_and_each_message_keeps_its_context(Transport::RabbitMq, "restart", "rabbitmq").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn rabbitmq_is_killed() {
-    nothing_is_lost_and_each_message_keeps_its_context(Transport::RabbitMq, "kill", "rabbitmq").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn elasticmq_is_restarted() {
-    nothing_is_lost_and_each_message_keeps_its_context(Transport::Sqs, "restart", "elasticmq").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn elasticmq_is_killed() {
-    nothing_is_lost_and_each_message_keeps_its_context(Transport::Sqs, "kill", "elasticmq").await;
+each_broker! {
+    kafka: Kafka,
+    rabbitmq: RabbitMq,
+    elasticmq: Sqs,
 }

@@ -58,6 +58,10 @@ impl Request {
         self
     }
 
+    pub(crate) fn traceparent(&self) -> &str {
+        &self.traceparent
+    }
+
     pub(crate) fn trace(&self) -> TraceId {
         self.traceparent[3..35].parse().unwrap()
     }
@@ -75,7 +79,10 @@ impl Request {
 impl Service {
     /// Does something for a request from outside.
     pub(crate) async fn on<T>(&self, request: &Request, work: impl Future<Output = T>) -> T {
-        let context = request.context();
+        self.in_context(request.context(), work).await
+    }
+
+    pub(crate) async fn in_context<T>(&self, context: PropagationContext, work: impl Future<Output = T>) -> T {
         let hop = self.propagator.start(Hop::remote(SpanKind::Server, context).named("POST /orders"));
         let done = hop.scope(work).await;
         hop.end(&Outcome::Unset);

@@ -1,13 +1,15 @@
 //! SQS by the AWS SDK and `propagation-sqs`.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use aws_sdk_sqs::{
     Client,
     config::{BehaviorVersion, Builder, Config, Credentials, Region},
-    types::{Message, MessageSystemAttributeName},
+    primitives::Blob,
+    types::{Message, MessageAttributeValue, MessageSystemAttributeName},
 };
 use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_testkit::fault::PoisonValue;
 
 use crate::{
     Failure,
@@ -56,6 +58,30 @@ fn client(service: &Service) -> Client {
 pub(crate) async fn create_queue(client: &Client, name: &str) -> Result<String, Failure> {
     let created = client.create_queue().queue_name(name).send().await?;
     Ok(created.queue_url.ok_or("a queue without a URL")?)
+}
+
+/// Sends a message just as it is: text, numbers and bytes are all that SQS knows, each name once.
+pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+    let client = plain();
+    let url = create_queue(&client, queue).await?;
+    let mut attributes = HashMap::new();
+    for (name, value) in fields {
+        let attribute = MessageAttributeValue::builder();
+        let attribute = match value {
+            PoisonValue::Bytes(bytes) => match std::str::from_utf8(bytes) {
+                Ok(text) => attribute.data_type("String").string_value(text),
+                Err(_) => attribute.data_type("Binary").binary_value(Blob::new(bytes.clone())),
+            },
+            PoisonValue::Int(number) => attribute.data_type("Number").string_value(number.to_string()),
+            _ => return Err("SQS has no such type".into()),
+        };
+        if attributes.insert(name.clone(), attribute.build()?).is_some() {
+            return Err("SQS has each attribute once".into());
+        }
+    }
+    let message = client.send_message().queue_url(url).message_body(body);
+    message.set_message_attributes(Some(attributes)).send().await?;
+    Ok(())
 }
 
 fn fields(message: &Message) -> Vec<(String, String)> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use propagation_testkit::fault::PoisonValue;
+
 use crate::{
     Failure, kafka, rabbitmq,
     service::{Service, Stop},
@@ -73,6 +75,18 @@ impl Transport {
             Self::Sqs => sqs::listen(stop, name).await?,
         };
         Ok(Address { by: self, name })
+    }
+}
+
+impl Address {
+    /// Sends a message just as it is, by the broker's own client and without any propagation.
+    pub(crate) async fn put(&self, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+        match self.by {
+            Transport::Http | Transport::Grpc => Err("not a broker".into()),
+            Transport::Kafka => kafka::put(&self.name, body, fields).await,
+            Transport::RabbitMq => rabbitmq::put(&self.name, body, fields).await,
+            Transport::Sqs => sqs::put(&self.name, body, fields).await,
+        }
     }
 }
 

@@ -1,16 +1,17 @@
 //! The whole way: HTTP, gRPC, Kafka, RabbitMQ, SQS, and HTTP back.
 
+use propagation_core::Policy;
 use propagation_testkit::trace::{TraceGraph, service};
 
 use crate::{
     alone::kinds,
-    service::{Arrivals, Request},
-    shop::{Shop, TENANT},
-    transport::{Sender, Transport},
+    service::{Arrivals, Request, Service},
+    shop::{Shop, TENANT, tenant_only},
+    transport::{Address, Sender, Transport},
 };
 
 /// The services, and what each is called by.
-const WAY: [(&str, Transport); 6] = [
+pub(crate) const WAY: [(&str, Transport); 6] = [
     ("gateway", Transport::Http),
     ("orders", Transport::Grpc),
     ("payments", Transport::Kafka),
@@ -19,16 +20,23 @@ const WAY: [(&str, Transport); 6] = [
     ("customer", Transport::Http),
 ];
 
-/// Opens every service, last first, and gives what the caller sends with and what arrives at the end.
-async fn open(shop: &Shop) -> (crate::service::Service, Sender, Arrivals) {
-    let caller = shop.service("caller");
+/// Opens every service, last first, and gives where the way begins and what arrives at its end.
+pub(crate) async fn way(shop: &Shop, policy: &Policy) -> (Address, Arrivals) {
+    let service = |name| shop.service_with(name, policy.clone());
     let mut from = WAY.iter().rev().skip(1).map(|(name, _)| *name).chain(["caller"]);
     let mut way = WAY.iter().rev();
     let (name, by) = way.next().unwrap();
-    let (mut address, arrivals) = shop.end(&shop.service(name), from.next().unwrap(), *by).await;
+    let (mut address, arrivals) = shop.end(&service(name), from.next().unwrap(), *by).await;
     for (name, by) in way {
-        address = shop.through(&shop.service(name), from.next().unwrap(), *by, &address).await;
+        address = shop.through(&service(name), from.next().unwrap(), *by, &address).await;
     }
+    (address, arrivals)
+}
+
+/// The same with a service that calls.
+async fn open(shop: &Shop) -> (Service, Sender, Arrivals) {
+    let (address, arrivals) = way(shop, &tenant_only()).await;
+    let caller = shop.service("caller");
     let sender = Sender::open(&caller, &address).await.unwrap();
     (caller, sender, arrivals)
 }

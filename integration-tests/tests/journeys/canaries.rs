@@ -1,0 +1,205 @@
+//! Nothing personal travels: canaries of every kind, in disguise, in baggage keys, values and properties and in tracestate, over all
+//! five transports; searched in every message that real brokers delivered, every span that was exported and every line that was
+//! logged. With the policy open each must be found, before its absence counts.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Scrub};
+use propagation_testkit::{
+    canary::{Canaries, CanaryKind, Encoding, Evidence},
+    trace::TraceGraph,
+};
+use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
+
+use crate::{
+    service::Request,
+    shop::{Shop, TENANT},
+    transport::Address,
+    whole::{self, WAY},
+};
+
+/// Every line that anything in this process logs from debug on, transports included.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn of_this_process() -> Self {
+        static LOG: OnceLock<Log> = OnceLock::new();
+        LOG.get_or_init(|| {
+            let log = Self::default();
+            let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_ansi(false);
+            lines.with_writer(log.clone()).init();
+            log
+        })
+        .clone()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// Every key, both ways, copied to spans: a careless policy, of which only the scrubbers are left.
+fn policy(scrub: Scrub) -> Policy {
+    let any = || KeyRule::new("*").span_attribute("copied");
+    Policy::builder()
+        .scrub(scrub)
+        .inbound(InboundRule::peers(["*"]).allow(any()))
+        .outbound(OutboundRule::peers(["*"]).allow(any()))
+        .build()
+        .unwrap()
+}
+
+/// The most of a field that one request carries. What is larger, the transports would cut, and a canary could be lost by that.
+const ROOM: (usize, usize) = (2_000, 400);
+
+/// Each of these canaries in each disguise, in each place that can hold it: members of baggage, members of tracestate.
+fn members(canaries: &Canaries) -> [Vec<String>; 2] {
+    let (mut baggage, mut state) = (Vec::new(), Vec::new());
+    for canary in canaries.iter() {
+        for encoding in Encoding::ALL {
+            let Some(text) = canary.encoded(encoding) else { continue };
+            // In other groups than its own a social security number is nine digits like any others.
+            if canary.kind() == CanaryKind::Ssn && encoding == Encoding::Separated {
+                continue;
+            }
+            // As its sender would write it: encoded once for the header. The telling key makes a random string a secret.
+            let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            let number = baggage.len();
+            baggage.push(format!("api.password.{number}={encoded}"));
+            if canary.kind() == CanaryKind::Secret {
+                // Without such a key it could be any id.
+                continue;
+            }
+            baggage.push(format!("{text}={number}"));
+            baggage.push(format!("plan.{number}=free;password={encoded}"));
+            state.push(format!("vendor{number}={text}"));
+        }
+    }
+    [baggage, state]
+}
+
+/// What an outsider sends.
+struct Fields {
+    baggage: String,
+    state: String,
+}
+
+impl Fields {
+    fn new(baggage: &str, state: &str) -> Self {
+        Self { baggage: format!("{TENANT}=acme,{baggage}"), state: state.to_owned() }
+    }
+
+    /// How many members a reader takes from them.
+    fn members(&self) -> (usize, usize) {
+        let open = Propagator::builder().policy(policy(Scrub::off())).build();
+        let carrier = [
+            ("traceparent", Request::sampled().traceparent()),
+            ("baggage", &*self.baggage),
+            ("tracestate", &*self.state),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
+        let context = open.extract(&Peer::http(""), &carrier.to_vec()).context;
+        (context.baggage.len(), usize::from(!context.trace.state.is_empty()))
+    }
+
+    async fn send(&self, client: &reqwest::Client, to: &Address) {
+        let mut request = client.post(&to.name).body("{}").header("traceparent", Request::sampled().traceparent());
+        request = request.header("baggage", &self.baggage);
+        if !self.state.is_empty() {
+            request = request.header("tracestate", &self.state);
+        }
+        request.send().await.unwrap().error_for_status().unwrap();
+    }
+}
+
+/// Requests that hide them all, a few to a request: those that a reader takes, and those that break the grammar.
+fn hidden(canaries: &Canaries) -> Vec<Fields> {
+    let [mut baggage, mut state] = members(canaries);
+    // A line cannot be broken within a header.
+    baggage.retain(|member| !member.contains('\n'));
+    state.retain(|member| !member.contains('\n'));
+    let (baggage, no_baggage): (Vec<_>, Vec<_>) =
+        baggage.into_iter().partition(|member| Fields::new(member, "").members().0 == 2);
+    let (state, no_state): (Vec<_>, Vec<_>) =
+        state.into_iter().partition(|member| Fields::new("", member).members().1 == 1);
+    let baggage = packed(&baggage, ROOM.0).into_iter().chain(packed(&no_baggage, ROOM.0));
+    let state = packed(&state, ROOM.1).into_iter().chain(packed(&no_state, ROOM.1));
+    let baggage = baggage.map(|list| Fields::new(&list, ""));
+    baggage.chain(state.map(|list| Fields::new("", &list))).collect()
+}
+
+/// Lists of members, each no longer than this unless a single one is.
+fn packed(members: &[String], room: usize) -> Vec<String> {
+    let mut lists: Vec<String> = Vec::new();
+    for member in members {
+        match lists.last_mut() {
+            Some(list) if list.len() + member.len() < room => *list = format!("{list},{member}"),
+            _ => lists.push(member.clone()),
+        }
+    }
+    lists
+}
+
+/// Lets every request travel the whole way, and collects whatever was seen on it after the first service had it.
+async fn travel(canaries: &Canaries, scrub: Scrub) -> Evidence {
+    let log = Log::of_this_process();
+    let shop = Shop::open().await;
+    let (gateway, mut arrivals) = whole::way(&shop, &policy(scrub)).await;
+    let requests = hidden(canaries);
+    let logged = log.text().len();
+    assert!(requests.len() > 20, "{} requests hide canaries", requests.len());
+    let client = reqwest::Client::new();
+    futures_util::future::join_all(requests.iter().map(|request| request.send(&client, &gateway))).await;
+    for _ in &requests {
+        let arrival = arrivals.next().await;
+        assert_eq!(arrival.context.baggage.get(TENANT).as_deref(), Some("acme"), "what is clean goes on");
+    }
+    assert_eq!(shop.wire.records().len(), requests.len() * WAY.len());
+    // The last servers' spans end after what they say.
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    shop.flush().await;
+    let graph = shop.receiver.graph();
+    assert!(graph.len() > requests.len() * WAY.len(), "{} spans", graph.len());
+    // A service that trusts its caller records the caller's tracestate on its own two spans, as any SDK does (an edge takes none);
+    // it must not reach anybody after it.
+    let spans = TraceGraph::new(graph.spans().cloned().map(|mut span| {
+        if span.service() == WAY[0].0 {
+            span.trace_state.clear();
+        }
+        span
+    }));
+    let ours = shop.wire.only(|record| record.from != "caller");
+    Evidence::new().wire(&ours).spans(&spans).lines("the log", &log.text()[logged..])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_canary_is_on_any_transport_in_any_span_or_log_line() {
+    let sent_openly = Canaries::new();
+    sent_openly.assert_present(&travel(&sent_openly, Scrub::off()).await);
+    let kept_back = Canaries::new();
+    kept_back.assert_absent(&travel(&kept_back, Scrub::default()).await);
+}
