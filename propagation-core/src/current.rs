@@ -57,6 +57,15 @@ struct Telling {
     noted: OnceLock<Box<Exception>>,
 }
 
+impl Telling {
+    /// Apart from the way of hops that nothing is told of.
+    #[inline(never)]
+    fn finish(&self, outcome: &Outcome) {
+        let outcome = outcome.guarded(self.noted.get().map(AsRef::as_ref), || self.propagator.policy());
+        self.span.end(&outcome);
+    }
+}
+
 impl std::ops::Deref for Telling {
     type Target = dyn BridgeSpan;
 
@@ -166,8 +175,7 @@ impl Active {
         if !self.ended.swap(true, Ordering::Relaxed)
             && let Some(span) = &self.span
         {
-            let outcome = outcome.guarded(span.noted.get().map(AsRef::as_ref), || span.propagator.policy());
-            span.end(&outcome);
+            span.finish(outcome);
         }
     }
 }
@@ -292,19 +300,21 @@ struct Left<'a> {
     active: Option<&'a Arc<Active>>,
 }
 
+/// What is still inside stays.
+#[cold]
+fn leave_out_of_order(stack: &mut Vec<Entered>, top: Entered, active: &Arc<Active>) -> Option<Entered> {
+    stack.push(top);
+    let own = stack.iter().rposition(|entered| Arc::ptr_eq(&entered.active, active))?;
+    Some(stack.remove(own))
+}
+
 impl Drop for Left<'_> {
     fn drop(&mut self) {
         let Some(active) = self.active else { return };
         let left = STACK.try_with(|stack| {
             let mut stack = stack.try_borrow_mut().ok()?;
-            match stack.last() {
-                Some(top) if Arc::ptr_eq(&top.active, active) => stack.pop(),
-                // Left out of order: what is still inside stays.
-                _ => {
-                    let own = stack.iter().rposition(|entered| Arc::ptr_eq(&entered.active, active))?;
-                    Some(stack.remove(own))
-                }
-            }
+            let left = stack.pop()?;
+            if Arc::ptr_eq(&left.active, active) { Some(left) } else { leave_out_of_order(&mut stack, left, active) }
         });
         // Dropped outside the borrow: the last owner of a hop may run user code.
         drop(left);
