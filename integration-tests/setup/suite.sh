@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # The suite on real brokers: an engine, images, the stack, the tests and the demo on it; leaves nothing running.
+# Where there is no engine and none can be installed, it fails.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
@@ -15,7 +16,9 @@ export COMPOSE_PROFILES=ui DECISION_WAIT=${DECISION_WAIT:-5s}
 "$setup_dir/docker.sh" up
 "$setup_dir/images.sh"
 "$setup_dir/stack.sh" up
-"$setup_dir/stack.sh" versions
+"$setup_dir/stack.sh" versions | tee "$state_dir/versions.txt"
+PROPAGATION_PYTHON=$("$setup_dir/python.sh")
+export PROPAGATION_PYTHON
 # shellcheck source=/dev/null
 source "$state_dir/stack.env"
 
@@ -36,7 +39,11 @@ check() { # NAME COMMAND…
 # What one broker is asked by many tests at once must not time out on two cores.
 check "contracts, Collector, Zipkin" \
   cargo test -p propagation-testkit --all-features --test brokers -- --test-threads 4
+journeys=(cargo test -p propagation-testkit --all-features --test journeys --)
+check "journeys, Python, faults, canaries" "${journeys[@]}" --test-threads 3 --skip restarts::
 check "demo on real brokers" timeout 300 cargo demo --brokers compose
 check "demo on real brokers, 50 orders at once" timeout 300 cargo demo --brokers compose --orders 50
+# Takes the brokers away, so last and one at a time.
+check "restarts" "${journeys[@]}" --test-threads 1 restarts::
 echo "checks: $passed passed, $failed failed"
 ((failed == 0))

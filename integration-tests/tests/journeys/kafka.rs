@@ -90,6 +90,7 @@ pub(crate) async fn put(topic: &str, body: &str, fields: &[(String, PoisonValue)
 pub(crate) fn consumer(topic: &str) -> Result<StreamConsumer, Failure> {
     let mut config = config();
     config.set("group.id", format!("{topic}-group")).set("auto.offset.reset", "earliest");
+    config.set("session.timeout.ms", "6000").set("heartbeat.interval.ms", "500");
     let consumer: StreamConsumer = config.set("enable.auto.commit", "false").create()?;
     consumer.subscribe(&[topic])?;
     Ok(consumer)

@@ -1,7 +1,7 @@
 //! Brokers that are restarted, or killed and started again, in the middle of the work: what they have confirmed arrives, before
 //! and after, and every message is still in the trace that it was sent in.
 //!
-//! No other test may run beside these, and of one broker's only one at a time; three brokers may be away at once.
+//! One at a time, and no other test beside it: `--test-threads 1`.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -149,17 +149,13 @@ macro_rules! each_broker {
             mod $broker {
                 use crate::transport::Transport;
 
-                static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
-
                 #[tokio::test(flavor = "multi_thread")]
                 async fn is_restarted() {
-                    let _alone = ONE_AT_A_TIME.lock().await;
                     super::nothing_is_lost(Transport::$by, "restart", stringify!($broker)).await;
                 }
 
                 #[tokio::test(flavor = "multi_thread")]
                 async fn is_killed() {
-                    let _alone = ONE_AT_A_TIME.lock().await;
                     super::nothing_is_lost(Transport::$by, "kill", stringify!($broker)).await;
                 }
             }
