@@ -11,7 +11,7 @@ pub(crate) use encoding::decode;
 pub(crate) use encoding::{encode, is_token};
 pub use member::{BaggageError, Member};
 
-use crate::{Text, baggage::member::check_properties};
+use crate::{Text, baggage::member::check_properties, octets};
 
 /// The business keys that travel with a trace, in order.
 ///
@@ -55,7 +55,7 @@ impl Baggage {
     /// Reads a field value. Malformed members are dropped alone, and so are those past a limit.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
-        Self::read(text, &|text| text.to_vec().into(), &mut |_, _| {})
+        Self::read(text, || text.to_vec().into(), &mut |_, _| {})
     }
 
     /// How many members there are.
@@ -218,9 +218,7 @@ impl Baggage {
 
     fn places(&self) -> impl Iterator<Item = (usize, &[u8])> {
         let keep = self.keep;
-        self.text
-            .as_bytes()
-            .split(|&byte| byte == b',')
+        octets::split(self.text.as_bytes(), b',')
             .take(Self::MAX_MEMBERS)
             .enumerate()
             .filter(move |(place, _)| keep >> place & 1 == 1)

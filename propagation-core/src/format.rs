@@ -87,8 +87,13 @@ impl Reading {
     }
 
     /// Adds baggage; keys that a format before has read stay as they are.
-    pub fn merge_baggage(&mut self, baggage: &Baggage) {
-        self.context.baggage.merge(baggage);
+    pub fn merge_baggage(&mut self, baggage: Baggage) {
+        let read = &mut self.context.baggage;
+        if read.is_empty() {
+            *read = baggage;
+        } else {
+            read.merge(&baggage);
+        }
     }
 
     /// Notes what was refused.

@@ -6,36 +6,58 @@
 const HIGH: u64 = 0x8080_8080_8080_8080;
 const ONES: u64 = 0x0101_0101_0101_0101;
 
-/// Decodes eight lower-case hex digits, or `None` if any byte is something else.
-pub(crate) fn decode_word(text: [u8; 8]) -> Option<u32> {
+/// Decodes eight lower-case hex digits; also answers a word whose top bits say which bytes are something else.
+#[inline]
+fn decode_word(text: [u8; 8]) -> (u32, u64) {
     let word = u64::from_be_bytes(text);
-    // With every byte below 0x80, adding `0x80 - x` sets the top bit of exactly the bytes that are at least `x`.
+    // With every byte below 0x80, adding `0x80 - x` sets the top bit of exactly the bytes that are at least `x`. A byte from
+    // 0x80 is refused by itself, so it does not matter what it carries into the others.
     let at_least = |x: u64| word.wrapping_add(ONES * (0x80 - x));
-    let digit = at_least(0x30) & !at_least(0x3a);
-    let letter = at_least(0x61) & !at_least(0x67) & HIGH;
-    if word & HIGH != 0 || (digit | letter) & HIGH != HIGH {
-        return None;
-    }
+    let digit = at_least(0x30) ^ at_least(0x3a);
+    let letter = (at_least(0x61) ^ at_least(0x67)) & HIGH;
+    let wrong = !(digit | letter) | word;
+    // A letter's low bits count from one.
     let nibbles = (word & (ONES * 0x0f)).wrapping_add((letter >> 7) * 9);
     let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
     let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-    u32::try_from((quads | quads >> 16) & 0xffff_ffff).ok()
+    let [.., a, b, c, d] = (quads | quads >> 16).to_be_bytes();
+    (u32::from_be_bytes([a, b, c, d]), wrong)
+}
+
+#[inline]
+fn decode_pair(text: &[u8; 16]) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = *text;
+    let (high, wrong_high) = decode_word([a, b, c, d, e, f, g, h]);
+    let (low, wrong_low) = decode_word([i, j, k, l, m, n, o, p]);
+    (u64::from(high) << 32 | u64::from(low), wrong_high | wrong_low)
 }
 
 /// Decodes sixteen lower-case hex digits.
 pub(crate) fn decode_u64(text: [u8; 16]) -> Option<u64> {
-    let (high, low) = text.split_first_chunk::<8>()?;
-    let high = decode_word(*high)?;
-    let low = decode_word(low.try_into().ok()?)?;
-    Some(u64::from(high) << 32 | u64::from(low))
+    let (number, wrong) = decode_pair(&text);
+    (wrong & HIGH == 0).then_some(number)
 }
 
 /// Decodes thirty-two lower-case hex digits.
 pub(crate) fn decode_u128(text: [u8; 32]) -> Option<u128> {
+    let (number, wrong) = decode_quad(&text)?;
+    (wrong & HIGH == 0).then_some(number)
+}
+
+/// Decodes a trace id and a span id: one question for both.
+#[inline]
+pub(crate) fn decode_ids(trace_id: &[u8; 32], span_id: &[u8; 16]) -> Option<(u128, u64)> {
+    let (trace_id, wrong) = decode_quad(trace_id)?;
+    let (span_id, wrong_span) = decode_pair(span_id);
+    ((wrong | wrong_span) & HIGH == 0).then_some((trace_id, span_id))
+}
+
+#[inline]
+fn decode_quad(text: &[u8; 32]) -> Option<(u128, u64)> {
     let (high, low) = text.split_first_chunk::<16>()?;
-    let high = decode_u64(*high)?;
-    let low = decode_u64(low.try_into().ok()?)?;
-    Some(u128::from(high) << 64 | u128::from(low))
+    let (high, wrong_high) = decode_pair(high);
+    let (low, wrong_low) = decode_pair(low.first_chunk()?);
+    Some((u128::from(high) << 64 | u128::from(low), wrong_high | wrong_low))
 }
 
 /// Decodes two lower-case hex digits.
@@ -76,14 +98,15 @@ mod tests {
                 let mut text = *b"0a9f3c7e";
                 text[place] = byte;
                 let legal = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-                assert_eq!(decode_word(text).is_some(), legal, "{byte:#x} at {place}");
+                let (_, wrong) = decode_word(text);
+                assert_eq!(wrong & HIGH == 0, legal, "{byte:#x} at {place}");
             }
         }
     }
 
     #[test]
     fn words_decode_in_reading_order() {
-        assert_eq!(decode_word(*b"deadbeef"), Some(0xdead_beef));
+        assert_eq!(decode_word(*b"deadbeef").0, 0xdead_beef);
         assert_eq!(decode_u64(*b"0123456789abcdef"), Some(0x0123_4567_89ab_cdef));
     }
 

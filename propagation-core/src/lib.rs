@@ -20,6 +20,7 @@ mod list;
 pub mod logs;
 pub mod messaging;
 mod notice;
+mod octets;
 mod peer;
 mod policy;
 mod propagator;

@@ -1,6 +1,6 @@
 //! What `tracestate` and `baggage` share: one comma-separated list over any number of fields.
 
-use crate::{Extract, FieldName, Text, Value};
+use crate::{Extract, FieldName, Text, Value, octets};
 
 /// All values of a list field: the one that most requests have is only borrowed, several are joined.
 pub(crate) enum Joined<'a> {
@@ -49,12 +49,13 @@ impl<'a> Joined<'a> {
         matches!(self, Self::None)
     }
 
-    /// Hands the bytes to a reader, and a way to share them with the carrier if they can be kept as they are.
-    pub(crate) fn parse_with<R>(&self, read: impl FnOnce(&[u8], &dyn Fn(&[u8]) -> Text) -> R) -> R {
-        read(self.as_bytes(), &|text| match self {
+    /// Keeps the bytes as they are, shared with the carrier if it can share.
+    pub(crate) fn to_text(&self) -> Text {
+        match self {
+            Self::None => Text::EMPTY,
             Self::One(value) => Text::from_value(value),
-            _ => text.to_vec().into(),
-        })
+            Self::Many(bytes) => bytes.clone().into(),
+        }
     }
 }
 
@@ -81,7 +82,7 @@ pub(crate) fn trim_end(mut text: &[u8]) -> &[u8] {
 
 /// Splits at the first `separator`; the separator itself is in neither part.
 pub(crate) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|&byte| byte == separator)?;
+    let at = octets::find(text, separator)?;
     let (head, tail) = text.split_at_checked(at)?;
     tail.split_first().map(|(_, tail)| (head, tail))
 }

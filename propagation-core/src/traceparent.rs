@@ -55,8 +55,7 @@ impl TraceParent {
         if hex::decode_u8([*v1, *v2]).ok_or(MALFORMED)? == 0xff {
             return Err(TraceParentError(Reason::Version));
         }
-        let trace_id = hex::decode_u128(*trace_id).ok_or(MALFORMED)?;
-        let span_id = hex::decode_u64(*span_id).ok_or(MALFORMED)?;
+        let (trace_id, span_id) = hex::decode_ids(trace_id, span_id).ok_or(MALFORMED)?;
         let flags = hex::decode_u8([f1, f2]).ok_or(MALFORMED)?;
         const ZERO: TraceParentError = TraceParentError(Reason::ZeroId);
         Ok(Self {

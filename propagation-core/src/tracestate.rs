@@ -1,10 +1,13 @@
 //! The `tracestate` list.
 
 pub(crate) mod ot;
+mod scan;
 
 use std::fmt;
 
-use crate::{Reason, Text, list};
+use scan::{Scan, check_member};
+
+use crate::{Reason, Text, list, octets};
 
 /// The members of `tracestate`, leftmost first: what each tracing system on the way wants to find again.
 ///
@@ -42,33 +45,32 @@ impl TraceState {
     ///
     /// Refuses the whole list if one member is malformed, or if there are more than 32.
     pub fn parse(text: &[u8]) -> Result<Self, TraceStateError> {
-        Self::read(text, &|text| text.to_vec().into()).map(|(state, _)| state)
+        Self::read(text, || text.to_vec().into()).map(|(state, _)| state)
     }
 
-    /// Reads a list, taking `share` of it if it is canonical. Also says whether a duplicate key was dropped.
-    pub(crate) fn read(text: &[u8], share: &dyn Fn(&[u8]) -> Text) -> Result<(Self, bool), TraceStateError> {
+    /// Reads a list. If it is canonical, `keep` says how its bytes are kept. Also says whether a duplicate key was dropped.
+    pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> Text) -> Result<(Self, bool), TraceStateError> {
         let scan = Scan::run(text)?;
-        let state = if scan.canonical {
-            Self { text: if scan.count == 0 { Text::EMPTY } else { share(text) }, count: scan.count }
-        } else {
-            let mut seen: Vec<&[u8]> = Vec::with_capacity(usize::from(scan.count));
-            let members = text.split(|&byte| byte == b',').map(list::trim).filter(|member| {
-                let key = key_of(member);
-                let fresh = !member.is_empty() && !seen.contains(&key);
-                if fresh {
-                    seen.push(key);
-                }
-                fresh
-            });
-            let mut out = Vec::with_capacity(text.len());
-            let mut count = 0;
-            for member in members {
-                push(&mut out, member);
-                count += 1;
-            }
-            Self { text: out.into(), count }
+        let state = match scan.count {
+            0 => Self::EMPTY,
+            count if scan.canonical => Self { text: keep(), count },
+            _ => Self::rebuild(text, &scan),
         };
         Ok((state, scan.duplicates))
+    }
+
+    /// Writes the members of a list again, without white space and without a key's second member.
+    fn rebuild(text: &[u8], scan: &Scan) -> Self {
+        let mut seen: Vec<&[u8]> = Vec::with_capacity(usize::from(scan.count));
+        let mut out = Vec::with_capacity(text.len());
+        for member in octets::split(text, b',').map(list::trim).filter(|member| !member.is_empty()) {
+            let key = key_of(member);
+            if !scan.duplicates || !seen.contains(&key) {
+                seen.push(key);
+                push(&mut out, member);
+            }
+        }
+        Self { count: u8::try_from(seen.len()).unwrap_or(u8::MAX), text: out.into() }
     }
 
     /// The field value.
@@ -171,7 +173,7 @@ impl TraceState {
     }
 
     fn members(&self) -> impl Iterator<Item = &[u8]> {
-        self.as_bytes().split(|&byte| byte == b',').filter(|member| !member.is_empty())
+        octets::split(self.as_bytes(), b',').filter(|member| !member.is_empty())
     }
 
     fn from_members(members: &[&[u8]]) -> Self {
@@ -211,54 +213,6 @@ impl fmt::Display for TraceStateError {
 }
 
 impl std::error::Error for TraceStateError {}
-
-/// One pass over a list that allocates nothing.
-struct Scan {
-    count: u8,
-    canonical: bool,
-    duplicates: bool,
-}
-
-impl Scan {
-    fn run(text: &[u8]) -> Result<Self, TraceStateError> {
-        if text.len() > TraceState::MAX_BYTES {
-            return Err(TraceStateError(Reason::TooLong));
-        }
-        let mut scan = Self { count: 0, canonical: true, duplicates: false };
-        if text.is_empty() {
-            return Ok(scan);
-        }
-        let mut keys: [&[u8]; TraceState::MAX_MEMBERS] = [&[]; TraceState::MAX_MEMBERS];
-        for piece in text.split(|&byte| byte == b',') {
-            let member = list::trim(piece);
-            scan.canonical &= member.len() == piece.len() && !member.is_empty();
-            if member.is_empty() {
-                continue;
-            }
-            let key = check_member(member)?;
-            let (before, rest) = keys.split_at_mut(usize::from(scan.count));
-            if before.contains(&key) {
-                scan.duplicates = true;
-                scan.canonical = false;
-            }
-            // Duplicates count too: the limit is on what the wire holds.
-            *rest.first_mut().ok_or(TraceStateError(Reason::TooManyMembers))? = key;
-            scan.count += 1;
-        }
-        Ok(scan)
-    }
-}
-
-/// Checks a member without white space around it against Level 2, 3.3.1.3; returns its key.
-fn check_member(member: &[u8]) -> Result<&[u8], TraceStateError> {
-    const MALFORMED: TraceStateError = TraceStateError(Reason::Malformed);
-    let (key, value) = list::split_once(member, b'=').ok_or(MALFORMED)?;
-    let legal_key = matches!(key, [b'a'..=b'z' | b'0'..=b'9', rest @ ..] if rest.len() < 256 && rest.iter().all(|byte|
-        matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')));
-    let legal_value = matches!(value, [rest @ .., last] if rest.len() < 256 && *last != b' ')
-        && value.iter().all(|byte| matches!(byte, 0x20..=0x2b | 0x2d..=0x3c | 0x3e..=0x7e));
-    if legal_key && legal_value { Ok(key) } else { Err(MALFORMED) }
-}
 
 fn key_of(member: &[u8]) -> &[u8] {
     list::split_once(member, b'=').map_or(member, |(key, _)| key)

@@ -1,7 +1,10 @@
 use std::{borrow::Cow, fmt};
 
 use super::encoding;
-use crate::{Reason, list};
+use crate::{
+    Reason, list,
+    octets::{self, PROPERTY, VALUE},
+};
 
 /// One member of a baggage list: key, value, properties.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,6 +26,11 @@ impl<'a> Member<'a> {
     #[must_use]
     pub fn key(&self) -> &'a str {
         std::str::from_utf8(self.key).unwrap_or_default()
+    }
+
+    /// The key's bytes, for where it need not be text.
+    pub(crate) fn wire_key(&self) -> &'a [u8] {
+        self.key
     }
 
     /// The value, percent-decoded; bytes that are not UTF-8 become U+FFFD. Allocates only if something was encoded.
@@ -51,33 +59,29 @@ impl fmt::Debug for Member<'_> {
     }
 }
 
-/// What a member on the wire is like, once it was checked.
+/// A member on the wire, once it was checked, without the white space that stood around its `=`.
 pub(super) struct Checked<'a> {
     pub(super) key: &'a [u8],
-    pub(super) value: &'a [u8],
+    value: &'a [u8],
     /// With its `;`, or empty.
-    pub(super) tail: &'a [u8],
-    /// Whether it can be written again as it came.
-    pub(super) canonical: bool,
+    tail: &'a [u8],
 }
 
 impl<'a> Checked<'a> {
     /// Checks a member without white space around it (W3C Baggage, 3.3.1).
     pub(super) fn read(member: &'a [u8]) -> Result<Self, Reason> {
-        let (raw_key, rest) = list::split_once(member, b'=').ok_or(Reason::Malformed)?;
-        let key = list::trim_end(raw_key);
+        let (key, rest) = list::split_once(member, b'=').ok_or(Reason::Malformed)?;
+        let key = list::trim_end(key);
         if !encoding::is_token(key) {
             return Err(Reason::Malformed);
         }
-        let value_end = rest.iter().position(|&byte| byte == b';').unwrap_or(rest.len());
+        let value_end = octets::find(rest, b';').unwrap_or(rest.len());
         let (raw_value, tail) = rest.split_at_checked(value_end).ok_or(Reason::Malformed)?;
         let value = list::trim(raw_value);
-        if !encoding::is_value(value) || !tail.get(1..).is_none_or(check_properties) {
+        if !octets::all(value, VALUE) || !tail.get(1..).is_none_or(check_properties) {
             return Err(Reason::IllegalByte);
         }
-        let canonical =
-            key.len() == raw_key.len() && value.len() == raw_value.len() && encoding::escapes_are_whole(value);
-        Ok(Self { key, value, tail, canonical })
+        Ok(Self { key, value, tail })
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
@@ -101,9 +105,9 @@ pub(super) fn write(key: &str, value: &str, properties: &str) -> Vec<u8> {
     member
 }
 
-/// Properties are opaque, but never a control byte (a tab is white space here), a byte over 0x7e, or a comma.
+/// Whether properties hold nothing that they may not.
 pub(super) fn check_properties(text: &[u8]) -> bool {
-    text.iter().all(|&byte| matches!(byte, b'\t' | 0x20..=0x2b | 0x2d..=0x7e))
+    octets::all(text, PROPERTY)
 }
 
 /// Baggage could not be set.

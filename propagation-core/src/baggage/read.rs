@@ -1,37 +1,65 @@
-use super::{Baggage, member::Checked};
-use crate::{Reason, Text, list};
+use super::{Baggage, encoding, member::Checked};
+use crate::{
+    Reason, Text, list,
+    octets::{self, PROPERTY, TOKEN, VALUE},
+};
 
 /// What was left out while reading: the member's key where one can be told, and why.
 type Found<'f> = dyn FnMut(&[u8], Reason) + 'f;
 
 impl Baggage {
-    /// Reads a list, taking `share` of it if all of it can be written again as it came.
-    pub(crate) fn read(text: &[u8], share: &dyn Fn(&[u8]) -> Text, refused: &mut Found<'_>) -> Self {
+    /// Reads a list. If all of it can be written again as it came, `keep` says how its bytes are kept.
+    pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> Text, refused: &mut Found<'_>) -> Self {
         if text.is_empty() {
             return Self::EMPTY;
         }
         match canonical_members(text) {
-            Some(count) => Self::whole(share(text), count),
+            Some(count) => Self::whole(keep(), count),
             None => rebuild(text, refused),
         }
     }
 }
 
-/// How many members a list has that is canonical and within the limits.
+/// How many members a list has that is canonical and within the limits, in one pass over its odd bytes.
 fn canonical_members(text: &[u8]) -> Option<usize> {
     if text.len() > Baggage::MAX_BYTES {
         return None;
     }
-    let mut count = 0;
-    for member in text.split(|&byte| byte == b',') {
-        count += 1;
-        let checked = Checked::read(member).ok()?;
-        let trimmed = list::trim_end(checked.tail).len() == checked.tail.len();
-        if !checked.canonical || !trimmed || count > Baggage::MAX_MEMBERS {
-            return None;
+    let mut members = 0;
+    let mut start = 0;
+    // What the byte at hand stands in, as the class that it must be of.
+    let mut inside = TOKEN;
+    octets::each_odd(text, |at, byte| {
+        match byte {
+            b',' if ends_canonically(text, at, inside) => {
+                members += 1;
+                start = at + 1;
+                inside = TOKEN;
+            }
+            b'=' if inside == TOKEN => {
+                // A slash is not odd, and not of a token.
+                if !encoding::is_token(text.get(start..at)?) {
+                    return None;
+                }
+                inside = VALUE;
+            }
+            b';' if inside == VALUE => inside = PROPERTY,
+            b'%' if inside == VALUE => match text.get(at + 1..) {
+                Some([high, low, ..]) if encoding::is_escape(*high, *low) => {}
+                _ => return None,
+            },
+            _ if octets::is(byte, inside) => {}
+            _ => return None,
         }
-    }
-    Some(count)
+        Some(())
+    })?;
+    members += 1;
+    (ends_canonically(text, text.len(), inside) && members <= Baggage::MAX_MEMBERS).then_some(members)
+}
+
+/// Whether a member may end before `end`: not without a `=`, and not with white space.
+fn ends_canonically(text: &[u8], end: usize, inside: u8) -> bool {
+    inside == VALUE || inside == PROPERTY && !matches!(text.get(..end), Some([.., b' ' | b'\t']))
 }
 
 /// Writes every legal member again, up to the limits.
@@ -40,7 +68,7 @@ fn canonical_members(text: &[u8]) -> Option<usize> {
 fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
     let mut out = Vec::with_capacity(text.len().min(Baggage::MAX_BYTES));
     let (mut kept, mut members, mut read) = (0, 0, 0);
-    for piece in text.split(|&byte| byte == b',') {
+    for piece in octets::split(text, b',') {
         read += piece.len() + usize::from(read > 0);
         let member = list::trim(piece);
         if member.is_empty() {

@@ -20,10 +20,10 @@ impl Format for BaggageFormat {
         if joined.is_none() {
             return;
         }
-        let baggage = joined.parse_with(|text, share| {
-            Baggage::read(text, share, &mut |key, reason| into.reject(Rejection::new("baggage", reason).with_key(key)))
-        });
-        into.merge_baggage(&baggage);
+        let mut refused = |key: &[u8], reason| into.reject(Rejection::new("baggage", reason).with_key(key));
+        let text = joined.as_bytes();
+        let baggage = Baggage::read(text, || joined.to_text(), &mut refused);
+        into.merge_baggage(baggage);
     }
 
     fn write(&self, context: &PropagationContext, fields: &mut Fields) {

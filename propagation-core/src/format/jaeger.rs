@@ -29,7 +29,7 @@ impl Format for JaegerFormat {
             into.offer_trace(trace);
         }
         let baggage = read_baggage(from, into);
-        into.merge_baggage(&baggage);
+        into.merge_baggage(baggage);
     }
 
     fn write(&self, context: &PropagationContext, fields: &mut Fields) {

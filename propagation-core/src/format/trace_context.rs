@@ -77,7 +77,7 @@ fn read_state(from: &dyn Extract, into: &mut Reading) -> TraceState {
     if joined.is_none() {
         return TraceState::EMPTY;
     }
-    match joined.parse_with(TraceState::read) {
+    match TraceState::read(joined.as_bytes(), || joined.to_text()) {
         Ok((state, duplicates)) => {
             if duplicates {
                 into.reject_field("tracestate", Reason::DuplicateKey);

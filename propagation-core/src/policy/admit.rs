@@ -24,23 +24,36 @@ impl Policy {
     /// Judges what a peer has sent. `rejections` is what the formats refused already.
     #[must_use]
     pub fn admit(&self, peer: &Peer<'_>, context: PropagationContext, rejections: Vec<Rejection>) -> Admission {
-        let rule = self.inbound_rule(peer);
-        let trust = rule.map(super::InboundRule::trust_level).unwrap_or_default();
-        let judge = rule.map_or_else(|| super::judge::Judge::deny(None), |rule| rule.judge(None));
-        let mut admission = Admission { context, rejections, trust, ..Admission::default() };
-        judge.filter(&mut admission.context.baggage, &mut |rejection| admission.rejections.push(rejection));
-        if let Some(rule) = rule {
+        let mut admission = Admission { context, rejections, ..Admission::default() };
+        self.judge_inbound(peer, &mut admission);
+        admission
+    }
+
+    /// The same in place: an admission is large.
+    pub(crate) fn judge_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
+        let Some(rule) = self.inbound_rule(peer) else {
+            // The trace is trusted, and no baggage.
+            admission.judge_baggage(&super::judge::Judge::deny(None));
+            return;
+        };
+        admission.trust = rule.trust_level();
+        admission.judge_baggage(&rule.judge(None));
+        if !admission.context.baggage.is_empty() {
             copy_attributes(&admission.context.baggage, rule.keys(), &self.scrub, &mut admission.attributes);
         }
-        if trust != Trust::Trust {
-            admission.judge_trace(trust, judge.rule);
+        if admission.trust != Trust::Trust {
+            admission.judge_trace(rule.name());
         }
-        admission
     }
 }
 
 impl Admission {
-    fn judge_trace(&mut self, trust: Trust, rule: &str) {
+    fn judge_baggage(&mut self, judge: &super::judge::Judge<'_>) {
+        judge.filter(&mut self.context.baggage, &mut |rejection| self.rejections.push(rejection));
+    }
+
+    fn judge_trace(&mut self, rule: &str) {
+        let trust = self.trust;
         let trace = &mut self.context.trace;
         if trust == Trust::AcceptIds {
             let accepted = std::mem::take(trace);
@@ -65,7 +78,7 @@ impl Admission {
 /// Copies what rules ask for. The scrubbers guard what telemetry says, too: what they object to is not copied.
 fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], scrub: &Scrub, out: &mut Vec<Attribute>) {
     for (key, attribute) in keys.iter().filter_map(|key| key.span_attribute.as_ref().map(|name| (key, name))) {
-        let mut matching = baggage.iter().filter(|member| key.matches(member.key()));
+        let mut matching = baggage.iter().filter(|member| key.matches(member.wire_key()));
         if let Some(member) = matching.next()
             && scrub.find(&member).is_none()
         {

@@ -5,12 +5,30 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Glob {
     text: Box<str>,
-    exact: bool,
+    shape: Shape,
+}
+
+/// What most patterns are, told apart once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    /// No `*`.
+    Exact,
+    /// Only `*`.
+    Any,
+    /// One `*`, at the end.
+    Prefix,
+    Pieces,
 }
 
 impl Glob {
     pub(crate) fn new(text: &str) -> Self {
-        Self { text: text.into(), exact: !text.contains('*') }
+        let shape = match text.strip_suffix('*') {
+            None if !text.contains('*') => Shape::Exact,
+            Some("") => Shape::Any,
+            Some(prefix) if !prefix.contains('*') => Shape::Prefix,
+            _ => Shape::Pieces,
+        };
+        Self { text: text.into(), shape }
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -20,11 +38,27 @@ impl Glob {
     /// Whether everything that `other` matches is matched here, too. Says no where it can't tell.
     pub(crate) fn covers(&self, other: &Self) -> bool {
         // A star of the other's is matched like a letter: only a star here can take it.
-        self.text == other.text || self.matches(&other.text)
+        self.text == other.text || self.matches(&*other.text)
     }
 
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        if self.exact { *self.text == *text } else { glob(self.text.as_bytes(), text.as_bytes()) }
+    /// Whether it has no `*`.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.shape == Shape::Exact
+    }
+
+    /// Whether it matches everything.
+    pub(crate) fn is_any(&self) -> bool {
+        self.shape == Shape::Any
+    }
+
+    pub(crate) fn matches(&self, text: impl AsRef<[u8]>) -> bool {
+        let (pattern, text) = (self.text.as_bytes(), text.as_ref());
+        match self.shape {
+            Shape::Exact => pattern == text,
+            Shape::Any => true,
+            Shape::Prefix => pattern.split_last().is_some_and(|(_, prefix)| text.starts_with(prefix)),
+            Shape::Pieces => glob(pattern, text),
+        }
     }
 }
 
@@ -50,6 +84,10 @@ mod tests {
             ("a", "a", true),
             ("a", "ab", false),
             ("*", "", true),
+            ("*", "a", true),
+            ("", "", true),
+            ("", "a", false),
+            ("a*", "a", true),
             ("feature.*", "feature.x", true),
             ("feature.*", "features", false),
             ("*.internal", "api.internal", true),

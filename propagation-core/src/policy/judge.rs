@@ -38,7 +38,7 @@ impl<'a> Judge<'a> {
     }
 
     pub(super) fn judge(&self, member: &Member<'_>) -> Judgement<'a> {
-        let Some(key) = self.keys.iter().find(|key| key.matches(member.key())) else {
+        let Some(key) = self.keys.iter().find(|key| key.matches(member.wire_key())) else {
             let key_shown = self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none());
             return stopped(Reason::NotAllowed, None, self.report, key_shown);
         };
@@ -70,7 +70,7 @@ impl<'a> Judge<'a> {
 
     /// Takes out of `baggage` what may not cross, and changes what may only cross changed.
     pub(super) fn filter(&self, baggage: &mut Baggage, stopped: &mut dyn FnMut(Rejection)) {
-        if baggage.is_empty() {
+        if baggage.is_empty() || self.lets_all_pass() {
             return;
         }
         baggage.rewrite(|member| {
@@ -80,6 +80,13 @@ impl<'a> Judge<'a> {
             }
             judgement.fate
         });
+    }
+
+    /// Whether no member can meet an objection: then none is looked at.
+    fn lets_all_pass(&self) -> bool {
+        self.keys.first().is_some_and(|key| {
+            key.takes_everything() && (!key.is_scrubbed() || self.scrub.is_none_or(Scrub::finds_nothing))
+        })
     }
 
     fn rejection(&self, member: &Member<'_>, judgement: &Judgement<'_>, objection: Objection<'_>) -> Rejection {

@@ -93,8 +93,17 @@ impl KeyRule {
         self
     }
 
-    pub(super) fn matches(&self, key: &str) -> bool {
+    pub(super) fn matches(&self, key: &[u8]) -> bool {
         self.key.matches(key)
+    }
+
+    /// Whether it takes every key with every value, as far as scrubbers let it.
+    pub(super) fn takes_everything(&self) -> bool {
+        self.key.is_any() && !self.is_choosy()
+    }
+
+    fn is_choosy(&self) -> bool {
+        self.max_length.is_some() || self.values.is_some() || self.pattern.is_some()
     }
 
     pub(super) fn reports(&self) -> bool {
@@ -110,7 +119,7 @@ impl KeyRule {
     }
 
     pub(super) fn objection(&self, member: &Member<'_>) -> Option<Reason> {
-        if self.max_length.is_none() && self.values.is_none() && self.pattern.is_none() {
+        if !self.is_choosy() {
             return None;
         }
         let value = member.value();

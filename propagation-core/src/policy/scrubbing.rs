@@ -123,6 +123,11 @@ impl Scrub {
         self
     }
 
+    /// Whether nothing is looked for.
+    pub(super) fn finds_nothing(&self) -> bool {
+        self.detectors.is_empty() && self.patterns.is_empty()
+    }
+
     /// Whether an action can be carried out.
     pub(super) fn check(&self, action: Option<Action>) -> Result<(), PolicyError> {
         if action.unwrap_or(self.action) == Action::Pseudonymize && self.pseudonyms.is_none() {

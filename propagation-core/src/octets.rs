@@ -1,0 +1,191 @@
+//! Bytes by what the two list grammars let them be, eight at a time where that is enough.
+
+/// `tchar` of RFC 7230, 3.2.6: keys of baggage.
+pub(crate) const TOKEN: u8 = 1;
+/// `baggage-octet` of W3C Baggage, 3.3.1.3: values of baggage.
+pub(crate) const VALUE: u8 = 2;
+/// Properties of baggage are opaque, but never a control byte (a tab is white space here), a byte over 0x7e, or a comma.
+pub(crate) const PROPERTY: u8 = 4;
+/// Keys of tracestate, behind their first byte (Trace Context Level 2, 3.3.1.3.1).
+pub(crate) const STATE_KEY: u8 = 8;
+/// Values of tracestate (Trace Context Level 2, 3.3.1.3.2).
+pub(crate) const STATE_VALUE: u8 = 16;
+
+/// Which grammar elements each byte may stand in.
+const CLASSES: [u8; 256] = classes();
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, and never out of bounds")]
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    classes[b'\t' as usize] = PROPERTY;
+    let mut byte = 0x20_u8;
+    while byte < 0x7f {
+        let mut class = 0;
+        if byte.is_ascii_alphanumeric()
+            || matches!(
+                byte,
+                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+            )
+        {
+            class |= TOKEN;
+        }
+        if !matches!(byte, b' ' | b'"' | b',' | b';' | b'\\') {
+            class |= VALUE;
+        }
+        if byte != b',' {
+            class |= PROPERTY;
+        }
+        if matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@') {
+            class |= STATE_KEY;
+        }
+        if !matches!(byte, b',' | b'=') {
+            class |= STATE_VALUE;
+        }
+        classes[byte as usize] = class;
+        byte += 1;
+    }
+    classes
+}
+
+/// Whether a byte may stand in an element.
+#[inline]
+pub(crate) fn is(byte: u8, class: u8) -> bool {
+    CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
+}
+
+/// Whether every byte may stand in an element. Looks at all of them: a loop that may stop early costs more than it saves.
+#[inline]
+pub(crate) fn all(text: &[u8], class: u8) -> bool {
+    text.iter().fold(class, |all, &byte| all & CLASSES.get(usize::from(byte)).copied().unwrap_or(0)) & class != 0
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH: u64 = 0x8080_8080_8080_8080;
+
+/// The top bit of every byte that is neither an ASCII letter or digit nor `-` or `.`: what most keys and values are made of,
+/// and every element may hold.
+#[inline]
+fn odd(word: u64) -> u64 {
+    // With every byte below 0x80, adding `0x80 - x` sets the top bit of exactly the bytes that are at least `x`, and nothing
+    // carries. Bytes from 0x80 are odd whatever the sums say of them.
+    let low = word & !HIGH;
+    let at_least = |text: u64, x: u64| text.wrapping_add(ONES * (0x80 - x));
+    let folded = low | ONES * 0x20;
+    let letter = at_least(folded, 0x61) ^ at_least(folded, 0x7b);
+    let dash_to_nine = at_least(low, 0x2d) ^ at_least(low, 0x3a);
+    let no_slash = (low ^ ONES * 0x2f).wrapping_add(ONES * 0x7f);
+    (!(letter | dash_to_nine & no_slash) | word) & HIGH
+}
+
+/// Calls `each` for every byte that is neither an ASCII letter or digit nor `-` or `.`, in order, with its place; stops when that
+/// answers `None`.
+#[inline]
+pub(crate) fn each_odd(text: &[u8], mut each: impl FnMut(usize, u8) -> Option<()>) -> Option<()> {
+    let (words, tail) = text.as_chunks::<8>();
+    let mut words = words.iter();
+    let mut tail = Some(tail);
+    let mut start = 0;
+    loop {
+        let word = match (words.next(), &mut tail) {
+            (Some(word), _) => u64::from_le_bytes(*word),
+            (None, Some([])) | (None, None) => return Some(()),
+            (None, tail) => last_word(tail.take().unwrap_or_default()),
+        };
+        let mut odd = odd(word);
+        while odd != 0 {
+            let place = odd.trailing_zeros() / 8;
+            let [byte, ..] = (word >> (place * 8)).to_le_bytes();
+            each(start + place as usize, byte)?;
+            odd &= odd - 1;
+        }
+        start += 8;
+    }
+}
+
+/// Fewer than eight bytes, and letters behind them.
+#[inline]
+fn last_word(tail: &[u8]) -> u64 {
+    tail.iter().rev().fold(ONES * u64::from(b'a'), |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// Where a byte stands first.
+#[inline]
+pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
+    let (words, tail) = text.as_chunks::<8>();
+    let wanted = ONES * u64::from(byte);
+    for (at, word) in words.iter().enumerate() {
+        let differs = u64::from_le_bytes(*word) ^ wanted;
+        // The lowest byte that is zero is found exactly: borrows only go upwards.
+        let same = differs.wrapping_sub(ONES) & !differs & HIGH;
+        if same != 0 {
+            return Some(at * 8 + same.trailing_zeros() as usize / 8);
+        }
+    }
+    let at = tail.iter().position(|&found| found == byte)?;
+    Some(text.len() - tail.len() + at)
+}
+
+/// Pieces between separators, at least one.
+pub(crate) fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest.take()?;
+        let Some((piece, [_, tail @ ..])) = find(text, separator).and_then(|at| text.split_at_checked(at)) else {
+            return Some(text);
+        };
+        rest = Some(tail);
+        Some(piece)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn odd_is_what_is_no_letter_digit_dash_or_dot_at_every_place() {
+        for length in 1..=17 {
+            for place in 0..length {
+                for byte in 0..=u8::MAX {
+                    let mut text = vec![b'x'; length];
+                    text[place] = byte;
+                    let mut found = Vec::new();
+                    let _ = each_odd(&text, |at, byte| {
+                        found.push((at, byte));
+                        Some(())
+                    });
+                    let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+                    let expected = if plain { Vec::new() } else { vec![(place, byte)] };
+                    assert_eq!(found, expected, "{byte:#x} at {place} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn neighbours_do_not_disturb_each_other() {
+        for pair in 0..=u16::MAX {
+            let [first, second] = pair.to_be_bytes();
+            let text = [b'a', first, second, b'z', b'0', b'9', b'A', b'Z'];
+            let mut found = 0;
+            let _ = each_odd(&text, |_, _| {
+                found += 1;
+                Some(())
+            });
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+            assert_eq!(found, usize::from(!plain(first)) + usize::from(!plain(second)), "{text:?}");
+            for byte in [first, second, b',', 0, 0x80] {
+                let expected = text.iter().position(|&found| found == byte);
+                assert_eq!(find(&text, byte), expected, "{byte} in {text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn splitting_is_what_the_standard_library_does() {
+        for text in ["", ",", "a", "a,", ",a", "a,b", "0123456,89,abcdefgh,,i", ",,,,,,,,,,,"] {
+            let expected: Vec<&[u8]> = text.as_bytes().split(|&byte| byte == b',').collect();
+            assert_eq!(split(text.as_bytes(), b',').collect::<Vec<_>>(), expected, "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Whether a list is of the grammar, and whether it can be kept as it came.
+
+use smallvec::SmallVec;
+
+use super::{TraceState, TraceStateError};
+use crate::{
+    Reason, list,
+    octets::{self, STATE_KEY, STATE_VALUE},
+};
+
+const MALFORMED: TraceStateError = TraceStateError(Reason::Malformed);
+
+/// What one pass over a list has seen. Allocates nothing.
+pub(super) struct Scan {
+    pub(super) count: u8,
+    /// No white space, no empty member, no duplicate: the bytes can stay as they are.
+    pub(super) canonical: bool,
+    pub(super) duplicates: bool,
+}
+
+impl Scan {
+    pub(super) fn run(text: &[u8]) -> Result<Self, TraceStateError> {
+        if text.len() > TraceState::MAX_BYTES {
+            return Err(TraceStateError(Reason::TooLong));
+        }
+        match canonical_members(text) {
+            Some(count) => Ok(Self { count, canonical: true, duplicates: false }),
+            None => Self::run_piecewise(text),
+        }
+    }
+
+    /// The same for any list: white space, empty members and duplicates are legal.
+    fn run_piecewise(text: &[u8]) -> Result<Self, TraceStateError> {
+        let mut scan = Self { count: 0, canonical: false, duplicates: false };
+        let mut keys = Keys::default();
+        for member in octets::split(text, b',').map(list::trim).filter(|member| !member.is_empty()) {
+            // Duplicates count too: the limit is on what the wire holds.
+            if usize::from(scan.count) == TraceState::MAX_MEMBERS {
+                return Err(TraceStateError(Reason::TooManyMembers));
+            }
+            scan.duplicates |= keys.add(check_member(member)?);
+            scan.count += 1;
+        }
+        Ok(scan)
+    }
+}
+
+/// How many members a list has that can stay as it is, in one pass over its odd bytes.
+fn canonical_members(text: &[u8]) -> Option<u8> {
+    let mut keys = Keys::default();
+    let mut start = 0;
+    let mut value = None;
+    octets::each_odd(text, |at, byte| {
+        match (byte, value) {
+            (b'=', None) => {
+                let key = text.get(start..at)?;
+                if !is_key(key) || keys.add(key) {
+                    return None;
+                }
+                value = Some(at + 1);
+            }
+            (b',', Some(value_start)) => {
+                if !ends_legally(text.get(value_start..at)?) {
+                    return None;
+                }
+                start = at + 1;
+                value = None;
+            }
+            (byte, Some(_)) if octets::is(byte, STATE_VALUE) => {}
+            // The key is looked at once it is whole.
+            (b'_' | b'*' | b'/' | b'@', None) => {}
+            _ => return None,
+        }
+        Some(())
+    })?;
+    let ends = ends_legally(text.get(value?..)?);
+    u8::try_from(keys.keys.len()).ok().filter(|count| ends && usize::from(*count) <= TraceState::MAX_MEMBERS)
+}
+
+/// The keys so far. Comparing fingerprints, all at once, spares comparing keys.
+#[derive(Default)]
+struct Keys<'a> {
+    keys: SmallVec<[&'a [u8]; TraceState::MAX_MEMBERS]>,
+    prints: [u32; TraceState::MAX_MEMBERS],
+}
+
+impl<'a> Keys<'a> {
+    /// Adds a key, and answers whether it was there before.
+    fn add(&mut self, key: &'a [u8]) -> bool {
+        let print = fingerprint(key);
+        let alike = self.prints.iter().fold(false, |alike, seen| alike | (*seen == print));
+        let known = alike && self.keys.contains(&key);
+        if let Some(free) = self.prints.get_mut(self.keys.len()) {
+            *free = print;
+        }
+        self.keys.push(key);
+        known
+    }
+}
+
+/// Different for most keys that differ, never zero.
+fn fingerprint(key: &[u8]) -> u32 {
+    let number = match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
+        (Some(first), Some(last)) => u32::from_le_bytes(*first).wrapping_mul(0x9e37_79b1) ^ u32::from_le_bytes(*last),
+        _ => key.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)),
+    };
+    number | 0x8000_0000
+}
+
+/// Checks a member without white space around it against Level 2, 3.3.1.3; returns its key.
+pub(super) fn check_member(member: &[u8]) -> Result<&[u8], TraceStateError> {
+    let (key, value) = list::split_once(member, b'=').ok_or(MALFORMED)?;
+    if is_key(key) && octets::all(value, STATE_VALUE) && ends_legally(value) { Ok(key) } else { Err(MALFORMED) }
+}
+
+fn is_key(key: &[u8]) -> bool {
+    let starts_legally = matches!(key, [b'a'..=b'z' | b'0'..=b'9', ..]);
+    starts_legally && key.len() <= 256 && octets::all(key, STATE_KEY)
+}
+
+/// Whether a value of legal bytes is neither too short nor too long, and does not end in a space.
+fn ends_legally(value: &[u8]) -> bool {
+    matches!(value, [rest @ .., last] if rest.len() < 256 && *last != b' ')
+}
