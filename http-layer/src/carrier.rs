@@ -1,6 +1,6 @@
 //! Headers as a carrier.
 
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use propagation_core::{
     Admission, Extract, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Reason, Value,
 };
@@ -74,7 +74,7 @@ impl Extract for HeaderCarrierMut<'_> {
 impl Inject for HeaderCarrierMut<'_> {
     fn commit(&mut self, fields: &Fields) -> Injection {
         // Every value first: a field that can't be a header must not cost the others their old values.
-        let values: SmallVec<[_; 4]> = fields.iter().map(propagation_core::Field::to_header_value).collect();
+        let mut values: Values = fields.iter().map(|field| Some(field.to_header_value())).collect();
         let headers = &mut *self.0;
         if fields.owns_prefixes() {
             let owned: Vec<HeaderName> = headers.keys().filter(|name| fields.owns(name.as_str())).cloned().collect();
@@ -82,18 +82,48 @@ impl Inject for HeaderCarrierMut<'_> {
                 headers.remove(name);
             }
         }
-        for name in fields.owned().filter(|name| !fields.writes(name.as_str())) {
-            headers.remove(name.as_header_name());
+        if replace(headers, fields, &mut values) {
+            for name in fields.owned().filter(|name| !fields.writes(name.as_str())) {
+                headers.remove(name.as_header_name());
+            }
         }
         let mut injection = Injection::none();
         for (field, value) in fields.iter().zip(values) {
             let name = field.name();
-            match value.map(|value| headers.try_insert(name.as_header_name().clone(), value)) {
-                Some(Ok(_)) => injection.wrote(name),
-                Some(Err(_)) => injection.left_out(name, Reason::NoRoom),
-                None => injection.left_out(name, Reason::Unrepresentable),
+            match value.map(|value| value.map(|value| headers.try_insert(name.as_header_name().clone(), value))) {
+                None | Some(Some(Ok(_))) => injection.wrote(name),
+                Some(Some(Err(_))) => injection.left_out(name, Reason::NoRoom),
+                Some(None) => injection.left_out(name, Reason::Unrepresentable),
             }
         }
         injection
     }
+}
+
+/// For each field, what is still to be written: nothing, or a value, or one that can't be a header.
+type Values = SmallVec<[Option<Option<HeaderValue>>; 3]>;
+
+/// Up to this many headers, walking over all of them is cheaper than looking for three.
+const SOME: usize = 24;
+
+/// Writes values where a header of their name stands already: that spares the look-up, and keeps the order. Answers whether
+/// there may be headers to remove.
+fn replace(headers: &mut HeaderMap, fields: &Fields, values: &mut Values) -> bool {
+    // With repeated names there is more to do than to replace.
+    if headers.len() > SOME || headers.len() > headers.keys_len() {
+        return true;
+    }
+    let mut stale = false;
+    for (name, old) in headers {
+        let mut written = fields.iter().zip(&mut *values);
+        match written.find(|(field, _)| field.name().as_header_name() == name) {
+            Some((_, value)) => {
+                if let Some(new) = value.take_if(|value| value.is_some()).flatten() {
+                    *old = new;
+                }
+            }
+            None => stale |= fields.owned().any(|owned| owned.as_header_name() == name),
+        }
+    }
+    stale
 }

@@ -1,6 +1,6 @@
 //! Fields as they stand on a wire.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -122,9 +122,16 @@ pub enum Priority {
 /// One field to write.
 #[derive(Clone, Debug)]
 pub struct Field {
-    name: Cow<'static, FieldName>,
+    name: Name,
     value: Written,
     priority: Priority,
+}
+
+/// Small, where a name by value is not: fields move.
+#[derive(Clone, Debug)]
+enum Name {
+    Static(&'static FieldName),
+    Made(Box<FieldName>),
 }
 
 #[derive(Clone, Debug)]
@@ -137,7 +144,10 @@ impl Field {
     /// Its name.
     #[must_use]
     pub fn name(&self) -> &FieldName {
-        &self.name
+        match &self.name {
+            Name::Static(name) => name,
+            Name::Made(name) => name,
+        }
     }
 
     /// Its value: visible ASCII, spaces and tabs.
@@ -179,8 +189,14 @@ impl Field {
 #[derive(Clone, Debug, Default)]
 pub struct Fields {
     fields: SmallVec<[Field; 3]>,
-    owned: SmallVec<[&'static FieldName; 4]>,
-    prefixes: SmallVec<[&'static str; 1]>,
+    owned: Arc<Owned>,
+}
+
+/// What a propagator's formats own: the same for each of its injections.
+#[derive(Clone, Debug, Default)]
+struct Owned {
+    names: Vec<&'static FieldName>,
+    prefixes: Vec<&'static str>,
 }
 
 impl Fields {
@@ -190,36 +206,41 @@ impl Fields {
         Self::default()
     }
 
+    /// Nothing to write yet, and the same names owned.
+    pub(crate) fn sharing_owned(&self) -> Self {
+        Self { fields: SmallVec::new(), owned: Arc::clone(&self.owned) }
+    }
+
     /// Declares a name: if nothing is written under it, what a carrier has there is to be removed.
     pub fn own(&mut self, name: &'static FieldName) {
-        if !self.owned.iter().any(|owned| std::ptr::eq(*owned, name) || *owned == name) {
-            self.owned.push(name);
+        if !self.owned.names.contains(&name) {
+            Arc::make_mut(&mut self.owned).names.push(name);
         }
     }
 
     /// Declares all names with a prefix, such as `uberctx-`.
     pub fn own_prefix(&mut self, prefix: &'static str) {
-        if !self.prefixes.contains(&prefix) {
-            self.prefixes.push(prefix);
+        if !self.owned.prefixes.contains(&prefix) {
+            Arc::make_mut(&mut self.owned).prefixes.push(prefix);
         }
     }
 
     /// Writes a `traceparent`-like value of fixed length.
     pub fn push_parent(&mut self, name: &'static FieldName, value: [u8; TraceParent::LEN]) {
-        self.fields.push(Field { name: Cow::Borrowed(name), value: Written::Parent(value), priority: Priority::Ids });
+        self.fields.push(Field { name: Name::Static(name), value: Written::Parent(value), priority: Priority::Ids });
     }
 
     /// Writes a field; an empty value is never written.
     pub fn push(&mut self, name: &'static FieldName, value: Text, priority: Priority) {
         if !value.is_empty() {
-            self.fields.push(Field { name: Cow::Borrowed(name), value: Written::Text(value), priority });
+            self.fields.push(Field { name: Name::Static(name), value: Written::Text(value), priority });
         }
     }
 
     /// Writes a field with a name made at run time, under a prefix that is [owned](Self::own_prefix).
     pub fn push_named(&mut self, name: FieldName, value: Text, priority: Priority) {
         if !value.is_empty() {
-            self.fields.push(Field { name: Cow::Owned(name), value: Written::Text(value), priority });
+            self.fields.push(Field { name: Name::Made(Box::new(name)), value: Written::Text(value), priority });
         }
     }
 
@@ -242,18 +263,18 @@ impl Fields {
 
     /// The names to remove where nothing is written under them.
     pub fn owned(&self) -> impl Iterator<Item = &'static FieldName> {
-        self.owned.iter().copied()
+        self.owned.names.iter().copied()
     }
 
     /// The prefixes of names to remove, such as `uberctx-`.
     pub fn owned_prefixes(&self) -> impl Iterator<Item = &'static str> {
-        self.prefixes.iter().copied()
+        self.owned.prefixes.iter().copied()
     }
 
     /// Whether there are whole families of names to remove.
     #[must_use]
     pub fn owns_prefixes(&self) -> bool {
-        !self.prefixes.is_empty()
+        !self.owned.prefixes.is_empty()
     }
 
     /// Whether a name on a carrier is one of ours. Names are compared without regard to ASCII case.
@@ -262,9 +283,9 @@ impl Fields {
         let starts = |prefix: &&str| {
             name.as_bytes().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
         };
-        self.owned.iter().any(|owned| owned.as_str().eq_ignore_ascii_case(name))
+        self.owned.names.iter().any(|owned| owned.as_str().eq_ignore_ascii_case(name))
             || self.fields.iter().any(|field| field.name().as_str().eq_ignore_ascii_case(name))
-            || self.prefixes.iter().any(starts)
+            || self.owned.prefixes.iter().any(starts)
     }
 
     /// Whether something is written under a name.
@@ -282,6 +303,6 @@ impl Fields {
         let mut out: SmallVec<[usize; 4]> =
             order.into_iter().filter(|&at| !self.fields.get(at).is_some_and(&mut fits)).collect();
         out.sort_unstable();
-        out.iter().rev().map(|&at| self.fields.remove(at).name.into_owned()).collect()
+        out.iter().rev().map(|&at| self.fields.remove(at).name().clone()).collect()
     }
 }

@@ -24,7 +24,7 @@ pub use list::{Formats, FormatsError};
 pub use trace_context::TraceContextFormat;
 pub use xray::XRayFormat;
 
-use crate::{Baggage, Extract, Fields, PropagationContext, Reason, Rejection, TraceContext};
+use crate::{Admission, Baggage, Extract, Fields, PropagationContext, Reason, Rejection, TraceContext};
 
 /// One wire format.
 pub trait Format: fmt::Debug + Send + Sync {
@@ -44,8 +44,8 @@ pub trait Format: fmt::Debug + Send + Sync {
 /// What formats have read so far from one carrier: the first valid trace wins, baggage merges.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
-    context: PropagationContext,
-    rejections: Vec<Rejection>,
+    /// What the policy has yet to judge. It is large, and so it is judged where it was read.
+    admission: Admission,
     repeated_parent: RepeatedParent,
 }
 
@@ -76,19 +76,19 @@ impl Reading {
     /// Whether a format before has found a trace already: the next ones need not look.
     #[must_use]
     pub fn has_trace(&self) -> bool {
-        self.context.trace.has_ids()
+        self.admission.context.trace.has_ids()
     }
 
     /// Offers a trace; the first with ids wins, and a bare sampling decision stands until one with ids comes.
     pub fn offer_trace(&mut self, trace: TraceContext) {
         if !self.has_trace() && !trace.is_empty() {
-            self.context.trace = trace;
+            self.admission.context.trace = trace;
         }
     }
 
     /// Adds baggage; keys that a format before has read stay as they are.
     pub fn merge_baggage(&mut self, baggage: Baggage) {
-        let read = &mut self.context.baggage;
+        let read = &mut self.admission.context.baggage;
         if read.is_empty() {
             *read = baggage;
         } else {
@@ -99,8 +99,8 @@ impl Reading {
     /// Notes what was refused.
     pub fn reject(&mut self, rejection: Rejection) {
         // One message can't make the list long: what counts is that it was bad, and how.
-        if self.rejections.len() < Self::MAX_REJECTIONS {
-            self.rejections.push(rejection);
+        if self.admission.rejections.len() < Self::MAX_REJECTIONS {
+            self.admission.rejections.push(rejection);
         }
     }
 
@@ -115,12 +115,21 @@ impl Reading {
     /// What was read.
     #[must_use]
     pub fn context(&self) -> &PropagationContext {
-        &self.context
+        &self.admission.context
+    }
+
+    /// The same, to be judged.
+    pub(crate) fn admission_mut(&mut self) -> &mut Admission {
+        &mut self.admission
+    }
+
+    pub(crate) fn into_admission(self) -> Admission {
+        self.admission
     }
 
     /// The context and what was refused.
     #[must_use]
     pub fn into_parts(self) -> (PropagationContext, Vec<Rejection>) {
-        (self.context, self.rejections)
+        (self.admission.context, self.admission.rejections)
     }
 }

@@ -75,15 +75,26 @@ pub(crate) fn decode_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Writes `bytes` as lower-case hex into `out`, which is twice as long.
-pub(crate) fn encode(bytes: &[u8], out: &mut [u8]) {
+/// Both digits of every byte.
+const PAIRS: [[u8; 2]; 256] = pairs();
+
+#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, and never out of bounds")]
+const fn pairs() -> [[u8; 2]; 256] {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or(b'0');
-    for (byte, pair) in bytes.iter().zip(out.chunks_exact_mut(2)) {
-        if let [high, low] = pair {
-            *high = digit(byte >> 4);
-            *low = digit(byte & 0x0f);
-        }
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0x0f]];
+        byte += 1;
+    }
+    pairs
+}
+
+/// Writes `bytes` as lower-case hex into `out`, which is twice as long.
+#[inline]
+pub(crate) fn encode(bytes: &[u8], out: &mut [u8]) {
+    for (byte, pair) in bytes.iter().zip(out.as_chunks_mut::<2>().0) {
+        *pair = PAIRS.get(usize::from(*byte)).copied().unwrap_or_default();
     }
 }
 

@@ -16,7 +16,8 @@ pub use builder::PropagatorBuilder;
 
 use crate::{
     Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
-    PropagationContext, Reading, Reason, RepeatedParent, Transport, bridge::Innermost, current, notice::Notices,
+    PropagationContext, Reading, Reason, Rejection, RepeatedParent, Transport, bridge::Innermost, current,
+    notice::Notices,
 };
 #[cfg(debug_assertions)]
 use crate::{SpanId, bridge::Marker};
@@ -66,11 +67,13 @@ impl Propagator {
         if !self.is_enabled() {
             return Admission::default();
         }
-        let (context, rejections) = self.read(peer.transport, from).into_parts();
-        let admission = self.0.policy.load().admit(peer, context, rejections);
-        self.0.counters.note(Direction::Inbound, &admission.rejections);
-        self.0.notices.say(Direction::Inbound, peer, &admission.rejections);
-        admission
+        let mut reading = self.read(peer.transport, from);
+        let admission = reading.admission_mut();
+        self.0.policy.load().judge_inbound(peer, admission);
+        if !admission.rejections.is_empty() {
+            self.report(Direction::Inbound, peer, &admission.rejections);
+        }
+        reading.into_admission()
     }
 
     /// Writes what a peer may learn of a context. Never fails: what could not be written is counted and said.
@@ -79,14 +82,15 @@ impl Propagator {
             return Injection::none();
         }
         let release = self.0.policy.load().release(peer, context);
-        let mut fields = self.0.owned.clone();
+        let mut fields = self.0.owned.sharing_owned();
         for format in &self.0.inject {
             format.write(&release.context, &mut fields);
         }
         let mut injection = into.commit(&fields);
         injection.left_out.extend(release.stopped);
-        self.0.counters.note(Direction::Outbound, &injection.left_out);
-        self.0.notices.say(Direction::Outbound, peer, &injection.left_out);
+        if !injection.left_out.is_empty() {
+            self.report(Direction::Outbound, peer, &injection.left_out);
+        }
         injection
     }
 
@@ -199,6 +203,13 @@ impl Propagator {
     #[cfg(feature = "opentelemetry-metrics-0-33")]
     pub(crate) fn shared_counters(&self) -> &Arc<Counters> {
         &self.0.counters
+    }
+
+    /// Counts what was refused, and says it. Rare, and so kept out of the way.
+    #[cold]
+    fn report(&self, direction: Direction, peer: &Peer<'_>, rejections: &[Rejection]) {
+        self.0.counters.note(direction, rejections);
+        self.0.notices.say(direction, peer, rejections);
     }
 
     /// Whether code here runs inside a hop, or inside a span of the tracing API.

@@ -3,7 +3,8 @@ use crate::Reason;
 
 fn read(text: &str) -> (String, Vec<Reason>) {
     let mut reasons = Vec::new();
-    let baggage = Baggage::read(text.as_bytes(), || text.as_bytes().to_vec().into(), &mut |_, reason| reasons.push(reason));
+    let baggage =
+        Baggage::read(text.as_bytes(), || text.as_bytes().to_vec().into(), &mut |_, reason| reasons.push(reason));
     (String::from_utf8(baggage.as_wire().into_owned()).unwrap(), reasons)
 }
 

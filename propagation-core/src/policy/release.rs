@@ -23,7 +23,7 @@ impl Policy {
         if let Some(rule) = rule {
             release.judge_trace(rule.releases_trace(), rule.state(), judge.rule);
         }
-        if !release.context.trace.state.is_empty() {
+        if !release.context.trace.state.is_empty() && !self.scrub.finds_nothing() {
             release.scrub_state(&self.scrub, judge.rule, judge.report);
         }
         release
