@@ -37,8 +37,7 @@ fn canonical_members(text: &[u8]) -> Option<usize> {
                 inside = TOKEN;
             }
             b'=' if inside == TOKEN => {
-                // A slash is not odd, and not of a token.
-                if !encoding::is_token(text.get(start..at)?) {
+                if at == start {
                     return None;
                 }
                 inside = VALUE;
