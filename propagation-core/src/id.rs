@@ -20,6 +20,12 @@ macro_rules! id {
                 if <$int>::from_be_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
             }
 
+            /// The id that stands for this number, in network order; `None` for zero.
+            #[inline]
+            pub(crate) const fn from_number(number: $int) -> Option<Self> {
+                if number == 0 { None } else { Some(Self(number.to_be_bytes())) }
+            }
+
             #[doc = concat!("Reads exactly ", stringify!($bytes), " bytes as lower-case hex.")]
             ///
             /// # Errors
@@ -28,7 +34,7 @@ macro_rules! id {
             pub fn from_hex(text: &[u8]) -> Result<Self, $error> {
                 let text = text.try_into().map_err(|_| $error(()))?;
                 let value = $decode(text).ok_or($error(()))?;
-                Self::from_bytes(value.to_be_bytes()).ok_or($error(()))
+                Self::from_number(value).ok_or($error(()))
             }
 
             /// The bytes, in network order.

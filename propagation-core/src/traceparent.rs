@@ -47,21 +47,22 @@ impl TraceParent {
     fn from_fixed(text: &[u8; Self::LEN]) -> Result<Self, TraceParentError> {
         const MALFORMED: TraceParentError = TraceParentError(Reason::Malformed);
         const ZERO: TraceParentError = TraceParentError(Reason::ZeroId);
-        let [v1, v2, b'-', rest @ ..] = text else { return Err(MALFORMED) };
+        let &[v1, v2, b'-', ref rest @ ..] = text else { return Err(MALFORMED) };
         let (trace_id, rest) = rest.split_first_chunk::<32>().ok_or(MALFORMED)?;
         let [b'-', rest @ ..] = rest else { return Err(MALFORMED) };
         let (span_id, rest) = rest.split_first_chunk::<16>().ok_or(MALFORMED)?;
         let &[b'-', f1, f2] = rest else { return Err(MALFORMED) };
 
-        let version = hex::decode_u8([*v1, *v2]).ok_or(MALFORMED)?;
-        let (trace_id, span_id) = hex::decode_ids(trace_id, span_id).ok_or(MALFORMED)?;
+        let version = hex::decode_u8([v1, v2]).ok_or(MALFORMED)?;
+        let trace_id = hex::decode_u128(*trace_id).ok_or(MALFORMED)?;
+        let span_id = hex::decode_u64(*span_id).ok_or(MALFORMED)?;
         let flags = hex::decode_u8([f1, f2]).ok_or(MALFORMED)?;
         if version == 0xff {
             return Err(TraceParentError(Reason::Version));
         }
         Ok(Self {
-            trace_id: TraceId::from_bytes(trace_id.to_be_bytes()).ok_or(ZERO)?,
-            span_id: SpanId::from_bytes(span_id.to_be_bytes()).ok_or(ZERO)?,
+            trace_id: TraceId::from_number(trace_id).ok_or(ZERO)?,
+            span_id: SpanId::from_number(span_id).ok_or(ZERO)?,
             flags: TraceFlags::from_byte(flags),
         })
     }
