@@ -1,7 +1,7 @@
 use std::net::IpAddr;
 
 use super::{glob::Glob, judge::Judge, key_rule::KeyRule, scrubbing::Scrub};
-use crate::Peer;
+use crate::{Peer, Transport};
 
 /// How far a caller's trace context is believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -191,7 +191,8 @@ pub(super) struct Peers(Vec<PeerPattern>);
 #[derive(Clone, Debug)]
 pub(super) enum PeerPattern {
     Name {
-        transport: Glob,
+        /// `None` for every transport.
+        transport: Option<Transport>,
         name: Glob,
     },
     Identity(Glob),
@@ -225,16 +226,15 @@ impl PeerPattern {
     fn new(text: &str) -> Self {
         let unreadable = || Self::Unreadable(text.into());
         match text.split_once(':') {
-            _ if text == "*" => Self::Name { transport: Glob::new("*"), name: Glob::new("*") },
+            _ if text == "*" => Self::Name { transport: None, name: Glob::new("*") },
             Some((_, "")) | None => unreadable(),
             Some(("identity", identity)) => Self::Identity(Glob::new(identity)),
             Some(("address", range)) => Self::address(range).unwrap_or_else(unreadable),
-            Some((transport, name))
-                if transport == "*" || crate::Transport::ALL.iter().any(|known| known.as_str() == transport) =>
-            {
-                Self::Name { transport: Glob::new(transport), name: Glob::new(name) }
-            }
-            Some(_) => unreadable(),
+            Some(("*", name)) => Self::Name { transport: None, name: Glob::new(name) },
+            Some((transport, name)) => match Transport::ALL.iter().find(|known| known.as_str() == transport) {
+                Some(transport) => Self::Name { transport: Some(*transport), name: Glob::new(name) },
+                None => unreadable(),
+            },
         }
     }
 
@@ -250,11 +250,11 @@ impl PeerPattern {
 
     fn matches(&self, peer: &Peer<'_>) -> bool {
         match self {
-            Self::Name { transport, name } => transport.matches(peer.transport.as_str()) && name.matches(peer.name),
-            Self::Identity(identity) => peer.identity.is_some_and(|found| identity.matches(found)),
-            Self::Address { network, bits } => {
-                peer.address.is_some_and(|address| within(address.to_canonical(), *network, *bits))
+            Self::Name { transport, name } => {
+                transport.is_none_or(|transport| transport == peer.transport) && name.matches(peer.name)
             }
+            Self::Identity(identity) => peer.identity.is_some_and(|found| identity.matches(found)),
+            Self::Address { network, bits } => peer.address.is_some_and(|address| within(address, *network, *bits)),
             Self::Unreadable(_) => false,
         }
     }
@@ -263,7 +263,7 @@ impl PeerPattern {
     pub(super) fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Name { transport, name }, Self::Name { transport: other_transport, name: other_name }) => {
-                transport.covers(other_transport) && name.covers(other_name)
+                (transport.is_none() || transport == other_transport) && name.covers(other_name)
             }
             (Self::Identity(identity), Self::Identity(other)) => identity.covers(other),
             (Self::Address { network, bits }, Self::Address { network: other, bits: other_bits }) => {
@@ -271,7 +271,7 @@ impl PeerPattern {
             }
             // Every caller has a transport, whatever its address or identity.
             (Self::Name { transport, name }, Self::Identity(_) | Self::Address { .. }) => {
-                transport.as_str() == "*" && name.as_str() == "*"
+                transport.is_none() && name.is_any()
             }
             _ => false,
         }
@@ -279,12 +279,12 @@ impl PeerPattern {
 
     /// Whether it stands for every HTTP host.
     pub(super) fn is_any_host(&self) -> bool {
-        matches!(self, Self::Name { transport, name } if transport.matches("http") && name.as_str() == "*")
+        matches!(self, Self::Name { transport: None | Some(Transport::Http), name } if name.is_any())
     }
 
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Name { transport, name } => format!("{}:{}", transport.as_str(), name.as_str()),
+            Self::Name { transport, name } => format!("{}:{}", transport.map_or("*", Transport::as_str), name.as_str()),
             Self::Identity(identity) => format!("identity:{}", identity.as_str()),
             Self::Address { network, bits } => format!("address:{network}/{bits}"),
             Self::Unreadable(text) => text.to_string(),
@@ -292,8 +292,10 @@ impl PeerPattern {
     }
 }
 
+/// Kept apart from the loop over patterns: few are addresses, and none of the others should pay for them.
+#[inline(never)]
 fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address, network) {
+    match (address.to_canonical(), network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => {
             let shift = 32 - u32::from(bits.min(32));
             u32::from(address).checked_shr(shift) == u32::from(network).checked_shr(shift)
