@@ -70,10 +70,10 @@ fn odd(word: u64) -> u64 {
     // carries. Bytes from 0x80 are odd whatever the sums say of them.
     let low = word & !HIGH;
     let at_least = |text: u64, x: u64| text.wrapping_add(ONES * (0x80 - x));
-    let folded = low | ONES * 0x20;
+    let folded = low | (ONES * 0x20);
     let letter = at_least(folded, 0x61) ^ at_least(folded, 0x7b);
     let dash_to_nine = at_least(low, 0x2d) ^ at_least(low, 0x3a);
-    let no_slash = (low ^ ONES * 0x2f).wrapping_add(ONES * 0x7f);
+    let no_slash = (low ^ (ONES * 0x2f)).wrapping_add(ONES * 0x7f);
     (!(letter | dash_to_nine & no_slash) | word) & HIGH
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn each_odd(text: &[u8], mut each: impl FnMut(usize, u8) -> Option<()
     loop {
         let word = match (words.next(), &mut tail) {
             (Some(word), _) => u64::from_le_bytes(*word),
-            (None, Some([])) | (None, None) => return Some(()),
+            (None, Some([]) | None) => return Some(()),
             (None, tail) => last_word(tail.take().unwrap_or_default()),
         };
         let mut odd = odd(word);

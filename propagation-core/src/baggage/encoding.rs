@@ -8,18 +8,6 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && octets::all(text, octets::TOKEN)
 }
 
-/// Whether every `%` starts an escape.
-pub(crate) fn escapes_are_whole(text: &[u8]) -> bool {
-    let mut rest = text;
-    while let Some(at) = octets::find(rest, b'%') {
-        match rest.get(at..) {
-            Some([_, high, low, tail @ ..]) if is_escape(*high, *low) => rest = tail,
-            _ => return false,
-        }
-    }
-    true
-}
-
 /// Whether these two stand behind the `%` of an escape.
 pub(super) fn is_escape(high: u8, low: u8) -> bool {
     high.is_ascii_hexdigit() && low.is_ascii_hexdigit()

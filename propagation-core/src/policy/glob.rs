@@ -41,11 +41,6 @@ impl Glob {
         self.text == other.text || self.matches(&*other.text)
     }
 
-    /// Whether it has no `*`.
-    pub(crate) fn is_exact(&self) -> bool {
-        self.shape == Shape::Exact
-    }
-
     /// Whether it matches everything.
     pub(crate) fn is_any(&self) -> bool {
         self.shape == Shape::Any

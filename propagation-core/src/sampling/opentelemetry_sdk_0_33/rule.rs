@@ -103,8 +103,9 @@ impl Rule {
 
 impl Condition {
     fn is_met_by(&self, span: &NewSpan<'_>) -> bool {
-        let matches =
-            |pattern: &Glob, value: Option<&Value>| value.is_some_and(|value| pattern.matches(&value.as_str()));
+        let matches = |pattern: &Glob, value: Option<&Value>| {
+            value.is_some_and(|value| pattern.matches(value.as_str().as_bytes()))
+        };
         match self {
             Self::Root => span.parent().is_none(),
             Self::Kind(kind) => span.kind() == kind,
