@@ -40,14 +40,20 @@ impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
 
     fn poll_frame(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-        let Some((hop, classify)) = this.hop.as_mut() else { return inner.poll_frame(task) };
-        *this.read = true;
-        let frame = ready!(hop.in_scope(|| inner.poll_frame(task)));
-        if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
-            // Nothing comes after: whatever the body holds goes in the context, too.
-            hop.in_scope(|| this.inner.set(None));
-        }
+        let Some((hop, classify)) = this.hop.as_mut() else {
+            return this.inner.as_pin_mut().map_or(Poll::Ready(None), |inner| inner.poll_frame(task));
+        };
+        let frame = hop.in_scope(|| {
+            let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+            *this.read = true;
+            let frame = ready!(inner.poll_frame(task));
+            if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
+                // Nothing comes after: whatever the body holds goes in the context, too.
+                this.inner.set(None);
+            }
+            Poll::Ready(frame)
+        });
+        let frame = ready!(frame);
         match &frame {
             Some(Ok(frame)) => {
                 if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {

@@ -41,13 +41,18 @@ where
 
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        let (Some(inner), Some((hop, _))) = (this.inner.as_mut().as_pin_mut(), this.hop.as_ref()) else {
-            return Poll::Pending;
-        };
-        let answer = ready!(hop.in_scope(|| inner.poll(task)));
+        let Some((hop, _)) = this.hop.as_ref() else { return Poll::Pending };
+        let answer = hop.in_scope(|| {
+            let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
+            let answer = inner.poll(task);
+            if answer.is_ready() {
+                // Whatever the future holds goes in the context, too.
+                this.inner.set(None);
+            }
+            answer
+        });
+        let answer = ready!(answer);
         let Some((hop, mut classify)) = this.hop.take() else { return Poll::Pending };
-        // Whatever the future holds goes in the context, too.
-        hop.in_scope(|| this.inner.set(None));
         Poll::Ready(match answer {
             Ok(response) => {
                 let (mut head, body) = response.into_parts();

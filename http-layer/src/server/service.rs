@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Method, Request, Response, header::USER_AGENT, request::Parts};
+use http::{Extensions, HeaderMap, Method, Request, Response, header::USER_AGENT, request::Parts};
 use http_body::Body;
 use propagation_core::{Admission, Hop, HopSpan, Peer, SpanKind};
 use tower_service::Service;
@@ -37,37 +37,45 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        let (head, body) = request.into_parts();
-        let hop = self.options.start(&head);
-        let bodiless = head.method == Method::HEAD;
-        let request = Request::from_parts(head, body);
+        let bodiless = *request.method() == Method::HEAD;
+        let (hop, request) = self.options.start(request);
         let inner = hop.in_scope(|| self.inner.call(request));
         ResponseFuture::new(inner, hop, ServerClassify::new(Arc::clone(&self.options)), bodiless)
     }
 }
 
 impl Options {
-    fn start(&self, head: &Parts) -> HopSpan {
-        let address = connection(head).and_then(|connection| self.proxies.caller(connection, &head.headers));
-        let admission = self.admit(head, address);
-        let wanted = || self.filter.as_ref().is_none_or(|filter| filter(head));
-        if !self.propagator.records() {
-            return self.propagator.start(Hop::remote(SpanKind::Server, admission.context));
+    fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>) {
+        let address = connection(request.extensions());
+        let address = address.and_then(|connection| self.proxies.caller(connection, request.headers()));
+        if self.identity.is_none() && !self.propagator.records() {
+            // Nobody asks for the whole head, and to take a request apart costs more than all that is done here.
+            return (self.unrecorded(self.admit(request.headers(), address, None)), request);
         }
-        if !wanted() {
-            return self.propagator.start(Hop::resume(admission.context));
-        }
-        let mut hop = Hop::admitted(SpanKind::Server, admission);
-        self.describe(head, address, &mut hop);
-        self.propagator.start(hop)
+        let (head, body) = request.into_parts();
+        let identity = self.identity.as_ref().and_then(|identity| identity(&head));
+        let admission = self.admit(&head.headers, address, identity.as_deref());
+        let hop = if !self.propagator.records() {
+            self.unrecorded(admission)
+        } else if self.filter.as_ref().is_some_and(|filter| !filter(&head)) {
+            self.propagator.start(Hop::resume(admission.context))
+        } else {
+            let mut hop = Hop::admitted(SpanKind::Server, admission);
+            self.describe(&head, address, &mut hop);
+            self.propagator.start(hop)
+        };
+        (hop, Request::from_parts(head, body))
     }
 
-    fn admit(&self, head: &Parts, address: Option<IpAddr>) -> Admission {
-        let identity = self.identity.as_ref().and_then(|identity| identity(head));
+    fn unrecorded(&self, admission: Admission) -> HopSpan {
+        self.propagator.start(Hop::remote(SpanKind::Server, admission.context))
+    }
+
+    fn admit(&self, headers: &HeaderMap, address: Option<IpAddr>, identity: Option<&str>) -> Admission {
         let mut peer = Peer::http("");
         peer.address = address;
-        peer.identity = identity.as_deref();
-        self.propagator.extract(&peer, &HeaderCarrier(&head.headers))
+        peer.identity = identity;
+        self.propagator.extract(&peer, &HeaderCarrier(headers))
     }
 
     fn describe(&self, head: &Parts, address: Option<IpAddr>, hop: &mut Hop) {
@@ -105,13 +113,13 @@ impl Options {
     }
 }
 
-fn connection(head: &Parts) -> Option<IpAddr> {
-    if let Some(PeerAddress(address)) = head.extensions.get() {
+fn connection(extensions: &Extensions) -> Option<IpAddr> {
+    if let Some(PeerAddress(address)) = extensions.get() {
         return Some(*address);
     }
     #[cfg(feature = "axum-0-8")]
     if let Some(axum::extract::ConnectInfo(address)) =
-        head.extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
+        extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
     {
         return Some(address.ip());
     }
