@@ -19,6 +19,7 @@ mod otel_propagator;
 mod policy;
 mod properties;
 mod sampling;
+mod side_by_side;
 mod start_up;
 mod tasks;
 mod wire;
