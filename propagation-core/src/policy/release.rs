@@ -58,6 +58,8 @@ impl Release {
             .trace
             .state
             .iter()
+            // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
+            .filter(|(key, value)| !(*key == "ot" && is_of_sampling(value)))
             .filter_map(|(key, value)| {
                 let detector = scrub.find_in(&[], value).or_else(|| scrub.find_in_key(key))?;
                 Some((key.to_owned(), detector.to_owned()))
@@ -71,4 +73,14 @@ impl Release {
             self.context.trace.state.retain(|key| !found.iter().any(|(personal, _)| personal == key));
         }
     }
+}
+
+/// Whether a value of `ot` holds nothing but consistent sampling's `th` and `rv`.
+fn is_of_sampling(value: &str) -> bool {
+    let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    value.split(';').all(|member| match member.split_once(':') {
+        Some(("th", threshold)) => (1..=14).contains(&threshold.len()) && is_hex(threshold),
+        Some(("rv", randomness)) => randomness.len() == 14 && is_hex(randomness),
+        _ => false,
+    })
 }

@@ -287,8 +287,9 @@ impl Builder {
 
 #[cfg(test)]
 impl Automaton {
-    /// How many cells of the table are of no use, which are none if the patterns are too many.
+    /// How many more states there is room for, which is none if the patterns are too many.
     pub(super) fn spare(&self) -> usize {
-        self.rows.iter().rev().take_while(|row| **row == COMPLETE).count()
+        let width = 1 + usize::from(self.columns.iter().copied().max().unwrap_or(0));
+        self.rows.iter().rev().take_while(|row| **row == COMPLETE).count() / width
     }
 }

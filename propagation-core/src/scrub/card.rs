@@ -19,6 +19,9 @@ pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option
     if matches!(previous, b'.' | b',' | b'+') && (previous == b'+') != before_that.is_ascii_digit() {
         return None;
     }
+    if goes_on && !may_be_grouped(bytes, start, end) {
+        return None;
+    }
     let mut groups =
         Groups { digits: [0; LONGEST_CARD], total: 0, first: 0, last: 0, count: 0, is_even: true, threes: true };
     if !groups.push(bytes.get(start..end)?) {
@@ -40,10 +43,18 @@ pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option
     }
     let mut index = end;
     let mut printed = None;
-    while at(bytes, index) == separator && at(bytes, index + 1).is_ascii_digit() {
-        if separator == b' ' && groups.is_printed() && groups.is_card() {
+    let mut separator = separator;
+    let mut is_mixed = false;
+    while is_separator(at(bytes, index)) && at(bytes, index + 1).is_ascii_digit() {
+        let is_other = at(bytes, index) != separator;
+        if (separator == b' ' || is_other) && groups.is_printed() && groups.is_card() {
             printed = Some(index);
+            if is_other {
+                break;
+            }
         }
+        is_mixed |= is_other;
+        separator = at(bytes, index);
         let length = count(bytes, index + 1, LONGEST_CARD + 1, |byte| byte.is_ascii_digit());
         let Some(group) = bytes.get(index + 1..index + 1 + length) else {
             break;
@@ -57,10 +68,35 @@ pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option
         || (separator != b' ' && at(bytes, index) == separator && is_alnum(at(bytes, index + 1)));
     let is_amount = groups.threes && groups.first <= 3;
     let is_decimal = separator == b'.' && groups.count == 2;
+    // Different separators only between the groups that are printed on cards.
+    if is_mixed && !groups.is_printed() {
+        return printed;
+    }
     if is_longer || is_amount || is_decimal || groups.total < SHORTEST_CARD || !groups.is_card() {
         return printed;
     }
     Some(index)
+}
+
+/// Whether the first groups of digits, up to the run that ends at `end`, can be those of a card: most lists of numbers can't.
+fn may_be_grouped(bytes: &[u8], start: usize, end: usize) -> bool {
+    let group = |index| count(bytes, index, LONGEST_CARD + 1, |byte| byte.is_ascii_digit());
+    let first = end - start;
+    let second = group(end + 1);
+    let after = end + 1 + second;
+    if !(is_separator(at(bytes, after)) && at(bytes, after + 1).is_ascii_digit()) {
+        return first + second >= SHORTEST_CARD;
+    }
+    let third = group(after + 1);
+    let after = after + 1 + third;
+    let ends = !(is_separator(at(bytes, after)) && at(bytes, after + 1).is_ascii_digit());
+    let is_even = first == second && third <= first;
+    let is_threes = first == 4 && second == 3 && third == 3;
+    if ends {
+        first + second + third >= SHORTEST_CARD
+    } else {
+        is_even || is_threes || (first, second, third) == (4, 6, 5)
+    }
 }
 
 /// Whether any issuer's prefix begins with these two, of which the second may be a separator. Epochs and dates begin with

@@ -75,21 +75,23 @@ fn windows<const SIZE: usize, D: Decoder>(
     each: &mut dyn FnMut(&D, Hit) -> ControlFlow<()>,
 ) -> ControlFlow<(), D> {
     let mut window = [0; SIZE];
+    // Where in this window the next one begins.
+    let advance = SIZE - OVERLAP.min(SIZE / 4);
     let mut kept = 0;
     let mut origin = decoder.clone();
     loop {
-        let room = window.get_mut(kept..).unwrap_or(&mut []);
-        let filled = kept + decoder.fill(room);
-        let ended = filled < SIZE;
-        let text = window.get(..filled).unwrap_or(&[]);
-        pass.over(text, &mut |hit| each(&origin, hit))?;
-        if ended {
+        let mut filled = kept + decoder.fill(window.get_mut(kept..advance).unwrap_or(&mut []));
+        let next = decoder.clone();
+        if filled == advance {
+            filled += decoder.fill(window.get_mut(advance..).unwrap_or(&mut []));
+        }
+        pass.over(window.get(..filled).unwrap_or(&[]), &mut |hit| each(&origin, hit))?;
+        if filled < SIZE {
             return ControlFlow::Continue(decoder);
         }
-        let advance = filled.saturating_sub(OVERLAP.min(SIZE / 4));
-        origin.trace(advance);
-        window.copy_within(advance..filled, 0);
-        kept = filled - advance;
+        origin = next;
+        window.copy_within(advance.., 0);
+        kept = SIZE - advance;
     }
 }
 

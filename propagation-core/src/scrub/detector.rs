@@ -14,7 +14,7 @@ pub enum Detector {
     PaymentCard,
     /// An international bank account number: country, its length and the check digits.
     Iban,
-    /// A United States social security number, written in groups; without dashes only under a key that says so.
+    /// A United States social security number, in groups of 3-2-4; in any other form only after `SSN` or under a key that says so.
     UsSsn,
     /// A telephone number in international form (`+` first); without the `+` only under a key that says so.
     Phone,
@@ -40,7 +40,7 @@ pub enum Detector {
     GoogleKey,
     /// A `Bearer` credential as in an `Authorization` header.
     Bearer,
-    /// A `Basic` credential as in an `Authorization` header.
+    /// A `Basic` credential as in an `Authorization` header, or the `user:password@` of a URL.
     Basic,
     /// A value that looks random, under a key that tells of a secret (`password`, `api_key`, …).
     Secret,

@@ -54,8 +54,9 @@ const fn word(mut word: &[u8]) -> u32 {
 }
 
 /// Words that tell by themselves.
-const TELLING: [&[u8]; 24] = [
+const TELLING: [&[u8]; 25] = [
     b"password",
+    b"passwort",
     b"passwords",
     b"passwd",
     b"passphrase",
@@ -272,6 +273,11 @@ pub(super) fn is_phone(key: &[u8]) -> bool {
             b"whatsapp",
         ],
     )
+}
+
+/// Whether a key for which [`is_phone`] holds means nothing else: a cell is also a part of a deployment.
+pub(super) fn is_phone_only(key: &[u8]) -> bool {
+    !Words(key).any(|word| is_one_of(word, &[b"cell"]))
 }
 
 /// Whether a social security number is to be expected under `key`, even one without dashes.

@@ -23,12 +23,30 @@ pub(super) fn digits(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) ->
             return Some((Detector::UsSsn, start, end));
         }
     }
+    if length == 9
+        && pass.has(Detector::UsSsn)
+        && is_ssn(bytes.get(start..start + 3), bytes.get(start + 3..start + 5), bytes.get(start + 5..end))
+        && !is_alnum(next)
+        && follows_ssn_word(bytes, start)
+    {
+        return Some((Detector::UsSsn, start, end));
+    }
     if pass.has(Detector::PaymentCard)
         && let Some(end) = card::card(pass.key, bytes, start, end)
     {
         return Some((Detector::PaymentCard, start, end));
     }
     None
+}
+
+/// `SSN 536904399`, `ssn=…`, `SSN: …`, `"ssn":"…"`.
+fn follows_ssn_word(bytes: &[u8], start: usize) -> bool {
+    let head = bytes.get(..start).unwrap_or(&[]);
+    let gap =
+        head.iter().rev().take(4).take_while(|byte| matches!(byte, b' ' | b':' | b'=' | b'#' | b'"' | b'\'')).count();
+    let head = head.get(..head.len() - gap).unwrap_or(&[]);
+    let Some((rest, word)) = head.split_last_chunk::<3>() else { return false };
+    gap > 0 && word.eq_ignore_ascii_case(b"ssn") && !rest.last().is_some_and(u8::is_ascii_alphanumeric)
 }
 
 /// The end of the social security number whose area is at `start`.
@@ -78,6 +96,10 @@ pub(super) fn phone(bytes: &[u8], plus: usize) -> Option<usize> {
     if !matches!(number.first, b'1'..=b'9') || !(7..=LONGEST_PHONE).contains(&number.digits) {
         return None;
     }
+    // North America and Russia have eleven digits, always.
+    if number.digits < 10 && matches!(number.first, b'1' | b'7') {
+        return None;
+    }
     // With ten digits and more it is a telephone number to anyone who sees it, assigned or not.
     if number.digits < 10 && !is_country(bytes, plus + 1) {
         return None;
@@ -100,19 +122,32 @@ pub(super) fn local(pass: &Pass<'_>, bytes: &[u8]) -> Option<Stretch> {
     if pass.has(Detector::Phone) && key::is_phone(pass.key) {
         let number = Dialled::read(bytes, 0);
         let is_whole = number.end == bytes.len() || matches!(at(bytes, number.end), b'x' | b'X' | b' ');
-        if is_whole && (7..=LONGEST_PHONE + 1).contains(&number.digits) {
+        // A `cell` is also a part of a deployment, with a number of its own.
+        let least = if key::is_phone_only(pass.key) { 7 } else { 10 };
+        if is_whole && (least..=LONGEST_PHONE + 1).contains(&number.digits) {
             return Some((Detector::Phone, 0, number.end));
         }
     }
     if pass.has(Detector::UsSsn) && key::is_ssn(pass.key) {
-        let is_valid = match bytes.len() {
-            9 => is_ssn(bytes.get(..3), bytes.get(3..5), bytes.get(5..)),
-            11 => is_ssn(bytes.get(..3), bytes.get(4..6), bytes.get(7..)),
-            _ => false,
-        };
-        return is_valid.then_some((Detector::UsSsn, 0, bytes.len()));
+        return is_ssn_in_any_groups(bytes).then_some((Detector::UsSsn, 0, bytes.len()));
     }
     None
+}
+
+/// Nine digits, whatever stands between them.
+fn is_ssn_in_any_groups(bytes: &[u8]) -> bool {
+    let mut digits = [0; 9];
+    let mut length = 0;
+    for byte in bytes {
+        if byte.is_ascii_digit() {
+            let Some(room) = digits.get_mut(length) else { return false };
+            *room = *byte;
+            length += 1;
+        } else if !matches!(byte, b' ' | b'-' | b'.' | b'_' | b'/') {
+            return false;
+        }
+    }
+    length == digits.len() && is_ssn(digits.get(..3), digits.get(3..5), digits.get(5..))
 }
 
 /// Whether a value is as long as a telephone number in the form its country dials it, and begins like one.

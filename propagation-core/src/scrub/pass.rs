@@ -163,7 +163,9 @@ impl Walk<'_, '_, '_> {
                 if !self.concerns(start, index, byte, seen) {
                     continue;
                 }
-                self.run(start, index, seen, each)?
+                let found = self.run(start, index, seen, each)?;
+                index = self.beyond_base64(start, index);
+                found
             } else {
                 index += 1;
                 if class & MARK == 0 {
@@ -234,12 +236,28 @@ impl Walk<'_, '_, '_> {
         ControlFlow::Continue(())
     }
 
+    /// Where to go on after the run from `start` to `end`: what decoded to text for long is nothing else, too. The last bytes are
+    /// walked, because the decoder may have taken some that belong to what follows.
+    #[inline]
+    fn beyond_base64(&self, start: usize, end: usize) -> usize {
+        const WALKED: usize = 32;
+        let index = self.base64_done.saturating_sub(WALKED);
+        if start >= self.base64_done || index <= end {
+            return end;
+        }
+        index + class::count(self.bytes, index, usize::MAX, class::is_alnum)
+    }
+
     fn mark(&mut self, index: usize, byte: u8) -> Option<Stretch> {
         let (pass, bytes) = (self.pass, self.bytes);
         match byte {
-            b'@' if pass.has(Detector::Email) => {
-                email::email(bytes, index).map(|(start, end)| (Detector::Email, start, end))
-            }
+            b'@' => token::user_info(bytes, index)
+                .filter(|_| pass.has(Detector::Basic))
+                .map(|start| (Detector::Basic, start, index))
+                .or_else(|| {
+                    let (start, end) = email::email(bytes, index).filter(|_| pass.has(Detector::Email))?;
+                    Some((Detector::Email, start, end))
+                }),
             b'+' if pass.has(Detector::Phone) => number::phone(bytes, index).map(|end| (Detector::Phone, index, end)),
             b':' if at(bytes, index + 1) == b':' && !class::is_alnum(before(bytes, index)) => {
                 address::grouped(pass, bytes, index, index)

@@ -31,6 +31,9 @@ const PERSONAL: &[(Detector, &str, &str)] = &[
     (Detector::PaymentCard, "note", "card 4111 1111 1111 1111 12 27 and 123"),
     (Detector::PaymentCard, "note", "order 17 4111 1111 1111 1111"),
     (Detector::PaymentCard, "card", "2301012345678905"),
+    (Detector::PaymentCard, "note", "4111 1111-1111 1111"),
+    (Detector::PaymentCard, "note", "4111-1111 1111.1111"),
+    (Detector::PaymentCard, "note", "3714 496353-98431"),
     (Detector::Iban, "note", "GB82WEST12345698765432"),
     (Detector::Iban, "note", "DE89 3704 0044 0532 0130 00"),
     (Detector::Iban, "note", "de89370400440532013000"),
@@ -42,6 +45,13 @@ const PERSONAL: &[(Detector, &str, &str)] = &[
     (Detector::UsSsn, "note", "536 90 4399"),
     (Detector::UsSsn, "note", "ssn: 536-90-4399."),
     (Detector::UsSsn, "ssn", "536904399"),
+    (Detector::UsSsn, "ssn", "53-690-4399"),
+    (Detector::UsSsn, "user.ssn", "5369 04399"),
+    (Detector::UsSsn, "ssn", "5 3 6 9 0 4 3 9 9"),
+    (Detector::UsSsn, "ssn", "536_90_4399"),
+    (Detector::UsSsn, "note", "SSN 536904399"),
+    (Detector::UsSsn, "note", "{\"ssn\":\"536904399\"}"),
+    (Detector::UsSsn, "note", "ssn: 536904399, and more"),
     (Detector::UsSsn, "socialSecurityNumber", "536.90.4399"),
     (Detector::Phone, "note", "+14155552671"),
     (Detector::Phone, "note", "+442071838750"),
@@ -91,6 +101,9 @@ const PERSONAL: &[(Detector, &str, &str)] = &[
     (Detector::Bearer, "note", "authorization: bearer 0123456789abcdef0123"),
     (Detector::Basic, "note", "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
     (Detector::Basic, "note", "basic YTpi"),
+    (Detector::Basic, "note", "https://user:passw0rd@example.com/x"),
+    (Detector::Basic, "note", "postgres://admin:s3cr3t@db:5432/app"),
+    (Detector::Basic, "note", "redis://:p4ssw0rd@cache:6379"),
 ];
 
 /// Values that look random, each under a key that tells.
@@ -147,6 +160,14 @@ const CLEAN: &[(&str, &str)] = &[
     ("amount", "4,111,111,111,111,111.00"),
     ("amount", "4.111.111.111.111"),
     ("amount", "+1234567.89"),
+    ("delta", "+1234567"),
+    ("cell", "4155552"),
+    ("note", "4111 1111-1111 1112"),
+    ("note", "lessn 536904399"),
+    ("ssn", "5369-04-39"),
+    ("ssn", "000_12_3456"),
+    ("note", "git://host:9418/a@b"),
+    ("note", "http://host:80/x?y=@z"),
     ("ratio", "0.4111111111111111"),
     ("locale", "de-CH,de;q=0.9"),
     ("feature", "new-checkout=on,dark-mode=off"),
@@ -388,6 +409,8 @@ fn every_detector_has_a_name_that_finds_it_again() {
 fn the_triggers_fit_their_table() {
     // Were it full, every value would take the slow way.
     assert!(trigger::TRIGGERS.spare() > 0);
+    let places: usize = trigger::PATTERNS.iter().map(|pattern| pattern.len()).sum();
+    assert!(places <= 256, "{places} places");
 }
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

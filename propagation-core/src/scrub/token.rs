@@ -238,3 +238,14 @@ fn credential(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) -> Option
 fn is_token(byte: u8) -> bool {
     is_alnum(byte) || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }
+
+/// Where the `user:password` of a URL begins whose `@` is at `index`.
+pub(super) fn user_info(bytes: &[u8], index: usize) -> Option<usize> {
+    const LONGEST: usize = 128;
+    let head = bytes.get(..index)?;
+    let is_part = |byte: u8| byte > b' ' && !matches!(byte, b'/' | b'@' | b'?' | b'#' | b'"' | b'<' | b'>' | 0x7F);
+    let length = head.iter().rev().take(LONGEST).take_while(|byte| is_part(**byte)).count();
+    let (before, user_info) = head.split_at_checked(head.len() - length)?;
+    let password = user_info.iter().position(|byte| *byte == b':').map_or(0, |colon| user_info.len() - colon - 1);
+    (password > 0 && before.ends_with(b"://")).then_some(before.len())
+}

@@ -49,7 +49,7 @@ const X: Place = once(Bytes::range(b'a', b'z').or(Bytes::range(b'A', b'Z')).or(D
 /// What may stand between the digits of a card.
 const S: Place = maybe(Bytes::of(b" -.+_/"));
 
-const PATTERNS: &[&[Place]] = &[
+pub(super) const PATTERNS: &[&[Place]] = &[
     // E-mail: the exact check starts from the sign.
     &[is(b'@')],
     // Escapes, and characters with a plainer form.
@@ -69,6 +69,7 @@ const PATTERNS: &[&[Place]] = &[
     &[D, is(b'.'), many(DIGITS), is(b'.'), many(DIGITS), is(b'.'), D],
     // Social security numbers.
     &[X, D, D, D, any(b"- "), D, D, any(b"- "), D],
+    &[X, either(b's'), either(b's'), either(b'n'), many(Bytes::of(b" :=#\"'")), D],
     // Payment cards: as many digits as the shortest has.
     &[D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D, S, D],
     // IBAN.
@@ -92,13 +93,10 @@ const PATTERNS: &[&[Place]] = &[
     &[X, either(b'b'), either(b'e'), either(b'a'), either(b'r'), either(b'e')],
     &[X, either(b'b'), either(b'a'), either(b's'), either(b'i')],
     // How the words end that tell of a secret, as in `password=`.
-    &[either(b'o'), either(b'r'), either(b'd'), Q, E],
-    &[either(b's'), either(b'w'), either(b'd'), Q, E],
-    &[either(b'p'), either(b'w'), either(b'd'), Q, E],
+    &[any(b"oOsSpP"), any(b"rRwW"), either(b'd'), Q, E],
     &[either(b'a'), either(b's'), either(b's'), Q, E],
     &[either(b'r'), either(b'e'), either(b't'), Q, E],
-    &[either(b'k'), either(b'e'), either(b'n'), Q, E],
-    &[either(b'k'), either(b'e'), either(b'y'), Q, E],
+    &[either(b'k'), either(b'e'), any(b"nNyY"), Q, E],
     &[either(b'a'), either(b'l'), either(b's'), Q, E],
     &[either(b'j'), either(b'w'), either(b't'), Q, E],
     &[either(b'u'), either(b't'), either(b'h'), Q, E],

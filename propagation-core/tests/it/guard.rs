@@ -96,6 +96,28 @@ fn tracestate_is_scrubbed_too() {
 }
 
 #[test]
+fn thresholds_and_randomness_of_sampling_are_nobodys_even_when_they_look_like_a_card() {
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let sent = |state: &str| {
+        let carrier = vec![
+            ("traceparent".to_owned(), parent.as_bytes().to_vec()),
+            ("tracestate".to_owned(), state.as_bytes().to_vec()),
+        ];
+        let received = Propagator::default().extract(&Peer::http(""), &carrier).context;
+        let mut sent = Vec::new();
+        Propagator::default().inject(&Peer::http("api"), &received, &mut sent);
+        sent.get(1).map(|(_, value)| String::from_utf8(value.clone()).unwrap()).unwrap_or_default()
+    };
+    // A Diners Club number by prefix, length and check digit.
+    for state in ["ot=rv:30569309025904", "ot=th:8;rv:30569309025904", "ot=rv:30569309025904;th:c"] {
+        assert_eq!(sent(state), state);
+    }
+    for state in ["other=rv:30569309025904", "ot=note:30569309025904", "ot=th:8;mail:anna@example.com"] {
+        assert_eq!(sent(state), "", "{state}");
+    }
+}
+
+#[test]
 fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
     let rule = OutboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"])).allow("who").report();
     let policy = Policy::builder().outbound(rule).build().unwrap();
