@@ -10,6 +10,7 @@ mod formats_baggage;
 mod formats_bridge;
 mod formats_carriers;
 mod formats_differential;
+#[cfg(feature = "policy-file")]
 mod guard;
 mod left_behind;
 mod logs;
