@@ -5,22 +5,34 @@
 //!
 //! `versus <case> <instructions|allocations|time> ours <n> <peer> <n> ratio <x>`
 //!
-//! Instructions are those of one operation, warm, averaged over fifty. Time is in nanoseconds, both sides alternating in one
-//! process; on a busy machine only its ratio means something.
+//! A case is named by the beginning of its name. Instructions are those of one operation, warm, averaged; what prepares an operation
+//! (the map that it reads or writes, the request that a layer gets) is not counted, and of layers what an identity layer costs is
+//! subtracted. Time is in nanoseconds, both sides alternating in one process; on a busy machine only its ratio means something.
+//!
+//! Of inputs that grow, a line `memory <case> ours <n> <peer> <n>` says how many bytes were held at once beyond what was there before.
+//!
+//! `… --bench versus -- --table < LINES` makes the tables of `docs/performance.md` of such lines.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
 };
 
-/// How many operations callgrind counts.
-const RUNS: u32 = 50;
+#[path = "versus/table.rs"]
+mod table;
 
 fn main() -> ExitCode {
     // Cargo passes `--bench`; what is left names cases.
-    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
-    match run(&wanted) {
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let done = if arguments.iter().any(|argument| argument == "--table") {
+        std::io::read_to_string(std::io::stdin()).map_err(|error| error.to_string()).map(|lines| {
+            print!("{}", table::of(&lines));
+        })
+    } else {
+        run(&arguments)
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("versus: {error}");
@@ -29,109 +41,197 @@ fn main() -> ExitCode {
     }
 }
 
+/// A case, as the program lists it.
+struct Case {
+    name: String,
+    grows: bool,
+    /// Something is to be subtracted from every side.
+    net: bool,
+    peers: Vec<String>,
+}
+
+/// What a side says of each case, by its name; a case that it panics in is not there.
+type Figures = HashMap<String, Vec<f64>>;
+
 fn run(wanted: &[String]) -> Result<(), String> {
-    let program = build()?;
-    let cases = output(Command::new(&program).arg("list"))?;
-    let mut peers_of: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for line in cases.lines() {
-        if let Some((case, peer)) = line.split_once(' ') {
-            peers_of.entry(case).or_default().push(peer);
-        }
-    }
+    let bench = Bench::build()?;
+    let mut cases = bench.cases()?;
+    cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| case.name.starts_with(name.as_str())));
     let callgrind =
         Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok_and(|ended| ended.success());
-    if !callgrind {
+    if callgrind {
+        let sides = bench.sides(&cases, |side, cases| bench.instructions(side, cases))?;
+        print("instructions", &cases, &sides);
+    } else {
         eprintln!("versus: no valgrind here (Debian: apt-get install valgrind), so no instructions");
     }
-    for (case, peers) in peers_of {
-        if !wanted.is_empty() && !wanted.iter().any(|name| case.starts_with(name.as_str())) {
-            continue;
+    let sides = bench.sides(&cases, |side, cases| bench.figures("allocations", side, cases))?;
+    print("allocations", &cases, &sides);
+    for case in cases.iter().filter(|case| case.grows) {
+        let held = |side: &str| sides.get(side)?.get(&case.name)?.get(1).copied();
+        for peer in &case.peers {
+            if let (Some(ours), Some(theirs)) = (held("ours"), held(peer)) {
+                println!("memory {} ours {ours} {peer} {theirs}", case.name);
+            }
         }
-        let peers: Vec<&str> = peers.into_iter().filter(|peer| *peer != "ours").collect();
-        if callgrind {
-            let ours = instructions(&program, "ours", case)?;
-            lines(case, "instructions", ours, &peers, |peer| instructions(&program, peer, case))?;
-        }
-        let ours = number(Command::new(&program).args(["allocations", "ours", case]))?;
-        lines(case, "allocations", ours, &peers, |peer| {
-            number(Command::new(&program).args(["allocations", peer, case]))
-        })?;
-        for peer in peers {
-            let both = output(Command::new(&program).args(["time", peer, case]))?;
-            let (ours, theirs) = both.trim().split_once(' ').ok_or("no times")?;
-            print(case, "time", parse(ours)?, peer, parse(theirs)?);
+    }
+    for peer in peers(&cases) {
+        // Of growing inputs, instructions say it all.
+        let timed: Vec<&Case> = cases.iter().filter(|case| !case.grows && case.peers.contains(&peer)).collect();
+        let both = bench.figures("time", &peer, &timed)?;
+        for case in timed {
+            if let Some([ours, theirs]) = both.get(&case.name).map(Vec::as_slice) {
+                line(&case.name, "time", *ours, &peer, *theirs);
+            }
         }
     }
     Ok(())
+}
+
+fn peers(cases: &[Case]) -> Vec<String> {
+    let mut peers: Vec<String> = cases.iter().flat_map(|case| case.peers.clone()).collect();
+    peers.sort();
+    peers.dedup();
+    peers
 }
 
 /// Prints a figure beside each peer's; where a case has no peer, beside nothing.
-fn lines(
-    case: &str,
-    what: &str,
-    ours: f64,
-    peers: &[&str],
-    theirs: impl Fn(&str) -> Result<f64, String>,
-) -> Result<(), String> {
-    if peers.is_empty() {
-        println!("versus {case} {what} ours {ours} none 0 ratio 0");
+fn print(what: &str, cases: &[Case], sides: &HashMap<String, Figures>) {
+    for case in cases {
+        let figure = |side: &str| sides.get(side)?.get(&case.name)?.first().copied();
+        let around = if case.net { figure("none").unwrap_or_default() } else { 0.0 };
+        let Some(ours) = figure("ours").map(|ours| ours - around) else {
+            eprintln!("versus: ours panics in {}", case.name);
+            continue;
+        };
+        if case.peers.is_empty() {
+            println!("versus {} {what} ours {ours} none 0 ratio 0", case.name);
+        }
+        for peer in &case.peers {
+            match figure(peer) {
+                Some(theirs) => line(&case.name, what, ours, peer, theirs - around),
+                None => eprintln!("versus: {peer} panics in {}", case.name),
+            }
+        }
     }
-    for peer in peers {
-        print(case, what, ours, peer, theirs(peer)?);
-    }
-    Ok(())
 }
 
-fn print(case: &str, what: &str, ours: f64, peer: &str, theirs: f64) {
+fn line(case: &str, what: &str, ours: f64, peer: &str, theirs: f64) {
     let ratio = if ours > 0.0 { theirs / ours } else { f64::INFINITY };
     println!("versus {case} {what} ours {ours} {peer} {theirs} ratio {ratio:.2}");
 }
 
-fn build() -> Result<PathBuf, String> {
-    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
-    // Beside the workspace's own target, so that neither build disturbs the other.
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
-        .join("versus");
-    let built = Command::new(env!("CARGO"))
-        .args(["build", "--release", "--locked", "--manifest-path"])
-        .arg(package.join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(&target)
-        .status()
-        .map_err(|error| error.to_string())?;
-    if built.success() {
-        Ok(target.join("release/propagation-peers"))
-    } else {
-        Err("the peers do not build".to_owned())
+/// The program that holds all sides.
+struct Bench {
+    program: PathBuf,
+    /// Where callgrind leaves what it has counted.
+    scratch: PathBuf,
+}
+
+impl Bench {
+    fn build() -> Result<Self, String> {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
+        // Beside the workspace's own target, so that neither build disturbs the other.
+        let target = std::env::var_os("CARGO_TARGET_DIR")
+            .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
+            .join("versus");
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--release", "--locked", "--manifest-path"])
+            .arg(package.join("Cargo.toml"))
+            .arg("--target-dir")
+            .arg(&target)
+            .status()
+            .map_err(|error| error.to_string())?;
+        if built.success() {
+            Ok(Self { program: target.join("release/propagation-peers"), scratch: target.join("callgrind") })
+        } else {
+            Err("the peers do not build".to_owned())
+        }
+    }
+
+    fn cases(&self) -> Result<Vec<Case>, String> {
+        let listed = output(Command::new(&self.program).arg("list"))?;
+        let case = |line: &str| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            let (name, grows, net) = (words.next()?, words.next()? == "true", words.next()? == "true");
+            Some(Case { name, grows, net, peers: words.collect() })
+        };
+        Ok(listed.lines().filter_map(case).collect())
+    }
+
+    /// What every side says, each of the cases that it can do.
+    fn sides(
+        &self,
+        cases: &[Case],
+        measure: impl Fn(&str, &[&Case]) -> Result<Figures, String>,
+    ) -> Result<HashMap<String, Figures>, String> {
+        let mut sides = HashMap::from([("ours".to_owned(), measure("ours", &cases.iter().collect::<Vec<_>>())?)]);
+        let net: Vec<&Case> = cases.iter().filter(|case| case.net).collect();
+        sides.insert("none".to_owned(), measure("none", &net)?);
+        for peer in peers(cases) {
+            let can: Vec<&Case> = cases.iter().filter(|case| case.peers.contains(&peer)).collect();
+            sides.insert(peer.clone(), measure(&peer, &can)?);
+        }
+        Ok(sides)
+    }
+
+    fn figures(&self, mode: &str, side: &str, cases: &[&Case]) -> Result<Figures, String> {
+        let mut program = Command::new(&self.program);
+        program.arg(mode).arg(side).args(cases.iter().map(|case| &case.name));
+        Ok(figures(&output(&mut program)?))
+    }
+
+    /// One process for all cases: callgrind dumps its counts after each.
+    fn instructions(&self, side: &str, cases: &[&Case]) -> Result<Figures, String> {
+        let _ = std::fs::remove_dir_all(&self.scratch);
+        std::fs::create_dir_all(&self.scratch).map_err(|error| error.to_string())?;
+        let out = self.scratch.join("out");
+        let said = output(
+            Command::new("valgrind")
+                .args(["-q", "--tool=callgrind", "--collect-atstart=no"])
+                .arg("--toggle-collect=propagation_peers::measure::counted")
+                .arg("--dump-after=propagation_peers::measure::measured")
+                .arg(format!("--callgrind-out-file={}", out.display()))
+                .arg(&self.program)
+                .args(["run", side])
+                .args(cases.iter().map(|case| &case.name)),
+        )?;
+        let mut counts = figures(&said);
+        let measured =
+            said.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| counts.contains_key(*name));
+        let measured: Vec<String> = measured.map(str::to_owned).collect();
+        for (nth, name) in measured.iter().enumerate() {
+            let total = dumped(&self.scratch.join(format!("out.{}", nth + 1)))?;
+            if let Some([runs]) = counts.get(name).map(Vec::as_slice) {
+                let each = (total / runs).round();
+                counts.insert(name.clone(), vec![each]);
+            }
+        }
+        Ok(counts)
     }
 }
 
-fn instructions(program: &Path, who: &str, case: &str) -> Result<f64, String> {
-    let ended = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null", "--collect-atstart=no"])
-        .arg("--toggle-collect=propagation_peers::counted")
-        .arg(program)
-        .args(["run", who, case, &RUNS.to_string()])
-        .stdout(Stdio::null())
-        .output()
-        .map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    let collected =
-        said.lines().find_map(|line| line.split_once("Collected : ")).ok_or_else(|| format!("callgrind: {said}"))?;
-    Ok((parse(collected.1)? / f64::from(RUNS)).round())
+/// The total of a dump of callgrind's.
+fn dumped(path: &Path) -> Result<f64, String> {
+    let dump = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let total = dump.lines().find_map(|line| line.strip_prefix("totals:").or_else(|| line.strip_prefix("summary:")));
+    total.and_then(|total| total.trim().parse().ok()).ok_or_else(|| format!("{}: no total", path.display()))
 }
 
-fn number(command: &mut Command) -> Result<f64, String> {
-    parse(&output(command)?)
-}
-
-fn parse(text: &str) -> Result<f64, String> {
-    text.trim().parse().map_err(|_| format!("{text:?} is not a number"))
+/// Lines of a case's name and its figures.
+fn figures(said: &str) -> Figures {
+    let figures = |line: &str| {
+        let (case, figures) = line.split_once(' ')?;
+        let figures: Result<Vec<f64>, _> = figures.split_whitespace().map(str::parse).collect();
+        Some((case.to_owned(), figures.ok()?))
+    };
+    said.lines().filter_map(figures).collect()
 }
 
 fn output(command: &mut Command) -> Result<String, String> {
-    let ended = command.stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
+    // One peer writes a line to stderr for each header that it refuses; that is not what is compared.
+    let ended =
+        command.env("DD_LOG_LEVEL", "OFF").stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
     if ended.status.success() {
         Ok(String::from_utf8_lossy(&ended.stdout).into_owned())
     } else {

@@ -1,41 +1,94 @@
-//! The cases, and what one operation of each is.
+//! The cases: what is done, to which fields.
 
-/// One operation; answers something of what it did, so that no compiler leaves it out.
-pub type Operation = Box<dyn FnMut() -> usize>;
+use crate::input::{self, Fields, fields};
 
-macro_rules! cases {
-    ($($name:ident = $text:literal,)*) => {
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Case {
-            $($name,)*
-        }
-
-        impl Case {
-            pub const ALL: &[Self] = &[$(Self::$name,)*];
-
-            pub const fn name(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
+/// What one operation of a case is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// Read the headers; all is admitted, nothing scrubbed.
+    Extract,
+    /// The same, then every value read decoded.
+    Read,
+    /// Write what was extracted into a map that has room.
+    InjectInto,
+    /// Write what was extracted into a map that has it already.
+    InjectReplacing,
+    /// Extract and inject with the profile for one's own services, five keys, all detectors.
+    Guard,
+    /// A server layer around a service that answers at once, net of an identity layer.
+    Layer,
 }
 
-cases! {
-    ExtractA = "extract-a",
-    ExtractC = "extract-c",
-    ExtractCRead = "extract-c-read",
-    ExtractD = "extract-d",
-    ExtractE = "extract-e",
-    InjectA = "inject-a",
-    InjectC = "inject-c",
-    GuardC = "guard-c",
-    LayerC = "layer-c",
-    ExtractABad = "extract-a-malformed",
-    ExtractCBad = "extract-c-malformed",
-    ExtractDBad = "extract-d-malformed",
-    HostileCommas = "hostile-commas-64k",
-    HostileLong = "hostile-value-64k",
-    HostileEscapes = "hostile-escapes-64k",
+pub struct Case {
+    pub name: String,
+    pub what: What,
+    pub fields: Fields,
+    /// Headers that are no business of ours.
+    pub unrelated: usize,
+    /// One of a row of inputs that grow: slow for some peers, so it is repeated less, and its time is not taken.
+    pub grows: bool,
+}
+
+impl Case {
+    fn new(name: impl Into<String>, what: What, fields: Fields) -> Self {
+        Self { name: name.into(), what, fields, unrelated: 0, grows: false }
+    }
+}
+
+/// Every case, in the order of the tables.
+pub fn all() -> Vec<Case> {
+    let mut cases = well_formed();
+    cases.extend(malformed());
+    cases.extend(growing());
+    cases
+}
+
+fn well_formed() -> Vec<Case> {
+    let unrelated = Case { unrelated: 20, ..Case::new("extract-e", What::Extract, Vec::new()) };
+    vec![
+        Case::new("extract-a", What::Extract, input::parent_only()),
+        Case::new("extract-c", What::Extract, input::three_and_five()),
+        Case::new("extract-c-read", What::Read, input::three_and_five()),
+        Case::new("extract-d", What::Extract, input::full()),
+        unrelated,
+        Case::new("inject-a", What::InjectInto, input::parent_only()),
+        Case::new("inject-c", What::InjectReplacing, input::three_and_five()),
+        Case::new("guard-c", What::Guard, input::three_and_five()),
+        Case::new("layer-c", What::Layer, input::three_and_five()),
+    ]
+}
+
+fn malformed() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (kind, fields) in input::bad_parents() {
+        cases.push(Case::new(format!("extract-a-malformed-{kind}"), What::Extract, fields));
+    }
+    for (kind, fields) in input::bad_lists() {
+        cases.push(Case::new(format!("extract-c-malformed-{kind}"), What::Extract, fields));
+    }
+    let escapes = input::bad_lists().into_iter().find(|(kind, _)| *kind == "escapes").map(|(_, fields)| fields);
+    cases.push(Case::new("extract-c-read-malformed-escapes", What::Read, escapes.unwrap_or_default()));
+    for (kind, fields) in input::bad_full_lists() {
+        cases.push(Case::new(format!("extract-d-malformed-{kind}"), What::Extract, fields));
+    }
+    let lost = fields(&[("tracestate", input::STATE_3)]);
+    cases.push(Case { unrelated: 20, ..Case::new("extract-e-malformed", What::Extract, lost) });
+    cases.push(Case::new("inject-a-malformed", What::InjectInto, fields(&[("traceparent", &input::upper_case())])));
+    cases.push(Case::new("inject-c-malformed", What::InjectReplacing, input::bad_keys()));
+    cases.push(Case::new("guard-c-malformed", What::Guard, input::bad_keys()));
+    cases.push(Case::new("layer-c-malformed", What::Layer, input::bad_keys()));
+    cases
+}
+
+/// From one KiB to 256, each twice the one before.
+fn growing() -> Vec<Case> {
+    let sizes = (0..9).map(|power| 1_usize << power);
+    let mut cases = Vec::new();
+    for (kind, make) in input::HOSTILE {
+        for size in sizes.clone() {
+            let fields = make(size * 1024);
+            cases.push(Case { grows: true, ..Case::new(format!("hostile-{kind}-{size}k"), What::Extract, fields) });
+        }
+    }
+    cases
 }

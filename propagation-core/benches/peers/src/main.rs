@@ -1,94 +1,74 @@
-//! One process, one case, one side: what `versus` measures. `list`, or `run|allocations|time SIDE CASE [TIMES]`.
+//! One side of the cases: what `versus` measures.
+//!
+//! `list`, or `run|allocations|time SIDE CASE…`, where a side is `ours`, a peer, or `none`: what stands around the thing itself
+//! and is subtracted from both. Each mode prints a line a case.
 
+mod by_hand;
 mod cases;
 mod count;
 mod input;
+mod layer;
+mod measure;
 mod ours;
 mod peers;
 
-use std::{hint::black_box, time::Instant};
-
-use cases::{Case, Operation};
+use cases::{Case, What};
+use measure::Operation;
+use peers::Peer;
 
 #[global_allocator]
 static ALLOCATOR: count::Counting = count::Counting;
+
+/// How many operations are averaged.
+fn runs(case: &Case) -> u32 {
+    if case.grows { 4 } else { 50 }
+}
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
-        ["list"] => {
-            for case in Case::ALL {
-                for side in ["ours"].iter().chain(peers::ALL) {
-                    if operation(side, *case).is_some() {
-                        println!("{} {side}", case.name());
-                    }
-                }
-            }
-        }
-        ["run", side, case, times] => {
-            let mut operation = must(side, case);
-            warm(&mut operation);
-            counted(&mut operation, times.parse().expect("a number"));
-        }
-        ["allocations", side, case] => println!("{}", allocations(&mut must(side, case))),
-        ["time", peer, case] => {
-            let (ours, theirs) = times(&mut must("ours", case), &mut must(peer, case));
-            println!("{ours} {theirs}");
-        }
-        _ => panic!("list | run SIDE CASE TIMES | allocations SIDE CASE | time PEER CASE"),
+        ["list"] => list(),
+        ["run", side, wanted @ ..] => each(side, wanted, |case, operation| {
+            let runs = runs(case);
+            (measure::warm(operation, runs.div_ceil(2)) && measure::measured(operation, runs)).then(|| runs.to_string())
+        }),
+        ["allocations", side, wanted @ ..] => each(side, wanted, |case, operation| {
+            measure::warm(operation, runs(case)).then(|| {
+                let (allocations, most) = measure::allocations(operation, runs(case));
+                format!("{allocations} {most}")
+            })
+        }),
+        ["time", peer, wanted @ ..] => each(peer, wanted, |case, theirs| {
+            let mut ours = ours::operation(case);
+            (measure::warm(theirs, 100) && measure::warm(&mut *ours, 100)).then(|| {
+                let (ours, theirs) = measure::times(&mut *ours, theirs);
+                format!("{ours} {theirs}")
+            })
+        }),
+        _ => panic!("list | run|allocations|time SIDE CASE…"),
     }
 }
 
-fn must(side: &str, case: &str) -> Operation {
-    let case = Case::ALL.iter().find(|known| known.name() == case).expect("a known case");
-    operation(side, *case).expect("a side that has the case")
-}
-
-fn operation(side: &str, case: Case) -> Option<Operation> {
-    if side == "ours" { ours::operation(case) } else { peers::operation(side, case) }
-}
-
-fn repeat(operation: &mut Operation, times: u32) {
-    for _ in 0..times {
-        black_box(operation());
+/// A line a case: its name, whether it is one of a growing row, whether something is to be subtracted, and the peers that can do it.
+fn list() {
+    for case in cases::all() {
+        let peers: Vec<&str> = peers::ALL.iter().copied().filter(|peer| Peer::can(peer, &case)).collect();
+        let net = case.what == What::Layer;
+        println!("{} {} {} {}", case.name, case.grows, net, peers.join(" "));
     }
 }
 
-/// Tables are built and caches filled before anything is counted.
-fn warm(operation: &mut Operation) {
-    repeat(operation, 20);
-}
-
-/// What callgrind collects, by this name.
-#[inline(never)]
-fn counted(operation: &mut Operation, times: u32) {
-    for _ in 0..times {
-        black_box(operation());
+/// Measures a side in the cases that are wanted, and prints what is answered; `panics` where a side does.
+fn each(side: &str, wanted: &[&str], mut measure: impl FnMut(&Case, &mut dyn Operation) -> Option<String>) {
+    let peer = Peer::named(side);
+    for case in cases::all().iter().filter(|case| wanted.contains(&case.name.as_str())) {
+        let mut operation = match &peer {
+            Some(peer) => peer.operation(case),
+            None if side == "none" => layer::identity(input::headers(case)),
+            None => ours::operation(case),
+        };
+        let said = measure(case, &mut *operation);
+        println!("{} {}", case.name, said.as_deref().unwrap_or("panics"));
     }
-}
-
-/// Allocations of one operation, averaged over many, warm.
-fn allocations(operation: &mut Operation) -> u64 {
-    repeat(operation, 100);
-    let before = count::allocations();
-    repeat(operation, 100);
-    (count::allocations() - before).div_ceil(100)
-}
-
-/// Nanoseconds an operation of each side: the best of many turns, taken alternately.
-fn times(ours: &mut Operation, theirs: &mut Operation) -> (u64, u64) {
-    const TURNS: u32 = 60;
-    const A_TURN: u32 = 200;
-    let turn = |operation: &mut Operation| {
-        let began = Instant::now();
-        repeat(operation, A_TURN);
-        u64::try_from(began.elapsed().as_nanos()).unwrap_or(u64::MAX) / u64::from(A_TURN)
-    };
-    let (mut best_ours, mut best_theirs) = (u64::MAX, u64::MAX);
-    for _ in 0..TURNS {
-        best_ours = best_ours.min(turn(ours));
-        best_theirs = best_theirs.min(turn(theirs));
-    }
-    (best_ours, best_theirs)
 }

@@ -1,27 +1,17 @@
 //! Our side, through the public API.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    pin::{Pin, pin},
-    task::{Context, Poll, Waker},
-};
-
-use bytes::Bytes;
-use http::{HeaderMap, Request, Response};
-use http_body::{Body, Frame};
-use propagation_core::{InboundRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Scrub};
-use propagation_http::{HeaderCarrier, HeaderCarrierMut, ServerPropagationLayer};
-use tower_layer::Layer;
-use tower_service::Service;
+use http::HeaderMap;
+use propagation_core::{Admission, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub};
+use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 
 use crate::{
-    cases::{Case, Operation},
-    input,
+    cases::{Case, What},
+    input, layer,
+    measure::{Operation, Prepared},
 };
 
 /// Everything is admitted and released, nothing scrubbed.
-fn open() -> Propagator {
+pub fn open() -> Propagator {
     let policy = Policy::builder()
         .scrub(Scrub::off())
         .inbound(InboundRule::peers(["*"]).allow("*"))
@@ -30,105 +20,52 @@ fn open() -> Propagator {
     Propagator::builder().policy(policy.expect("a legal policy")).build()
 }
 
-fn extract(propagator: &Propagator, headers: &HeaderMap) -> PropagationContext {
-    propagator.extract(&Peer::http(""), &HeaderCarrier(headers)).context
+fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
+    propagator.extract(&Peer::http(""), &HeaderCarrier(headers))
 }
 
-pub fn operation(case: Case) -> Option<Operation> {
-    Some(match case {
-        Case::InjectA | Case::InjectC => inject(case),
-        Case::GuardC => guard(),
-        Case::LayerC => layer(),
-        Case::ExtractCRead => {
-            let (propagator, headers) = (open(), input::headers(case));
+pub fn operation(case: &Case) -> Box<dyn Operation> {
+    let headers = input::headers(case);
+    match case.what {
+        What::Extract => {
+            let propagator = open();
             Box::new(move || {
-                let context = extract(&propagator, &headers);
+                let Admission { context, rejections, .. } = extract(&propagator, &headers);
+                context.baggage.len() + context.trace.state.len() + rejections.len()
+            })
+        }
+        What::Read => {
+            let propagator = open();
+            Box::new(move || {
+                let context = extract(&propagator, &headers).context;
                 context.baggage.iter().map(|member| member.value().len()).sum()
             })
         }
-        _ => {
-            let (propagator, headers) = (open(), input::headers(case));
+        What::InjectInto | What::InjectReplacing => inject(&headers, case.what == What::InjectReplacing),
+        What::Guard => {
+            let propagator = Propagator::builder().policy(Policy::internal(input::KEYS_5)).build();
+            let mut outgoing = input::live(true);
             Box::new(move || {
-                let context = extract(&propagator, &headers);
-                context.baggage.len() + context.trace.state.len()
+                let context = extract(&propagator, &headers).context;
+                let mut carrier = HeaderCarrierMut(&mut outgoing);
+                propagator.inject(&Peer::http("api.internal"), &context, &mut carrier).written.len()
             })
         }
-    })
+        What::Layer => layer::ours(headers),
+    }
 }
 
-fn inject(case: Case) -> Operation {
+fn inject(headers: &HeaderMap, replaces: bool) -> Box<dyn Operation> {
     let propagator = open();
-    let context = extract(&propagator, &input::headers(case));
-    let replaces = case == Case::InjectC;
-    let mut headers = input::outgoing(replaces);
-    Box::new(move || {
+    let context = extract(&propagator, headers).context;
+    let state = input::live(replaces);
+    let prepare = move |headers: &mut HeaderMap| {
         if !replaces {
-            headers.remove("traceparent");
+            input::outgoing(headers);
         }
-        let mut carrier = HeaderCarrierMut(&mut headers);
-        propagator.inject(&Peer::http("api.internal"), &context, &mut carrier).written.len()
-    })
-}
-
-/// Extract and inject with the profile for one's own services, five keys, all detectors.
-fn guard() -> Operation {
-    let propagator = Propagator::builder().policy(Policy::internal(input::KEYS_5)).build();
-    let headers = input::headers(Case::GuardC);
-    let mut outgoing = input::outgoing(true);
-    Box::new(move || {
-        let context = extract(&propagator, &headers);
-        let mut carrier = HeaderCarrierMut(&mut outgoing);
-        propagator.inject(&Peer::http("api.internal"), &context, &mut carrier).written.len()
-    })
-}
-
-/// Our server layer without spans around a service that answers at once with one frame. What the service itself costs is
-/// not subtracted.
-fn layer() -> Operation {
-    let mut service = ServerPropagationLayer::new(open()).layer(Answer);
-    let headers = input::headers(Case::LayerC);
-    Box::new(move || {
-        let mut request = Request::new(());
-        *request.headers_mut() = headers.clone();
-        let mut task = Context::from_waker(Waker::noop());
-        let answer = pin!(service.call(request));
-        let Poll::Ready(Ok(response)) = Future::poll(answer, &mut task) else { panic!("the service answers at once") };
-        let mut body = pin!(response.into_body());
-        let mut frames = 0;
-        while let Poll::Ready(Some(Ok(_))) = body.as_mut().poll_frame(&mut task) {
-            frames += 1;
-        }
-        frames
-    })
-}
-
-struct Answer;
-
-impl Service<Request<()>> for Answer {
-    type Response = Response<OneFrame>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        ready(Ok(Response::new(OneFrame(Some(Bytes::from_static(b"{}"))))))
-    }
-}
-
-struct OneFrame(Option<Bytes>);
-
-impl Body for OneFrame {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.0.take().map(|data| Ok(Frame::data(data))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_none()
-    }
+    };
+    let run = move |headers: &mut HeaderMap| {
+        propagator.inject(&Peer::http("api.internal"), &context, &mut HeaderCarrierMut(headers)).written.len()
+    };
+    Box::new(Prepared { state, prepare, run })
 }

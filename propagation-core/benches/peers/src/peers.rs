@@ -1,5 +1,7 @@
 //! The peers, each as its own documentation uses it.
 
+use std::rc::Rc;
+
 use http::{HeaderMap, HeaderValue};
 use opentelemetry::{
     baggage::BaggageExt,
@@ -10,41 +12,64 @@ use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
 
 use crate::{
-    cases::{Case, Operation},
-    input,
+    by_hand,
+    cases::{Case, What},
+    input, layer,
+    measure::{Operation, Prepared},
 };
 
 pub const ALL: &[&str] = &["opentelemetry_sdk", "datadog-opentelemetry", "fastrace", "hand-written"];
 
-pub fn operation(peer: &str, case: Case) -> Option<Operation> {
-    if matches!(case, Case::GuardC | Case::LayerC) {
-        return None;
+/// A peer, set up once for all cases.
+pub enum Peer {
+    TextMap(Rc<dyn TextMapPropagator>),
+    /// It reads and writes traceparent alone.
+    Fastrace,
+    ByHand,
+}
+
+impl Peer {
+    pub fn named(name: &str) -> Option<Self> {
+        match name {
+            "opentelemetry_sdk" => Some(Self::TextMap(sdk())),
+            "datadog-opentelemetry" => Some(Self::TextMap(datadog())),
+            "fastrace" => Some(Self::Fastrace),
+            "hand-written" => Some(Self::ByHand),
+            _ => None,
+        }
     }
-    match peer {
-        "opentelemetry_sdk" => Some(text_map(sdk(), case)),
-        "datadog-opentelemetry" => Some(text_map(datadog(), case)),
-        // It reads and writes traceparent alone.
-        "fastrace" => match case {
-            Case::ExtractA | Case::ExtractE | Case::ExtractABad => Some(fastrace_extract(case)),
-            Case::InjectA => Some(fastrace_inject()),
-            _ => None,
-        },
-        "hand-written" => match case {
-            Case::ExtractA | Case::ExtractC | Case::ExtractE | Case::ExtractABad => Some(hand_written(case)),
-            _ => None,
-        },
-        _ => None,
+
+    /// Whether a peer can do what a case is about.
+    pub fn can(name: &str, case: &Case) -> bool {
+        let parent_only = case.fields.iter().all(|(name, _)| *name == "traceparent");
+        match name {
+            _ if case.what == What::Guard => false,
+            "fastrace" => parent_only && !case.grows && matches!(case.what, What::Extract | What::InjectInto),
+            // One peer is enough to see what growing input does.
+            _ if case.grows => name == "opentelemetry_sdk",
+            "hand-written" => case.what != What::Layer,
+            _ => true,
+        }
+    }
+
+    pub fn operation(&self, case: &Case) -> Box<dyn Operation> {
+        match self {
+            Self::TextMap(propagator) => text_map(Rc::clone(propagator), case),
+            Self::Fastrace if case.what == What::InjectInto => fastrace_inject(case),
+            Self::Fastrace => fastrace_extract(case),
+            Self::ByHand => by_hand::operation(case),
+        }
     }
 }
 
-fn sdk() -> Box<dyn TextMapPropagator> {
-    Box::new(TextMapCompositePropagator::new(vec![
+fn sdk() -> Rc<dyn TextMapPropagator> {
+    Rc::new(TextMapCompositePropagator::new(vec![
         Box::new(TraceContextPropagator::new()),
         Box::new(BaggagePropagator::new()),
     ]))
 }
 
-fn datadog() -> Box<dyn TextMapPropagator> {
+fn datadog() -> Rc<dyn TextMapPropagator> {
     use datadog_opentelemetry::configuration::{Config, TracePropagationStyle};
 
     let mut config = Config::builder();
@@ -54,34 +79,45 @@ fn datadog() -> Box<dyn TextMapPropagator> {
     let (provider, propagator) = datadog_opentelemetry::tracing().with_config(config.build()).init_local();
     // Stopping it would wait for an agent that is not there.
     std::mem::forget(provider);
-    Box::new(propagator)
+    Rc::new(propagator)
 }
 
-fn text_map(propagator: Box<dyn TextMapPropagator>, case: Case) -> Operation {
-    match case {
-        Case::InjectA | Case::InjectC => {
-            let context = propagator.extract(&HeaderExtractor(&input::headers(case)));
-            let replaces = case == Case::InjectC;
-            let mut headers = input::outgoing(replaces);
-            Box::new(move || {
-                if !replaces {
-                    headers.remove("traceparent");
-                }
-                propagator.inject_context(&context, &mut HeaderInjector(&mut headers));
-                headers.len()
+fn text_map(propagator: Rc<dyn TextMapPropagator>, case: &Case) -> Box<dyn Operation> {
+    let headers = input::headers(case);
+    match case.what {
+        What::Layer => layer::attached(propagator, headers),
+        What::InjectInto | What::InjectReplacing => {
+            let context = propagator.extract(&HeaderExtractor(&headers));
+            inject(case.what == What::InjectReplacing, move |headers| {
+                propagator.inject_context(&context, &mut HeaderInjector(headers));
             })
         }
-        _ => {
-            let headers = input::headers(case);
-            Box::new(move || {
-                let context = propagator.extract(&HeaderExtractor(&headers));
-                context.baggage().len() + usize::from(context.has_active_span())
-            })
-        }
+        What::Read => Box::new(move || {
+            let context = propagator.extract(&HeaderExtractor(&headers));
+            context.baggage().iter().map(|(_, (value, _))| value.as_str().len()).sum()
+        }),
+        What::Extract | What::Guard => Box::new(move || {
+            let context = propagator.extract(&HeaderExtractor(&headers));
+            context.baggage().len() + usize::from(context.has_active_span())
+        }),
     }
 }
 
-fn fastrace_extract(case: Case) -> Operation {
+/// What writes into a map that is made ready for it.
+pub fn inject(replaces: bool, write: impl Fn(&mut HeaderMap) + 'static) -> Box<dyn Operation> {
+    let prepare = move |headers: &mut HeaderMap| {
+        if !replaces {
+            input::outgoing(headers);
+        }
+    };
+    let run = move |headers: &mut HeaderMap| {
+        write(headers);
+        headers.len()
+    };
+    Box::new(Prepared { state: input::live(replaces), prepare, run })
+}
+
+fn fastrace_extract(case: &Case) -> Box<dyn Operation> {
     let headers = input::headers(case);
     Box::new(move || {
         let parent = HeaderExtractor(&headers)
@@ -91,31 +127,13 @@ fn fastrace_extract(case: Case) -> Operation {
     })
 }
 
-fn fastrace_inject() -> Operation {
-    let parent = fastrace::prelude::SpanContext::decode_w3c_traceparent(input::PARENT).expect("a legal traceparent");
-    let mut headers = input::outgoing(false);
-    Box::new(move || {
-        headers.remove("traceparent");
-        HeaderInjector(&mut headers).set("traceparent", parent.encode_w3c_traceparent());
-        headers.len()
-    })
-}
-
-/// What services write for themselves: split, parse, collect; no limits, no checks.
-fn hand_written(case: Case) -> Operation {
+fn fastrace_inject(case: &Case) -> Box<dyn Operation> {
     let headers = input::headers(case);
-    Box::new(move || read_by_hand(&headers).map_or(0, |(_, _, baggage)| 1 + baggage.len()))
-}
-
-fn read_by_hand(headers: &HeaderMap) -> Option<(u128, u64, Vec<(String, String)>)> {
-    let text = |name: &str| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let parent = text("traceparent")?;
-    let mut parts = parent.split('-');
-    let (_version, trace, span, _flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    let (trace, span) = (u128::from_str_radix(trace, 16).ok()?, u64::from_str_radix(span, 16).ok()?);
-    let baggage = text("baggage").unwrap_or_default().split(',').filter_map(|member| {
-        let (key, value) = member.split_once('=')?;
-        Some((key.trim().to_owned(), value.trim().to_owned()))
-    });
-    Some((trace, span, baggage.collect()))
+    let text = headers.get("traceparent").map(HeaderValue::to_str).and_then(Result::ok).unwrap_or_default();
+    let parent = fastrace::prelude::SpanContext::decode_w3c_traceparent(text);
+    inject(false, move |headers| {
+        if let Some(parent) = &parent {
+            HeaderInjector(headers).set("traceparent", parent.encode_w3c_traceparent());
+        }
+    })
 }
