@@ -1,5 +1,7 @@
 //! The guard: scrubbing, report mode, explanations, policy files.
 
+mod reload;
+
 use propagation_core::{
     Action, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Pseudonymizer,
     Reason, Scrub, Verdict,

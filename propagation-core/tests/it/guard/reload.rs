@@ -1,0 +1,149 @@
+//! A reload under load: a server on a socket answers every request, each extract and each inject by one policy, while the file
+//! behind it changes and breaks.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use propagation_core::{Peer, Policy, PropagationContext, Propagator, Reload};
+use tracing::{Event, Metadata, Subscriber, field::Visit, span};
+
+const CLIENTS: usize = 4;
+const REQUESTS: usize = 150;
+const ALL: &str = "a.1=x,b.1=x,a.2=x,b.2=x";
+
+/// A policy under which only the keys of one letter come in and go out.
+fn letter(letter: &str) -> String {
+    format!(
+        "[[inbound]]\npeers = [\"*\"]\nbaggage = [\"{letter}.*\"]\n[[outbound]]\npeers = [\"*\"]\nbaggage = [\"{letter}.*\"]\n"
+    )
+}
+
+/// Answers each request with the baggage that it admitted and the baggage that it would send on.
+fn serve(listener: &TcpListener, propagator: &Propagator, everything: &PropagationContext) {
+    for _ in 0..CLIENTS * REQUESTS {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+        let carrier: Vec<(String, Vec<u8>)> = lines
+            .map_while(|line| line.ok().filter(|line| !line.is_empty()))
+            .filter_map(|line| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())))
+            .collect();
+        let admitted = propagator.extract(&Peer::http(""), &carrier).context;
+        let admitted = String::from_utf8(admitted.baggage.as_wire().into_owned()).unwrap();
+        let mut sent = Vec::new();
+        propagator.inject(&Peer::http("api"), everything, &mut sent);
+        let sent = sent.into_iter().find(|(name, _)| name == "baggage").map(|(_, value)| value).unwrap_or_default();
+        let body = format!("{admitted} {}", String::from_utf8(sent).unwrap());
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    }
+}
+
+fn ask(address: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET / HTTP/1.1\r\nhost: api\r\nbaggage: {ALL}\r\n\r\n").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.rsplit("\r\n\r\n").next().unwrap_or_default().to_owned()
+}
+
+/// What was said at level error, by this thread.
+#[derive(Default)]
+struct Errors(Mutex<Vec<String>>);
+
+impl Subscriber for &'static Errors {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::ERROR
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut said = Said(String::new());
+        event.record(&mut said);
+        self.0.lock().unwrap().push(said.0);
+    }
+}
+
+struct Said(String);
+
+impl Visit for Said {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!("{field}={value:?} ");
+    }
+}
+
+#[test]
+fn a_reload_under_load_loses_no_request_and_each_extract_and_inject_sees_one_policy() {
+    let errors: &'static Errors = Box::leak(Box::default());
+    let directory = std::env::temp_dir().join(format!("propagation-reload-load-{}", std::process::id()));
+    fs::create_dir_all(&directory).unwrap();
+    let file = directory.join("policy.toml");
+    fs::write(&file, letter("a")).unwrap();
+    let open = Policy::from_toml("[[inbound]]\npeers = [\"*\"]\nbaggage = [\"*\"]\n").unwrap();
+    let carrier = vec![("baggage".to_owned(), ALL.as_bytes().to_vec())];
+    let everything = Propagator::builder().policy(open).build().extract(&Peer::http(""), &carrier).context;
+
+    let propagator = Propagator::default();
+    let reload = Reload::start(propagator.clone(), &file).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (answered, done) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let wrong = Mutex::new(Vec::new());
+    let (mut reloads, mut refused) = (0, 0);
+    thread::scope(|threads| {
+        threads.spawn(|| serve(&listener, &propagator, &everything));
+        for _ in 0..CLIENTS {
+            threads.spawn(|| {
+                for _ in 0..REQUESTS {
+                    let answer = ask(address);
+                    let halves: Vec<&str> = answer.split(' ').collect();
+                    // The policy may change between the extract and the inject, but not within either.
+                    let is_one = |half: &&str| ["a.1=x,a.2=x", "b.1=x,b.2=x"].contains(half);
+                    // Told at the end: a client that panics would leave the others waiting.
+                    if halves.len() != 2 || !halves.iter().all(is_one) {
+                        wrong.lock().unwrap().push(answer);
+                    }
+                    if answered.fetch_add(1, Ordering::Relaxed) + 1 == CLIENTS * REQUESTS {
+                        done.store(true, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        tracing::subscriber::with_default(errors, || {
+            while !done.load(Ordering::Relaxed) {
+                for (text, is_good) in [(letter("b"), true), ("peers = [".to_owned(), false), (letter("a"), true)] {
+                    fs::write(&file, text).unwrap();
+                    let before = propagator.policy();
+                    let outcome = reload.reload();
+                    assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
+                    reloads += usize::from(is_good);
+                    refused += usize::from(!is_good);
+                    let is_same = std::ptr::eq(&raw const *before, &raw const *propagator.policy());
+                    assert_eq!(is_same, !is_good, "a broken reload changes nothing, and a good one something");
+                }
+            }
+        });
+    });
+    fs::remove_dir_all(directory).unwrap();
+    assert_eq!(answered.into_inner(), CLIENTS * REQUESTS);
+    assert_eq!(wrong.into_inner().unwrap(), [""; 0]);
+    let said = errors.0.lock().unwrap();
+    assert!(reloads >= 2 && refused >= 1, "{reloads} reloads, {refused} refused");
+    assert_eq!(said.len(), refused, "each refusal is said once");
+    assert!(said.iter().all(|line| line.contains("the policy in force stays")), "{said:?}");
+}
