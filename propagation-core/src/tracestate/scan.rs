@@ -77,34 +77,37 @@ fn canonical_members(text: &[u8]) -> Option<u8> {
     u8::try_from(keys.keys.len()).ok().filter(|count| ends && usize::from(*count) <= TraceState::MAX_MEMBERS)
 }
 
-/// The keys so far. Comparing fingerprints, all at once, spares comparing keys.
+/// The keys so far. Most keys that differ have different marks, and need not be compared.
 #[derive(Default)]
 struct Keys<'a> {
     keys: SmallVec<[&'a [u8]; TraceState::MAX_MEMBERS]>,
-    prints: [u32; TraceState::MAX_MEMBERS],
+    marks: [u64; 4],
 }
 
 impl<'a> Keys<'a> {
     /// Adds a key, and answers whether it was there before.
     fn add(&mut self, key: &'a [u8]) -> bool {
         let print = fingerprint(key);
-        let alike = self.prints.iter().fold(false, |alike, seen| alike | (*seen == print));
-        let known = alike && self.keys.contains(&key);
-        if let Some(free) = self.prints.get_mut(self.keys.len()) {
-            *free = print;
-        }
+        let mark = 1 << (print & 63);
+        let seen = self.marks.get_mut(usize::from(print >> 6)).is_none_or(|marks| {
+            let seen = *marks & mark != 0;
+            *marks |= mark;
+            seen
+        });
+        let known = seen && self.keys.contains(&key);
         self.keys.push(key);
         known
     }
 }
 
-/// Different for most keys that differ, never zero.
-fn fingerprint(key: &[u8]) -> u32 {
+/// Different for most keys that differ.
+fn fingerprint(key: &[u8]) -> u8 {
     let number = match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
-        (Some(first), Some(last)) => u32::from_le_bytes(*first).wrapping_mul(0x9e37_79b1) ^ u32::from_le_bytes(*last),
-        _ => key.iter().fold(0, |number, &byte| number << 8 | u32::from(byte)),
+        (Some(first), Some(last)) => u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last)),
+        _ => key.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)),
     };
-    number | 0x8000_0000
+    let [mixed, ..] = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_be_bytes();
+    mixed
 }
 
 /// Checks a member without white space around it against Level 2, 3.3.1.3; returns its key.
