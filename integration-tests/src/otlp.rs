@@ -141,7 +141,6 @@ impl OtlpReceiver {
     }
 
     /// The same as a function that looks variables up, for services that run inside of the test and take one.
-    #[must_use]
     pub fn variables(&self) -> impl Fn(&str) -> Option<String> + Clone + Send + Sync + use<> {
         let variables = self.environment();
         move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())

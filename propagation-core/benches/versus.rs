@@ -60,12 +60,12 @@ fn run(wanted: &[String]) -> Result<(), String> {
     let callgrind =
         Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok_and(|ended| ended.success());
     if callgrind {
-        let sides = bench.sides(&cases, |side, cases| bench.instructions(side, cases))?;
+        let sides = sides(&cases, |side, cases| bench.instructions(side, cases))?;
         print("instructions", &cases, &sides);
     } else {
         eprintln!("versus: no valgrind here (Debian: apt-get install valgrind), so no instructions");
     }
-    let sides = bench.sides(&cases, |side, cases| bench.figures("allocations", side, cases))?;
+    let sides = sides(&cases, |side, cases| bench.figures("allocations", side, cases))?;
     print("allocations", &cases, &sides);
     for case in cases.iter().filter(|case| case.grows) {
         let held = |side: &str| sides.get(side)?.get(&case.name)?.get(1).copied();
@@ -159,22 +159,6 @@ impl Bench {
         Ok(listed.lines().filter_map(case).collect())
     }
 
-    /// What every side says, each of the cases that it can do.
-    fn sides(
-        &self,
-        cases: &[Case],
-        measure: impl Fn(&str, &[&Case]) -> Result<Figures, String>,
-    ) -> Result<HashMap<String, Figures>, String> {
-        let mut sides = HashMap::from([("ours".to_owned(), measure("ours", &cases.iter().collect::<Vec<_>>())?)]);
-        let net: Vec<&Case> = cases.iter().filter(|case| case.net).collect();
-        sides.insert("none".to_owned(), measure("none", &net)?);
-        for peer in peers(cases) {
-            let can: Vec<&Case> = cases.iter().filter(|case| case.peers.contains(&peer)).collect();
-            sides.insert(peer.clone(), measure(&peer, &can)?);
-        }
-        Ok(sides)
-    }
-
     fn figures(&self, mode: &str, side: &str, cases: &[&Case]) -> Result<Figures, String> {
         let mut program = Command::new(&self.program);
         program.arg(mode).arg(side).args(cases.iter().map(|case| &case.name));
@@ -209,6 +193,21 @@ impl Bench {
         }
         Ok(counts)
     }
+}
+
+/// What every side says, each of the cases that it can do.
+fn sides(
+    cases: &[Case],
+    measure: impl Fn(&str, &[&Case]) -> Result<Figures, String>,
+) -> Result<HashMap<String, Figures>, String> {
+    let mut sides = HashMap::from([("ours".to_owned(), measure("ours", &cases.iter().collect::<Vec<_>>())?)]);
+    let net: Vec<&Case> = cases.iter().filter(|case| case.net).collect();
+    sides.insert("none".to_owned(), measure("none", &net)?);
+    for peer in peers(cases) {
+        let can: Vec<&Case> = cases.iter().filter(|case| case.peers.contains(&peer)).collect();
+        sides.insert(peer.clone(), measure(&peer, &can)?);
+    }
+    Ok(sides)
 }
 
 /// The total of a dump of callgrind's.

@@ -78,7 +78,7 @@ impl Services {
         match by {
             By::Send => assert_eq!(sending.send(producer, record, WAIT).await.unwrap().partition, 0),
             By::Result => {
-                assert_eq!(sending.send_result(producer, record).unwrap().await.unwrap().unwrap().partition, 0)
+                assert_eq!(sending.send_result(producer, record).unwrap().await.unwrap().unwrap().partition, 0);
             }
             By::Enqueue => {
                 let mut config = self.shop.config();

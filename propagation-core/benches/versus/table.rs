@@ -27,7 +27,7 @@ fn lines(text: &str) -> Vec<Line<'_>> {
 }
 
 /// All tables, in Markdown.
-pub fn of(text: &str) -> String {
+pub(crate) fn of(text: &str) -> String {
     let lines = lines(text);
     let mut cases: Vec<&str> = Vec::new();
     for line in &lines {
