@@ -96,3 +96,17 @@ fn a_policy_that_makes_no_sense_is_an_error() {
         assert!(Policy::builder().outbound(rule).build().is_err());
     }
 }
+
+#[test]
+fn a_member_that_cannot_be_read_is_not_named_by_a_personal_key() {
+    let fields = vec![("baggage".to_owned(), b"anna@example.com=1,not a token=2,tenant id=3".to_vec())];
+    let admission = Propagator::default().extract(&Peer::http(""), &fields);
+    assert!(!admission.rejections.is_empty());
+    for rejection in &admission.rejections {
+        assert!(!rejection.to_string().contains("anna"), "{rejection}");
+    }
+    // One that tells nothing of anybody is named, so that its sender can be found.
+    let fields = vec![("baggage".to_owned(), b"ten@nt=1".to_vec())];
+    let admission = Propagator::default().extract(&Peer::http(""), &fields);
+    assert_eq!(admission.rejections[0].key.as_deref(), Some("ten@nt"));
+}
