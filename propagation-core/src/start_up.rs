@@ -16,7 +16,7 @@
 //! | Variable | What it does | Without it |
 //! |---|---|---|
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource | the name given in code |
-//! | `OTEL_TRACES_EXPORTER` | `otlp` or `none` | `otlp` |
+//! | `OTEL_TRACES_EXPORTER` | `otlp`, `console` (a line for each span on standard output) or `none` | `otlp` |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `…_TRACES_PROTOCOL` | `grpc` | `grpc` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector | `http://localhost:4317` |
 //! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `TIMEOUT`, `INSECURE` | read by the exporter itself | |
@@ -25,6 +25,7 @@
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
 //! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_…` | characters of a text in an attribute, cut on export | no limit |
 //! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
+//! | `RUST_LOG` | which log lines are written, where [`install`](StartUp::install) writes any | what code says, or `info` |
 //! | `OTEL_SDK_DISABLED`, `PROPAGATION_DISABLED` | the off switches | on |
 //!
 //! # Samplers
@@ -41,10 +42,16 @@
 //! After `parentbased_`, which the last two need, the caller's decision goes before. Everything else, rules for instance, is given in
 //! code: [`StartUp::sampler`]. See [`sampling`](crate::sampling::opentelemetry_sdk_0_33).
 //!
-//! What does not fit is an error that names the variable, never a silent default. No global is set.
+//! What does not fit is an error that names the variable, never a silent default. [`StartUp::start`] sets no global;
+//! [`StartUp::install`] sets the subscriber of `tracing`, and nothing else.
 
+mod console;
 mod cutting;
 mod error;
+#[cfg(all(feature = "tracing-opentelemetry-0-34", feature = "tracing-subscriber-0-3"))]
+mod install;
+#[cfg(feature = "tracing-subscriber-0-3")]
+mod lines;
 mod sampler;
 mod settings;
 mod telemetry;
@@ -59,9 +66,12 @@ use opentelemetry_sdk::trace::{
 };
 
 pub use error::StartUpError;
+#[cfg(feature = "tracing-subscriber-0-3")]
+pub use lines::LogLines;
 pub use telemetry::Telemetry;
 
 use self::{
+    console::Console,
     cutting::Cutting,
     settings::{Export, Settings},
 };
@@ -85,6 +95,8 @@ pub struct StartUp {
     keep_errors: bool,
     #[cfg(feature = "tracing-opentelemetry-0-34")]
     tracing: bool,
+    #[cfg(all(feature = "tracing-opentelemetry-0-34", feature = "tracing-subscriber-0-3"))]
+    layers: install::Layers,
 }
 
 impl StartUp {
@@ -101,6 +113,8 @@ impl StartUp {
             keep_errors: false,
             #[cfg(feature = "tracing-opentelemetry-0-34")]
             tracing: false,
+            #[cfg(all(feature = "tracing-opentelemetry-0-34", feature = "tracing-subscriber-0-3"))]
+            layers: install::Layers::default(),
         }
     }
 
@@ -182,6 +196,10 @@ impl StartUp {
             _ if settings.disabled => pipeline.builder,
             (Some(install), _) => install(pipeline),
             (None, Export::Otlp { endpoint }) => pipeline.with(otlp(&settings, endpoint.as_deref())?),
+            (None, Export::Console) => {
+                let exporter = Cutting::new(Console::default(), pipeline.value_limit);
+                pipeline.with(SimpleSpanProcessor::new(exporter))
+            }
             (None, Export::None) => pipeline.builder,
         };
         let provider = builder.build();

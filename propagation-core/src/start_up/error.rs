@@ -19,6 +19,8 @@ pub enum StartUpError {
     NoRuntime,
     /// The exporter refused its settings.
     Exporter(Box<dyn Error + Send + Sync>),
+    /// The process has a subscriber of `tracing` already: what was to be installed would see nothing.
+    SubscriberInstalled,
     /// The last spans could not be exported.
     Shutdown(Box<dyn Error + Send + Sync>),
 }
@@ -30,6 +32,9 @@ impl fmt::Display for StartUpError {
             Self::Formats(error) => error.fmt(f),
             Self::NoRuntime => f.write_str("OTLP over gRPC needs a Tokio runtime: start telemetry inside of it"),
             Self::Exporter(error) => write!(f, "the OTLP exporter could not be set up: {error}"),
+            Self::SubscriberInstalled => f.write_str(
+                "a tracing subscriber is installed already: install telemetry first, or put its layers into that subscriber",
+            ),
             Self::Shutdown(error) => write!(f, "the last spans could not be exported: {error}"),
         }
     }
@@ -38,7 +43,7 @@ impl fmt::Display for StartUpError {
 impl Error for StartUpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Variable { .. } | Self::NoRuntime => None,
+            Self::Variable { .. } | Self::NoRuntime | Self::SubscriberInstalled => None,
             Self::Formats(error) => Some(error),
             Self::Exporter(error) | Self::Shutdown(error) => Some(error.as_ref()),
         }

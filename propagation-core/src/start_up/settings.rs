@@ -31,6 +31,7 @@ pub(super) struct Settings {
 #[derive(Debug)]
 pub(super) enum Export {
     Otlp { endpoint: Option<String> },
+    Console,
     None,
 }
 
@@ -154,8 +155,9 @@ impl Variables<'_> {
         const EXPORTER: &str = "OTEL_TRACES_EXPORTER";
         match self.get(EXPORTER).as_deref() {
             None | Some("otlp") => {}
+            Some("console") => return Ok(Export::Console),
             Some("none") => return Ok(Export::None),
-            Some(_) => return Err(refused(EXPORTER, "is neither 'otlp' nor 'none'")),
+            Some(_) => return Err(refused(EXPORTER, "is none of 'otlp', 'console' and 'none'")),
         }
         // What is said of traces goes before what is said of all signals.
         for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
@@ -166,7 +168,14 @@ impl Variables<'_> {
             }
         }
         let names = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
-        Ok(Export::Otlp { endpoint: names.into_iter().find_map(|name| self.get(name)) })
+        let said = names.into_iter().find_map(|name| Some((name, self.get(name)?)));
+        let Some((name, endpoint)) = said else { return Ok(Export::Otlp { endpoint: None }) };
+        // What has no scheme or no host would be found out only at the first export, and said nowhere.
+        let host = ["http://", "https://"].into_iter().find_map(|scheme| endpoint.strip_prefix(scheme));
+        if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':', '?', '#'])) {
+            return Err(refused(name, "is no URL: http:// or https://, a host, and a port"));
+        }
+        Ok(Export::Otlp { endpoint: Some(endpoint) })
     }
 }
 

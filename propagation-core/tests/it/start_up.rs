@@ -111,6 +111,8 @@ fn what_does_not_fit_is_an_error_that_names_the_variable_and_not_its_value() {
         &[("OTEL_TRACES_SAMPLER_ARG", "NaN"), ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")],
         &[("OTEL_TRACES_EXPORTER", "zipkin")],
         &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")],
+        &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://:4317")],
         &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")],
         &[("OTEL_SPAN_LINK_COUNT_LIMIT", "many")],
         &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4 KiB")],
@@ -128,6 +130,30 @@ fn what_does_not_fit_is_an_error_that_names_the_variable_and_not_its_value() {
 fn export_outside_of_a_runtime_is_an_error_and_no_panic() {
     assert!(matches!(start_up(&[]).start(), Err(StartUpError::NoRuntime)));
     assert!(start_up(&[("OTEL_TRACES_EXPORTER", "none")]).start().is_ok());
+}
+
+#[test]
+fn the_console_needs_no_runtime_and_gets_a_line_for_each_span() {
+    // Standard output is the process's: the test runs itself, and reads what it wrote.
+    if std::env::var_os("WRITE_A_SPAN").is_some() {
+        let telemetry = start_up(&[("OTEL_TRACES_EXPORTER", "console")]).start().unwrap();
+        let hop = Hop::remote(SpanKind::Server, caller()).named("GET /orders").with("text", "two\nlines");
+        telemetry.propagator().start(hop).end(&Outcome::error("503"));
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "start_up::the_console_needs_no_runtime_and_gets_a_line_for_each_span", "--nocapture"])
+        .env("WRITE_A_SPAN", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find(|line| line.contains("GET /orders")).expect(&text);
+    for part in
+        ["Server", "service=\"orders\"", "4bf92f3577b34da6a3ce929d0e0e4736", "parent=00f067aa0ba902b7", "status=error"]
+    {
+        assert!(line.contains(part), "no {part} in {line}");
+    }
+    assert!(line.contains("two\\nlines"), "{line}");
 }
 
 #[test]

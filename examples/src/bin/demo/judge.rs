@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use propagation_testkit::trace::{Continuity, Span, SpanKind, TraceGraph, TraceId};
 
-use crate::{Hop, event::Event, service::Name};
+use crate::{Arguments, Hop, PolicyMode, event::Event, service::Name};
 
 /// An order that was placed, as its customer knows it.
 #[derive(Debug)]
@@ -21,11 +21,15 @@ pub(crate) struct Verdict {
     pub(crate) shared: Vec<TraceId>,
     pub(crate) wires: Vec<WireSeen>,
     pub(crate) stopped: BTreeSet<Stopped>,
+    /// What report mode let pass.
+    pub(crate) reported: BTreeSet<Stopped>,
     pub(crate) tenants: Vec<String>,
+    /// Where the e-mail address was on a wire; in report mode it may be.
     pub(crate) leaks: Vec<String>,
     /// How many traces were under way at the same time, at most.
     pub(crate) overlapping: usize,
     pub(crate) asked_to_break: Option<Hop>,
+    pub(crate) policy: PolicyMode,
 }
 
 /// One order's verdict.
@@ -53,12 +57,19 @@ pub(crate) struct Stopped {
     pub(crate) key: String,
     pub(crate) at: String,
     pub(crate) reason: String,
+    /// The rule, and the detector where one objected.
+    pub(crate) rule: String,
 }
 
 impl Verdict {
     /// Whether every trace is whole and its own, and nothing was where it should not be.
     pub(crate) fn holds(&self) -> bool {
-        self.continuous() && self.shared.is_empty() && self.tenants.is_empty() && self.leaks.is_empty()
+        self.continuous() && self.shared.is_empty() && self.tenants.is_empty() && self.against().next().is_none()
+    }
+
+    /// The leaks that speak against the verdict: all, unless everything was asked to cross.
+    pub(crate) fn against(&self) -> impl Iterator<Item = &String> {
+        self.leaks.iter().filter(|_| self.policy == PolicyMode::Enforce)
     }
 
     pub(crate) fn continuous(&self) -> bool {
@@ -80,7 +91,7 @@ impl OrderVerdict {
     }
 }
 
-pub(crate) fn judge(placed: &[Placed], graph: &TraceGraph, events: &[Event], asked_to_break: Option<Hop>) -> Verdict {
+pub(crate) fn judge(placed: &[Placed], graph: &TraceGraph, events: &[Event], arguments: &Arguments) -> Verdict {
     // Which traces an order is seen in: services set its id on their spans, as a shop would.
     let mut traces: BTreeMap<&str, BTreeSet<TraceId>> = BTreeMap::new();
     for span in graph.spans() {
@@ -107,10 +118,12 @@ pub(crate) fn judge(placed: &[Placed], graph: &TraceGraph, events: &[Event], ask
         shared: users.iter().filter(|(_, users)| **users > 1).map(|(trace, _)| *trace).collect(),
         wires: Vec::new(),
         stopped: BTreeSet::new(),
+        reported: BTreeSet::new(),
         tenants: Vec::new(),
         leaks: Vec::new(),
         overlapping: overlapping(users.keys().filter_map(|trace| by_trace.get(trace))),
-        asked_to_break,
+        asked_to_break: arguments.broken,
+        policy: arguments.policy,
     };
     verdict.read(placed, events);
     verdict
@@ -161,8 +174,9 @@ impl Verdict {
                     }
                     self.wires.push(WireSeen { order, from, to, transport, wire });
                 }
-                Event::Stopped { key, at, reason } => {
-                    self.stopped.insert(Stopped { key, at, reason });
+                Event::Stopped { key, at, reason, rule } => {
+                    let list = if reason == "reported" { &mut self.reported } else { &mut self.stopped };
+                    list.insert(Stopped { key, at, reason, rule });
                 }
                 Event::Tenant { order, service, body, baggage } => {
                     let baggage = baggage.unwrap_or_else(|| "none".to_owned());

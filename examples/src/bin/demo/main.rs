@@ -38,6 +38,9 @@ struct Arguments {
     /// Which brokers the services talk to.
     #[arg(long, value_enum, default_value = "loopback")]
     brokers: BrokerKind,
+    /// Whether the policy stops what may not travel, or lets all of it cross and reports what it would have stopped.
+    #[arg(long, value_enum, default_value = "enforce")]
+    policy: PolicyMode,
     /// Strip the headers in transit at one hop, to see the verdict fail and say where.
     #[arg(long = "break", value_name = "HOP")]
     broken: Option<Hop>,
@@ -57,6 +60,24 @@ enum BrokerKind {
     Loopback,
     /// Those of integration-tests/compose.yaml, running.
     Compose,
+}
+
+/// How the services' policy acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum PolicyMode {
+    /// What may not travel is stopped.
+    Enforce,
+    /// Everything crosses; what would have been stopped is listed.
+    Report,
+}
+
+impl PolicyMode {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enforce => "enforce",
+            Self::Report => "report",
+        }
+    }
 }
 
 /// The transports between the services.

@@ -36,6 +36,13 @@ fn text(verdict: &Verdict) -> String {
         }
         out.push('\n');
     }
+    if !verdict.reported.is_empty() {
+        let _ = writeln!(out, "what the policy would have stopped, and let cross because it only reports");
+        for reported in &verdict.reported {
+            let _ = writeln!(out, "  {:<18} at {:<28} {}", reported.key, reported.at, reported.rule);
+        }
+        out.push('\n');
+    }
     faults(&mut out, verdict);
     summary(&mut out, verdict);
     out
@@ -61,7 +68,7 @@ fn faults(out: &mut String, verdict: &Verdict) {
     for trace in verdict.shared.iter().take(FEW) {
         let _ = writeln!(out, "cross-talk: more than one order is in trace {trace}");
     }
-    for fault in verdict.tenants.iter().take(FEW).chain(verdict.leaks.iter().take(FEW)) {
+    for fault in verdict.tenants.iter().take(FEW).chain(verdict.against().take(FEW)) {
         let _ = writeln!(out, "{fault}");
     }
     for order in verdict.orders.iter().filter(|order| !order.holds()).take(SHOWN) {
@@ -112,7 +119,11 @@ pub(crate) fn json(verdict: &Verdict) -> Value {
             "from": seen.from, "to": seen.to, "transport": seen.transport, "wire": seen.wire, "order": seen.order,
         })).collect::<Vec<_>>(),
         "stopped": verdict.stopped.iter().map(|stopped| json!({
-            "key": stopped.key, "at": stopped.at, "reason": stopped.reason,
+            "key": stopped.key, "at": stopped.at, "reason": stopped.reason, "rule": stopped.rule,
+        })).collect::<Vec<_>>(),
+        "policy": verdict.policy.as_str(),
+        "reported": verdict.reported.iter().map(|reported| json!({
+            "key": reported.key, "at": reported.at, "rule": reported.rule,
         })).collect::<Vec<_>>(),
         "orders": verdict.orders.iter().map(|order| json!({
             "order": order.order,
@@ -124,7 +135,7 @@ pub(crate) fn json(verdict: &Verdict) -> Value {
         })).collect::<Vec<_>>(),
         "overlapping": verdict.overlapping,
         "cross_talk": verdict.shared.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        "faults": verdict.tenants.iter().chain(&verdict.leaks).collect::<Vec<_>>(),
+        "faults": verdict.tenants.iter().chain(verdict.against()).collect::<Vec<_>>(),
         "asked_to_break": verdict.asked_to_break.map(crate::Hop::as_str),
     })
 }
@@ -153,6 +164,10 @@ pub(crate) fn html(verdict: &Verdict) -> String {
                 .with_fields(seen.wire.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
         );
     }
-    let stopped = verdict.stopped.iter().map(|stopped| Stopped::new(&stopped.key, &stopped.at, &stopped.reason));
+    let stopped = verdict
+        .stopped
+        .iter()
+        .chain(&verdict.reported)
+        .map(|stopped| Stopped::new(&stopped.key, &stopped.at, &stopped.reason));
     Page::new(&graph).title("The order shop").wire(&wire).stopped(stopped).render()
 }

@@ -32,7 +32,7 @@ pub(crate) async fn demo(arguments: &Arguments) -> Result<bool, Error> {
     let began = Instant::now();
     let receiver = OtlpReceiver::start().await?;
     let brokers = Brokers::start(arguments).await?;
-    let mut children = Children::new(brokers.variables(), receiver.grpc_endpoint());
+    let mut children = Children::new(brokers.variables(), receiver.grpc_endpoint(), arguments.policy);
 
     // Whoever is called is started before its caller.
     let orders = children.start(Name::Orders, &[]).await?;
@@ -49,7 +49,7 @@ pub(crate) async fn demo(arguments: &Arguments) -> Result<bool, Error> {
     // Services send their last spans when they stop.
     children.stop().await;
 
-    let verdict = judge::judge(&placed, &receiver.graph(), &events, arguments.broken);
+    let verdict = judge::judge(&placed, &receiver.graph(), &events, arguments);
     report::print(&verdict);
     if let Some(file) = &arguments.report {
         std::fs::write(file, serde_json::to_vec_pretty(&report::json(&verdict))?)?;

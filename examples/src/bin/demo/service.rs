@@ -49,8 +49,8 @@ pub(crate) struct Service {
 
 /// Runs a service until the demo closes its input.
 pub(crate) async fn run(name: Name) -> Result<(), Error> {
-    let (propagator, provider) = telemetry::start(name)?;
-    let service = Service { name, propagator, in_flight: Arc::default() };
+    let telemetry = telemetry::start(name)?;
+    let service = Service { name, propagator: telemetry.propagator(), in_flight: Arc::default() };
     let stopping = service.clone();
     let work = async {
         match name {
@@ -66,8 +66,8 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
         () = told_to_stop() => {}
     }
     stopping.finish().await;
-    // Sends what is left; blocks, so not on a thread that drives the exporter.
-    tokio::task::spawn_blocking(move || provider.shutdown()).await??;
+    // Sends what is left.
+    telemetry.shutdown().await?;
     Ok(())
 }
 

@@ -1,12 +1,8 @@
 //! Spans, logs and the policy: what every service sets up when it starts.
 
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::{
-    Resource,
-    trace::{BatchConfigBuilder, BatchSpanProcessor, SdkTracerProvider},
-};
 use propagation_core::{
-    InboundRule, OutboundRule, Policy, Propagator, bridge::tracing_opentelemetry_0_34::TracingBridge,
+    InboundRule, OutboundRule, Policy,
+    start_up::{LogLines, StartUp, Telemetry},
 };
 use tracing::{
     Subscriber,
@@ -16,37 +12,38 @@ use tracing_subscriber::{
     Layer,
     filter::{LevelFilter, Targets},
     layer::Context,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
 };
 
 use crate::{
-    Error,
+    Error, PolicyMode,
     event::Event,
     service::Name,
     shop::{FEATURE, LOCALE, TENANT},
 };
 
-/// Sets up tracing with an OTLP exporter and makes the propagator that all adapters of the service share.
-pub(crate) fn start(name: Name) -> Result<(Propagator, SdkTracerProvider), Error> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().build()?;
-    let batches = BatchConfigBuilder::default()
-        .with_scheduled_delay(std::time::Duration::from_millis(200))
-        .with_max_queue_size(65_536);
-    let provider = SdkTracerProvider::builder()
-        .with_span_processor(BatchSpanProcessor::builder(exporter).with_batch_config(batches.build()).build())
-        .with_resource(Resource::builder().with_service_name(name.as_str()).build())
-        .build();
-    let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("shop")).with_filter(ours());
+/// Says how the policy acts: see [`PolicyMode`].
+pub(crate) const POLICY: &str = "DEMO_POLICY";
+
+/// Starts telemetry in one call: exporter, sampler, subscriber, log lines, and the propagator that all adapters of the service share.
+/// Where spans go, the demo says in OpenTelemetry's own variables.
+pub(crate) fn start(name: Name) -> Result<Telemetry, Error> {
     // What the policy keeps back is told to the demo, and a connection that ends when the demo does is no news.
     let quiet = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("propagation", LevelFilter::ERROR)
         .with_target("lapin", LevelFilter::OFF);
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_filter(quiet);
-    tracing_subscriber::registry().with(layer).with(lines).with(Stops { name }).try_init()?;
-    let propagator = Propagator::builder().policy(policy()?).bridge(TracingBridge::new()).build();
-    Ok((propagator, provider))
+    let mode = match std::env::var(POLICY) {
+        Ok(mode) if mode == PolicyMode::Report.as_str() => PolicyMode::Report,
+        _ => PolicyMode::Enforce,
+    };
+    let telemetry = StartUp::new(name.as_str())
+        .policy(policy(mode)?)
+        // Standard output is where the demo listens.
+        .log_lines(LogLines::text().filter(quiet).writer(std::io::stderr))
+        .exported_spans(ours())
+        .layer(Stops { name })
+        .install()?;
+    Ok(telemetry)
 }
 
 /// Spans of the adapters and of the shop; libraries' own stay out of the picture.
@@ -54,14 +51,18 @@ fn ours() -> Targets {
     Targets::new().with_target("propagation", LevelFilter::INFO).with_target("demo", LevelFilter::INFO)
 }
 
-/// Between the shop's services three keys may travel, and nothing else.
-fn policy() -> Result<Policy, Error> {
+/// Between the shop's services three keys may travel, and nothing else; in report mode, all do, and it is said which may not.
+fn policy(mode: PolicyMode) -> Result<Policy, Error> {
     let inbound = InboundRule::peers(["http:*", "grpc:*", "kafka:*", "amqp:*", "sqs:*"]).named("shop-in");
     let outbound =
         OutboundRule::peers(["http:127.0.0.1", "grpc:shop.*", "kafka:*", "amqp:*", "sqs:*"]).named("shop-out");
     let (inbound, outbound) = [TENANT, FEATURE, LOCALE]
         .into_iter()
         .fold((inbound, outbound), |(inbound, outbound), key| (inbound.allow(key), outbound.allow(key)));
+    let (inbound, outbound) = match mode {
+        PolicyMode::Enforce => (inbound, outbound),
+        PolicyMode::Report => (inbound.report(), outbound.report()),
+    };
     Ok(Policy::builder().inbound(inbound).outbound(outbound).build()?)
 }
 
@@ -84,7 +85,7 @@ impl<S: Subscriber> Layer<S> for Stops {
             } else {
                 format!("{service} → {}", kept.peer)
             };
-            Event::Stopped { key, at, reason: kept.reason }.tell();
+            Event::Stopped { key, at, reason: kept.reason, rule: kept.rule }.tell();
         }
     }
 }
@@ -95,6 +96,7 @@ struct KeptBack {
     peer: String,
     key: Option<String>,
     reason: String,
+    rule: String,
 }
 
 impl Visit for KeptBack {
@@ -103,6 +105,7 @@ impl Visit for KeptBack {
             "direction" => value.clone_into(&mut self.direction),
             "key" => self.key = Some(value.to_owned()),
             "reason" => value.clone_into(&mut self.reason),
+            "rule" => value.clone_into(&mut self.rule),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::{Error, event::Event, service::Name};
+use crate::{Error, PolicyMode, event::Event, service::Name, telemetry};
 
 /// Each service is a process of its own; all that it shares with the others is addresses.
 pub(super) struct Children {
@@ -25,15 +25,26 @@ enum Told {
 }
 
 impl Children {
-    pub(super) fn new(mut variables: Vec<(&'static str, String)>, otlp: String) -> Self {
-        variables.push(("OTEL_EXPORTER_OTLP_ENDPOINT", otlp));
+    pub(super) fn new(mut variables: Vec<(&'static str, String)>, otlp: String, policy: PolicyMode) -> Self {
+        variables.extend([
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", otlp),
+            // Spans come soon, and none is lost where hundreds of orders are placed at once.
+            ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
+            ("OTEL_BSP_MAX_QUEUE_SIZE", "65536".to_owned()),
+            (telemetry::POLICY, policy.as_str().to_owned()),
+        ]);
         let (sender, receiver) = mpsc::unbounded_channel();
         Self { children: Vec::new(), variables, sender, receiver }
     }
 
     /// Starts a service and waits until it is ready; answers its address, if it listens.
     pub(super) async fn start(&mut self, name: Name, more: &[(&str, String)]) -> Result<String, Error> {
-        let mut child = Command::new(std::env::current_exe()?)
+        let mut command = Command::new(std::env::current_exe()?);
+        // What the user has set for other programs must not choose where the demo's spans go.
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .args(["service", name.as_str()])
             .envs(self.variables.iter().map(|(name, value)| (*name, value)))
             .envs(more.iter().map(|(name, value)| (*name, value)))
