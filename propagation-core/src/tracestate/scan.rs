@@ -68,7 +68,7 @@ fn canonical_members(text: &[u8]) -> Option<u8> {
             }
             (byte, Some(_)) if octets::is(byte, STATE_VALUE) => {}
             // The key is looked at once it is whole.
-            (b'_' | b'*' | b'/' | b'@', None) => {}
+            (b'*' | b'/' | b'@', None) => {}
             _ => return None,
         }
         Some(())
