@@ -9,17 +9,18 @@ use crate::{
 /// One member of a baggage list: key, value, properties.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Member<'a> {
+    /// All of it.
+    wire: &'a [u8],
     key: &'a [u8],
-    value: &'a [u8],
-    properties: &'a [u8],
+    /// What is behind the `=`; taken apart once somebody asks.
+    rest: &'a [u8],
 }
 
 impl<'a> Member<'a> {
     /// Reads a piece that was checked before.
     pub(crate) fn from_wire(piece: &'a [u8]) -> Self {
         let (key, rest) = list::split_once(piece, b'=').unwrap_or((piece, &[]));
-        let (value, properties) = list::split_once(rest, b';').unwrap_or((rest, &[]));
-        Self { key, value, properties }
+        Self { wire: piece, key, rest }
     }
 
     /// The key: a token, case-sensitive, never decoded.
@@ -33,22 +34,28 @@ impl<'a> Member<'a> {
         self.key
     }
 
+    /// All of it, as it stands on the wire.
+    pub(crate) fn as_wire(&self) -> &'a [u8] {
+        self.wire
+    }
+
     /// The value, percent-decoded; bytes that are not UTF-8 become U+FFFD. Allocates only if something was encoded.
     #[must_use]
     pub fn value(&self) -> Cow<'a, str> {
-        encoding::decode(self.value)
+        encoding::decode(self.wire_value())
     }
 
     /// The value as it stands on the wire.
     #[must_use]
     pub fn wire_value(&self) -> &'a [u8] {
-        self.value
+        list::split_once(self.rest, b';').map_or(self.rest, |(value, _)| value)
     }
 
     /// Everything behind the first `;`, as it came.
     #[must_use]
     pub fn properties(&self) -> &'a str {
-        std::str::from_utf8(self.properties).unwrap_or_default()
+        let properties = list::split_once(self.rest, b';').map_or(&[][..], |(_, properties)| properties);
+        std::str::from_utf8(properties).unwrap_or_default()
     }
 }
 

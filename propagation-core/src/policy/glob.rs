@@ -46,6 +46,11 @@ impl Glob {
         self.shape == Shape::Any
     }
 
+    /// Whether it matches one text only.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.shape == Shape::Exact
+    }
+
     pub(crate) fn matches(&self, text: impl AsRef<[u8]>) -> bool {
         let (pattern, text) = (self.text.as_bytes(), text.as_ref());
         match self.shape {

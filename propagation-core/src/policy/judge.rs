@@ -47,6 +47,9 @@ impl<'a> Judge<'a> {
             return stopped(reason, None, report, true);
         }
         let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Judgement::crosses() };
+        if !key.tells(member.wire_key()) && scrub.clears(member.as_wire()) {
+            return Judgement::crosses();
+        }
         if let Some(detector) = scrub.find_in_key(member.key()) {
             return stopped(Reason::Personal, Some(detector), report, false);
         }

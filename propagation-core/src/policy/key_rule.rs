@@ -1,5 +1,5 @@
 use super::{glob::Glob, pattern::Pattern, scrubbing::Action};
-use crate::{Member, PolicyError, Reason};
+use crate::{Member, PolicyError, Reason, scrub};
 
 /// Which baggage key may cross, and what its value must be like.
 ///
@@ -15,6 +15,8 @@ use crate::{Member, PolicyError, Reason};
 #[derive(Clone, Debug)]
 pub struct KeyRule {
     pub(super) key: Glob,
+    /// Whether the key tells the scrubbers of its value; asked anew for each key of a family.
+    tells: Option<bool>,
     max_length: Option<usize>,
     values: Option<Box<[Box<str>]>>,
     pattern: Option<Pattern>,
@@ -28,8 +30,10 @@ impl KeyRule {
     /// Allows a key, or with `*` a family of keys.
     #[must_use]
     pub fn new(key: &str) -> Self {
+        let glob = Glob::new(key);
         Self {
-            key: Glob::new(key),
+            tells: glob.is_exact().then(|| scrub::tells(key.as_bytes())),
+            key: glob,
             max_length: None,
             values: None,
             pattern: None,
@@ -104,6 +108,11 @@ impl KeyRule {
 
     fn is_choosy(&self) -> bool {
         self.max_length.is_some() || self.values.is_some() || self.pattern.is_some()
+    }
+
+    /// Whether a key that matches tells the scrubbers of its value.
+    pub(super) fn tells(&self, key: &[u8]) -> bool {
+        self.tells.unwrap_or_else(|| scrub::tells(key))
     }
 
     pub(super) fn reports(&self) -> bool {

@@ -23,7 +23,8 @@ impl Policy {
         if let Some(rule) = rule {
             release.judge_trace(rule.releases_trace(), rule.state(), judge.rule);
         }
-        if !release.context.trace.state.is_empty() && !self.scrub.finds_nothing() {
+        let state = &release.context.trace.state;
+        if !state.is_empty() && !self.scrub.finds_nothing() && !self.scrub.clears(state.as_bytes()) {
             release.scrub_state(&self.scrub, judge.rule, judge.report);
         }
         release

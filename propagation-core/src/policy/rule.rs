@@ -186,7 +186,11 @@ shared!(OutboundRule);
 
 /// The peers of a rule.
 #[derive(Clone, Debug)]
-pub(super) struct Peers(Vec<PeerPattern>);
+pub(super) struct Peers {
+    patterns: Vec<PeerPattern>,
+    /// Whether one of them is `*`: then none need be tried.
+    everyone: bool,
+}
 
 #[derive(Clone, Debug)]
 pub(super) enum PeerPattern {
@@ -206,19 +210,20 @@ pub(super) enum PeerPattern {
 
 impl Peers {
     fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
-        Self(peers.into_iter().map(|peer| PeerPattern::new(peer.as_ref())).collect())
+        let patterns: Vec<_> = peers.into_iter().map(|peer| PeerPattern::new(peer.as_ref())).collect();
+        Self { everyone: patterns.iter().any(PeerPattern::is_everyone), patterns }
     }
 
     fn matches(&self, peer: &Peer<'_>) -> bool {
-        self.0.iter().any(|pattern| pattern.matches(peer))
+        self.everyone || self.patterns.iter().any(|pattern| pattern.matches(peer))
     }
 
     pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &PeerPattern> {
-        self.0.iter()
+        self.patterns.iter()
     }
 
     fn describe(&self) -> Box<str> {
-        self.0.iter().map(PeerPattern::describe).collect::<Vec<_>>().join(" ").into()
+        self.patterns.iter().map(PeerPattern::describe).collect::<Vec<_>>().join(" ").into()
     }
 }
 
@@ -275,6 +280,10 @@ impl PeerPattern {
             }
             _ => false,
         }
+    }
+
+    fn is_everyone(&self) -> bool {
+        matches!(self, Self::Name { transport: None, name } if name.is_any())
     }
 
     /// Whether it stands for every HTTP host.

@@ -136,6 +136,12 @@ impl Scrub {
         Ok(())
     }
 
+    /// Whether a text certainly holds nothing personal, at a glance: one that stands under no key, or under one that does not
+    /// tell of it. A whole member is such a text, and a whole list.
+    pub(super) fn clears(&self, text: &[u8]) -> bool {
+        self.patterns.is_empty() && !scrub::may_find(text)
+    }
+
     /// What is personal in a key.
     pub(super) fn find_in_key(&self, key: &str) -> Option<&str> {
         self.find_in(&[], key)
@@ -222,5 +228,63 @@ mod tests {
     fn masks_keep_the_last_four_of_what_is_long_enough() {
         assert_eq!(mask("4111111111111111"), "************1111");
         assert_eq!(mask("a@b.example"), "***********");
+    }
+
+    #[test]
+    fn what_is_cleared_at_a_glance_is_what_a_closer_look_finds_nothing_in() {
+        let keys = [
+            "tenant.id",
+            "phone",
+            "cell_id",
+            "ssn",
+            "user.token",
+            "api_key",
+            "version",
+            "anna@example.com",
+            "k4111111111111111",
+        ];
+        let texts = [
+            "blue",
+            "3f9a6c1e7b52",
+            "anna@example.com",
+            "anna%40example.com",
+            "4111111111111111",
+            "4111 1111 1111 1111",
+            "+4366412345678",
+            "0664/1234567",
+            "078-05-1120",
+            "078051120",
+            "10.1.2.3",
+            "fe80::1",
+            "00:1b:44:11:3a:b7",
+            "DE89370400440532013000",
+            "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
+            "Bearer abcdefgh",
+            "hunter2-Tr0ub4dor",
+            "YW5uYUBleGFtcGxlLmNvbQ",
+            "eyJhbGciOiJIUzI1NiJ9.e30.abc",
+            "password=hunter2",
+            "-----BEGIN KEY-----",
+            "on",
+            "",
+        ];
+        let scrub = Scrub::default();
+        let (mut cleared, mut found) = (0, 0);
+        for key in keys {
+            for value in texts {
+                for properties in texts {
+                    let wire = format!("{key}={value};{properties}");
+                    let member = Member::from_wire(wire.as_bytes());
+                    if !scrub::tells(key.as_bytes()) && scrub.clears(wire.as_bytes()) {
+                        cleared += 1;
+                        assert_eq!(scrub.find_in_key(key), None, "{wire}");
+                        assert!(scrub.find(&member).is_none(), "{wire}");
+                    } else {
+                        found += 1;
+                    }
+                }
+            }
+        }
+        assert!(cleared > 50 && found > 1000, "{cleared} {found}");
     }
 }
