@@ -30,8 +30,8 @@ pub fn operation(case: &Case) -> Box<dyn Operation> {
         What::Extract => {
             let propagator = open();
             Box::new(move || {
-                let Admission { context, rejections, .. } = extract(&propagator, &headers);
-                context.baggage.len() + context.trace.state.len() + rejections.len()
+                let admission = extract(&propagator, &headers);
+                admission.context.trace.state.len() + admission.rejections.len()
             })
         }
         What::Read => {
