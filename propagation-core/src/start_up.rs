@@ -17,8 +17,8 @@
 //! |---|---|---|
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource | the name given in code |
 //! | `OTEL_TRACES_EXPORTER` | `otlp`, `console` (a line for each span on standard output) or `none` | `otlp` |
-//! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `…_TRACES_PROTOCOL` | `grpc` | `grpc` |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector | `http://localhost:4317` |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `…_TRACES_PROTOCOL` | `grpc`, or `http/protobuf` with the feature `opentelemetry-otlp-http-0-33` | `grpc` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector; over HTTP, `/v1/traces` is added to the first, and not to the second | `http://localhost:4317`, over HTTP `http://localhost:4318` |
 //! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `TIMEOUT`, `INSECURE` | read by the exporter itself | |
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches | 5,000 ms, 2,048, 512 |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: [names](#samplers) | the one given in code, or `parentbased_always_on` |
@@ -52,6 +52,7 @@ mod error;
 mod install;
 #[cfg(feature = "tracing-subscriber-0-3")]
 mod lines;
+mod otlp;
 mod sampler;
 mod settings;
 mod telemetry;
@@ -59,7 +60,6 @@ mod telemetry;
 use std::fmt;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::trace::{
     BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor, SpanExporter, SpanProcessor,
     TracerProviderBuilder,
@@ -195,7 +195,10 @@ impl StartUp {
         let builder = match (self.exporter, &settings.export) {
             _ if settings.disabled => pipeline.builder,
             (Some(install), _) => install(pipeline),
-            (None, Export::Otlp { endpoint }) => pipeline.with(otlp(&settings, endpoint.as_deref())?),
+            (None, Export::Otlp(protocol)) => {
+                let exporter = Cutting::new(otlp::exporter(protocol)?, pipeline.value_limit);
+                pipeline.with(BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build())
+            }
             (None, Export::Console) => {
                 let exporter = Cutting::new(Console::default(), pipeline.value_limit);
                 pipeline.with(SimpleSpanProcessor::new(exporter))
@@ -235,19 +238,4 @@ impl Pipeline {
             self.builder.with_span_processor(processor)
         }
     }
-}
-
-/// Batches to a Collector over gRPC.
-fn otlp(settings: &Settings, endpoint: Option<&str>) -> Result<BatchSpanProcessor, StartUpError> {
-    // The channel needs a runtime to connect on, and panics without one.
-    if ::tokio::runtime::Handle::try_current().is_err() {
-        return Err(StartUpError::NoRuntime);
-    }
-    let mut exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic();
-    if let Some(endpoint) = endpoint {
-        exporter = exporter.with_endpoint(endpoint);
-    }
-    let exporter = exporter.build().map_err(|error| StartUpError::Exporter(Box::new(error)))?;
-    let exporter = Cutting::new(exporter, settings.value_limit);
-    Ok(BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build())
 }

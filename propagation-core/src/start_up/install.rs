@@ -62,7 +62,16 @@ impl StartUp {
 
 /// The spans of what exports spans would be exported in turn, for ever.
 fn without_the_exporters() -> Targets {
-    let theirs =
-        ["h2", "hyper", "hyper_util", "opentelemetry", "opentelemetry_sdk", "opentelemetry_otlp", "tonic", "tower"];
+    let theirs = [
+        "h2",
+        "hyper",
+        "hyper_util",
+        "opentelemetry",
+        "opentelemetry_sdk",
+        "opentelemetry_otlp",
+        "reqwest",
+        "tonic",
+        "tower",
+    ];
     Targets::new().with_default(LevelFilter::INFO).with_targets(theirs.map(|name| (name, LevelFilter::OFF)))
 }

@@ -11,6 +11,8 @@ use crate::baggage::decode;
 
 const SERVICE: &str = "service.name";
 const ENVIRONMENT: &str = "deployment.environment.name";
+const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
+const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 
 /// What the variables say, understood.
 #[derive(Debug)]
@@ -30,9 +32,18 @@ pub(super) struct Settings {
 
 #[derive(Debug)]
 pub(super) enum Export {
-    Otlp { endpoint: Option<String> },
+    Otlp(Protocol),
     Console,
     None,
+}
+
+/// How OTLP travels, and where to.
+#[derive(Debug)]
+pub(super) enum Protocol {
+    /// Without an endpoint, the exporter's own default.
+    Grpc { endpoint: Option<String> },
+    #[cfg(feature = "opentelemetry-otlp-http-0-33")]
+    HttpProtobuf { url: String, timeout: Duration },
 }
 
 impl Settings {
@@ -160,22 +171,54 @@ impl Variables<'_> {
             Some(_) => return Err(refused(EXPORTER, "is none of 'otlp', 'console' and 'none'")),
         }
         // What is said of traces goes before what is said of all signals.
-        for name in ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"] {
-            match self.get(name).as_deref() {
-                None => {}
-                Some("grpc") => break,
-                Some(_) => return Err(refused(name, "is not 'grpc', the only protocol that start-up sets up")),
-            }
-        }
-        let names = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+        let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
         let said = names.into_iter().find_map(|name| Some((name, self.get(name)?)));
-        let Some((name, endpoint)) = said else { return Ok(Export::Otlp { endpoint: None }) };
+        match said.as_ref().map(|(name, protocol)| (*name, protocol.as_str())) {
+            None | Some((_, "grpc")) => {
+                Ok(Export::Otlp(Protocol::Grpc { endpoint: self.endpoint()?.map(|(_, endpoint)| endpoint) }))
+            }
+            #[cfg(feature = "opentelemetry-otlp-http-0-33")]
+            Some((_, "http/protobuf")) => {
+                let (url, timeout) = (self.traces_url()?, self.timeout()?);
+                Ok(Export::Otlp(Protocol::HttpProtobuf { url, timeout }))
+            }
+            #[cfg(not(feature = "opentelemetry-otlp-http-0-33"))]
+            Some((name, "http/protobuf")) => Err(refused(
+                name,
+                "is 'http/protobuf', for which the feature `opentelemetry-otlp-http-0-33` is not enabled",
+            )),
+            Some((name, _)) => Err(refused(name, "is neither 'grpc' nor 'http/protobuf'")),
+        }
+    }
+
+    /// Where to export to, and the variable that says so.
+    fn endpoint(&self) -> Result<Option<(&'static str, String)>, StartUpError> {
+        let said = [TRACES_ENDPOINT, ENDPOINT].into_iter().find_map(|name| Some((name, self.get(name)?)));
+        let Some((name, endpoint)) = said else { return Ok(None) };
         // What has no scheme or no host would be found out only at the first export, and said nowhere.
         let host = ["http://", "https://"].into_iter().find_map(|scheme| endpoint.strip_prefix(scheme));
         if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':', '?', '#'])) {
             return Err(refused(name, "is no URL: http:// or https://, a host, and a port"));
         }
-        Ok(Export::Otlp { endpoint: Some(endpoint) })
+        Ok(Some((name, endpoint)))
+    }
+
+    /// How long an export may take; the exporter looks at it only where it makes its own client.
+    #[cfg(feature = "opentelemetry-otlp-http-0-33")]
+    fn timeout(&self) -> Result<Duration, StartUpError> {
+        let of_traces = self.number("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT")?;
+        let milliseconds = of_traces.or(self.number("OTEL_EXPORTER_OTLP_TIMEOUT")?);
+        Ok(Duration::from_millis(milliseconds.unwrap_or(10_000)))
+    }
+
+    /// The URL of traces: as it is said of them, or below what is said of all signals (OTLP exporter, "Endpoint URLs for OTLP/HTTP").
+    #[cfg(feature = "opentelemetry-otlp-http-0-33")]
+    fn traces_url(&self) -> Result<String, StartUpError> {
+        Ok(match self.endpoint()? {
+            Some((TRACES_ENDPOINT, url)) => url,
+            Some((_, base)) => format!("{}/v1/traces", base.trim_end_matches('/')),
+            None => "http://localhost:4318/v1/traces".to_owned(),
+        })
     }
 }
 

@@ -110,7 +110,7 @@ fn what_does_not_fit_is_an_error_that_names_the_variable_and_not_its_value() {
         &[("OTEL_TRACES_SAMPLER_ARG", "1.5"), ("OTEL_TRACES_SAMPLER", "traceidratio")],
         &[("OTEL_TRACES_SAMPLER_ARG", "NaN"), ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")],
         &[("OTEL_TRACES_EXPORTER", "zipkin")],
-        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")],
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
         &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")],
         &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://:4317")],
         &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")],
@@ -177,4 +177,63 @@ async fn spans_that_no_collector_takes_are_told_at_shutdown_and_not_swallowed() 
         .unwrap();
     telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
     assert!(matches!(telemetry.shutdown().await, Err(StartUpError::Shutdown(_))));
+}
+
+/// Takes one request, and answers with its head.
+#[cfg(feature = "opentelemetry-otlp-http-0-33")]
+fn collector() -> (String, std::thread::JoinHandle<String>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let taken = std::thread::spawn(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            stream.read_line(&mut head).unwrap();
+        }
+        let head = head.to_ascii_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        // The name of the span is in the message as it is.
+        assert!(body.windows(11).any(|bytes| bytes == b"GET /orders"));
+        stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        head
+    });
+    (address, taken)
+}
+
+#[cfg(feature = "opentelemetry-otlp-http-0-33")]
+#[test]
+fn http_protobuf_goes_below_the_endpoint_of_all_signals_and_to_that_of_traces_as_it_is() {
+    for (variable, path, request) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "", "post /v1/traces http/1.1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "/otlp/", "post /otlp/v1/traces http/1.1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "/spans", "post /spans http/1.1"),
+    ] {
+        for inside_of_a_runtime in [false, true] {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _inside = inside_of_a_runtime.then(|| runtime.enter());
+            let (address, taken) = collector();
+            let url = format!("http://{address}{path}");
+            let start_up = StartUp::new("orders").variables(move |name| match name {
+                "OTEL_EXPORTER_OTLP_PROTOCOL" => Some("http/protobuf".to_owned()),
+                _ => (name == variable).then(|| url.clone()),
+            });
+            let telemetry = start_up.start().unwrap();
+            let hop = Hop::remote(SpanKind::Server, caller()).named("GET /orders");
+            telemetry.propagator().start(hop).end(&Outcome::Unset);
+            telemetry.provider().force_flush().unwrap();
+            let head = taken.join().unwrap();
+            assert!(head.starts_with(request) && head.contains("application/x-protobuf"), "{head}");
+        }
+    }
+}
+
+#[cfg(not(feature = "opentelemetry-otlp-http-0-33"))]
+#[test]
+fn http_protobuf_without_its_feature_is_an_error_that_names_the_feature() {
+    let error = start_up(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).start().unwrap_err();
+    assert!(error.to_string().contains("opentelemetry-otlp-http-0-33"), "{error}");
 }
