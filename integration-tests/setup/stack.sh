@@ -26,6 +26,8 @@ services() {
   [[ ,${COMPOSE_PROFILES:-}, == *,ui,* ]] && ui=yes
   compose config --services | while read -r name; do
     case $name in
+      # The demo starts its own.
+      gateway | orders | payments | shipping | notifications) continue ;;
       zipkin) [[ $ui == yes ]] || continue ;;
       jaeger)
         [[ $ui == yes ]] || continue
@@ -134,7 +136,7 @@ fetch() {
 }
 
 stack_down() {
-  compose --profile ui down --volumes --remove-orphans --timeout 5 >"$state_dir/down.log" 2>&1 ||
+  compose --profile ui --profile demo down --volumes --remove-orphans --timeout 5 >"$state_dir/down.log" 2>&1 ||
     { tail -n 5 "$state_dir/down.log" >&2; fail "compose down failed"; return; }
   rm -f "$stack_env"
   say "the stack is down"

@@ -1,107 +1,99 @@
 //! The brokers: inside the demo's own process (librdkafka's mock cluster and the test kit's loopback endpoints), or those of
 //! the compose file.
 
+use lapin::{Connection, ConnectionProperties, options::QueuePurgeOptions};
 use propagation_testkit::{loopback_amqp::LoopbackAmqp, loopback_sqs::LoopbackSqs};
 use rdkafka::{
-    ClientConfig,
+    ClientConfig, Offset, TopicPartitionList,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
     mocking::MockCluster,
     producer::DefaultProducerContext,
     types::RDKafkaErrorCode,
 };
 
-use crate::{Arguments, BrokerKind, Error, Hop, shop, transit};
+use crate::{
+    Error,
+    services::{payments, sqs},
+    shop, transit,
+};
 
 /// How many orders can be charged at the same time by as many payments services.
 const PARTITIONS: i32 = 4;
 
-/// Where the brokers are, and what must live as long as they.
-pub(crate) struct Brokers {
-    variables: Vec<(&'static str, String)>,
-    _loopback: Option<(MockCluster<'static, DefaultProducerContext>, LoopbackAmqp, LoopbackSqs)>,
-    _relay: Option<transit::KafkaRelay>,
+/// Where brokers are.
+#[derive(Clone, Debug)]
+pub(crate) struct Addresses {
+    pub(crate) kafka: String,
+    pub(crate) amqp: String,
+    pub(crate) sqs: String,
 }
 
-impl Brokers {
-    pub(crate) async fn start(arguments: &Arguments) -> Result<Self, Error> {
-        match arguments.brokers {
-            BrokerKind::Loopback => Self::loopback(arguments.broken).await,
-            BrokerKind::Compose => Self::compose(arguments.broken).await,
-        }
+impl Addresses {
+    /// What services need to know of them.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
+        [
+            ("DEMO_KAFKA_BROKERS", self.kafka.clone()),
+            ("DEMO_AMQP_URI", self.amqp.clone()),
+            ("DEMO_SQS_ENDPOINT", self.sqs.clone()),
+        ]
     }
+}
 
-    /// What services need to know: addresses, and nothing of what is behind them.
-    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
-        self.variables.clone()
-    }
+/// Brokers in the demo's own process, which live as long as this.
+pub(crate) struct Loopback {
+    pub(crate) addresses: Addresses,
+    _alive: (MockCluster<'static, DefaultProducerContext>, LoopbackAmqp, LoopbackSqs),
+}
 
-    async fn loopback(broken: Option<Hop>) -> Result<Self, Error> {
+impl Loopback {
+    pub(crate) async fn start() -> Result<Self, Error> {
         let kafka = MockCluster::new(1)?;
-        kafka.create_topic(shop::TOPIC, PARTITIONS, 1)?;
-        kafka.create_topic(STRIPPED, PARTITIONS, 1)?;
-        let servers = kafka.bootstrap_servers();
-        let (topic, relay) = relay(broken, &servers)?;
-
-        let mut amqp = LoopbackAmqp::builder();
-        if broken == Some(Hop::Amqp) {
-            amqp = amqp.tap(|message| {
-                for name in transit::FIELDS {
-                    message.remove_header(name);
-                }
-            });
+        for topic in TOPICS {
+            kafka.create_topic(topic, PARTITIONS, 1)?;
         }
-        let mut sqs = LoopbackSqs::builder();
-        if broken == Some(Hop::Sqs) {
-            sqs = sqs.tap(|message| {
-                for name in transit::FIELDS {
-                    message.attributes.remove(name);
-                }
-                message.system_attributes.clear();
-            });
-        }
-        let (amqp, sqs) = (amqp.start().await?, sqs.start().await?);
-        let variables = variables(servers, topic, amqp.uri(), sqs.endpoint_url().to_owned());
-        Ok(Self { variables, _loopback: Some((kafka, amqp, sqs)), _relay: relay })
+        let (amqp, sqs) = (LoopbackAmqp::start().await?, LoopbackSqs::start().await?);
+        let addresses =
+            Addresses { kafka: kafka.bootstrap_servers(), amqp: amqp.uri(), sqs: sqs.endpoint_url().to_owned() };
+        Ok(Self { addresses, _alive: (kafka, amqp, sqs) })
     }
+}
 
-    /// Real brokers, where `integration-tests/setup/stack.sh up` has them, or where the environment says.
-    async fn compose(broken: Option<Hop>) -> Result<Self, Error> {
-        if matches!(broken, Some(Hop::Amqp | Hop::Sqs)) {
-            return Err("real brokers strip no headers: --break amqp and sqs need the loopback brokers".into());
-        }
-        let or = |name: &str, usual: &str| std::env::var(name).unwrap_or_else(|_| usual.to_owned());
-        let servers = or("KAFKA_BROKERS", "localhost:9092");
-        let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &servers).create()?;
-        let topics = [shop::TOPIC, STRIPPED].map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1)));
-        for created in admin.create_topics(&topics, &AdminOptions::new()).await? {
-            match created {
-                Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
-                Err((topic, code)) => return Err(format!("the topic {topic} can't be created: {code}").into()),
+const TOPICS: [&str; 2] = [shop::TOPIC, transit::STRIPPED_TOPIC];
+
+/// Makes the compose file's brokers as new: topics are there, and nothing that an earlier run left waits in them or in queues,
+/// as its orders have the same numbers.
+pub(crate) async fn prepare(at: &Addresses) -> Result<(), Error> {
+    let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &at.kafka).create()?;
+    let options = AdminOptions::new();
+    let topics = TOPICS.map(|name| NewTopic::new(name, PARTITIONS, TopicReplication::Fixed(1)));
+    let mut left = TopicPartitionList::new();
+    for created in admin.create_topics(&topics, &options).await? {
+        match created {
+            Ok(_) => {}
+            Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => {
+                for partition in 0..PARTITIONS {
+                    left.add_partition_offset(&topic, partition, Offset::End)?;
+                }
             }
+            Err((topic, code)) => return Err(format!("the topic {topic} can't be created: {code}").into()),
         }
-        let (topic, relay) = relay(broken, &servers)?;
-        let amqp = or("AMQP_URL", "amqp://guest:guest@127.0.0.1:5672/%2f");
-        let sqs = or("SQS_ENDPOINT_URL", "http://127.0.0.1:9324");
-        Ok(Self { variables: variables(servers, topic, amqp, sqs), _loopback: None, _relay: relay })
     }
-}
-
-/// What is left of the topic behind a broken hop.
-const STRIPPED: &str = "orders-stripped";
-
-/// The topic that payments read, and what fills it.
-fn relay(broken: Option<Hop>, servers: &str) -> Result<(&'static str, Option<transit::KafkaRelay>), Error> {
-    if broken != Some(Hop::Kafka) {
-        return Ok((shop::TOPIC, None));
+    if left.count() > 0 {
+        admin.delete_records(&left, &options).await?;
     }
-    Ok((STRIPPED, Some(transit::KafkaRelay::start(servers, shop::TOPIC, STRIPPED)?)))
-}
 
-fn variables(kafka: String, topic: &str, amqp: String, sqs: String) -> Vec<(&'static str, String)> {
-    vec![
-        ("DEMO_KAFKA_BROKERS", kafka),
-        ("DEMO_KAFKA_TOPIC_IN", topic.to_owned()),
-        ("DEMO_AMQP_URI", amqp),
-        ("DEMO_SQS_ENDPOINT", sqs),
-    ]
+    let connection = Connection::connect(&at.amqp, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    payments::declare(&channel).await?;
+    payments::declare_queue(&channel, transit::STRIPPED_PAID).await?;
+    for queue in [shop::SHIPPING_QUEUE, transit::STRIPPED_PAID] {
+        channel.queue_purge(queue.into(), QueuePurgeOptions::default()).await?;
+    }
+
+    let client = aws_sdk_sqs::Client::from_conf(sqs::config(&at.sqs).build());
+    for queue in [shop::NOTIFICATIONS_QUEUE, transit::STRIPPED_NOTIFICATIONS] {
+        let queue = sqs::Queue::open(&client, queue).await?;
+        client.purge_queue().queue_url(queue.url).send().await?;
+    }
+    Ok(())
 }

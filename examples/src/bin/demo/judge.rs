@@ -28,6 +28,10 @@ pub(crate) struct Verdict {
     pub(crate) leaks: Vec<String>,
     /// How many traces were under way at the same time, at most.
     pub(crate) overlapping: usize,
+    /// Spans that are in no order's trace, as service and name.
+    pub(crate) others: BTreeSet<String>,
+    /// The containers that services ran in, by their names.
+    pub(crate) containers: Vec<(&'static str, String)>,
     pub(crate) asked_to_break: Option<Hop>,
     pub(crate) policy: PolicyMode,
 }
@@ -122,6 +126,12 @@ pub(crate) fn judge(placed: &[Placed], graph: &TraceGraph, events: &[Event], arg
         tenants: Vec::new(),
         leaks: Vec::new(),
         overlapping: overlapping(users.keys().filter_map(|trace| by_trace.get(trace))),
+        others: graph
+            .spans()
+            .filter(|span| !users.contains_key(&span.trace_id))
+            .map(|span| format!("{} · {}", span.service(), span.name))
+            .collect(),
+        containers: Vec::new(),
         asked_to_break: arguments.broken,
         policy: arguments.policy,
     };

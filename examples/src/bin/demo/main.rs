@@ -2,7 +2,7 @@
 //!
 //! `gateway` (HTTP) → `orders` (gRPC) → Kafka → `payments` → RabbitMQ → `shipping` → SQS → `notifications`, which calls the
 //! gateway back over HTTP. The demo starts a process for each, places orders, and judges the traces from the spans that it
-//! receives over OTLP.
+//! receives over OTLP. With `--brokers compose`, the brokers are real and each process is in a container.
 
 mod brokers;
 mod event;
@@ -51,6 +51,9 @@ enum Command {
     /// Runs one service of the shop; the demo starts them all itself.
     #[command(hide = true)]
     Service { name: service::Name },
+    /// Asks a service whether it is ready: the health check of its container.
+    #[command(hide = true)]
+    Healthy { address: String },
 }
 
 /// Where the brokers are.
@@ -58,7 +61,7 @@ enum Command {
 enum BrokerKind {
     /// Inside the demo: nothing to install.
     Loopback,
-    /// Those of integration-tests/compose.yaml, running.
+    /// Those of integration-tests/compose.yaml, and each service in a container of its own; started if they are not up.
     Compose,
 }
 
@@ -118,6 +121,7 @@ async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let ended = match arguments.command {
         Some(Command::Service { name }) => service::run(name).await.map(|()| true),
+        Some(Command::Healthy { ref address }) => services::health::ask(address).await,
         None => run::demo(&arguments).await,
     };
     match ended {

@@ -1,6 +1,6 @@
 //! What the demo shows: as text, as JSON, as a page.
 
-use std::fmt::Write;
+use std::{collections::BTreeMap, fmt::Write};
 
 use propagation_testkit::{
     html::{Page, Stopped},
@@ -136,6 +136,8 @@ pub(crate) fn json(verdict: &Verdict) -> Value {
         "overlapping": verdict.overlapping,
         "cross_talk": verdict.shared.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "faults": verdict.tenants.iter().chain(verdict.against()).collect::<Vec<_>>(),
+        "other_spans": verdict.others,
+        "containers": verdict.containers.iter().map(|(name, id)| (*name, id.as_str())).collect::<BTreeMap<_, _>>(),
         "asked_to_break": verdict.asked_to_break.map(crate::Hop::as_str),
     })
 }

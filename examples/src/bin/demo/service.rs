@@ -1,16 +1,17 @@
 //! One service of the shop, as a process of its own.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use clap::ValueEnum;
 use propagation_core::{PropagationContext, Propagator};
-use tokio::io::AsyncReadExt;
+use tokio::net::TcpListener;
 
 use crate::{Error, event::Event, services, shop, telemetry};
 
@@ -45,13 +46,26 @@ pub(crate) struct Service {
     pub(crate) name: Name,
     pub(crate) propagator: Propagator,
     in_flight: Arc<AtomicUsize>,
+    ready: Arc<AtomicBool>,
 }
 
-/// Runs a service until the demo closes its input.
+/// Where a service listens, if not at a free port of the loopback address; and where it says whether it is ready, if it does.
+const LISTEN: &str = "DEMO_LISTEN";
+const HEALTH: &str = "DEMO_HEALTH";
+
+/// Runs a service until the demo closes its input, or it is told to end.
 pub(crate) async fn run(name: Name) -> Result<(), Error> {
     let telemetry = telemetry::start(name)?;
-    let service = Service { name, propagator: telemetry.propagator(), in_flight: Arc::default() };
+    let service =
+        Service { name, propagator: telemetry.propagator(), in_flight: Arc::default(), ready: Arc::default() };
     let stopping = service.clone();
+    let health = service.clone();
+    let health = async {
+        match std::env::var(HEALTH) {
+            Ok(address) => services::health::serve(health, &address).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
     let work = async {
         match name {
             Name::Gateway => services::gateway::run(service).await,
@@ -63,6 +77,7 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
     };
     tokio::select! {
         ended = work => ended?,
+        ended = health => ended?,
         () = told_to_stop() => {}
     }
     stopping.finish().await;
@@ -72,11 +87,53 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
 }
 
 async fn told_to_stop() {
-    let mut nothing = Vec::new();
-    let _ = tokio::io::stdin().read_to_end(&mut nothing).await;
+    let (closed, input) = tokio::sync::oneshot::channel();
+    // On a thread of its own: the runtime would not end before a read that it has begun.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    tokio::select! {
+        _ = input => {}
+        () = interrupted() => {}
+    }
+}
+
+/// Waits until somebody wants the process to end: Ctrl-C, or what `docker stop` sends.
+pub(crate) async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        if let (Ok(mut asked), Ok(mut hung_up)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) {
+            tokio::select! {
+                _ = asked.recv() => {}
+                _ = hung_up.recv() => {}
+                _ = tokio::signal::ctrl_c() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+/// Listens where the demo says.
+pub(crate) async fn listen() -> Result<TcpListener, Error> {
+    let address = std::env::var(LISTEN).unwrap_or_else(|_| "127.0.0.1:0".to_owned());
+    Ok(TcpListener::bind(address).await?)
 }
 
 impl Service {
+    /// Tells the demo, and whoever asks, that requests are taken.
+    pub(crate) fn ready(&self, address: Option<SocketAddr>) {
+        self.ready.store(true, Ordering::Relaxed);
+        Event::Ready { address: address.map(|address| address.to_string()) }.tell();
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.load(Ordering::Relaxed)
+    }
+
     /// Handles a message on a task of its own.
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let in_flight = Arc::clone(&self.in_flight);

@@ -2,6 +2,7 @@
 
 pub(crate) mod gateway;
 pub(crate) mod grpc;
+pub(crate) mod health;
 pub(crate) mod notifications;
 pub(crate) mod orders;
 pub(crate) mod payments;

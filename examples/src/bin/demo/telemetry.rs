@@ -54,8 +54,8 @@ fn ours() -> Targets {
 /// Between the shop's services three keys may travel, and nothing else; in report mode, all do, and it is said which may not.
 fn policy(mode: PolicyMode) -> Result<Policy, Error> {
     let inbound = InboundRule::peers(["http:*", "grpc:*", "kafka:*", "amqp:*", "sqs:*"]).named("shop-in");
-    let outbound =
-        OutboundRule::peers(["http:127.0.0.1", "grpc:shop.*", "kafka:*", "amqp:*", "sqs:*"]).named("shop-out");
+    let outbound = OutboundRule::peers(["http:127.0.0.1", "http:gateway", "grpc:shop.*", "kafka:*", "amqp:*", "sqs:*"])
+        .named("shop-out");
     let (inbound, outbound) = [TENANT, FEATURE, LOCALE]
         .into_iter()
         .fold((inbound, outbound), |(inbound, outbound), key| (inbound.allow(key), outbound.allow(key)));

@@ -1,33 +1,30 @@
 //! What can happen to headers between two services: these pass messages on and lose the headers.
 
-use std::{net::SocketAddr, time::Duration};
+mod http;
+mod messages;
 
-use http::{Request, Response, Uri};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
-use rdkafka::{
-    ClientConfig, Message,
-    consumer::{Consumer, StreamConsumer},
-    producer::{FutureProducer, FutureRecord},
-};
-use tokio::{net::TcpListener, task::JoinHandle};
+use clap::ValueEnum;
+use tokio::task::JoinHandle;
 
-use crate::Error;
+pub(crate) use self::http::HttpRelay;
+use crate::{Error, Hop, brokers::Addresses, shop};
 
 /// What is stripped: every field that could carry the trace.
 pub(crate) const FIELDS: [&str; 4] = ["traceparent", "tracestate", "baggage", "b3"];
 
-/// A reverse proxy for HTTP/1.1 and, with prior knowledge, HTTP/2.
-pub(crate) struct HttpRelay {
-    pub(crate) address: SocketAddr,
-    _task: AbortOnDrop,
+/// Tells services which hop is broken: a caller then calls through a proxy that strips headers.
+pub(crate) const BREAK: &str = "DEMO_BREAK";
+
+/// Where receivers read, which is behind a relay where the hop is broken.
+pub(crate) struct Transit {
+    topic: &'static str,
+    paid: &'static str,
+    notifications: &'static str,
+    _relay: Option<AbortOnDrop>,
 }
 
-struct AbortOnDrop(JoinHandle<()>);
+/// A task that ends when this is dropped.
+pub(crate) struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
     fn drop(&mut self) {
@@ -35,66 +32,49 @@ impl Drop for AbortOnDrop {
     }
 }
 
-impl HttpRelay {
-    /// Passes on to `target` (`host:port`), with HTTP/2 if asked for.
-    pub(crate) async fn start(target: String, http2: bool) -> Result<Self, Error> {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let address = listener.local_addr()?;
-        let client: Client<HttpConnector, Incoming> =
-            Client::builder(TokioExecutor::new()).http2_only(http2).build_http();
-        let task = tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                let (client, target) = (client.clone(), target.clone());
-                tokio::spawn(async move {
-                    let pass = service_fn(|request| pass_on(client.clone(), target.clone(), request));
-                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), pass).await;
-                });
+/// What is left of the topic and the queues behind a broken hop.
+pub(crate) const STRIPPED_TOPIC: &str = "orders-stripped";
+pub(crate) const STRIPPED_PAID: &str = "shipping-stripped";
+pub(crate) const STRIPPED_NOTIFICATIONS: &str = "notifications-stripped";
+
+impl Transit {
+    /// Starts the relay at a hop that has a broker and is to be broken.
+    pub(crate) async fn start(broken: Option<Hop>, at: &Addresses) -> Result<Self, Error> {
+        let (topic, paid, notifications) = (shop::TOPIC, shop::SHIPPING_QUEUE, shop::NOTIFICATIONS_QUEUE);
+        let whole = Self { topic, paid, notifications, _relay: None };
+        Ok(match broken {
+            Some(Hop::Kafka) => {
+                let relay = messages::kafka(&at.kafka, topic, STRIPPED_TOPIC)?;
+                Self { topic: STRIPPED_TOPIC, _relay: Some(relay), ..whole }
             }
-        });
-        Ok(Self { address, _task: AbortOnDrop(task) })
-    }
-}
-
-async fn pass_on(
-    client: Client<HttpConnector, Incoming>,
-    target: String,
-    mut request: Request<Incoming>,
-) -> Result<Response<Incoming>, Error> {
-    let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-    *request.uri_mut() = Uri::builder().scheme("http").authority(target).path_and_query(path).build()?;
-    for name in FIELDS {
-        request.headers_mut().remove(name);
-    }
-    Ok(client.request(request).await?)
-}
-
-/// Reads one topic and writes another.
-pub(crate) struct KafkaRelay {
-    _task: AbortOnDrop,
-}
-
-impl KafkaRelay {
-    pub(crate) fn start(brokers: &str, from: &str, to: &str) -> Result<Self, Error> {
-        let consumer: StreamConsumer = ClientConfig::new()
-            .set("bootstrap.servers", brokers)
-            .set("group.id", "relay")
-            .set("auto.offset.reset", "earliest")
-            .create()?;
-        consumer.subscribe(&[from])?;
-        let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-        let to = to.to_owned();
-        let task = tokio::spawn(async move {
-            loop {
-                let Ok(message) = consumer.recv().await else {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                    continue;
-                };
-                let record = FutureRecord::to(&to)
-                    .key(message.key().unwrap_or_default())
-                    .payload(message.payload().unwrap_or_default());
-                let _ = producer.send(record, Duration::from_secs(5)).await;
+            Some(Hop::Amqp) => {
+                let relay = messages::amqp(&at.amqp, paid, STRIPPED_PAID).await?;
+                Self { paid: STRIPPED_PAID, _relay: Some(relay), ..whole }
             }
-        });
-        Ok(Self { _task: AbortOnDrop(task) })
+            Some(Hop::Sqs) => {
+                let relay = messages::sqs(&at.sqs, notifications, STRIPPED_NOTIFICATIONS).await?;
+                Self { notifications: STRIPPED_NOTIFICATIONS, _relay: Some(relay), ..whole }
+            }
+            Some(Hop::Http | Hop::Grpc) | None => whole,
+        })
     }
+
+    /// What receivers need to know.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
+        [
+            ("DEMO_KAFKA_TOPIC_IN", self.topic.to_owned()),
+            ("DEMO_AMQP_QUEUE_IN", self.paid.to_owned()),
+            ("DEMO_SQS_QUEUE_IN", self.notifications.to_owned()),
+        ]
+    }
+}
+
+/// The URL by which a caller reaches a service: its own, or that of a proxy that strips headers.
+pub(crate) async fn way(hop: Hop, url: String) -> Result<(String, Option<HttpRelay>), Error> {
+    let broken = std::env::var(BREAK).ok().and_then(|name| Hop::from_str(&name, false).ok());
+    if broken != Some(hop) {
+        return Ok((url, None));
+    }
+    let relay = HttpRelay::start(url.trim_start_matches("http://").to_owned(), hop == Hop::Grpc).await?;
+    Ok((relay.url(), Some(relay)))
 }

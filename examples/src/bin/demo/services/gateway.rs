@@ -17,16 +17,16 @@ use opentelemetry::{
 };
 use propagation_grpc::ClientPropagationLayer;
 use propagation_http::ServerPropagationLayer;
-use tokio::net::TcpListener;
 use tonic::transport::Channel;
 use tower::ServiceBuilder;
 
 use super::grpc::{self, PlaceRequest};
 use crate::{
-    Error,
+    Error, Hop,
     event::Event,
-    service::{Service, variable},
+    service::{self, Service, variable},
     shop::{self, Order},
+    transit,
     wire::Wire,
 };
 
@@ -37,9 +37,10 @@ struct Gateway {
 }
 
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
-    let orders = Channel::from_shared(variable("DEMO_ORDERS_URL")?)?.connect_lazy();
+    let (orders, _stripped) = transit::way(Hop::Grpc, variable("DEMO_ORDERS_URL")?).await?;
+    let orders = Channel::from_shared(orders)?.connect_lazy();
     let propagation = ServerPropagationLayer::new(service.propagator.clone());
-    let gateway = Arc::new(Gateway { service, orders, count: AtomicU64::new(1) });
+    let gateway = Arc::new(Gateway { service: service.clone(), orders, count: AtomicU64::new(1) });
     let routes = Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}/delivered", post(delivered))
@@ -47,8 +48,8 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
         .route_layer(middleware::from_fn(note_wire))
         .with_state(gateway);
 
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    Event::Ready { address: Some(listener.local_addr()?.to_string()) }.tell();
+    let listener = service::listen().await?;
+    service.ready(Some(listener.local_addr()?));
     axum::serve(listener, routes).await?;
     Ok(())
 }

@@ -12,10 +12,10 @@ use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 
 use super::sqs;
 use crate::{
-    Error,
-    event::Event,
+    Error, Hop,
     service::{Service, variable},
     shop::Order,
+    transit,
     wire::Wire,
 };
 
@@ -30,19 +30,20 @@ struct Notifications {
 
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
     let client = sqs::client(&service)?;
-    let queue = sqs::Queue::open(&client).await?;
+    let queue = sqs::Queue::open(&client, &variable("DEMO_SQS_QUEUE_IN")?).await?;
     let http = ClientBuilder::new(ReqwestPropagation::client_builder().build()?)
         .with(ReqwestPropagation::new(service.propagator.clone()))
         .build();
+    let (gateway, _stripped) = transit::way(Hop::Http, variable("DEMO_GATEWAY_URL")?).await?;
     let notifications = Arc::new(Notifications {
         consumer: ConsumerPropagation::new(service.propagator.clone(), queue.url.as_str()),
         queue,
         client,
         http,
-        gateway: variable("DEMO_GATEWAY_URL")?,
+        gateway,
         service,
     });
-    Event::Ready { address: None }.tell();
+    notifications.service.ready(None);
     loop {
         let received = notifications.client.receive_message().queue_url(&notifications.queue.url);
         let received = match received.max_number_of_messages(10).wait_time_seconds(1).send().await {

@@ -9,14 +9,12 @@ use rdkafka::{
     ClientConfig,
     producer::{FutureProducer, FutureRecord},
 };
-use tokio::net::TcpListener;
 use tonic::{Request, Response, Status, transport::Server};
 
 use super::grpc::{OrdersServer, Place, PlaceReply, PlaceRequest};
 use crate::{
     Error,
-    event::Event,
-    service::{Service, variable},
+    service::{self, Service, variable},
     shop::{self, Order},
     wire::Wire,
 };
@@ -32,10 +30,10 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
         ClientConfig::new().set("bootstrap.servers", variable("DEMO_KAFKA_BROKERS")?).set("linger.ms", "0").create()?;
     let layer = ServerPropagationLayer::new(service.propagator.clone());
     let propagation = ProducerPropagation::new(service.propagator.clone());
-    let orders = OrdersServer::new(Orders { service, producer, propagation });
+    let orders = OrdersServer::new(Orders { service: service.clone(), producer, propagation });
 
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    Event::Ready { address: Some(listener.local_addr()?.to_string()) }.tell();
+    let listener = service::listen().await?;
+    service.ready(Some(listener.local_addr()?));
     let note_wire = tower::util::MapRequestLayer::new(|mut request: http::Request<_>| {
         let wire = Wire::of_headers(request.headers());
         request.extensions_mut().insert(wire);

@@ -19,7 +19,6 @@ use rdkafka::{
 
 use crate::{
     Error,
-    event::Event,
     service::{Service, variable},
     shop::{self, Order},
     wire::Wire,
@@ -44,6 +43,8 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
         .set("bootstrap.servers", variable("DEMO_KAFKA_BROKERS")?)
         .set("group.id", GROUP)
         .set("auto.offset.reset", "earliest")
+        // Whoever comes first creates it.
+        .set("allow.auto.create.topics", "true")
         .create()?;
     orders.subscribe(&[&variable("DEMO_KAFKA_TOPIC_IN")?])?;
 
@@ -64,7 +65,7 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
                     // Until the group has given it partitions, orders would wait for it.
                     ready = orders.assignment()?.count() > 0;
                     if ready {
-                        Event::Ready { address: None }.tell();
+                        payments.service.ready(None);
                     }
                     continue;
                 }
@@ -90,11 +91,16 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
 
 /// Whoever comes first declares; the second time changes nothing.
 pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
-    let (exchange, queue) = (ExchangeDeclareOptions::default(), QueueDeclareOptions::default());
+    let exchange = ExchangeDeclareOptions::default();
     channel.exchange_declare(shop::EXCHANGE.into(), ExchangeKind::Direct, exchange, FieldTable::default()).await?;
-    channel.queue_declare(shop::SHIPPING_QUEUE.into(), queue, FieldTable::default()).await?;
+    declare_queue(channel, shop::SHIPPING_QUEUE).await?;
     let (queue, exchange, key) = (shop::SHIPPING_QUEUE.into(), shop::EXCHANGE.into(), shop::ROUTING_KEY.into());
     channel.queue_bind(queue, exchange, key, QueueBindOptions::default(), FieldTable::default()).await
+}
+
+pub(crate) async fn declare_queue(channel: &Channel, name: &str) -> lapin::Result<()> {
+    channel.queue_declare(name.into(), QueueDeclareOptions::default(), FieldTable::default()).await?;
+    Ok(())
 }
 
 impl Payments {

@@ -15,7 +15,6 @@ use propagation_amqp::ConsumerPropagation;
 use super::{payments, sqs};
 use crate::{
     Error,
-    event::Event,
     service::{Service, variable},
     shop::{self, Order},
     wire::Wire,
@@ -32,18 +31,20 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
     let connection = Connection::connect(&variable("DEMO_AMQP_URI")?, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     payments::declare(&channel).await?;
+    let queue = variable("DEMO_AMQP_QUEUE_IN")?;
+    payments::declare_queue(&channel, &queue).await?;
     let tag = service.name.as_str().into();
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-    let mut paid = channel.basic_consume(shop::SHIPPING_QUEUE.into(), tag, options, arguments).await?;
+    let mut paid = channel.basic_consume(queue.as_str().into(), tag, options, arguments).await?;
 
     let client = sqs::client(&service)?;
     let shipping = Arc::new(Shipping {
-        consumer: ConsumerPropagation::new(service.propagator.clone(), shop::SHIPPING_QUEUE),
-        queue: sqs::Queue::open(&client).await?,
+        consumer: ConsumerPropagation::new(service.propagator.clone(), queue.as_str()),
+        queue: sqs::Queue::open(&client, shop::NOTIFICATIONS_QUEUE).await?,
         client,
         service,
     });
-    Event::Ready { address: None }.tell();
+    shipping.service.ready(None);
     while let Some(delivery) = paid.next().await {
         let delivery = delivery?;
         let working = Arc::clone(&shipping);
