@@ -54,7 +54,38 @@ impl Automaton {
     /// or digit, or not.
     #[inline]
     pub(super) fn find(&self, bytes: &[u8], start: usize) -> Option<usize> {
-        let mut state = if is_alnum(before(bytes, start)) { self.inside } else { self.outside };
+        self.walk(self.at(bytes, start), bytes, start)
+    }
+
+    /// The same, past those that end as `passed` says, which have to end with a letter or digit.
+    pub(super) fn find_past(&self, bytes: &[u8], start: usize, mut passed: impl FnMut(usize) -> bool) -> Option<usize> {
+        const NEAR: usize = 16;
+        let mut index = start;
+        let mut state = self.at(bytes, start);
+        let mut end = start + NEAR;
+        while index < end {
+            let byte = bytes.get(index)?;
+            state = self.next(state, *byte);
+            if state == COMPLETE {
+                if !passed(index) {
+                    return Some(index);
+                }
+                state = self.inside;
+                end = index + NEAR;
+            }
+            index += 1;
+        }
+        self.walk(state, bytes, index)
+    }
+
+    /// The state before the byte at `start`.
+    #[inline(always)]
+    fn at(&self, bytes: &[u8], start: usize) -> u16 {
+        if is_alnum(before(bytes, start)) { self.inside } else { self.outside }
+    }
+
+    #[inline(always)]
+    fn walk(&self, mut state: u16, bytes: &[u8], start: usize) -> Option<usize> {
         let mut index = start;
         // COMPLETE stays, so it is enough to look at every eighth byte.
         let (chunks, _) = from(bytes, start).as_chunks::<8>();

@@ -5,7 +5,7 @@ use super::key;
 
 /// The longest card number (ISO/IEC 7812).
 const LONGEST_CARD: usize = 19;
-const SHORTEST_CARD: usize = 12;
+pub(super) const SHORTEST_CARD: usize = 12;
 
 /// The end of the card number whose first digits are the run from `start` to `end`.
 pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option<usize> {
@@ -101,7 +101,7 @@ fn may_be_grouped(bytes: &[u8], start: usize, end: usize) -> bool {
 
 /// Whether any issuer's prefix begins with these two, of which the second may be a separator. Epochs and dates begin with
 /// others.
-fn is_issuer_start(first: u8, second: u8) -> bool {
+pub(super) fn is_issuer_start(first: u8, second: u8) -> bool {
     match first {
         b'4' | b'5' | b'6' => true,
         b'2' => matches!(second, b'1'..=b'7'),

@@ -98,12 +98,23 @@ pub(super) fn is_base64_url(byte: u8) -> bool {
 }
 
 /// The value of a hexadecimal digit.
-#[inline]
+#[inline(always)]
 pub(super) fn hex(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
-    }
+    HEX.get(usize::from(byte)).copied().filter(|value| *value < NO_HEX)
 }
+
+const NO_HEX: u8 = 16;
+
+const HEX: [u8; 256] = {
+    let mut table = [NO_HEX; 256];
+    let mut value = 0;
+    while value < NO_HEX {
+        #[expect(clippy::indexing_slicing, reason = "evaluated when compiled")]
+        {
+            table[b"0123456789abcdef"[value as usize] as usize] = value;
+            table[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        }
+        value += 1;
+    }
+    table
+};

@@ -8,7 +8,7 @@ use super::pass::{Each, Hit, Pass};
 /// Decoded text is searched in windows of this many bytes …
 const WINDOW: usize = 4096;
 /// … of which the last ones are searched again with what follows. What is recognised as a whole is shorter.
-const OVERLAP: usize = 1024;
+const OVERLAP: usize = 512;
 /// The window for short input, which is nearly all input: clearing the large one would cost more than the search.
 const SMALL_WINDOW: usize = 256;
 
@@ -124,24 +124,40 @@ impl Decoder for Unescape<'_> {
 
     fn fill(&mut self, room: &mut [u8]) -> usize {
         let mut filled = 0;
-        while let Some(rest) = room.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            // What is neither escaped nor foldable is copied as it is.
-            let plain = from(self.bytes, self.index);
-            let length = plain
-                .iter()
-                .zip(rest.iter_mut())
-                .take_while(|(byte, _)| byte.is_ascii() && !matches!(byte, b'%' | b'\\'))
-                .map(|(byte, room)| *room = *byte)
-                .count();
-            self.index += length;
-            filled += length;
-            if length < rest.len() {
-                let (Some(byte), Some(room)) = (self.next(), room.get_mut(filled)) else {
+        loop {
+            // What is neither escaped nor foldable is copied as it is, eight bytes at a time.
+            while at(self.bytes, self.index) != b'%'
+                && let Some(word) = from(self.bytes, self.index).first_chunk()
+                && let Some(slot) = room.get_mut(filled..).and_then(<[u8]>::first_chunk_mut)
+            {
+                *slot = *word;
+                let plain = plain(*word);
+                self.index += plain;
+                filled += plain;
+                if plain < word.len() {
                     break;
-                };
-                *room = byte;
-                filled += 1;
+                }
             }
+            // Most escapes stand for a byte that is neither, and few backslashes are escapes.
+            let (byte, length) = match *from(self.bytes, self.index) {
+                [b'%', high, low, ..] => (hex(high).zip(hex(low)).map(|(high, low)| high << 4 | low), 3),
+                [b'\\', next, ..] if !matches!(next, b'n' | b'r' | b't' | b'u') => (Some(b'\\'), 1),
+                _ => (None, 0),
+            };
+            if let Some(byte @ 0..0x80) = byte
+                && byte != b'%'
+                && let Some(slot) = room.get_mut(filled)
+                && (byte != b'\\' || length == 1)
+            {
+                *slot = byte;
+                self.index += length;
+                filled += 1;
+                continue;
+            }
+            let Some(slot) = room.get_mut(filled) else { break };
+            let Some(byte) = self.next() else { break };
+            *slot = byte;
+            filled += 1;
         }
         filled
     }
@@ -155,6 +171,31 @@ impl Decoder for Unescape<'_> {
             self.next();
         }
     }
+}
+
+/// How many of eight bytes come before one that is not ASCII, a `%` or a backslash.
+#[inline]
+fn plain(bytes: [u8; 8]) -> usize {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGH: u64 = ONES << 7;
+    let word = u64::from_le_bytes(bytes);
+    // A byte that is zero borrows from those above it only: the lowest mark is right.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
+    let marks = (word | zeros(word ^ (ONES * 0x25)) | zeros(word ^ (ONES * 0x5C))) & HIGH;
+    marks.trailing_zeros() as usize / 8
+}
+
+/// The byte that `%` and two hexadecimal digits at `index` stand for.
+#[inline]
+fn percent(bytes: &[u8], index: usize) -> Option<u8> {
+    let [b'%', high, low] = *from(bytes, index).first_chunk()? else { return None };
+    Some(hex(high)? << 4 | hex(low)?)
+}
+
+/// Whether a byte is percent-encoded at `index`.
+#[inline]
+pub(super) fn is_percent(bytes: &[u8], index: usize) -> bool {
+    percent(bytes, index).is_some()
 }
 
 /// The byte that is written at `index`, however often it was percent-encoded, and the index after it.
@@ -292,22 +333,47 @@ impl Decoder for Base64<'_> {
 
 /// Decodes four digits to three bytes as long as those are printable ASCII, and returns how often they were.
 fn quads(digits: &[u8], room: &mut [u8]) -> usize {
-    const TOP: u32 = 0x80_80_80;
+    const TOPS: u64 = 0x80_80_80;
+    const BOTH: u64 = TOPS << 32 | TOPS;
+    const NONE: u64 = (NO_TRIPLE as u64) << 32 | NO_TRIPLE as u64;
     let mut whole = 0;
-    for (quad, room) in digits.as_chunks::<4>().0.iter().zip(room.as_chunks_mut::<3>().0) {
-        let [Some(a), Some(b), Some(c), Some(d)] = quad.map(base64_digit) else {
-            break;
-        };
-        let triple = u32::from(a) << 18 | u32::from(b) << 12 | u32::from(c) << 6 | u32::from(d);
+    for (&[a, b, c, d, e, f, g, h], room) in digits.as_chunks::<8>().0.iter().zip(room.as_chunks_mut::<6>().0) {
+        let first = shifted::<18>(a) | shifted::<12>(b) | shifted::<6>(c) | shifted::<0>(d);
+        let second = shifted::<18>(e) | shifted::<12>(f) | shifted::<6>(g) | shifted::<0>(h);
+        let both = u64::from(first) << 32 | u64::from(second);
         // No byte has its top bit, and each has it once 0x60 is added: it is from 0x20 to 0x7F.
-        if (triple | !(triple.wrapping_add(0x60_60_60))) & TOP != 0 {
+        let printable = both.wrapping_add(0x60_60_60 << 32 | 0x60_60_60);
+        if (both | (!printable & BOTH)) & (BOTH | NONE) != 0 {
             break;
         }
-        let [_, bytes @ ..] = triple.to_be_bytes();
+        let [_, _, bytes @ ..] = (u64::from(first) << 24 | u64::from(second)).to_be_bytes();
         *room = bytes;
-        whole += 1;
+        whole += 2;
     }
     whole
+}
+
+/// What is no digit is marked above the three bytes.
+const NO_TRIPLE: u32 = 1 << 31;
+
+/// The six bits of a digit, where they stand in three bytes.
+#[inline(always)]
+fn shifted<const BY: u32>(digit: u8) -> u32 {
+    const {
+        let mut digits = [NO_TRIPLE; 256];
+        let mut byte = 0;
+        while byte < 256 {
+            #[expect(clippy::indexing_slicing, reason = "evaluated when compiled")]
+            if DIGITS[byte] != NO_DIGIT {
+                digits[byte] = (DIGITS[byte] as u32) << BY;
+            }
+            byte += 1;
+        }
+        &{ digits }
+    }
+    .get(usize::from(digit))
+    .copied()
+    .unwrap_or(NO_TRIPLE)
 }
 
 /// The six bits of a base64 digit of either alphabet.
@@ -335,6 +401,12 @@ const DIGITS: [u8; 256] = {
     digits[b'_' as usize] = 63;
     digits
 };
+
+/// Whether a second digit of base64 leaves the second byte no control, and in ASCII.
+#[inline]
+pub(super) fn may_be_text(second: u8) -> bool {
+    base64_digit(second).is_some_and(|bits| matches!(bits & 15, 2..=7))
+}
 
 /// Whether a token decodes to `user:password`.
 pub(super) fn is_user_and_password(token: &[u8]) -> bool {

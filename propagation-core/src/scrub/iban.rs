@@ -57,9 +57,36 @@ pub(super) fn iban(bytes: &[u8], start: usize) -> Option<usize> {
     (remainder == 1).then_some(index)
 }
 
+/// Whether two letters stand for a country that has account numbers.
+pub(super) fn is_country(first: u8, second: u8) -> bool {
+    country_length(first.to_ascii_uppercase(), second.to_ascii_uppercase()).is_some()
+}
+
 /// How long the numbers of a country are, check digits and country included.
 fn country_length(first: u8, second: u8) -> Option<usize> {
-    Some(match &[first, second] {
+    let (first, second) = (first.wrapping_sub(b'A'), second.wrapping_sub(b'A'));
+    let length = *LENGTHS.get(usize::from(first) * 26 + usize::from(second)).filter(|_| second < 26)?;
+    (length > 0).then_some(usize::from(length))
+}
+
+/// The lengths for every two letters, 0 for none.
+const LENGTHS: [u8; 26 * 26] = {
+    let mut lengths = [0; 26 * 26];
+    let mut place = 0;
+    while place < lengths.len() {
+        #[expect(clippy::cast_possible_truncation, reason = "less than 26")]
+        let letters = [b'A' + (place / 26) as u8, b'A' + (place % 26) as u8];
+        #[expect(clippy::indexing_slicing, reason = "bounded by the loop, and checked by the compiler")]
+        {
+            lengths[place] = length_of(letters);
+        }
+        place += 1;
+    }
+    lengths
+};
+
+const fn length_of(country: [u8; 2]) -> u8 {
+    match &country {
         b"NO" => 15,
         b"BE" => 16,
         b"DK" | b"FI" | b"FK" | b"FO" | b"GL" | b"NL" | b"SD" => 18,
@@ -80,6 +107,6 @@ fn country_length(first: u8, second: u8) -> Option<usize> {
         b"MT" | b"SC" => 31,
         b"LC" => 32,
         b"RU" => 33,
-        _ => return None,
-    })
+        _ => 0,
+    }
 }

@@ -3,10 +3,10 @@
 use std::ops::ControlFlow;
 
 use super::automaton::Automaton;
-use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, MARK, at, before};
+use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, MARK, at, before, from};
 use super::trigger::{REACH, TRIGGERS};
 use super::{Detector, Detectors};
-use super::{address, decode, email, iban, number, secret, token};
+use super::{address, card, decode, email, iban, number, secret, token};
 
 /// What a detector found, in the bytes of the pass that found it.
 #[derive(Clone, Copy, Debug)]
@@ -54,15 +54,31 @@ impl<'k> Pass<'k> {
     #[inline(never)]
     fn closely(&self, bytes: &[u8], triggers: &Automaton, first: usize, each: &mut Each<'_>) -> ControlFlow<()> {
         let mut walk = Walk { pass: self, bytes, escaped: false, base64_done: 0, jwt_done: 0 };
-        let mut index = 0;
+        // Before this, all that can be told was told.
+        let mut done = 0;
         let mut trigger = Some(first);
         while let Some(last) = trigger {
-            index = if walk.is_escape(last) || walk.is_version(last) {
+            if let Some(next) = walk.beyond_escapes(last) {
+                done = next;
+                // Where one is escaped, the next is seldom far: those are passed without looking up.
+                trigger = triggers.find_past(bytes, next, |last| {
+                    let is_escape = ends_percent(bytes, last);
+                    done = if is_escape { last + 1 } else { done };
+                    is_escape
+                });
+                continue;
+            }
+            let start = walk.account(last);
+            if start.is_some_and(|start| walk.is_of_no_country(start)) || walk.is_unissued(last) {
+                trigger = triggers.find(bytes, last + 1);
+                continue;
+            }
+            done = if walk.is_version(last) {
                 last + 1
             } else {
-                walk.from(index.max(last.saturating_sub(REACH)), last, each)?
+                walk.from(done.max(start.unwrap_or_else(|| last.saturating_sub(REACH))), last, each)?
             };
-            trigger = triggers.find(bytes, index);
+            trigger = triggers.find(bytes, done);
         }
         match self.deeper() {
             Some(pass) if walk.escaped => decode::unescaped(bytes, &pass, each),
@@ -70,6 +86,15 @@ impl<'k> Pass<'k> {
         }
     }
 }
+
+/// Whether the byte at `last` is the last of three that are percent-encoded.
+#[inline(always)]
+fn ends_percent(bytes: &[u8], last: usize) -> bool {
+    last.checked_sub(2).is_some_and(|start| decode::is_percent(bytes, start))
+}
+
+/// No detector asks how much longer a run of letters and digits is.
+const LONG: usize = 64;
 
 /// The end of the run of letters and digits that goes on at `index`, and the classes in it.
 #[inline(always)]
@@ -121,11 +146,55 @@ struct Walk<'p, 'k, 'b> {
 }
 
 impl Walk<'_, '_, '_> {
-    /// Whether the trigger that ends at `last` is an escape and no more than that.
-    fn is_escape(&mut self, last: usize) -> bool {
-        let is_percent = last >= 2 && at(self.bytes, last - 2) == b'%' && class::hex(at(self.bytes, last)).is_some();
-        self.escaped |= is_percent || before(self.bytes, last) == b'\\';
-        is_percent
+    /// Where to go on if the trigger that ends at `last` is an escape, or a character with a plainer form, and no more than that.
+    fn beyond_escapes(&mut self, last: usize) -> Option<usize> {
+        let bytes = self.bytes;
+        match at(bytes, last) {
+            0x80.. => {
+                let first = last - if at(bytes, last - 1) == 0x80 && before(bytes, last - 1) == 0xE3 { 2 } else { 1 };
+                self.escaped |= self.escaped || decode::folds(bytes, first);
+                Some(last + 1)
+            }
+            // What the letter begins may matter as it stands, too.
+            b'n' | b'r' | b't' | b'u' if before(bytes, last) == b'\\' => {
+                self.escaped = true;
+                Some(last)
+            }
+            _ if ends_percent(bytes, last) => {
+                self.escaped = true;
+                Some(last + 1)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the trigger that ends at `last` is in a long number that no card begins like: an epoch, mostly.
+    fn is_unissued(&self, last: usize) -> bool {
+        let bytes = self.bytes;
+        let Some(start) = (last + 1).checked_sub(card::SHORTEST_CARD) else {
+            return false;
+        };
+        let digits = bytes.get(start..=last).unwrap_or(&[]);
+        digits.iter().fold(true, |all, byte| all & byte.is_ascii_digit())
+            && (class::is_alnum(before(bytes, start)) || !card::is_issuer_start(at(bytes, start), at(bytes, start + 1)))
+    }
+
+    /// Where the run begins whose first two letters and two digits are the trigger that ends at `last`, if nothing that began before
+    /// can go on in it.
+    fn account(&self, last: usize) -> Option<usize> {
+        let start = last.checked_sub(3)?;
+        let [first, second, third, fourth] = from(self.bytes, start).first_chunk()?;
+        let is_head = class::of(*first) & class::of(*second) & ALNUM != 0
+            && (class::of(*first) | class::of(*second)) & DIGIT == 0
+            && class::of(*third) & class::of(*fourth) & DIGIT != 0;
+        let previous = before(self.bytes, start);
+        (is_head && !class::is_alnum(previous) && !matches!(previous, b'.' | b':')).then_some(start)
+    }
+
+    /// Whether neither an account number nor base64 of text begins with the two letters at `start`.
+    fn is_of_no_country(&self, start: usize) -> bool {
+        let second = at(self.bytes, start + 1);
+        !iban::is_country(at(self.bytes, start), second) && !decode::may_be_text(second)
     }
 
     /// Whether the trigger that ends at `last` is the last number of `Chrome/120.0.0.0`, which every browser sends.
@@ -159,12 +228,17 @@ impl Walk<'_, '_, '_> {
             let found = if class & ALNUM != 0 {
                 let start = index;
                 let seen;
-                (index, seen) = run(bytes, start + 1, class);
-                if !self.concerns(start, index, byte, seen) {
-                    continue;
+                (index, seen) = run(bytes.get(..start + LONG).unwrap_or(bytes), start + 1, class);
+                let found = if self.concerns(start, index, byte, seen) {
+                    let found = self.run(start, index, seen, each)?;
+                    index = self.beyond_base64(start, index);
+                    found
+                } else {
+                    None
+                };
+                if index >= start + LONG && class::is_alnum(before(bytes, index)) {
+                    index = run(bytes, index, 0).0;
                 }
-                let found = self.run(start, index, seen, each)?;
-                index = self.beyond_base64(start, index);
                 found
             } else {
                 index += 1;

@@ -6,6 +6,36 @@ fn found(key: &str, value: &str) -> Option<Detector> {
     scan(Detectors::all(), key.as_bytes(), value.as_bytes()).map(|finding| finding.detector)
 }
 
+/// What a quick look must not pass over: beside escapes, after what begins like an account number, in long runs.
+#[test]
+fn nothing_hides_beside_what_a_quick_look_passes() {
+    let long = format!("{}4111111111111111", "x1".repeat(100) + " ");
+    let words = format!("{} anna@example.com", "blue%20car%2C".repeat(40));
+    let text = "The quick brown fox jumps over the lazy dog. ".repeat(120) + "anna@example.com";
+    let coded = base64(&text, STANDARD, true);
+    for (expected, value) in [
+        (Detector::Phone, "100%+1 415 555 2671"),
+        (Detector::Ipv6, "[fe80::1ff:fe23:4567:890a]"),
+        (Detector::Ipv6, "ab12:cd34:ab12:cd34:ab12:cd34:ab12:cd34"),
+        (Detector::Mac, "at.ab12.cd34.ef56 ab12.cd34.ef56"),
+        (Detector::Iban, "zz12 DE89370400440532013000"),
+        (Detector::PaymentCard, "1700000000123 4111111111111111"),
+        (Detector::PaymentCard, "1234 5678 9536 4111 1111 1111 1111"),
+        (Detector::UsSsn, "1234 5678 9123, 536-90-4399"),
+        (Detector::Ipv4, "123456789012 10.0.0.1"),
+        (Detector::StripeKey, "C:\\rk_live_4eC39HqLyjWDarjtT1zdp7dc"),
+        (Detector::GithubToken, "“ghp_16C7e42F292c6912E7710c838347Ae178B4a”"),
+        (Detector::Email, "caf\u{e9}\u{2009}anna\\u0040example.com"),
+        (Detector::Email, "%41%6E%6E%61%40%65%78%61%6D%70%6C%65%2E%63%6F%6D"),
+        (Detector::Basic, "https://user:p%2Fss@localhost/"),
+        (Detector::PaymentCard, &long),
+        (Detector::Email, &words),
+        (Detector::Email, &coded),
+    ] {
+        assert_eq!(found("note", value), Some(expected), "{value}");
+    }
+}
+
 /// One or more of each kind, as they are written.
 const PERSONAL: &[(Detector, &str, &str)] = &[
     (Detector::Email, "note", "alice@example.com"),
