@@ -65,6 +65,22 @@ fn append(all: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     all.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
 }
 
+/// The members of a list that are not empty, without white space around them, each with where it ends in the list.
+pub(crate) fn members(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        while let [b',' | b' ' | b'\t', tail @ ..] = rest {
+            rest = tail;
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        let (member, tail) = rest.split_at_checked(octets::find(rest, b',').unwrap_or(rest.len()))?;
+        rest = tail;
+        Some((text.len() - tail.len(), trim_end(member)))
+    })
+}
+
 /// Optional white space of both list grammars: space and tab.
 pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {

@@ -63,7 +63,7 @@ impl TraceState {
     fn rebuild(text: &[u8], scan: &Scan) -> Self {
         let mut seen: Vec<&[u8]> = Vec::with_capacity(usize::from(scan.count));
         let mut out = Vec::with_capacity(text.len());
-        for member in octets::split(text, b',').map(list::trim).filter(|member| !member.is_empty()) {
+        for (_, member) in list::members(text) {
             let key = key_of(member);
             if !scan.duplicates || !seen.contains(&key) {
                 seen.push(key);

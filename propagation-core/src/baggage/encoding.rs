@@ -26,16 +26,26 @@ pub(crate) fn encode(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Encodes each `%` that starts no escape; everything else stays.
-pub(crate) fn mend_escapes(value: &[u8], out: &mut Vec<u8>) {
-    let mut rest = value;
-    while let Some((plain, [_, tail @ ..])) = octets::find(rest, b'%').and_then(|at| rest.split_at_checked(at)) {
-        let whole = matches!(tail, [high, low, ..] if is_escape(*high, *low));
-        out.extend_from_slice(plain);
-        out.extend_from_slice(if whole { b"%" } else { b"%25" });
-        rest = tail;
+/// Encodes each `%` that starts no escape; everything else stays. Goes on no further once `out` is longer than `limit`.
+pub(crate) fn mend_escapes(value: &[u8], out: &mut Vec<u8>, limit: usize) {
+    if octets::find(value, b'%').is_none() {
+        out.extend_from_slice(value);
+        return;
     }
-    out.extend_from_slice(rest);
+    let mut copied = 0;
+    let all = octets::each_odd(value, |at, byte| {
+        let tail = value.get(at + 1..)?;
+        if byte != b'%' || matches!(tail, [high, low, ..] if is_escape(*high, *low)) {
+            return Some(());
+        }
+        out.extend_from_slice(value.get(copied..=at)?);
+        out.extend_from_slice(b"25");
+        copied = at + 1;
+        (out.len() <= limit).then_some(())
+    });
+    if all.is_some() {
+        out.extend_from_slice(value.get(copied..).unwrap_or_default());
+    }
 }
 
 /// Percent-decodes; `%` without two hex digits stands for itself, bytes that are not UTF-8 become U+FFFD.

@@ -91,10 +91,11 @@ impl<'a> Checked<'a> {
         Ok(Self { key, value, tail })
     }
 
-    pub(super) fn write(&self, out: &mut Vec<u8>) {
+    /// Writes it; whether all of it, if that makes `out` longer than `limit`, is left open.
+    pub(super) fn write(&self, out: &mut Vec<u8>, limit: usize) {
         out.extend_from_slice(self.key);
         out.push(b'=');
-        encoding::mend_escapes(self.value, out);
+        encoding::mend_escapes(self.value, out, limit);
         out.extend_from_slice(self.tail);
     }
 }

@@ -65,21 +65,14 @@ fn ends_canonically(text: &[u8], end: usize, inside: u8) -> bool {
 ///
 /// The limits count what the wire holds, malformed members and separators included, so that nobody pays for more.
 fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
+    // One byte more than may be read is enough to see that there are too many.
+    let text = text.get(..=Baggage::MAX_BYTES).unwrap_or(text);
     let mut out = Vec::with_capacity(text.len().min(Baggage::MAX_BYTES));
-    let (mut kept, mut members, mut read) = (0, 0, 0);
-    for piece in octets::split(text, b',') {
-        read += piece.len() + usize::from(read > 0);
-        let member = list::trim(piece);
-        if member.is_empty() {
-            if read > Baggage::MAX_BYTES {
-                refused(&[], Reason::TooLong);
-                break;
-            }
-            continue;
-        }
-        members += 1;
-        if members > Baggage::MAX_MEMBERS || read > Baggage::MAX_BYTES {
-            refused(&[], if read > Baggage::MAX_BYTES { Reason::TooLong } else { Reason::TooManyMembers });
+    let (mut kept, mut too_long) = (0, text.len() > Baggage::MAX_BYTES);
+    for (nth, (end, member)) in list::members(text).enumerate() {
+        if nth == Baggage::MAX_MEMBERS || end > Baggage::MAX_BYTES {
+            refused(&[], if end > Baggage::MAX_BYTES { Reason::TooLong } else { Reason::TooManyMembers });
+            too_long = false;
             break;
         }
         match Checked::read(member) {
@@ -88,7 +81,7 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
                 if before > 0 {
                     out.push(b',');
                 }
-                checked.write(&mut out);
+                checked.write(&mut out, Baggage::MAX_BYTES);
                 if out.len() > Baggage::MAX_BYTES {
                     out.truncate(before);
                     refused(checked.key, Reason::TooLong);
@@ -98,6 +91,9 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
             }
             Err(reason) => refused(key_like(member), reason),
         }
+    }
+    if too_long {
+        refused(&[], Reason::TooLong);
     }
     Baggage::whole(out.into(), kept)
 }

@@ -79,3 +79,19 @@ fn debug_shows_keys_and_never_values() {
     let shown = format!("{:?}", Baggage::parse(b"user=anna"));
     assert!(shown.contains("user") && !shown.contains("anna"));
 }
+
+#[test]
+fn separators_count_to_the_limit_too() {
+    for (text, members, refusals) in [
+        (",".repeat(8189) + "a=b", 1, 0),
+        (",".repeat(8190) + "a=b", 0, 1),
+        ("a=b".to_owned() + &",".repeat(8189), 1, 0),
+        ("a=b".to_owned() + &" ,".repeat(8189), 1, 1),
+        (",".repeat(100_000), 0, 1),
+    ] {
+        let mut refused = Vec::new();
+        let baggage = Baggage::read(text.as_bytes(), || panic!("not canonical"), &mut |_, reason| refused.push(reason));
+        assert_eq!(baggage.len(), members, "{} bytes", text.len());
+        assert_eq!(refused, vec![crate::Reason::TooLong; refusals], "{} bytes", text.len());
+    }
+}

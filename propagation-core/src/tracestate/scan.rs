@@ -33,7 +33,7 @@ impl Scan {
     fn run_piecewise(text: &[u8]) -> Result<Self, TraceStateError> {
         let mut scan = Self { count: 0, canonical: false, duplicates: false };
         let mut keys = Keys::default();
-        for member in octets::split(text, b',').map(list::trim).filter(|member| !member.is_empty()) {
+        for (_, member) in list::members(text) {
             // Duplicates count too: the limit is on what the wire holds.
             if usize::from(scan.count) == TraceState::MAX_MEMBERS {
                 return Err(TraceStateError(Reason::TooManyMembers));
@@ -54,7 +54,8 @@ fn canonical_members(text: &[u8]) -> Option<u8> {
         match (byte, value) {
             (b'=', None) => {
                 let key = text.get(start..at)?;
-                if !is_key(key) || keys.add(key) {
+                // Reading stops at the limit: what is behind it is looked at by nobody.
+                if keys.keys.len() == TraceState::MAX_MEMBERS || !is_key(key) || keys.add(key) {
                     return None;
                 }
                 value = Some(at + 1);
@@ -74,7 +75,7 @@ fn canonical_members(text: &[u8]) -> Option<u8> {
         Some(())
     })?;
     let ends = ends_legally(text.get(value?..)?);
-    u8::try_from(keys.keys.len()).ok().filter(|count| ends && usize::from(*count) <= TraceState::MAX_MEMBERS)
+    u8::try_from(keys.keys.len()).ok().filter(|_| ends)
 }
 
 /// The keys so far. Most keys that differ have different marks, and need not be compared.

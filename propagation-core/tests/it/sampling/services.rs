@@ -68,6 +68,10 @@ impl Service {
     }
 
     /// With this service's spans of `tracing`, where it makes them.
+    #[cfg_attr(
+        not(feature = "tracing-opentelemetry-0-34"),
+        expect(clippy::unused_self, reason = "there is no subscriber then")
+    )]
     fn in_subscriber<R>(&self, run: impl FnOnce() -> R) -> R {
         #[cfg(feature = "tracing-opentelemetry-0-34")]
         if self.tracing {
