@@ -87,14 +87,33 @@ fn trace(first: &SdkTracerProvider, second: &SdkTracerProvider, fails: bool, ten
     id
 }
 
-/// Every error trace and the tenant's come out of the Collector whole, with their links; of the rest a share.
+/// A health check that fails: an error trace, were it not for its route.
+fn health_check(of: &SdkTracerProvider, route: &'static str) {
+    let mut span = of.tracer("test").span_builder(format!("GET {route}")).with_kind(SpanKind::Server);
+    span.attributes = Some(vec![KeyValue::new("http.route", route)]);
+    let mut span = span.start(&of.tracer("test"));
+    span.set_status(Status::error("503"));
+    span.end();
+}
+
+/// The names of the spans of [`health_check`].
+fn checks(graph: &TraceGraph) -> Vec<&str> {
+    let names = graph.spans().map(|span| span.name.as_str());
+    names.filter(|name| !["GET /orders", "process orders"].contains(name)).collect()
+}
+
+/// Every error trace and the tenant's come out of the Collector whole, with their links; of the rest a share; and of the routes that
+/// only health checks ask for nothing, failed or not.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_collector_keeps_every_error_and_one_tenant_whole() {
+async fn the_collector_keeps_every_error_and_one_tenant_whole_and_no_health_check() {
     const EACH: usize = 40;
     let address = variable("COLLECTOR_RETURN");
     let address = address.strip_prefix("http://").unwrap().parse().unwrap();
     let receiver = OtlpReceiver::bind(address).unwrap();
     let (first, second) = (provider("gateway"), provider("payments"));
+    for route in ["/health", "/healthz", "/livez", "/ready", "/readyz", "/health/of/an/order"] {
+        health_check(&first, route);
+    }
     let kept: Vec<String> =
         (0..EACH).flat_map(|_| [trace(&first, &second, true, "blue"), trace(&first, &second, false, "acme")]).collect();
     let rest: Vec<String> = (0..10 * EACH).map(|_| trace(&first, &second, false, "blue")).collect();
@@ -106,10 +125,11 @@ async fn the_collector_keeps_every_error_and_one_tenant_whole() {
     let whole = |graph: &TraceGraph| {
         let traces: std::collections::HashMap<String, TraceGraph> =
             graph.traces().into_iter().map(|trace| (trace.trace_ids()[0].to_string(), trace)).collect();
-        kept.iter().all(|id| traces.get(id).is_some_and(|trace| trace.len() == 2))
+        kept.iter().all(|id| traces.get(id).is_some_and(|trace| trace.len() == 2)) && !checks(graph).is_empty()
     };
     let graph = receiver.wait_for(whole, Duration::from_secs(60)).await.unwrap();
-    for trace in graph.traces() {
+    assert_eq!(checks(&graph), ["GET /health/of/an/order"], "only the shop's own route is to be seen");
+    for trace in graph.traces().into_iter().filter(|trace| trace.len() > 1) {
         trace.assert_continuous();
         trace.assert_link("process orders", "GET /orders");
     }

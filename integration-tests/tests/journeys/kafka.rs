@@ -102,10 +102,9 @@ pub(crate) async fn listen(stop: Arc<Stop>, topic: String) -> Result<String, Fai
     let propagation = ConsumerPropagation::new(stop.service.propagator.clone()).group(format!("{topic}-group"));
     tokio::spawn(async move {
         loop {
-            let message = match consumer.recv().await {
-                Ok(message) => message,
+            let Ok(message) = consumer.recv().await else {
                 // The broker is away: librdkafka looks for it.
-                Err(_) => continue,
+                continue;
             };
             let headers = message.headers().into_iter().flat_map(HeadersExt::raw_iter);
             let headers = headers

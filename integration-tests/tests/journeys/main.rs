@@ -2,12 +2,13 @@
 //! Python in the middle, with brokers that restart and messages that are broken.
 //!
 //! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and says where it is. Without a stack every test
-//! here fails; none is skipped. What is in `restarts` stops brokers, and so runs alone and last.
+//! here fails; none is skipped. What is in `restarts` stops brokers, and so runs alone and last; what is in `demo` runs the shop in containers, one run at a time.
 #![cfg(feature = "otlp")]
 
 mod alone;
 mod bridge;
 mod canaries;
+mod demo;
 mod faults;
 mod kafka;
 mod python;

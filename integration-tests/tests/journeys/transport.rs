@@ -27,6 +27,7 @@ pub(crate) struct Address {
 }
 
 /// What a service sends to one address with.
+#[allow(clippy::large_enum_variant, reason = "a test has a handful of them")]
 pub(crate) enum Sender {
     Http(web::HttpSender),
     Grpc(web::GrpcSender),

@@ -60,8 +60,7 @@ impl Loopback {
 
 const TOPICS: [&str; 2] = [shop::TOPIC, transit::STRIPPED_TOPIC];
 
-/// Makes the compose file's brokers as new: topics are there, and nothing that an earlier run left waits in them or in queues,
-/// as its orders have the same numbers.
+/// Makes the compose file's brokers as new: topics are there, and no order that an earlier run left waits in them or in queues.
 pub(crate) async fn prepare(at: &Addresses) -> Result<(), Error> {
     let admin: AdminClient<_> = ClientConfig::new().set("bootstrap.servers", &at.kafka).create()?;
     let options = AdminOptions::new();

@@ -5,7 +5,7 @@ mod stack;
 
 use std::{
     collections::{BTreeSet, HashSet},
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -22,6 +22,7 @@ use crate::{
     judge::{self, Placed, Verdict},
     report,
     service::{Name, interrupted},
+    services::gateway,
     shop::{self, Request},
     telemetry,
     transit::{self, Transit},
@@ -142,7 +143,11 @@ async fn on_the_stack(arguments: &Arguments, stack: &mut Stack) -> Result<Shop, 
     })?;
     let transit = Transit::start(arguments.broken, brokers.addresses()).await?;
     let mut services = Services::new();
-    let (containers, gateway) = stack.services(&variables(arguments, &transit)).await?;
+    let mut variables = variables(arguments, &transit);
+    // Spans of a run that was interrupted may still be under way in the Collector.
+    let seconds = UNIX_EPOCH.elapsed()?.as_secs();
+    variables.push((gateway::RUN, format!("{:04x}", seconds % 0x1_0000)));
+    let (containers, gateway) = stack.services(&variables).await?;
     for (name, id) in containers {
         services.follow(name, &id).await?;
     }

@@ -33,14 +33,23 @@ use crate::{
 struct Gateway {
     service: Service,
     orders: Channel,
+    /// What every order's number begins with.
+    numbers: String,
     count: AtomicU64,
 }
+
+/// What tells the numbers of one run from those of another, on brokers that outlive it.
+pub(crate) const RUN: &str = "DEMO_RUN";
 
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
     let (orders, _stripped) = transit::way(Hop::Grpc, variable("DEMO_ORDERS_URL")?).await?;
     let orders = Channel::from_shared(orders)?.connect_lazy();
     let propagation = ServerPropagationLayer::new(service.propagator.clone());
-    let gateway = Arc::new(Gateway { service: service.clone(), orders, count: AtomicU64::new(1) });
+    let numbers = match std::env::var(RUN) {
+        Ok(run) if !run.is_empty() => format!("o-{run}"),
+        _ => "o".to_owned(),
+    };
+    let gateway = Arc::new(Gateway { service: service.clone(), orders, numbers, count: AtomicU64::new(1) });
     let routes = Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}/delivered", post(delivered))
@@ -67,7 +76,7 @@ async fn place(
     State(gateway): State<Arc<Gateway>>,
     Json(request): Json<shop::Request>,
 ) -> Result<(StatusCode, Json<Order>), StatusCode> {
-    let id = format!("o-{:05}", gateway.count.fetch_add(1, Ordering::Relaxed));
+    let id = format!("{}-{:05}", gateway.numbers, gateway.count.fetch_add(1, Ordering::Relaxed));
     let mut order = Order {
         id,
         sku: request.sku,
