@@ -33,17 +33,26 @@ impl Policy {
     pub(crate) fn judge_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
         let Some(rule) = self.inbound_rule(peer) else {
             // The trace is trusted, and no baggage.
-            admission.judge_baggage(&super::judge::Judge::deny(None));
+            let judge = super::judge::Judge::deny(None);
+            admission.judge_baggage(&judge);
+            self.scrub_admitted(admission, judge.rule, judge.report);
             return;
         };
         admission.trust = rule.trust_level();
-        admission.judge_baggage(&rule.judge(None));
+        let judge = rule.judge(None);
+        admission.judge_baggage(&judge);
         if !admission.context.baggage.is_empty() {
             copy_attributes(&admission.context.baggage, rule.keys(), &self.scrub, &mut admission.attributes);
         }
         if admission.trust != Trust::Trust {
             admission.judge_trace(rule.name());
         }
+        self.scrub_admitted(admission, judge.rule, judge.report);
+    }
+
+    /// Every span of the trace says its tracestate, so what is personal in it stays out from the start.
+    fn scrub_admitted(&self, admission: &mut Admission, rule: &str, report: bool) {
+        self.scrub_state(&mut admission.context.trace.state, rule, report, &mut admission.rejections);
     }
 }
 

@@ -39,12 +39,11 @@ impl<'a> Judge<'a> {
 
     pub(super) fn judge(&self, member: &Member<'_>) -> Judgement<'a> {
         let Some(key) = self.keys.iter().find(|key| key.matches(member.wire_key())) else {
-            let key_shown = self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none());
-            return stopped(Reason::NotAllowed, None, self.report, key_shown);
+            return stopped(Reason::NotAllowed, None, self.report, self.may_show_key(member));
         };
         let report = self.report || key.reports();
         if let Some(reason) = key.objection(member) {
-            return stopped(reason, None, report, true);
+            return stopped(reason, None, report, self.may_show_key(member));
         }
         let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Judgement::crosses() };
         if !key.tells(member.wire_key()) && scrub.clears(member.as_wire()) {
@@ -69,6 +68,10 @@ impl<'a> Judge<'a> {
             },
             None => stopped(Reason::Personal, Some(found.detector), false, true),
         }
+    }
+
+    fn may_show_key(&self, member: &Member<'_>) -> bool {
+        self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none())
     }
 
     /// Takes out of `baggage` what may not cross, and changes what may only cross changed.

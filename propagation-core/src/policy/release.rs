@@ -23,11 +23,34 @@ impl Policy {
         if let Some(rule) = rule {
             release.judge_trace(rule.releases_trace(), rule.state(), judge.rule);
         }
-        let state = &release.context.trace.state;
-        if !state.is_empty() && !self.scrub.finds_nothing() && !self.scrub.clears(state.as_bytes()) {
-            release.scrub_state(&self.scrub, judge.rule, judge.report);
-        }
+        self.scrub_state(&mut release.context.trace.state, judge.rule, judge.report, &mut release.stopped);
         release
+    }
+
+    /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed.
+    pub(super) fn scrub_state(&self, state: &mut TraceState, rule: &str, report: bool, stopped: &mut Vec<Rejection>) {
+        if !state.is_empty() && !self.scrub.finds_nothing() && !self.scrub.clears(state.as_bytes()) {
+            scrub_state(&self.scrub, state, rule, report, stopped);
+        }
+    }
+}
+
+fn scrub_state(scrub: &Scrub, state: &mut TraceState, rule: &str, report: bool, stopped: &mut Vec<Rejection>) {
+    let found: Vec<(String, String)> = state
+        .iter()
+        // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
+        .filter(|(key, value)| !(*key == "ot" && is_of_sampling(value)))
+        .filter_map(|(key, value)| {
+            let detector = scrub.find_in(key.as_bytes(), value).or_else(|| scrub.find_in_key(key))?;
+            Some((key.to_owned(), detector.to_owned()))
+        })
+        .collect();
+    for (_, detector) in &found {
+        let reason = if report { Reason::Reported } else { Reason::Personal };
+        stopped.push(Rejection::new("tracestate", reason).with_rule(&format!("{rule}, {detector}")));
+    }
+    if !found.is_empty() && !report {
+        state.retain(|key| !found.iter().any(|(personal, _)| personal == key));
     }
 }
 
@@ -49,29 +72,6 @@ impl Release {
         }
         if trace.state.len() < before {
             self.stopped.push(Rejection::new("tracestate", Reason::Untrusted).with_rule(rule));
-        }
-    }
-
-    /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed.
-    fn scrub_state(&mut self, scrub: &Scrub, rule: &str, report: bool) {
-        let found: Vec<(String, String)> = self
-            .context
-            .trace
-            .state
-            .iter()
-            // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
-            .filter(|(key, value)| !(*key == "ot" && is_of_sampling(value)))
-            .filter_map(|(key, value)| {
-                let detector = scrub.find_in(&[], value).or_else(|| scrub.find_in_key(key))?;
-                Some((key.to_owned(), detector.to_owned()))
-            })
-            .collect();
-        for (_, detector) in &found {
-            let reason = if report { Reason::Reported } else { Reason::Personal };
-            self.stopped.push(Rejection::new("tracestate", reason).with_rule(&format!("{rule}, {detector}")));
-        }
-        if !found.is_empty() && !report {
-            self.context.trace.state.retain(|key| !found.iter().any(|(personal, _)| personal == key));
         }
     }
 }

@@ -1,4 +1,6 @@
-use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Reason, StateRule, Trust};
+use propagation_core::{
+    InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, StateRule, Trust,
+};
 
 use crate::wire::{PARENT, through};
 
@@ -68,6 +70,47 @@ fn a_peer_may_be_denied_the_trace_or_parts_of_tracestate() {
     assert_eq!(names(&sent(any().trace_context(false))), [""; 0]);
     assert_eq!(names(&sent(any().tracestate(StateRule::None))), ["traceparent"]);
     assert_eq!(sent(any().tracestate(StateRule::Keys(vec!["b".into()])))[1].1, "b=2");
+}
+
+#[test]
+fn what_is_personal_in_tracestate_neither_comes_in_nor_goes_out() {
+    let received = vec![
+        ("traceparent".to_owned(), PARENT.as_bytes().to_vec()),
+        ("tracestate".to_owned(), b"a=1,b=anna@example.com,password=Tr0ub4dor3,4111111111111111=2,ot=th:8".to_vec()),
+    ];
+    let state_under = |rule: InboundRule| {
+        let policy = Policy::builder().inbound(rule).build().unwrap();
+        let admission = Propagator::builder().policy(policy).build().extract(&Peer::http(""), &received);
+        let reasons: Vec<Reason> = admission.rejections.iter().map(|rejection| rejection.reason).collect();
+        for rejection in &admission.rejections {
+            assert!(!rejection.to_string().contains("anna"), "{rejection}");
+        }
+        (String::from_utf8_lossy(admission.context.trace.state.as_bytes()).into_owned(), reasons)
+    };
+    let any = || InboundRule::peers(["*"]);
+    let (state, reasons) = state_under(any());
+    assert_eq!(state, "a=1,ot=th:8");
+    assert_eq!(reasons, [Reason::Personal; 3]);
+    let (state, reasons) = state_under(any().report());
+    assert!(state.contains("anna@example.com"), "{state}");
+    assert_eq!(reasons, [Reason::Reported; 3]);
+    let (state, _) = state_under(any().trust(Trust::AcceptIds));
+    assert_eq!(state, "a=1");
+    // A peer that no rule is for.
+    let (state, _) = state_under(InboundRule::peers(["kafka:*"]));
+    assert_eq!(state, "a=1,ot=th:8");
+}
+
+#[test]
+fn a_personal_key_is_not_named_whatever_its_value_breaks() {
+    let rule = OutboundRule::peers(["*"]).allow(KeyRule::new("*").max_length(2));
+    let policy = Policy::builder().outbound(rule).build().unwrap();
+    let mut context = PropagationContext::EMPTY;
+    context.baggage.set("4111111111111111", "blue").unwrap();
+    context.baggage.set("tenant.id", "blue").unwrap();
+    let release = policy.release(&Peer::kafka("orders"), &context);
+    let keys: Vec<Option<&str>> = release.stopped.iter().map(|stopped| stopped.key.as_deref()).collect();
+    assert_eq!(keys, [None, Some("tenant.id")]);
 }
 
 #[test]
