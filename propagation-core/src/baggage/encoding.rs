@@ -51,7 +51,8 @@ pub(crate) fn mend_escapes(value: &[u8], out: &mut Vec<u8>, limit: usize) {
 /// Percent-decodes; `%` without two hex digits stands for itself, bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(value: &[u8]) -> Cow<'_, str> {
     let Some((plain, mut rest)) = octets::find(value, b'%').and_then(|at| value.split_at_checked(at)) else {
-        return String::from_utf8_lossy(value);
+        // Valid text, which is the rule, is borrowed for less.
+        return std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
     };
     let mut bytes = Vec::with_capacity(value.len());
     bytes.extend_from_slice(plain);
