@@ -138,14 +138,15 @@ impl ConsumerPropagation {
         self.propagator.extract(&Peer::sqs(self.queue.name()), &self.carrier(message))
     }
 
-    #[cfg(feature = "envelopes")]
+    #[cfg_attr(
+        not(feature = "envelopes"),
+        allow(clippy::unused_self, reason = "the same with and without the feature")
+    )]
     fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
-        if self.envelopes { MessageCarrier::with_envelope(message) } else { MessageCarrier::new(message) }
-    }
-
-    #[cfg(not(feature = "envelopes"))]
-    #[allow(clippy::unused_self, reason = "the same with and without the feature")]
-    fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
+        #[cfg(feature = "envelopes")]
+        if self.envelopes {
+            return MessageCarrier::with_envelope(message);
+        }
         MessageCarrier::new(message)
     }
 }

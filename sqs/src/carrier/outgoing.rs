@@ -98,12 +98,11 @@ impl<'a> OutgoingCarrier<'a> {
             Some(value) => {
                 self.system.get_or_insert_default().insert(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
             }
-            None if there.is_some() => {
+            None => {
                 if let Some(system) = self.system {
                     system.remove(&MessageSystemAttributeNameForSends::AwsTraceHeader);
                 }
             }
-            None => {}
         }
         written
     }

@@ -56,14 +56,15 @@ impl SqsPropagation {
         }
     }
 
-    #[cfg(feature = "envelopes")]
+    #[cfg_attr(
+        not(feature = "envelopes"),
+        allow(clippy::unused_self, reason = "the same with and without the feature")
+    )]
     fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
-        if self.options.envelopes { MessageCarrier::with_envelope(message) } else { MessageCarrier::new(message) }
-    }
-
-    #[cfg(not(feature = "envelopes"))]
-    #[allow(clippy::unused_self, reason = "the same with and without the feature")]
-    fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
+        #[cfg(feature = "envelopes")]
+        if self.options.envelopes {
+            return MessageCarrier::with_envelope(message);
+        }
         MessageCarrier::new(message)
     }
 }
@@ -200,6 +201,10 @@ mod tests {
         let input = asked(ReceiveMessageInput::builder().attribute_names("SenderId".into()).build().unwrap());
         let asked: Vec<&str> = input.attribute_names().iter().map(QueueAttributeName::as_str).collect();
         assert_eq!(asked, ["SenderId", "AWSTraceHeader", "SentTimestamp"]);
+        let both = ReceiveMessageInput::builder().attribute_names("SenderId".into());
+        let input = self::asked(both.message_system_attribute_names(SenderId).build().unwrap());
+        assert_eq!(input.attribute_names().len(), 1, "who asks in both ways is answered in the newer one");
+        assert_eq!(input.message_system_attribute_names(), [SenderId, AwsTraceHeader, SentTimestamp]);
     }
 
     #[test]
@@ -212,5 +217,6 @@ mod tests {
         assert_eq!(received.0.lock().unwrap().contexts.len(), Received::CAPACITY);
         assert!(received.recall("handle-0").is_none());
         assert!(received.recall("handle-10").is_some());
+        assert_eq!(format!("{received:?}"), "Received { .. }", "and not shown");
     }
 }

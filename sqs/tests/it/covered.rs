@@ -1,5 +1,7 @@
 //! What the interceptor does with operations other than those of messages.
 
+use std::borrow::Cow;
+
 use aws_smithy_runtime_api::client::{interceptors::Intercept, orchestrator::Metadata};
 use propagation_core::{Direction, Reason};
 use propagation_sqs::SqsPropagation;
@@ -55,6 +57,7 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
 
     let propagator = propagator();
     let propagation = SqsPropagation::new(propagator.clone());
+    assert_eq!(propagation.name(), "SqsPropagation", "what the SDK calls it where it fails");
     let said = Said::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer({
         let said = said.clone();
@@ -62,20 +65,32 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
     });
     let _guard = tracing::subscriber::set_default(subscriber.finish());
     let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
-    for (service, name, counted) in
-        [("SNS", "Publish", 1), ("SNS", "Publish", 2), ("SQS", "SendMessage", 3), ("SQS", "ListQueues", 3)]
-    {
+    let meet = |service: &'static str, name: Cow<'static, str>| {
         let mut layer = Layer::new("test");
         layer.store_put(Metadata::new(name, service));
         let mut cfg = ConfigBag::of_layers([layer]);
         let mut context = InterceptorContext::new(Input::erase(PublishInput));
         let mut context = BeforeSerializationInterceptorContextMut::from(&mut context);
         propagation.modify_before_serialization(&mut context, &components, &mut cfg).unwrap();
-        assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NotCovered), counted);
+        propagator.counters().get(Direction::Outbound, Reason::NotCovered)
+    };
+    for (service, name, counted) in
+        [("SNS", "Publish", 1), ("SNS", "Publish", 2), ("SQS", "SendMessage", 3), ("SQS", "ListQueues", 3)]
+    {
+        assert_eq!(meet(service, name.into()), counted);
     }
-    let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(said.matches("not_covered").count(), 2, "once for each operation: {said}");
-    assert!(said.contains("Publish") && said.contains("SendMessage") && !said.contains("ListQueues"), "{said}");
+    let text = || String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text().matches("not_covered").count(), 2, "once for each operation: {}", text());
+    assert!(
+        text().contains("Publish") && text().contains("SendMessage") && !text().contains("ListQueues"),
+        "{}",
+        text()
+    );
+    for number in 0..70 {
+        meet("SNS", format!("Publish{number}").into());
+    }
+    assert_eq!(text().matches("not_covered").count(), 64, "what is remembered is bounded, and so is what is said");
+    assert_eq!(meet("SNS", "Publish".into()), 74, "all are counted");
 }
 
 #[derive(Clone, Default)]

@@ -274,6 +274,35 @@ fn spans_that_are_not_wanted_are_not_made() {
 }
 
 #[test]
+fn settling_links_to_the_message_where_receiving_makes_no_span() {
+    with_each_bridge(|spans, propagator, endpoint| async move {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).receive_spans(false));
+        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let handle = message.receipt_handle().unwrap();
+        client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.unwrap();
+        assert_eq!(links(&spans.one("delete orders")), [id(&spans.one("send orders"))]);
+    });
+}
+
+#[test]
+fn a_message_is_as_old_as_its_timestamp_says() {
+    use aws_sdk_sqs::types::{Message, MessageSystemAttributeName::SentTimestamp};
+    let spans = Spans::new();
+    let hour = std::time::Duration::from_secs(3600);
+    let consumer = ConsumerPropagation::new(spans.opentelemetry(), "orders").relation(Relation::ParentIfYounger(hour));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    for (sent, child) in [(now, true), (now.saturating_sub(2 * hour), false)] {
+        spans.clear();
+        let message = Message::builder().message_attributes("traceparent", string(OTHER));
+        let message = message.attributes(SentTimestamp, sent.as_millis().to_string()).build();
+        consumer.start(&message).end(&Outcome::Unset);
+        let parent = spans.one("process orders").parent_span_id.to_string();
+        assert_eq!(parent == OTHER[36..52], child, "{parent}");
+    }
+}
+
+#[test]
 fn a_batch_that_is_processed_at_once_links_to_every_message() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()));
