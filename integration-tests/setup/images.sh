@@ -142,17 +142,23 @@ name_local_images() {
   local_collector=propagation-local/collector:$collector_version-$(hash_of "$images_dir/collector" "$arch")
 }
 
+# What is made of Debian packages: the two downloads on top of the base run at once.
+debian_images() {
+  build_base || return
+  build rabbitmq "$local_rabbitmq" "$images_dir/rabbitmq" "$local_base" &
+  local rabbitmq=$! status=0
+  build jre "$local_jre" "$images_dir/jre" "$local_base" || status=1
+  wait "$rabbitmq" || status=1
+  return "$status"
+}
+
 build_local_images() {
   SECONDS=0
   name_local_images
   # Three lines of work that wait for different things: a compiler, Debian's mirror, Maven Central.
   local -A job=()
   build_collector & job[collector]=$!
-  {
-    build_base &&
-    build jre "$local_jre" "$images_dir/jre" "$local_base" &&
-    build rabbitmq "$local_rabbitmq" "$images_dir/rabbitmq" "$local_base"
-  } & job[debian]=$!
+  debian_images & job[debian]=$!
   {
     for name in kafka elasticmq zipkin; do
       local variable=local_$name
@@ -167,7 +173,10 @@ build_local_images() {
   if [[ $status == 0 ]]; then
     for name in kafka elasticmq zipkin; do
       local variable=local_$name
-      java_image "$name" "${!variable}" || status=1
+      java_image "$name" "${!variable}" & job[$name]=$!
+    done
+    for name in kafka elasticmq zipkin; do
+      wait "${job[$name]}" || { fail "local images: $name" || status=1; }
     done
   fi
   wait "${job[collector]}" || { fail "local images: collector" || status=1; }
