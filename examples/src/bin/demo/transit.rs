@@ -20,7 +20,14 @@ pub(crate) struct Transit {
     topic: &'static str,
     paid: &'static str,
     notifications: &'static str,
-    _relay: Option<AbortOnDrop>,
+    _relay: Option<Relay>,
+}
+
+/// What passes messages on, as long as it is held.
+#[allow(dead_code, reason = "held for what dropping it does")]
+enum Relay {
+    Thread(messages::KafkaRelay),
+    Task(AbortOnDrop),
 }
 
 /// A task that ends when this is dropped.
@@ -44,15 +51,15 @@ impl Transit {
         let whole = Self { topic, paid, notifications, _relay: None };
         Ok(match broken {
             Some(Hop::Kafka) => {
-                let relay = messages::kafka(&at.kafka, topic, STRIPPED_TOPIC)?;
+                let relay = Relay::Thread(messages::KafkaRelay::start(&at.kafka, topic, STRIPPED_TOPIC)?);
                 Self { topic: STRIPPED_TOPIC, _relay: Some(relay), ..whole }
             }
             Some(Hop::Amqp) => {
-                let relay = messages::amqp(&at.amqp, paid, STRIPPED_PAID).await?;
+                let relay = Relay::Task(messages::amqp(&at.amqp, paid, STRIPPED_PAID).await?);
                 Self { paid: STRIPPED_PAID, _relay: Some(relay), ..whole }
             }
             Some(Hop::Sqs) => {
-                let relay = messages::sqs(&at.sqs, notifications, STRIPPED_NOTIFICATIONS).await?;
+                let relay = Relay::Task(messages::sqs(&at.sqs, notifications, STRIPPED_NOTIFICATIONS).await?);
                 Self { notifications: STRIPPED_NOTIFICATIONS, _relay: Some(relay), ..whole }
             }
             Some(Hop::Http | Hop::Grpc) | None => whole,

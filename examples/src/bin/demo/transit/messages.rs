@@ -1,7 +1,14 @@
 //! Stripped on the way through a broker: each relay takes messages from where they are sent, and puts what is left of them where
 //! the receiver reads.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use lapin::{
@@ -11,8 +18,8 @@ use lapin::{
 };
 use rdkafka::{
     ClientConfig, Message,
-    consumer::{Consumer, StreamConsumer},
-    producer::{FutureProducer, FutureRecord},
+    consumer::{BaseConsumer, Consumer},
+    producer::{BaseRecord, DefaultProducerContext, ThreadedProducer},
 };
 
 use super::{AbortOnDrop, FIELDS};
@@ -23,30 +30,51 @@ use crate::{
 
 /// What a broker knows a relay as.
 const RELAY: &str = "relay";
-/// How long a relay that failed waits before it goes on.
+/// How long a relay waits for a message, or where it failed, before it goes on.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Reads one topic and writes another.
-pub(super) fn kafka(brokers: &str, from: &str, to: &'static str) -> Result<AbortOnDrop, Error> {
-    let consumer: StreamConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", RELAY)
-        .set("auto.offset.reset", "earliest")
-        .create()?;
-    consumer.subscribe(&[from])?;
-    let producer: FutureProducer = ClientConfig::new().set("bootstrap.servers", brokers).create()?;
-    Ok(AbortOnDrop(tokio::spawn(async move {
-        loop {
-            let Ok(message) = consumer.recv().await else {
-                tokio::time::sleep(PAUSE).await;
-                continue;
-            };
-            let record = FutureRecord::to(to)
-                .key(message.key().unwrap_or_default())
-                .payload(message.payload().unwrap_or_default());
-            let _ = producer.send(record, Duration::from_secs(5)).await;
+/// Reads one topic and writes another, on a thread of its own.
+///
+/// Its consumer leaves the group when it is dropped, and would wait for ever for a broker that is gone by then: so whoever drops
+/// this waits for it.
+pub(crate) struct KafkaRelay {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl KafkaRelay {
+    pub(super) fn start(brokers: &str, from: &str, to: &'static str) -> Result<Self, Error> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .set("group.id", RELAY)
+            .set("auto.offset.reset", "earliest")
+            .create()?;
+        consumer.subscribe(&[from])?;
+        let producer: ThreadedProducer<DefaultProducerContext> =
+            ClientConfig::new().set("bootstrap.servers", brokers).create()?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            while !stopped.load(Ordering::Relaxed) {
+                if let Some(Ok(message)) = consumer.poll(PAUSE) {
+                    let record = BaseRecord::to(to)
+                        .key(message.key().unwrap_or_default())
+                        .payload(message.payload().unwrap_or_default());
+                    let _ = producer.send(record);
+                }
+            }
+        });
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for KafkaRelay {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
         }
-    })))
+    }
 }
 
 /// Reads one queue and writes another, by way of the default exchange.
