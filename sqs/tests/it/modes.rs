@@ -155,7 +155,7 @@ fn what_the_trace_header_does_not_carry_is_told_as_left_out() {
     let mut carrier = propagation_sqs::OutgoingCarrier::of_message(&mut message, Mode::Separate, SizeLimit::DEFAULT);
     let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &caller(), &mut carrier);
     assert_eq!(injection.written.as_slice(), ["AWSTraceHeader"]);
-    let left_out: Vec<_> = injection.left_out.iter().map(|left_out| (&*left_out.field, left_out.reason)).collect();
+    let left_out: Vec<_> = injection.left_out.iter().map(|left_out| (left_out.field, left_out.reason)).collect();
     assert_eq!(left_out, [("tracestate", Reason::NoRoom), ("baggage", Reason::NoRoom)]);
 }
 
