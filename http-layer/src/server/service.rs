@@ -126,13 +126,12 @@ fn connection(extensions: &Extensions) -> Option<IpAddr> {
     None
 }
 
-#[cfg(feature = "axum-0-8")]
+#[cfg_attr(not(feature = "axum-0-8"), allow(unused_variables, reason = "the same with and without the feature"))]
 fn matched_path(head: &Parts) -> Option<String> {
-    head.extensions.get::<axum::extract::MatchedPath>().map(|path| path.as_str().to_owned())
-}
-
-#[cfg(not(feature = "axum-0-8"))]
-fn matched_path(_: &Parts) -> Option<String> {
+    #[cfg(feature = "axum-0-8")]
+    if let Some(path) = head.extensions.get::<axum::extract::MatchedPath>() {
+        return Some(path.as_str().to_owned());
+    }
     None
 }
 

@@ -80,8 +80,42 @@ impl reqwest_middleware::Middleware for Refusing {
     }
 }
 
+/// A middleware that wants all of the body at once.
+struct Reading;
+
+#[async_trait::async_trait]
+impl reqwest_middleware::Middleware for Reading {
+    async fn handle(
+        &self,
+        request: reqwest::Request,
+        extensions: &mut http::Extensions,
+        next: reqwest_middleware::Next<'_>,
+    ) -> reqwest_middleware::Result<reqwest::Response> {
+        let body = next.run(request, extensions).await?.bytes().await?;
+        Ok(http::Response::new(body).into())
+    }
+}
+
+/// A server that promises more than it sends.
+async fn promising() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        loop {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4096];
+            socket.read(&mut request).await.ok();
+            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nshort").await.ok();
+            socket.shutdown().await.ok();
+        }
+    });
+    url
+}
+
 #[tokio::test]
 async fn what_went_wrong_is_said_in_a_word() {
+    let promising = promising().await;
     // Accepts, and hangs up at the first byte.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let rude = format!("http://{}/", listener.local_addr().unwrap());
@@ -92,14 +126,20 @@ async fn what_went_wrong_is_said_in_a_word() {
         }
     });
     let slow = serve(Router::new().route("/", get(std::future::pending::<()>))).await;
-    for (case, word) in [("rude", "request"), ("slow", "timeout"), ("refused", "middleware")] {
+    for (case, word) in [("rude", "request"), ("slow", "timeout"), ("refused", "middleware"), ("short", "body")] {
         let telemetry = Telemetry::new();
         let propagation = ReqwestPropagation::new(telemetry.propagator.clone());
         let plain = ReqwestPropagation::client_builder().build().unwrap();
         let client = reqwest_middleware::ClientBuilder::new(plain).with(propagation);
-        let client = if case == "refused" { client.with(Refusing) } else { client }.build();
+        let client = match case {
+            "refused" => client.with(Refusing),
+            "short" => client.with(Reading),
+            _ => client,
+        };
+        let client = client.build();
         let asked = match case {
             "rude" => client.get(&rude),
+            "short" => client.get(&promising),
             "slow" => client.get(&slow).timeout(std::time::Duration::from_millis(20)),
             _ => client.get(&slow),
         };
