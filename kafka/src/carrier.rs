@@ -183,7 +183,7 @@ fn without(fields: &Fields, headers: &OwnedHeaders) -> Result<Option<OwnedHeader
     if !all.clone().any(|header| owned(&header)) {
         return Ok(None);
     }
-    let mut kept = OwnedHeaders::new_with_capacity(all.len() + fields.len());
+    let mut kept = OwnedHeaders::new_with_capacity(all.len());
     for header in all.filter(|header| !owned(header)) {
         if !raw::append(&mut kept, header) {
             return Err(Unrepresentable);

@@ -1,7 +1,5 @@
-use std::borrow::Cow;
-
 use propagation_core::{
-    Direction, HopSpan, Injection, Outcome, Priority, Propagator, Reason, Rejection, TraceContext, messaging::Sending,
+    Direction, HopSpan, Injection, Outcome, Priority, Propagator, Reason, TraceContext, messaging::Sending,
 };
 use rdkafka::{error::KafkaError, message::OwnedHeaders};
 
@@ -56,15 +54,11 @@ impl Prepared {
         least: Option<Priority>,
         propagator: &Propagator,
     ) -> bool {
+        // What is left of the injection is nobody's to see: the sends that shed keep this to themselves.
         let shed = self.before.shed(headers, least);
-        let smaller = !shed.is_empty();
-        for name in shed {
+        for _ in &shed {
             propagator.count(Direction::Outbound, Reason::NoRoom);
-            self.injection.written.retain(|written| *written != name);
-            // Names made at run time hold a key of baggage each.
-            let field = if let Cow::Borrowed(name) = name { name } else { "baggage" };
-            self.injection.left_out.push(Rejection::new(field, Reason::NoRoom));
         }
-        smaller
+        !shed.is_empty()
     }
 }

@@ -142,3 +142,9 @@ fn what_stands_on_an_outgoing_record_can_be_read() {
     carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));
     assert_eq!(values, [b"1", b"2"]);
 }
+
+#[test]
+fn debug_output_counts_headers_and_shows_none() {
+    let headers = headers(&[("traceparent", Some(PARENT.as_bytes())), ("x-card", Some(b"4111"))]);
+    assert_eq!(format!("{:?}", HeadersCarrier::new(&headers)), "HeadersCarrier(Headers { count: 2 })");
+}

@@ -177,6 +177,7 @@ async fn a_send_that_waits_for_its_delivery_elsewhere_ends_its_span_with_it() {
     let record = FutureRecord::to(TOPIC).key("4711").payload("{}");
     let delivery = shop.producing().send_result(&producer, record).unwrap();
     assert!(shop.spans("send orders").is_empty(), "not delivered yet");
+    assert!(format!("{delivery:?}").starts_with("DeliveryFuture { sending: Some("), "{delivery:?}");
     let delivery = delivery.await.unwrap().unwrap();
     assert_eq!(text(&shop.span("send orders"), "messaging.kafka.offset"), Some(delivery.offset.to_string()));
 }

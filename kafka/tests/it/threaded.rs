@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use opentelemetry::trace::Status;
-use propagation_core::Propagator;
+use propagation_core::{Direction, Propagator, Reason};
 use propagation_kafka::{Delivering, DeliverySpans};
 use rdkafka::{
-    ClientContext, Message,
-    config::ClientConfig,
+    ClientContext, Message, Statistics,
+    client::OAuthToken,
+    config::{ClientConfig, RDKafkaLogLevel},
     error::{KafkaError, RDKafkaErrorCode},
     message::DeliveryResult,
     producer::{
@@ -115,6 +116,7 @@ async fn a_record_that_does_not_get_into_the_queue_comes_back_as_it_was() {
     let spans = shop.spans("send orders");
     let errors: Vec<_> = spans.iter().map(|span| text(span, "error.type")).collect();
     assert_eq!(errors, [Some("QueueFull".to_owned()), None, Some("QueueFull".to_owned())]);
+    assert_eq!(shop.counted(Direction::Outbound, Reason::NoRoom), 0, "a full queue is no reason to leave anything out");
 }
 
 #[tokio::test]
@@ -169,4 +171,53 @@ async fn a_partitioner_of_ones_own_is_asked_as_before() {
     producer.flush(WAIT).unwrap();
     assert!(asked.load(std::sync::atomic::Ordering::Relaxed) > 0);
     assert_eq!(text(&shop.span("send orders"), "messaging.kafka.offset").as_deref(), Some("0"));
+}
+
+/// Notes what librdkafka says of the client.
+#[derive(Clone, Default)]
+struct Listening(Shared<Vec<String>>);
+
+impl Listening {
+    fn hear(&self, what: impl Into<String>) {
+        self.0.lock().unwrap().push(what.into());
+    }
+}
+
+impl ClientContext for Listening {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.hear(format!("{facility} {message}"));
+    }
+
+    fn stats(&self, statistics: Statistics) {
+        self.hear(statistics.name);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.hear(String::from_utf8_lossy(statistics));
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        assert_eq!(error, KafkaError::Canceled);
+        self.hear(reason);
+    }
+
+    fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        let token = config.unwrap_or_default().to_owned();
+        Ok(OAuthToken { token, principal_name: "till".to_owned(), lifetime_ms: 1 })
+    }
+}
+
+#[test]
+fn a_context_of_ones_own_is_told_all_that_librdkafka_says() {
+    let listening = Listening::default();
+    let context = DeliverySpans::new(listening.clone());
+    context.log(RDKafkaLogLevel::Info, "BROKER", "up");
+    context.stats(Statistics { name: "till#1".to_owned(), ..Statistics::default() });
+    context.stats_raw(b"{}");
+    context.error(KafkaError::Canceled, "away");
+    assert_eq!(*listening.0.lock().unwrap(), ["BROKER up", "till#1", "{}", "away"]);
+    assert_eq!(context.generate_oauth_token(Some("scope")).unwrap().token, "scope");
+    const { assert!(<DeliverySpans<Listening> as ClientContext>::ENABLE_REFRESH_OAUTH_TOKEN) };
 }
