@@ -6,12 +6,26 @@ use serde_json::Value;
 
 /// Runs the demo; answers its JSON report, and whether it ended well.
 fn demo(arguments: &[&str]) -> (Value, bool) {
-    let file = std::env::temp_dir().join(format!("demo-{}-{}.json", std::process::id(), arguments.join("")));
+    let file =
+        std::env::temp_dir().join(format!("demo-{}-{}.json", std::process::id(), arguments.join("").replace('/', "-")));
     let output = Command::new(env!("CARGO_BIN_EXE_demo")).args(arguments).arg("--report").arg(&file).output().unwrap();
     let report =
         std::fs::read(&file).unwrap_or_else(|_| panic!("no report: {}", String::from_utf8_lossy(&output.stderr)));
     std::fs::remove_file(&file).unwrap();
     (serde_json::from_slice(&report).unwrap(), output.status.success())
+}
+
+#[test]
+fn the_page_of_a_broken_trace_says_so_though_each_half_is_whole() {
+    let file = std::env::temp_dir().join(format!("demo-{}.html", std::process::id()));
+    let (report, well) = demo(&["--break", "amqp", "--html", file.to_str().unwrap()]);
+    let page = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(!well);
+    assert_eq!(report["broken_at"]["hop"], "amqp", "{report:#}");
+    assert!(page.contains("✗ broken at amqp (payments → shipping)"));
+    assert!(page.contains("the context was lost at the hop payments → shipping"));
+    assert!(!page.contains('✓'));
 }
 
 /// The hops where the customer's address was on the wire.

@@ -4,6 +4,8 @@
 # Messages go to standard error; standard output has lines of NAME VALUE for the demo. The brokers that are up are used, and left
 # up; those that are not are started, and stopped again by `down`. An engine must be there (docker.sh up).
 set -euo pipefail
+# The caller's own choice, before that of the stack.
+base_image=${BASE_IMAGE:-}
 # shellcheck source=stack.sh
 source "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
 # shellcheck source=images.sh
@@ -56,7 +58,7 @@ published() { printf '%s %s\n' "$1" "$(docker port "$(containers "$1")" "$2/tcp"
 # The image is the program on top of the base image. The host has built it, for its own C library.
 demo_image() {
   [[ -z ${DEMO_IMAGE:-} ]] || return 0
-  local program=$1 context before after reason base=${BASE_IMAGE:-$(official base)} log=$state_dir/build-demo.log
+  local program=$1 context before after reason base=${base_image:-${BASE_IMAGE:-$(official base)}} log=$state_dir/build-demo.log
   context=$(mktemp -d)
   # shellcheck disable=SC2064 # its name is known now and not then
   trap "rm -rf '$context'" EXIT

@@ -28,7 +28,7 @@ use std::path::Path;
 
 use self::escape::Text;
 use crate::trace::tree::plural;
-use crate::trace::{Clocks, Continuity, TraceGraph};
+use crate::trace::{Broken, Clocks, Continuity, TraceGraph};
 use crate::wire::{Wire, WireRecord};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -67,13 +67,16 @@ pub struct Page<'g> {
     title: String,
     wire: Option<Vec<WireRecord>>,
     stopped: Option<Vec<Stopped>>,
+    reported: Option<Vec<Stopped>>,
+    /// What speaks against all of it together, and the verdict in words.
+    against: Option<(String, Vec<Broken>)>,
 }
 
 impl<'g> Page<'g> {
     /// A page about these traces.
     #[must_use]
     pub fn new(graph: &'g TraceGraph) -> Self {
-        Self { graph, title: "Trace".to_owned(), wire: None, stopped: None }
+        Self { graph, title: "Trace".to_owned(), wire: None, stopped: None, reported: None, against: None }
     }
 
     /// Sets the heading.
@@ -92,6 +95,19 @@ impl<'g> Page<'g> {
     #[must_use]
     pub fn stopped(self, stopped: impl IntoIterator<Item = Stopped>) -> Self {
         Self { stopped: Some(stopped.into_iter().collect()), ..self }
+    }
+
+    /// Adds what a policy that only reports would have stopped, and let cross.
+    #[must_use]
+    pub fn reported(self, reported: impl IntoIterator<Item = Stopped>) -> Self {
+        Self { reported: Some(reported.into_iter().collect()), ..self }
+    }
+
+    /// Sets a verdict against all of it, with the reasons. The page judges each trace alone, and cannot know what belongs together:
+    /// the two halves of a request that lost its trace are each whole.
+    #[must_use]
+    pub fn broken(self, verdict: impl Into<String>, reasons: impl IntoIterator<Item = Broken>) -> Self {
+        Self { against: Some((verdict.into(), reasons.into_iter().collect())), ..self }
     }
 
     /// Writes the page to a file, over one that is there.
@@ -122,12 +138,23 @@ impl<'g> Page<'g> {
         )?;
         let clocks = Clocks::of(self.graph);
         let palette = Palette::of(self.graph, &clocks);
-        let traces = self.graph.traces();
+        let mut traces = self.graph.traces();
+        traces.sort_by_key(|trace| trace.spans().map(|span| clocks.start(span)).min());
         let verdicts: Vec<Continuity> = traces.iter().map(TraceGraph::continuity).collect();
         let whole = verdicts.iter().filter(|verdict| verdict.is_continuous()).count();
         self.write_head(out, &palette, whole, traces.len())?;
+        if let Some((_, reasons)) = self.against.as_ref().filter(|(_, reasons)| !reasons.is_empty()) {
+            sections::reasons(out, reasons)?;
+        }
         for (index, (trace, verdict)) in traces.iter().zip(&verdicts).enumerate().take(MOST_TRACES) {
-            let drawing = waterfall::Drawing { graph: self.graph, trace, verdict, clocks: &clocks, palette: &palette };
+            let drawing = waterfall::Drawing {
+                graph: self.graph,
+                trace,
+                verdict,
+                doubted: self.against.is_some(),
+                clocks: &clocks,
+                palette: &palette,
+            };
             drawing.write(out, index, traces.len() > 3)?;
         }
         if traces.len() > MOST_TRACES {
@@ -141,20 +168,31 @@ impl<'g> Page<'g> {
             sections::wire(out, wire, &palette)?;
         }
         if let Some(stopped) = &self.stopped {
-            sections::stopped(out, stopped)?;
+            sections::stopped(out, "Stopped by the policy", "Nothing was stopped.", stopped)?;
+        }
+        if let Some(reported) = &self.reported {
+            sections::stopped(out, "Not stopped, as the policy only reports", "Nothing was reported.", reported)?;
         }
         write!(out, "<script>{SCRIPT}</script>\n</body>\n</html>\n")
     }
 
     fn write_head(&self, out: &mut String, palette: &Palette, whole: usize, all: usize) -> std::fmt::Result {
         let (class, word) = match (whole, all) {
+            (_, 1..) if self.against.is_some() => {
+                ("bad", format!("✗ {}", self.against.as_ref().map_or("", |(verdict, _)| verdict.as_str())))
+            }
             (_, 0) => ("bad", "no spans".to_owned()),
             (0, 1) => ("bad", "✗ broken".to_owned()),
             (whole, all) if whole < all => ("bad", format!("✗ {} of {} broken", all - whole, plural(all, "trace"))),
             (_, 1) => ("good", "✓ continuous".to_owned()),
             (_, all) => ("good", format!("✓ {all} continuous traces")),
         };
-        writeln!(out, "<header>\n<h1>{}</h1><span class=\"verdict {class}\">{word}</span>", Text(&self.title))?;
+        writeln!(
+            out,
+            "<header>\n<h1>{}</h1><span class=\"verdict {class}\">{}</span>",
+            Text(&self.title),
+            Text(&word)
+        )?;
         writeln!(
             out,
             "<div class=\"tools\"><input id=\"filter\" type=\"search\" placeholder=\"Find a span, attribute or id\" aria-label=\"Find\">\

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::escape::Text;
 use super::{Palette, Stopped};
-use crate::trace::tree::plural;
+use crate::trace::{Broken, tree::plural};
 use crate::wire::WireRecord;
 
 /// More rows than this are counted and not shown.
@@ -38,10 +38,30 @@ pub(super) fn wire(out: &mut String, records: &[WireRecord], palette: &Palette) 
     writeln!(out, "</section>")
 }
 
-pub(super) fn stopped(out: &mut String, stopped: &[Stopped]) -> fmt::Result {
-    writeln!(out, "<section class=\"below\"><h2>Stopped by the policy</h2>")?;
+/// What is broken and why; a cause that several share is said once.
+pub(super) fn reasons(out: &mut String, reasons: &[Broken]) -> fmt::Result {
+    writeln!(out, "<ul class=\"reasons\">")?;
+    let mut said: Vec<&String> = Vec::new();
+    for broken in reasons {
+        write!(out, "<li><b>{}</b>", Text(broken.claim()))?;
+        for fact in broken.facts().iter().take(6) {
+            write!(out, "<div>{}</div>", Text(fact))?;
+        }
+        for cause in broken.causes().iter().take(4) {
+            if !said.contains(&cause) {
+                write!(out, "<div class=\"cause\">{}</div>", Text(cause))?;
+                said.push(cause);
+            }
+        }
+        writeln!(out, "</li>")?;
+    }
+    writeln!(out, "</ul>")
+}
+
+pub(super) fn stopped(out: &mut String, title: &str, nothing: &str, stopped: &[Stopped]) -> fmt::Result {
+    writeln!(out, "<section class=\"below\"><h2>{title}</h2>")?;
     if stopped.is_empty() {
-        writeln!(out, "<p class=\"note\">Nothing was stopped.</p>")?;
+        writeln!(out, "<p class=\"note\">{nothing}</p>")?;
     } else {
         writeln!(out, "<table><thead><tr><th>Key</th><th>At</th><th>Reason</th></tr></thead><tbody>")?;
         for Stopped { key, at, reason } in stopped.iter().take(MOST) {

@@ -70,6 +70,20 @@ fn the_verdict_the_reasons_the_wire_and_the_stopped_keys_are_on_it() {
 }
 
 #[test]
+fn halves_that_are_whole_alone_stand_under_the_verdict_on_both_and_in_order_of_time() {
+    let mut second = span(2, "process orders");
+    (second.trace_id, second.start) = (TraceId::from_bytes([1; 16]), second.start + 5);
+    let halves = TraceGraph::new([span(1, "GET /"), second]);
+    let reported = Stopped::new("user.email", "gateway", "shop-in");
+    let page = Page::new(&halves).broken("broken at <kafka>", halves.continuity().broken).reported([reported]).render();
+    for part in ["✗ broken at &lt;kafka&gt;", "one root", "class=\"reasons\"", "Not stopped", "shop-in"] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert!(!page.contains('✓'), "nothing is called whole");
+    assert!(page.find("<b>GET /</b>") < page.find("<b>process orders</b>"), "the later has the lower id");
+}
+
+#[test]
 fn hundreds_of_traces_make_a_page_that_opens() {
     let many = (1..=200_u8).map(|number| {
         let mut span = span(number, "GET /");

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::escape::Text;
-use super::{Palette, detail};
+use super::{Palette, detail, sections};
 use crate::trace::causes::transport;
 use crate::trace::tree::{Row, plural, rows};
 use crate::trace::{Clocks, Continuity, Span, Status, TraceGraph};
@@ -17,6 +17,8 @@ pub(super) struct Drawing<'p> {
     /// The trace to draw.
     pub(super) trace: &'p TraceGraph,
     pub(super) verdict: &'p Continuity,
+    /// Whether something speaks against all traces together, so that this one is not called whole.
+    pub(super) doubted: bool,
     pub(super) clocks: &'p Clocks,
     pub(super) palette: &'p Palette,
 }
@@ -53,7 +55,11 @@ impl Drawing<'_> {
         tops.sort_by_key(|at| self.trace.at(*at).map(|span| (!self.trace.is_root(span), self.clocks.start(span))));
         let name = tops.first().and_then(|at| self.trace.at(*at)).map_or("", |span| &span.name);
         let open = if folded && index > 0 && self.verdict.is_continuous() { "" } else { " open" };
-        let (class, mark) = if self.verdict.is_continuous() { ("good", "✓") } else { ("bad", "✗") };
+        let (class, mark) = match (self.verdict.is_continuous(), self.doubted) {
+            (true, false) => ("good", "✓"),
+            (true, true) => ("", "·"),
+            (false, _) => ("bad", "✗"),
+        };
         writeln!(
             out,
             "<details class=\"trace\"{open}><summary><span class=\"mark {class}\">{mark}</span><b>{}</b><code>{}</code>\
@@ -66,22 +72,7 @@ impl Drawing<'_> {
             date(begin)
         )?;
         if !self.verdict.is_continuous() {
-            writeln!(out, "<ul class=\"reasons\">")?;
-            let mut said: Vec<&String> = Vec::new();
-            for broken in &self.verdict.broken {
-                write!(out, "<li><b>{}</b>", Text(broken.claim()))?;
-                for fact in broken.facts().iter().take(6) {
-                    write!(out, "<div>{}</div>", Text(fact))?;
-                }
-                for cause in broken.causes().iter().take(4) {
-                    if !said.contains(&cause) {
-                        write!(out, "<div class=\"cause\">{}</div>", Text(cause))?;
-                        said.push(cause);
-                    }
-                }
-                writeln!(out, "</li>")?;
-            }
-            writeln!(out, "</ul>")?;
+            sections::reasons(out, &self.verdict.broken)?;
         }
         write!(
             out,

@@ -42,7 +42,7 @@ pub(crate) fn rows(graph: &TraceGraph, tops: &[usize], clocks: &Clocks) -> Vec<R
     rows
 }
 
-/// A drawing of a graph, or of some of its traces, with remarks beside spans.
+/// A drawing of a graph, or of some of its traces, the earliest first, with remarks beside spans.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree<'g> {
     graph: &'g TraceGraph,
@@ -53,7 +53,13 @@ pub(crate) struct Tree<'g> {
 
 impl<'g> Tree<'g> {
     pub(crate) fn new(graph: &'g TraceGraph) -> Self {
-        Self { graph, traces: graph.trace_ids(), limit: usize::MAX, remarks: HashMap::new() }
+        let mut begins: HashMap<TraceId, u64> = HashMap::new();
+        for span in graph.spans() {
+            begins.entry(span.trace_id).and_modify(|begin| *begin = span.start.min(*begin)).or_insert(span.start);
+        }
+        let mut traces = graph.trace_ids();
+        traces.sort_by_key(|trace| begins.get(trace).copied());
+        Self { graph, traces, limit: usize::MAX, remarks: HashMap::new() }
     }
 
     /// Only these traces, in this order, each once; all of them if there are none of these.

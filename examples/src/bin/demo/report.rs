@@ -10,6 +10,7 @@ use propagation_testkit::{
 use serde_json::{Value, json};
 
 use crate::{
+    PolicyMode,
     judge::{OrderVerdict, Verdict},
     service::Name,
 };
@@ -43,7 +44,11 @@ fn text(verdict: &Verdict) -> String {
         }
         out.push('\n');
     }
+    let before = out.len();
     faults(&mut out, verdict);
+    if out.len() > before {
+        out.push('\n');
+    }
     summary(&mut out, verdict);
     out
 }
@@ -72,8 +77,13 @@ fn faults(out: &mut String, verdict: &Verdict) {
         let _ = writeln!(out, "{fault}");
     }
     for order in verdict.orders.iter().filter(|order| !order.holds()).take(SHOWN) {
-        for broken in &order.continuity.broken {
-            let _ = writeln!(out, "{}", broken.summary());
+        let mut broken = order.continuity.broken.iter();
+        if let Some(first) = broken.next() {
+            let _ = write!(out, "{}", first.summary());
+        }
+        // One lost context breaks several claims, with the same cause.
+        for other in broken {
+            let _ = writeln!(out, "broken, too: {}", other.claim());
         }
         if !order.missing.is_empty() {
             let _ = writeln!(out, "no spans of {}", order.missing.join(", "));
@@ -83,7 +93,6 @@ fn faults(out: &mut String, verdict: &Verdict) {
 
 fn summary(out: &mut String, verdict: &Verdict) {
     let count = verdict.orders.len();
-    let spans: usize = verdict.orders.iter().map(|order| order.graph.len()).sum();
     let whole = verdict.orders.iter().filter(|order| order.holds()).count();
     if count > 1 {
         let _ = writeln!(
@@ -92,16 +101,21 @@ fn summary(out: &mut String, verdict: &Verdict) {
             verdict.overlapping
         );
     }
+    let _ = writeln!(out, "verdict: {}", words(verdict));
+}
+
+/// The verdict in a few words.
+fn words(verdict: &Verdict) -> String {
     if let Some((hop, from, to)) = verdict.broken_at() {
-        let _ = writeln!(out, "verdict: broken at {} ({from} → {to})", hop.as_str());
+        format!("broken at {} ({from} → {to})", hop.as_str())
     } else if verdict.holds() {
-        let traces = if count == 1 { "one trace, one root" } else { "one trace and one root an order" };
-        let _ =
-            writeln!(out, "verdict: continuous ({traces}, no orphan, {spans} spans, all {} services)", Name::ALL.len());
+        let spans: usize = verdict.orders.iter().map(|order| order.graph.len()).sum();
+        let traces = if verdict.orders.len() == 1 { "one trace, one root" } else { "one trace and one root an order" };
+        format!("continuous ({traces}, no orphan, {spans} spans, all {} services)", Name::ALL.len())
     } else if verdict.continuous() {
-        let _ = writeln!(out, "verdict: failed (the traces are whole, what they carried is not)");
+        "failed (the traces are whole, what they carried is not)".to_owned()
     } else {
-        let _ = writeln!(out, "verdict: broken");
+        "broken".to_owned()
     }
 }
 
@@ -166,10 +180,16 @@ pub(crate) fn html(verdict: &Verdict) -> String {
                 .with_fields(seen.wire.iter().map(|(name, value)| (name.as_str(), value.as_bytes()))),
         );
     }
-    let stopped = verdict
-        .stopped
-        .iter()
-        .chain(&verdict.reported)
-        .map(|stopped| Stopped::new(&stopped.key, &stopped.at, &stopped.reason));
-    Page::new(&graph).title("The order shop").wire(&wire).stopped(stopped).render()
+    let stopped = verdict.stopped.iter().map(|it| Stopped::new(&it.key, &it.at, &it.reason));
+    let reported = verdict.reported.iter().map(|it| Stopped::new(&it.key, &it.at, &it.rule));
+    let page = Page::new(&graph).title("The order shop").wire(&wire);
+    let page = match verdict.policy {
+        PolicyMode::Enforce => page.stopped(stopped),
+        PolicyMode::Report => page.reported(reported),
+    };
+    if verdict.holds() {
+        return page.render();
+    }
+    let first = verdict.orders.iter().find(|order| !order.holds());
+    page.broken(words(verdict), first.into_iter().flat_map(|order| order.continuity.broken.clone())).render()
 }
