@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `cargo demo --brokers compose` needs of the stack: demo.sh brokers | image PROGRAM | up | down
+# What `cargo demo --brokers compose` needs of the stack: demo.sh brokers | image PROGRAM | up | down [services]
 #
 # Messages go to standard error; standard output has lines of NAME VALUE for the demo. The brokers that are up are used, and left
 # up; those that are not are started, and stopped again by `down`. An engine must be there (docker.sh up).
@@ -13,7 +13,7 @@ source "$setup_dir/images.sh"
 
 demo_services=(gateway orders payments shipping notifications)
 demo_image=${DEMO_IMAGE:-propagation-local/demo}
-# There as long as the brokers are up because the demo started them.
+# There as long as the brokers are up because a demo started them: the number of its process, which started this one, too.
 started=$state_dir/demo.started
 # In seconds, until the services' containers are healthy.
 services_limit=60
@@ -32,7 +32,7 @@ demo_brokers() {
     { fail "Compose is not here: the plugin of docker, or docker-compose"; return; }
   if [[ -z $(containers) ]]; then
     say "starting the brokers"
-    : >"$started"
+    echo "$PPID" >"$started"
     if [[ ! -s $images_env ]] || ! have_image "${KAFKA_IMAGE:-$(official kafka)}"; then
       say "their images are pulled first, or built: minutes, and once"
       images_prepare >/dev/null || return
@@ -103,14 +103,19 @@ demo_up() {
   printf 'address %s\n' "$(docker port "$(containers gateway)" 8080/tcp | head -n 1)"
 }
 
+# What this demo has started, or one that is no more: the services if it says so, and the brokers.
 demo_down() {
-  local name
+  local name starter
   local -a ids=()
-  for name in "${demo_services[@]}"; do
-    mapfile -t -O "${#ids[@]}" ids < <(containers "$name" --all)
-  done
-  ((${#ids[@]} == 0)) || docker rm --force "${ids[@]}" >/dev/null
+  if [[ ${1:-} == services ]]; then
+    for name in "${demo_services[@]}"; do
+      mapfile -t -O "${#ids[@]}" ids < <(containers "$name" --all)
+    done
+    ((${#ids[@]} == 0)) || docker rm --force "${ids[@]}" >/dev/null
+  fi
   if [[ -e $started ]]; then
+    starter=$(<"$started")
+    [[ $starter == "$PPID" ]] || ! kill -0 "$starter" 2>/dev/null || return 0
     stack_down
     rm -f "$started"
   fi
@@ -120,6 +125,6 @@ case ${1:-} in
   brokers) demo_brokers ;;
   image) demo_image "$2" ;;
   up) demo_up ;;
-  down) demo_down ;;
-  *) fail "usage: demo.sh brokers|image PROGRAM|up|down" ;;
+  down) demo_down "${2:-}" ;;
+  *) fail "usage: demo.sh brokers|image PROGRAM|up|down [services]" ;;
 esac

@@ -58,7 +58,10 @@ pub(crate) async fn demo(arguments: &Arguments) -> Result<bool, Error> {
 async fn run(arguments: &Arguments, stack: &mut Stack) -> Result<Verdict, Error> {
     let began = Instant::now();
     let mut shop = match arguments.brokers {
-        BrokerKind::Loopback => in_processes(arguments, Brokers::Loopback(Loopback::start().await?)).await?,
+        BrokerKind::Loopback => {
+            let brokers = Brokers::Loopback(Loopback::start().await?);
+            in_processes(arguments, brokers, OtlpReceiver::start().await?).await?
+        }
         BrokerKind::Compose => on_the_stack(arguments, stack).await?,
     };
     let containers: Vec<_> = shop.services.containers().map(|(name, id)| (name, id.to_owned())).collect();
@@ -104,8 +107,7 @@ impl Brokers {
 }
 
 /// Each service as a process of this machine.
-async fn in_processes(arguments: &Arguments, brokers: Brokers) -> Result<Shop, Error> {
-    let receiver = OtlpReceiver::start().await?;
+async fn in_processes(arguments: &Arguments, brokers: Brokers, receiver: OtlpReceiver) -> Result<Shop, Error> {
     let transit = Transit::start(arguments.broken, brokers.addresses()).await?;
     let mut variables = variables(arguments, &transit);
     variables.extend(brokers.addresses().variables());
@@ -132,15 +134,16 @@ async fn in_processes(arguments: &Arguments, brokers: Brokers) -> Result<Shop, E
 /// a container, on the same brokers as processes.
 async fn on_the_stack(arguments: &Arguments, stack: &mut Stack) -> Result<Shop, Error> {
     let up = stack.up().await?;
+    // First of all: what another run has on the stack is not touched.
+    let receiver = OtlpReceiver::bind(up.back).map_err(|error| {
+        format!("{}, where the Collector sends spans back to: {error}; does another demo run?", up.back)
+    })?;
     brokers::prepare(&up.addresses).await?;
     let brokers = Brokers::Compose(up.addresses);
     if let Some(reason) = stack.image().await? {
         eprintln!("the services run as processes of this machine, not in containers: {reason}");
-        return in_processes(arguments, brokers).await;
+        return in_processes(arguments, brokers, receiver).await;
     }
-    let receiver = OtlpReceiver::bind(up.back).map_err(|error| {
-        format!("{}, where the Collector sends spans back to: {error}; does another demo run?", up.back)
-    })?;
     let transit = Transit::start(arguments.broken, brokers.addresses()).await?;
     let mut services = Services::new();
     let mut variables = variables(arguments, &transit);

@@ -17,7 +17,23 @@ const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../integration-tests/
 /// The containers, as long as they may be there. Dropped, it takes away what it has started.
 #[derive(Default)]
 pub(super) struct Stack {
-    touched: bool,
+    touched: Option<Touched>,
+}
+
+/// What of it may have to be taken away: another run's is not.
+#[derive(Clone, Copy)]
+enum Touched {
+    Brokers,
+    Services,
+}
+
+impl Touched {
+    const fn down(self) -> &'static [&'static str] {
+        match self {
+            Self::Brokers => &["down"],
+            Self::Services => &["down", "services"],
+        }
+    }
 }
 
 /// A stack whose brokers are healthy.
@@ -33,7 +49,7 @@ impl Stack {
         if !Path::new(SCRIPT).exists() {
             return Err(format!("{SCRIPT} is not there: the containers need the repository").into());
         }
-        self.touched = true;
+        self.touched = Some(Touched::Brokers);
         let answer = script(&["brokers"], &Variables::new()).await?;
         let port = |name| lookup(&answer, name).ok_or_else(|| format!("{name} is not published"));
         Ok(Up {
@@ -55,7 +71,8 @@ impl Stack {
     }
 
     /// Starts a container for each service; answers their ids, and where customers reach the gateway.
-    pub(super) async fn services(&self, variables: &Variables) -> Result<(Vec<(Name, String)>, String), Error> {
+    pub(super) async fn services(&mut self, variables: &Variables) -> Result<(Vec<(Name, String)>, String), Error> {
+        self.touched = Some(Touched::Services);
         let answer = script(&["up"], variables).await?;
         let container = |name: Name| {
             let id = lookup(&answer, name.as_str()).ok_or_else(|| format!("{} has no container", name.as_str()))?;
@@ -68,8 +85,8 @@ impl Stack {
 
     /// Takes away the services' containers, and the brokers if they were started here.
     pub(super) async fn down(mut self) -> Result<(), Error> {
-        if std::mem::take(&mut self.touched) {
-            script(&["down"], &Variables::new()).await?;
+        if let Some(touched) = self.touched.take() {
+            script(touched.down(), &Variables::new()).await?;
         }
         Ok(())
     }
@@ -77,8 +94,8 @@ impl Stack {
 
 impl Drop for Stack {
     fn drop(&mut self) {
-        if self.touched {
-            let _ = Blocking::new("bash").args([SCRIPT, "down"]).stdout(Stdio::null()).status();
+        if let Some(touched) = self.touched {
+            let _ = Blocking::new("bash").arg(SCRIPT).args(touched.down()).stdout(Stdio::null()).status();
         }
     }
 }
