@@ -13,7 +13,7 @@ impl Policy {
     }
 
     /// For services that only meet their own kind: callers are trusted, and these keys travel to hosts under `.internal`,
-    /// `.local`, `.svc` and `.cluster.local`, to gRPC services, topics, exchanges and queues.
+    /// `.local` (and so `.cluster.local`) and `.svc`, to `localhost`, to gRPC services, topics, exchanges, queues and processes.
     #[must_use]
     pub fn internal<I: IntoIterator<Item = K>, K: Into<KeyRule>>(keys: I) -> Self {
         let inbound = InboundRule::peers(["*"]).named("internal");
