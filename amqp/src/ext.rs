@@ -5,7 +5,19 @@ use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagato
 
 use crate::{FrameLimit, HeadersCarrier, PropertiesCarrier};
 
-/// Reads the context of a received message.
+/// Reads the context of a received message, for those who handle messages in their own way. [`ConsumerPropagation`](crate::ConsumerPropagation)
+/// makes spans, too.
+///
+/// ```
+/// # async fn example(delivery: lapin::message::Delivery, propagator: propagation_core::Propagator) {
+/// use propagation_amqp::DeliveryExt;
+/// use propagation_core::Hop;
+///
+/// let admission = delivery.extract(&propagator, "shipping");
+/// let hop = propagator.start(Hop::resume(admission.context));
+/// hop.scope(async { /* handle it */ }).await;
+/// # }
+/// ```
 pub trait DeliveryExt {
     /// What the message brings from a queue, judged by the policy. Makes no span.
     fn extract(&self, propagator: &Propagator, queue: &str) -> Admission;
@@ -17,7 +29,21 @@ impl DeliveryExt for Delivery {
     }
 }
 
-/// Writes a context onto a message.
+/// Writes a context onto a message, for those who publish in their own way. [`ProducerPropagation`](crate::ProducerPropagation) makes
+/// spans, too.
+///
+/// ```
+/// use lapin::BasicProperties;
+/// use propagation_amqp::{FrameLimit, PropertiesExt};
+/// use propagation_core::{PropagationContext, Propagator, TraceContext};
+///
+/// let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
+/// let context = PropagationContext::new(TraceContext::new(parent));
+/// let mut properties = BasicProperties::default();
+/// let injection = properties.inject(&Propagator::default(), "shop", &context, FrameLimit::DEFAULT);
+/// assert_eq!(injection.written.as_slice(), ["traceparent"]);
+/// # Ok::<(), propagation_core::TraceParentError>(())
+/// ```
 pub trait PropertiesExt {
     /// Writes what the destination may learn of a context. Makes no span.
     fn inject(

@@ -47,7 +47,24 @@ impl Interceptor for ClientInterceptor {
     }
 }
 
-/// Reads the context of calls, judged by the policy, into their extensions as [`Admitted`].
+/// Reads the context of calls, judged by the policy, into their extensions as [`Admitted`]. Handlers enter it themselves.
+///
+/// ```
+/// use propagation_core::{Hop, Propagator};
+/// use propagation_grpc::{Admitted, ServerInterceptor};
+/// use tonic::{Request, Response, Status};
+///
+/// let interceptor = ServerInterceptor::new(Propagator::default());
+/// // OrdersServer::with_interceptor(orders, interceptor)
+///
+/// async fn place(propagator: &Propagator, request: Request<()>) -> Result<Response<()>, Status> {
+///     let admitted = request.extensions().get::<Admitted>().cloned();
+///     let context = admitted.map(|Admitted(admission)| admission.context).unwrap_or_default();
+///     let hop = propagator.start(Hop::resume(context));
+///     hop.scope(async { Ok(Response::new(())) }).await
+/// }
+/// # let _ = (interceptor, place);
+/// ```
 #[derive(Clone, Debug)]
 pub struct ServerInterceptor {
     propagator: Propagator,

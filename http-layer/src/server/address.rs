@@ -8,7 +8,18 @@ use http::{HeaderMap, HeaderName};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that a connection comes from, as a request extension: for servers that are not axum's.
+/// The address that a connection comes from, as a request extension: for servers that are not axum's. Policy rules with `address:…`
+/// match it. axum's `into_make_service_with_connect_info` needs no such thing.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use propagation_http::PeerAddress;
+///
+/// // Where the server hands a request of a connection on:
+/// # let connection = SocketAddr::from(([192, 0, 2, 7], 49152));
+/// let mut request = http::Request::new(());
+/// request.extensions_mut().insert(PeerAddress(connection.ip()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub IpAddr);
 

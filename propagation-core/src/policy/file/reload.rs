@@ -11,7 +11,20 @@ use crate::{Policy, Propagator};
 /// A policy file that can be read again while the program runs.
 ///
 /// Call [`reload`](Self::reload) from wherever a program learns of a new configuration (a signal, an admin route), or
-/// [`reload_if_changed`](Self::reload_if_changed) from a timer.
+/// [`reload_if_changed`](Self::reload_if_changed) from a timer. It watches nothing by itself, and has no thread.
+///
+/// ```no_run
+/// use propagation_core::{Propagator, Reload};
+///
+/// let propagator = Propagator::default();
+/// // A file that is refused here ends the start.
+/// let policy = Reload::start(propagator.clone(), "/etc/shop/policy.toml")?;
+/// // From a timer: one that is refused here changes nothing, and says so.
+/// if let Err(error) = policy.reload_if_changed() {
+///     eprintln!("{error}");
+/// }
+/// # Ok::<(), propagation_core::PolicyFileError>(())
+/// ```
 #[derive(Debug)]
 pub struct Reload {
     path: PathBuf,
