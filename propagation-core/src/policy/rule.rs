@@ -20,7 +20,24 @@ pub enum Trust {
     Ignore,
 }
 
-/// What may come in from some peers.
+/// What may come in from some peers. Without more than its peers, a rule believes their trace context and lets no baggage in.
+///
+/// ```
+/// use propagation_core::{InboundRule, KeyRule, Policy, Trust};
+///
+/// let policy = Policy::builder()
+///     .inbound(InboundRule::peers(["kafka:*", "address:10.20.0.0/16"]).allow("tenant.id"))
+///     .inbound(
+///         InboundRule::peers(["identity:partner-*"])
+///             .named("partners")
+///             .trust(Trust::AcceptIds)
+///             .allow(KeyRule::new("plan").values(["free", "pro"])),
+///     )
+///     .profile("edge")?
+///     .build()?;
+/// # let _ = policy;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct InboundRule {
     name: Box<str>,
@@ -85,7 +102,19 @@ pub enum StateRule {
     Keys(Vec<String>),
 }
 
-/// What some peers may learn.
+/// What some peers may learn. Without more than its peers, a rule lets them have trace context and tracestate, and no baggage.
+///
+/// ```
+/// use propagation_core::{OutboundRule, Policy, StateRule};
+///
+/// let policy = Policy::builder()
+///     .outbound(OutboundRule::peers(["http:*.internal", "kafka:orders"]).allow("tenant.id").allow("feature.*"))
+///     .outbound(OutboundRule::peers(["http:api.example.com"]).trace_context(false))
+///     .outbound(OutboundRule::peers(["*"]).tracestate(StateRule::None))
+///     .build()?;
+/// # let _ = policy;
+/// # Ok::<(), propagation_core::PolicyError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct OutboundRule {
     name: Box<str>,
