@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 use propagation_testkit::backend::{otlp_json, zipkin};
@@ -161,4 +161,82 @@ fn a_backend_is_asked_again_until_the_trace_is_whole() {
         &["continuous", "GET /orders"],
     );
     server.join().expect("all three were asked for");
+}
+
+/// Runs the command with something to read.
+fn reading(arguments: &[&str], input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_propagation"));
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it runs");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    child.wait_with_output().expect("it ends")
+}
+
+const POLICY: &str = r#"
+[scrub]
+action = "mask"
+
+[[outbound]]
+peers = ["*"]
+baggage = ["tenant.id", { key = "plan", values = ["free"] }]
+"#;
+
+#[test]
+fn a_policy_that_cannot_be_used_is_2_with_line_and_column() {
+    for (name, content, says) in [
+        ("detector.toml", "[scrub]\ndetectors = [\"email\", \"jwtt\"]\n", "detector.toml:2:23: error: \"jwtt\""),
+        ("syntax.toml", "x = [\n", "syntax.toml:1:6: error"),
+        ("glob.toml", "[[outbound]]\npeers = [\"kafka:*\"]\nbaggage = [\"\"]\n", "glob.toml:3:12: error"),
+    ] {
+        let policy = file(name, content);
+        let policy = policy.to_str().expect("UTF-8");
+        assert_ends(&propagation(&["policy", "lint", policy]), 2, &[says]);
+        let asked = ["policy", "explain", policy, "--peer", "kafka:orders", "--baggage", "a=1"];
+        assert_ends(&propagation(&asked), 2, &[]);
+        assert_ends(&reading(&["policy", "scan", policy], "a=1\n"), 2, &[]);
+    }
+}
+
+#[test]
+fn a_policy_that_looks_wrong_is_0_with_warnings_and_1_if_strict() {
+    let policy = file("wrong.toml", "[[outbound]]\npeers = [\"http:*\"]\nbaggage = [\"user.email\"]\n");
+    let policy = policy.to_str().expect("UTF-8");
+    let says = ["wrong.toml:1: warning: outbound rule \"http:*\"", "\"user.email\" looks personal"];
+    assert_ends(&propagation(&["policy", "lint", policy]), 0, &says);
+    assert_ends(&propagation(&["policy", "lint", "--strict", policy]), 1, &says);
+}
+
+#[test]
+fn each_key_is_explained_and_what_cannot_be_read_is_said() {
+    let policy = file("explain.toml", POLICY);
+    let policy = policy.to_str().expect("UTF-8");
+    let baggage = "tenant.id=anna%40example.com,plan=pro,other=1,no member";
+    let asked =
+        ["policy", "explain", policy, "--direction", "outbound", "--peer", "kafka:orders", "--baggage", baggage];
+    let says = [
+        "tenant.id: changed by rule \"*\", scrubbed (email): ************.com",
+        "plan: stopped by rule \"*\", value_rule",
+        "other: stopped by rule \"*\", not_allowed",
+        "1 of 4 members can't be read",
+    ];
+    assert_ends(&propagation(&asked), 0, &says);
+}
+
+#[test]
+fn each_line_is_scanned_to_one_object_with_a_policy_and_without() {
+    let lines = "tenant.id=anna@example.com\nother=blue\n";
+    let alone = [
+        r#"{"detector":"email","key":"tenant.id","reason":"personal","rule":"everything","verdict":"stopped"}"#,
+        r#"{"key":"other","output":"blue","rule":"everything","verdict":"crosses"}"#,
+    ];
+    assert_ends(&reading(&["policy", "scan"], lines), 0, &alone);
+    // For everyone, for hosts of some name, and after a rule that no outgoing call can meet.
+    for (name, peers) in [("all", "*"), ("hosts", "http:*.internal"), ("none", "address:10.0.0.0/8\", \"kafka:orders")]
+    {
+        let policy = file(&format!("scan-{name}.toml"), &POLICY.replace("\"*\"", &format!("\"{peers}\"")));
+        let output = reading(&["policy", "scan", policy.to_str().expect("UTF-8")], lines);
+        let says = [r#""output":"************.com""#, r#""verdict":"changed""#, r#""reason":"not_allowed""#];
+        assert_ends(&output, 0, &says);
+        assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
+    }
 }

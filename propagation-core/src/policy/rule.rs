@@ -322,7 +322,8 @@ impl PeerPattern {
 
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Name { transport, name } => format!("{}:{}", transport.map_or("*", Transport::as_str), name.as_str()),
+            Self::Name { transport: None, name } => name.as_str().to_owned(),
+            Self::Name { transport: Some(transport), name } => format!("{}:{}", transport.as_str(), name.as_str()),
             Self::Identity(identity) => format!("identity:{}", identity.as_str()),
             Self::Address { network, bits } => format!("address:{network}/{bits}"),
             Self::Unreadable(text) => text.to_string(),

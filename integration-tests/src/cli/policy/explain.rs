@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use propagation_core::{Baggage, Direction, Explanation, Policy, PropagationContext, Verdict};
 
 use super::{Error, Exit};
-use crate::cli::say;
+use crate::cli::{complain, say};
 
 /// Says for each baggage key whether it crosses, and by which rule.
 #[derive(Debug, Args)]
@@ -50,7 +50,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
         Way::Inbound => Direction::Inbound,
         Way::Outbound => Direction::Outbound,
     };
-    let context = PropagationContext::EMPTY.with_baggage(Baggage::parse(arguments.baggage.as_bytes()));
+    let baggage = Baggage::parse(arguments.baggage.as_bytes());
+    let given = arguments.baggage.split(',').filter(|member| !member.trim().is_empty()).count();
+    if baggage.len() < given {
+        complain(format_args!("{} of {given} members can't be read, and go nowhere", given - baggage.len()));
+    }
+    let context = PropagationContext::EMPTY.with_baggage(baggage);
     for explanation in policy.explain(direction, &peer, &context) {
         if arguments.json {
             say(super::scan::json(&explanation));

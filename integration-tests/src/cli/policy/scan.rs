@@ -13,8 +13,10 @@ pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<Exit, Error
         Some(file) => Policy::from_file(file)?,
         None => Policy::builder().outbound(OutboundRule::peers(["*"]).allow("*").named("everything")).build()?,
     };
-    let first = policy.outbound_peers().next().unwrap_or_default();
-    let peer = super::peer(peer.unwrap_or(if file.is_some() && !first.is_empty() { &first } else { "process:scan" }))?;
+    // A rule for everyone is for whomever we name.
+    let first = policy.outbound_peers().find(|peer| super::peer(peer).is_ok() || peer == "*");
+    let first = first.filter(|first| first != "*").unwrap_or_else(|| "process:scan".to_owned());
+    let peer = super::peer(peer.unwrap_or(&first))?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     for line in std::io::stdin().lock().split(b'\n') {
         let line = line?;
