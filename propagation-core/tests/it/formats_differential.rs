@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use opentelemetry::{
     Context, KeyValue,
     baggage::BaggageExt,
-    propagation::{Extractor, Injector, TextMapCompositePropagator, TextMapPropagator},
+    propagation::{Extractor, TextMapCompositePropagator, TextMapPropagator},
     trace::TraceContextExt,
 };
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
@@ -16,37 +16,10 @@ use propagation_core::{Baggage, Peer, PropagationContext, Propagator};
 use proptest::{collection::btree_map, prelude::*};
 
 use crate::{
+    otel_propagator::Headers,
     properties::{parents, tracestate::states},
     wire::{PARENT, open},
 };
-
-/// Headers in wire order, any number of each.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Headers(Vec<(String, String)>);
-
-impl Headers {
-    fn new(fields: &[(&str, &str)]) -> Self {
-        Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
-    }
-}
-
-impl Extractor for Headers {
-    fn get(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
-    }
-    fn keys(&self) -> Vec<&str> {
-        self.0.iter().map(|(name, _)| name.as_str()).collect()
-    }
-    fn get_all(&self, key: &str) -> Option<Vec<&str>> {
-        Some(self.0.iter().filter(|(name, _)| name == key).map(|(_, value)| value.as_str()).collect())
-    }
-}
-
-impl Injector for Headers {
-    fn set(&mut self, key: &str, value: String) {
-        self.0.push((key.to_owned(), value));
-    }
-}
 
 fn sdk() -> TextMapCompositePropagator {
     TextMapCompositePropagator::new(vec![Box::new(TraceContextPropagator::new()), Box::new(BaggagePropagator::new())])

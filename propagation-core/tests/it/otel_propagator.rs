@@ -14,12 +14,12 @@ use propagation_core::{Formats, OutboundRule, Peer, Policy, Propagator, bridge::
 
 use crate::wire::{PARENT, open, open_policy};
 
-/// Headers that may stand more than once.
-#[derive(Debug, Default)]
-struct Headers(Vec<(String, String)>);
+/// Headers in wire order, any number of each; setting one replaces it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Headers(pub(crate) Vec<(String, String)>);
 
 impl Headers {
-    fn new(fields: &[(&str, &str)]) -> Self {
+    pub(crate) fn new(fields: &[(&str, &str)]) -> Self {
         Self(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
     }
 }
