@@ -16,6 +16,7 @@ use propagation_testkit::{
 use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
 
 use crate::{
+    alone::kinds,
     service::Request,
     shop::{Shop, TENANT},
     transport::Address,
@@ -179,21 +180,27 @@ async fn travel(canaries: &Canaries, scrub: Scrub) -> Evidence {
         assert_eq!(arrival.context.baggage.get(TENANT).as_deref(), Some("acme"), "what is clean goes on");
     }
     assert_eq!(shop.wire.records().len(), requests.len() * WAY.len());
-    // The last servers' spans end after what they say.
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    shop.flush().await;
-    let graph = shop.receiver.graph();
-    assert!(graph.len() > requests.len() * WAY.len(), "{} spans", graph.len());
-    // A service that trusts its caller records the caller's tracestate on its own two spans, as any SDK does (an edge takes none);
-    // it must not reach anybody after it.
-    let spans = TraceGraph::new(graph.spans().cloned().map(|mut span| {
-        if span.service() == WAY[0].0 {
-            span.trace_state.clear();
-        }
-        span
-    }));
+    let spans = received_everywhere(&shop, requests.len()).await;
     let ours = shop.wire.only(|record| record.from != "caller");
     Evidence::new().wire(&ours).spans(&spans).lines("the log", &log.text()[logged..])
+}
+
+/// Every span, once each service has told of as many that received something: the last ones end after what they say.
+async fn received_everywhere(shop: &Shop, requests: usize) -> TraceGraph {
+    let missing = |graph: &TraceGraph| {
+        let received =
+            |name: &str, by| graph.spans().filter(|span| span.service() == name && span.kind == kinds(by).1).count();
+        WAY.into_iter().find(|(name, by)| received(name, *by) < requests)
+    };
+    for _ in 0..200 {
+        shop.flush().await;
+        let graph = shop.receiver.graph();
+        if missing(&graph).is_none() {
+            return graph;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("spans are missing of {:?}", missing(&shop.receiver.graph()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ pub enum Trust {
     RestartAndLink,
     /// A new trace.
     Restart,
-    /// As if the caller had sent nothing.
+    /// As if the caller had sent no trace. Baggage has its rule's own allow-list, as everywhere.
     Ignore,
 }
 
