@@ -28,6 +28,7 @@ impl Policy {
     }
 
     /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed.
+    #[inline]
     pub(super) fn scrub_state(&self, state: &mut TraceState, rule: &str, report: bool, stopped: &mut Vec<Rejection>) {
         if !state.is_empty() && !self.scrub.finds_nothing() && !self.scrub.clears(state.as_bytes()) {
             scrub_state(&self.scrub, state, rule, report, stopped);
@@ -35,6 +36,7 @@ impl Policy {
     }
 }
 
+#[cold]
 fn scrub_state(scrub: &Scrub, state: &mut TraceState, rule: &str, report: bool, stopped: &mut Vec<Rejection>) {
     let found: Vec<(String, String)> = state
         .iter()
