@@ -17,11 +17,13 @@
 //! ```
 
 mod generate;
+mod lines;
 mod search;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
+pub use lines::Lines;
 pub use search::{Evidence, Sighting};
 
 use crate::text::{base64, percent};

@@ -1,4 +1,4 @@
-//! Spans of OpenTelemetry's SDK without a network between: services of one process, one graph.
+//! Spans and metrics of OpenTelemetry's SDK without a network between: services of one process, one graph.
 //!
 //! For tests of a single hop, where the [receiver](crate::otlp) would be more than is needed:
 //!
@@ -14,6 +14,8 @@
 //! memory.graph().assert_continuous().assert_edge("POST /orders", "charge");
 //! ```
 
+mod metrics;
+
 use std::{
     future::{Ready, ready},
     sync::{Arc, Mutex, PoisonError},
@@ -26,6 +28,8 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{SdkTracerProvider, SpanData, SpanExporter},
 };
+
+pub use metrics::InMemoryMetrics;
 
 use crate::trace::{Attributes, Event, Link, Span, SpanId, SpanKind, Status, TraceGraph, TraceId, Value};
 

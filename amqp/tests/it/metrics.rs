@@ -6,47 +6,17 @@ use lapin::{
     BasicProperties,
     options::{BasicAckOptions, BasicCancelOptions, BasicGetOptions, BasicPublishOptions},
 };
-use opentelemetry::{KeyValue, metrics::MeterProvider};
-use opentelemetry_sdk::metrics::{
-    InMemoryMetricExporter, SdkMeterProvider,
-    data::{AggregatedMetrics, MetricData, ScopeMetrics},
-};
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
 use propagation_core::{NoBridge, Propagator, bridge::opentelemetry_metrics_0_33::HopMetrics};
+use propagation_testkit::in_memory::InMemoryMetrics;
 
 use crate::shop::Shop;
-
-/// How often each time series of a metric was measured, or how many messages it counts; by its attributes in order.
-fn series(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter, name: &str) -> BTreeMap<String, u64> {
-    provider.force_flush().unwrap();
-    let exported = exporter.get_finished_metrics().unwrap();
-    let metrics = exported.last().unwrap().scope_metrics().flat_map(ScopeMetrics::metrics);
-    let mut found = BTreeMap::new();
-    let mut note = |attributes: &mut dyn Iterator<Item = &KeyValue>, count| {
-        let mut said: Vec<_> = attributes.map(|each| format!("{}={}", each.key, each.value)).collect();
-        said.sort();
-        found.insert(said.join(" "), count);
-    };
-    for metric in metrics.filter(|metric| metric.name() == name) {
-        match metric.data() {
-            AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
-                histogram.data_points().for_each(|point| note(&mut point.attributes(), point.count()));
-            }
-            AggregatedMetrics::U64(MetricData::Sum(sum)) => {
-                sum.data_points().for_each(|point| note(&mut point.attributes(), point.value()));
-            }
-            other => panic!("{name} is {other:?}"),
-        }
-    }
-    found
-}
 
 #[tokio::test]
 async fn messages_are_counted_once_whether_they_are_pushed_or_fetched() {
     let mut shop = Shop::open().await;
-    let exporter = InMemoryMetricExporter::default();
-    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
-    let propagator = Propagator::builder().bridge(HopMetrics::new(&provider.meter("shop"), NoBridge)).build();
+    let metrics = InMemoryMetrics::new();
+    let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
     let producer = ProducerPropagation::new(propagator.clone(), &shop.connection);
     let consumer = ConsumerPropagation::new(propagator.clone(), "shipping");
     let send = || {
@@ -64,7 +34,7 @@ async fn messages_are_counted_once_whether_they_are_pushed_or_fetched() {
     let place = "messaging.destination.name=shop:paid";
     let system = "messaging.system=rabbitmq";
     let process = format!("{place}:shipping messaging.operation.name=process {system}");
-    assert_eq!(series(&provider, &exporter, consumed), BTreeMap::from([(process.clone(), 2)]));
+    assert_eq!(metrics.series(consumed), BTreeMap::from([(process.clone(), 2)]));
 
     shop.channel.basic_cancel("test".into(), BasicCancelOptions::default()).await.unwrap();
     send().await.unwrap();
@@ -74,12 +44,12 @@ async fn messages_are_counted_once_whether_they_are_pushed_or_fetched() {
 
     let receive = format!("messaging.destination.name=shipping messaging.operation.name=receive {system}");
     let expected = BTreeMap::from([(process.clone(), 2), (receive, 1)]);
-    assert_eq!(series(&provider, &exporter, consumed), expected, "nothing is counted for a queue that was empty");
+    assert_eq!(metrics.series(consumed), expected, "nothing is counted for a queue that was empty");
     let failed = format!("error.type=core::fmt::Error {process}");
-    assert_eq!(series(&provider, &exporter, "messaging.process.duration"), BTreeMap::from([(process, 2), (failed, 1)]));
+    assert_eq!(metrics.series("messaging.process.duration"), BTreeMap::from([(process, 2), (failed, 1)]));
     let sent = format!("{place} messaging.operation.name=send {system}");
-    assert_eq!(series(&provider, &exporter, "messaging.client.sent.messages"), BTreeMap::from([(sent, 3)]));
-    let operations = series(&provider, &exporter, "messaging.client.operation.duration");
+    assert_eq!(metrics.series("messaging.client.sent.messages"), BTreeMap::from([(sent, 3)]));
+    let operations = metrics.series("messaging.client.operation.duration");
     let count = |kind: &str| {
         let kind = format!("messaging.operation.type={kind} ");
         operations.iter().filter(|(said, _)| said.contains(&kind)).map(|(_, count)| count).sum::<u64>()

@@ -2,47 +2,17 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use opentelemetry::{KeyValue, metrics::MeterProvider};
-use opentelemetry_sdk::metrics::{
-    InMemoryMetricExporter, SdkMeterProvider,
-    data::{AggregatedMetrics, MetricData, ScopeMetrics},
-};
 use propagation_core::{NoBridge, Propagator, bridge::opentelemetry_metrics_0_33::HopMetrics};
 use propagation_grpc::{ClientPropagationLayer, ServerPropagationLayer};
+use propagation_testkit::in_memory::InMemoryMetrics;
 use tower::Layer;
 
 use crate::echo::{Channel, Echo};
 
-/// How often each time series of a metric was measured, or how many messages it counts; by its attributes in order.
-fn series(provider: &SdkMeterProvider, exporter: &InMemoryMetricExporter, name: &str) -> BTreeMap<String, u64> {
-    provider.force_flush().unwrap();
-    let exported = exporter.get_finished_metrics().unwrap();
-    let metrics = exported.last().unwrap().scope_metrics().flat_map(ScopeMetrics::metrics);
-    let mut found = BTreeMap::new();
-    let mut note = |attributes: &mut dyn Iterator<Item = &KeyValue>, count| {
-        let mut said: Vec<_> = attributes.map(|each| format!("{}={}", each.key, each.value)).collect();
-        said.sort();
-        found.insert(said.join(" "), count);
-    };
-    for metric in metrics.filter(|metric| metric.name() == name) {
-        match metric.data() {
-            AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
-                histogram.data_points().for_each(|point| note(&mut point.attributes(), point.count()));
-            }
-            AggregatedMetrics::U64(MetricData::Sum(sum)) => {
-                sum.data_points().for_each(|point| note(&mut point.attributes(), point.value()));
-            }
-            other => panic!("{name} is {other:?}"),
-        }
-    }
-    found
-}
-
 #[tokio::test]
 async fn calls_are_measured_by_method_and_status_on_both_sides_and_callers_make_up_no_series() {
-    let exporter = InMemoryMetricExporter::default();
-    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
-    let propagator = Propagator::builder().bridge(HopMetrics::new(&provider.meter("shop"), NoBridge)).build();
+    let metrics = InMemoryMetrics::new();
+    let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
     let echo = Echo { propagator: propagator.clone(), seen: Arc::default() };
     let server = ServerPropagationLayer::new(propagator.clone()).layer(echo);
     let channel = ClientPropagationLayer::new(propagator).peer("test.Echo").layer(server);
@@ -65,11 +35,11 @@ async fn calls_are_measured_by_method_and_status_on_both_sides_and_callers_make_
         (said("test.Echo/Unary", "INTERNAL", true), 1),
         (said("_OTHER", "UNIMPLEMENTED", true), 3),
     ];
-    assert_eq!(series(&provider, &exporter, "rpc.server.call.duration"), BTreeMap::from(expected));
-    let client = series(&provider, &exporter, "rpc.client.call.duration");
+    assert_eq!(metrics.series("rpc.server.call.duration"), BTreeMap::from(expected));
+    let client = metrics.series("rpc.client.call.duration");
     let of = |said: String| client[&format!("{said} server.address=test.Echo")];
     assert_eq!(of(said("test.Echo/Unary", "OK", false)), 3);
     assert_eq!(of(said("test.Echo/Unary", "NOT_FOUND", true)), 1, "an error on this side");
     assert_eq!(of(said("test.Echo/Made", "UNIMPLEMENTED", true)), 1, "who calls knows what it calls");
-    assert!(series(&provider, &exporter, "http.server.request.duration").is_empty(), "no call is counted twice");
+    assert!(metrics.series("http.server.request.duration").is_empty(), "no call is counted twice");
 }

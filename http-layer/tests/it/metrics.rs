@@ -5,36 +5,15 @@ use std::{collections::BTreeMap, convert::Infallible};
 use axum::{Router, body::Body, routing::get};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use opentelemetry::metrics::MeterProvider;
-use opentelemetry_sdk::metrics::{
-    InMemoryMetricExporter, SdkMeterProvider,
-    data::{AggregatedMetrics, MetricData, ScopeMetrics},
-};
 use propagation_core::{NoBridge, Propagator, bridge::opentelemetry_metrics_0_33::HopMetrics};
 use propagation_http::{ClientPropagationLayer, ServerPropagationLayer};
+use propagation_testkit::in_memory::InMemoryMetrics;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
-
-/// The attributes of each time series of a metric, `key=value` in order, and how often it was measured.
-fn series(exporter: &InMemoryMetricExporter, name: &str) -> BTreeMap<String, u64> {
-    let exported = exporter.get_finished_metrics().unwrap();
-    let metrics = exported.last().unwrap().scope_metrics().flat_map(ScopeMetrics::metrics);
-    let mut found = BTreeMap::new();
-    for metric in metrics.filter(|metric| metric.name() == name) {
-        let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else { panic!("no histogram") };
-        for point in histogram.data_points() {
-            let mut said: Vec<_> = point.attributes().map(|each| format!("{}={}", each.key, each.value)).collect();
-            said.sort();
-            found.insert(said.join(" "), point.count());
-        }
-    }
-    found
-}
 
 #[tokio::test]
 async fn requests_are_measured_by_route_and_status_and_never_by_path() {
-    let exporter = InMemoryMetricExporter::default();
-    let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build();
-    let propagator = Propagator::builder().bridge(HopMetrics::new(&provider.meter("shop"), NoBridge)).build();
+    let metrics = InMemoryMetrics::new();
+    let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
     let broken = || async { StatusCode::SERVICE_UNAVAILABLE };
     let app = Router::new()
         .route("/orders/{id}", get(|| async { "an order" }))
@@ -51,9 +30,8 @@ async fn requests_are_measured_by_route_and_status_and_never_by_path() {
         let request = Request::get(format!("http://shop.example:8080{path}")).body(Body::empty()).unwrap();
         client.clone().oneshot(request).await.unwrap().into_body().collect().await.unwrap();
     }
-    provider.force_flush().unwrap();
 
-    let server = series(&exporter, "http.server.request.duration");
+    let server = metrics.series("http.server.request.duration");
     let common = "http.request.method=GET http.response.status_code";
     let expected = [
         (format!("{common}=200 http.route=/orders/{{id}} network.protocol.version=1.1 url.scheme=http"), 20),
@@ -61,7 +39,7 @@ async fn requests_are_measured_by_route_and_status_and_never_by_path() {
         (format!("error.type=503 {common}=503 http.route=/broken network.protocol.version=1.1 url.scheme=http"), 1),
     ];
     assert_eq!(server, BTreeMap::from(expected));
-    let client = series(&exporter, "http.client.request.duration");
+    let client = metrics.series("http.client.request.duration");
     let shop = "network.protocol.version=1.1 server.address=shop.example server.port=8080";
     let expected = [
         (format!("{common}=200 {shop}"), 20),
