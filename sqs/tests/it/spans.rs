@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use aws_sdk_sqs::{Client, types::Message};
 use opentelemetry::trace::{SpanKind, TracerProvider};
 use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind as Kind, messaging::Relation};
 use propagation_sqs::{ConsumerPropagation, SqsPropagation};
@@ -25,6 +26,11 @@ fn with_each_bridge<F: Future<Output = ()>>(check: impl Fn(Spans, Propagator, En
             });
         });
     }
+}
+
+async fn sent_and_received(client: &Client, endpoint: &Endpoint) -> Message {
+    client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+    receive(client, &endpoint.queue).await.remove(0)
 }
 
 fn common(span: &opentelemetry_sdk::trace::SpanData, operation: &str, kind: &str, endpoint: &Endpoint) {
@@ -207,8 +213,7 @@ fn settling_a_batch_links_once_to_each_context() {
 fn calls_inside_a_handler_are_children_of_its_process_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
-        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let message = sent_and_received(&client, &endpoint).await;
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         let next = endpoint.sqs.create_queue("next").unwrap();
         let handler = async {
@@ -228,8 +233,7 @@ fn calls_inside_a_handler_are_children_of_its_process_span() {
 fn how_processing_relates_to_the_message_can_be_chosen() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
-        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let message = sent_and_received(&client, &endpoint).await;
         let send = spans.one("send orders");
         let day = std::time::Duration::from_secs(86_400);
         for (relation, ambient, child_of_send, own_trace) in [
@@ -264,8 +268,7 @@ fn spans_that_are_not_wanted_are_not_made() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let quiet = SqsPropagation::new(propagator.clone()).receive_spans(false).settle_spans(false);
         let client = endpoint.client(quiet);
-        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
-        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let message = sent_and_received(&client, &endpoint).await;
         assert!(message.message_attributes().unwrap().contains_key("traceparent"), "asked for all the same");
         let handle = message.receipt_handle().unwrap();
         client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.unwrap();
@@ -277,8 +280,7 @@ fn spans_that_are_not_wanted_are_not_made() {
 fn settling_links_to_the_message_where_receiving_makes_no_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()).receive_spans(false));
-        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
-        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let message = sent_and_received(&client, &endpoint).await;
         let handle = message.receipt_handle().unwrap();
         client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.unwrap();
         assert_eq!(links(&spans.one("delete orders")), [id(&spans.one("send orders"))]);
@@ -323,8 +325,7 @@ fn a_batch_that_is_processed_at_once_links_to_every_message() {
 fn a_handler_that_is_a_function_runs_in_the_messages_context() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-        client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
-        let message = receive(&client, &endpoint.queue).await.remove(0);
+        let message = sent_and_received(&client, &endpoint).await;
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         let inside = consumer.process_sync(&message, || Err::<(), _>(Box::new(propagator.current()))).unwrap_err();
         let process = spans.one("process orders");

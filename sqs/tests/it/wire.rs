@@ -1,6 +1,10 @@
 //! What stands on a message, and what comes out of it again.
 
-use aws_sdk_sqs::types::{MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
+use aws_sdk_sqs::{
+    Client,
+    operation::send_message::builders::SendMessageFluentBuilder,
+    types::{MessageSystemAttributeNameForSends::AwsTraceHeader, MessageSystemAttributeValue},
+};
 use futures_util::future::join_all;
 use propagation_core::{Direction, Reason, messaging::Existing};
 use propagation_sqs::{ConsumerPropagation, SqsPropagation};
@@ -9,17 +13,21 @@ use crate::setup::{
     BAGGAGE, Endpoint, OTHER, PARENT, STATE, XRAY, caller, entry, inside, propagator, receive, receive_all, string,
 };
 
+/// A message to the queue, with nothing on it yet.
+fn message(client: &Client, endpoint: &Endpoint) -> SendMessageFluentBuilder {
+    client.send_message().queue_url(&endpoint.queue).message_body("{}")
+}
+
+fn system(value: &str) -> MessageSystemAttributeValue {
+    MessageSystemAttributeValue::builder().data_type("String").string_value(value).build().unwrap()
+}
+
 #[tokio::test]
 async fn a_context_goes_from_sender_to_handler_with_one_value_a_key() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-    let send = client
-        .send_message()
-        .queue_url(&endpoint.queue)
-        .message_body("{}")
-        .message_attributes("mine", string("kept"))
-        .send();
+    let send = message(&client, &endpoint).message_attributes("mine", string("kept")).send();
     inside(&propagator).scope(send).await.unwrap();
 
     let seen = endpoint.one();
@@ -41,7 +49,7 @@ async fn a_context_goes_from_sender_to_handler_with_one_value_a_key() {
 async fn with_nothing_to_carry_a_message_is_as_the_user_made_it() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client(SqsPropagation::new(propagator()));
-    client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
+    message(&client, &endpoint).send().await.unwrap();
     let seen = endpoint.one();
     assert!(seen.attributes.is_empty() && seen.header.is_none(), "{seen:?}");
 }
@@ -74,10 +82,7 @@ async fn a_context_that_a_message_has_stays_or_is_replaced() {
     let propagator = propagator();
     for (existing, expected) in [(Existing::Preserve, OTHER), (Existing::Replace, PARENT)] {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing));
-        let send = client
-            .send_message()
-            .queue_url(&endpoint.queue)
-            .message_body("{}")
+        let send = message(&client, &endpoint)
             .message_attributes("traceparent", string(OTHER))
             .message_attributes("baggage", string("tenant.id=green,secret=1"));
         inside(&propagator).scope(send.send()).await.unwrap();
@@ -94,10 +99,7 @@ async fn an_invalid_context_is_replaced() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-    let send = client
-        .send_message()
-        .queue_url(&endpoint.queue)
-        .message_body("{}")
+    let send = message(&client, &endpoint)
         .message_attributes("traceparent", string("00-garbage"))
         .message_attributes("Tracestate", string("stale=1"));
     inside(&propagator).scope(send.send()).await.unwrap();
@@ -119,12 +121,7 @@ async fn a_trace_header_never_names_another_trace_than_the_one_that_is_written()
         (Existing::Preserve, "Root=1-nonsense", PARENT, XRAY),
     ] {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing));
-        let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().unwrap();
-        let send = client
-            .send_message()
-            .queue_url(&endpoint.queue)
-            .message_body("{}")
-            .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        let send = message(&client, &endpoint).message_system_attributes(AwsTraceHeader, system(header));
         inside(&propagator).scope(send.send()).await.unwrap();
         let seen = endpoint.one();
         assert_eq!((seen.get("traceparent"), seen.header.as_deref()), (Some(parent), Some(expected)), "{header}");
@@ -138,14 +135,10 @@ async fn a_peer_that_may_not_learn_the_trace_gets_neither_attribute_nor_header()
     let policy = Policy::builder().outbound(OutboundRule::peers(["sqs:orders"]).trace_context(false)).build().unwrap();
     let propagator = Propagator::builder().policy(policy).build();
     let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-    let value = MessageSystemAttributeValue::builder().data_type("String").string_value(XRAY).build().unwrap();
-    let send = client
-        .send_message()
-        .queue_url(&endpoint.queue)
-        .message_body("{}")
+    let send = message(&client, &endpoint)
         .message_attributes("traceparent", string(OTHER))
         .message_attributes("mine", string("kept"))
-        .message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        .message_system_attributes(AwsTraceHeader, system(XRAY));
     inside(&propagator).scope(send.send()).await.unwrap();
     let seen = endpoint.one();
     assert_eq!((seen.names(), seen.header.as_deref()), (vec!["mine"], None));
@@ -157,11 +150,7 @@ async fn switched_off_nothing_is_written_or_asked_for_and_what_the_user_set_pass
     let propagator = propagator();
     let client = endpoint.client(SqsPropagation::new(propagator.clone()));
     propagator.set_enabled(false);
-    let send = client
-        .send_message()
-        .queue_url(&endpoint.queue)
-        .message_body("{}")
-        .message_attributes("traceparent", string(OTHER));
+    let send = message(&client, &endpoint).message_attributes("traceparent", string(OTHER));
     inside(&propagator).scope(send.send()).await.unwrap();
     assert_eq!(endpoint.one().get("traceparent"), Some(OTHER));
     let message = receive(&client, &endpoint.queue).await.remove(0);
@@ -173,12 +162,8 @@ async fn a_receiver_gets_what_it_asks_for_beside_the_context() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-    let send = client
-        .send_message()
-        .queue_url(&endpoint.queue)
-        .message_body("{}")
-        .message_attributes("mine", string("1"))
-        .message_attributes("unasked", string("2"));
+    let send =
+        message(&client, &endpoint).message_attributes("mine", string("1")).message_attributes("unasked", string("2"));
     inside(&propagator).scope(send.send()).await.unwrap();
     let received = client.receive_message().queue_url(&endpoint.queue).message_attribute_names("mine").send().await;
     let message = received.unwrap().messages.unwrap().remove(0);
@@ -210,7 +195,7 @@ async fn garbage_neither_fails_nor_stops_a_consumer() {
         ("propagation-context", string(&commas)),
         ("propagation-context", blob(b"traceparent:")),
     ] {
-        let send = plain.send_message().queue_url(&endpoint.queue).message_body("{}");
+        let send = message(&plain, &endpoint);
         send.message_attributes(name, value).send().await.unwrap();
         let message = receive_all(&plain, &endpoint.queue).await;
         let handled = consumer.process(&message, async { Ok::<_, ()>(propagator.current()) }).await.unwrap();
@@ -226,9 +211,8 @@ async fn a_header_that_is_broken_is_counted_and_one_without_ids_is_not() {
     let (propagator, plain) = (propagator(), endpoint.plain());
     let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
     for (header, refused) in [("Self=1-67891234-12456789abcdef012345678", 0), ("Root=1-nonsense", 1)] {
-        let value = MessageSystemAttributeValue::builder().data_type("String").string_value(header).build().unwrap();
-        let send = plain.send_message().queue_url(&endpoint.queue).message_body("{}");
-        let send = send.message_system_attributes(MessageSystemAttributeNameForSends::AwsTraceHeader, value);
+        let send = message(&plain, &endpoint);
+        let send = send.message_system_attributes(AwsTraceHeader, system(header));
         send.send().await.unwrap();
         let message = receive_all(&plain, &endpoint.queue).await;
         assert!(!consumer.extract(&message).context.trace.has_ids());
