@@ -142,7 +142,7 @@ impl ProducerPropagation {
     pub fn send_result<'a, C, R, K, P>(
         &self,
         producer: &FutureProducer<C, R>,
-        mut record: FutureRecord<'a, K, P>,
+        record: FutureRecord<'a, K, P>,
     ) -> Result<DeliveryFuture, (KafkaError, FutureRecord<'a, K, P>)>
     where
         C: ClientContext + 'static,
@@ -150,19 +150,8 @@ impl ProducerPropagation {
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
     {
-        let mut sending = self.prepare(&mut record);
-        loop {
-            match sending.hop.in_scope(|| producer.send_result(record)) {
-                Ok(delivery) => return Ok(DeliveryFuture::new(delivery, sending)),
-                Err((error, returned)) => {
-                    record = returned;
-                    if !(is_too_large(&error) && self.shed(&mut sending, &mut record.headers)) {
-                        sending.failed(&error, &mut record.headers);
-                        return Err((error, record));
-                    }
-                }
-            }
-        }
+        let (delivery, sending) = self.hand_over(record, |record| producer.send_result(record))?;
+        Ok(DeliveryFuture::new(delivery, sending))
     }
 
     /// `send` of a [`BaseProducer`] or [`ThreadedProducer`] with the current context. The span ends when the record is in the queue: of
@@ -175,7 +164,7 @@ impl ProducerPropagation {
     pub fn enqueue<'a, Q, C, Part, K, P>(
         &self,
         producer: &Q,
-        mut record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
+        record: BaseRecord<'a, K, P, C::DeliveryOpaque>,
     ) -> EnqueueResult<'a, K, P, C::DeliveryOpaque>
     where
         Q: Enqueue<C, Part>,
@@ -184,22 +173,9 @@ impl ProducerPropagation {
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
     {
-        let mut sending = self.prepare(&mut record);
-        loop {
-            match sending.hop.in_scope(|| producer.enqueue(record)) {
-                Ok(()) => {
-                    sending.hop.end(&Outcome::Unset);
-                    return Ok(());
-                }
-                Err((error, returned)) => {
-                    record = returned;
-                    if !(is_too_large(&error) && self.shed(&mut sending, &mut record.headers)) {
-                        sending.failed(&error, &mut record.headers);
-                        return Err((error, record));
-                    }
-                }
-            }
-        }
+        let ((), sending) = self.hand_over(record, |record| producer.enqueue(record))?;
+        sending.hop.end(&Outcome::Unset);
+        Ok(())
     }
 
     /// The same for a producer whose context is [`DeliverySpans`]: the span goes with the record, and ends with the delivery.
@@ -250,6 +226,27 @@ impl ProducerPropagation {
             self.client.describe_record(hop, &details, &self.propagator);
         });
         Prepared::new(sending, carrier.into_before())
+    }
+
+    /// Puts a record into a producer's queue, again without what was added where only that made it too large.
+    fn hand_over<R: Record, T>(
+        &self,
+        mut record: R,
+        send: impl Fn(R) -> Result<T, (KafkaError, R)>,
+    ) -> Result<(T, Prepared), (KafkaError, R)> {
+        let mut sending = self.prepare(&mut record);
+        loop {
+            match sending.hop.in_scope(|| send(record)) {
+                Ok(sent) => return Ok((sent, sending)),
+                Err((error, returned)) => {
+                    record = returned;
+                    if !(is_too_large(&error) && self.shed(&mut sending, record.headers_mut())) {
+                        sending.failed(&error, record.headers_mut());
+                        return Err((error, record));
+                    }
+                }
+            }
+        }
     }
 
     /// Makes a record smaller that is too large, if something of ours is left on it.
