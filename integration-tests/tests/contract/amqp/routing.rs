@@ -1,7 +1,7 @@
 //! Where messages go, and what a publisher hears of it.
 
 use lapin::{
-    BasicProperties, ExchangeKind,
+    BasicProperties, Channel, Confirmation, ExchangeKind,
     options::{
         BasicPublishOptions, ExchangeBindOptions, ExchangeDeclareOptions, QueueDeclareOptions, QueuePurgeOptions,
     },
@@ -147,6 +147,20 @@ pub(crate) async fn purge_and_delete_say_how_much_was_lost(uri: &str) {
     close(connection).await;
 }
 
+/// Publishes through the default exchange, and waits for the broker to take the message, or to hand it back.
+async fn acknowledged(
+    channel: &Channel,
+    queue: ShortString,
+    options: BasicPublishOptions,
+    payload: &[u8],
+    properties: BasicProperties,
+) -> Confirmation {
+    let confirm = channel.basic_publish("".into(), queue, options, payload, properties).await.expect("publishes");
+    let confirmation = confirm.await.expect("is confirmed");
+    assert!(confirmation.is_ack());
+    confirmation
+}
+
 pub(crate) async fn a_mandatory_message_nobody_takes_comes_back_and_is_confirmed(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
@@ -156,13 +170,7 @@ pub(crate) async fn a_mandatory_message_nobody_takes_comes_back_and_is_confirmed
     let properties = BasicProperties::default().with_headers(headers);
     let nowhere: ShortString = super::unique("nowhere");
     let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
-    let confirmation = channel
-        .basic_publish("".into(), nowhere.clone(), options, b"back", properties.clone())
-        .await
-        .expect("publishes")
-        .await
-        .expect("is confirmed");
-    assert!(confirmation.is_ack());
+    let confirmation = acknowledged(&channel, nowhere.clone(), options, b"back", properties.clone()).await;
     let returned = confirmation.take_message().expect("came back");
     assert_eq!((returned.reply_code, returned.reply_text.as_str()), (312, "NO_ROUTE"));
     let error = returned.error().expect("is an error");
@@ -173,13 +181,7 @@ pub(crate) async fn a_mandatory_message_nobody_takes_comes_back_and_is_confirmed
 
     // One that somebody takes does not come back.
     let queue = declare(&channel, FieldTable::default()).await;
-    let confirmation = channel
-        .basic_publish("".into(), queue, options, b"", properties)
-        .await
-        .expect("publishes")
-        .await
-        .expect("is confirmed");
-    assert!(confirmation.is_ack());
+    let confirmation = acknowledged(&channel, queue, options, b"", properties).await;
     assert_eq!(confirmation.take_message(), None);
     close(connection).await;
 }
@@ -188,19 +190,8 @@ pub(crate) async fn an_unmandatory_message_nobody_takes_is_only_confirmed(uri: &
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     confirming(&channel).await;
-    let confirmation = channel
-        .basic_publish(
-            "".into(),
-            super::unique("nowhere"),
-            BasicPublishOptions::default(),
-            b"lost",
-            BasicProperties::default(),
-        )
-        .await
-        .expect("publishes")
-        .await
-        .expect("is confirmed");
-    assert!(confirmation.is_ack());
+    let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+    let confirmation = acknowledged(&channel, super::unique("nowhere"), options, b"lost", properties).await;
     assert_eq!(confirmation.take_message(), None);
     close(connection).await;
 }
