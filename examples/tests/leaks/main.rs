@@ -5,11 +5,7 @@
 mod hiding;
 mod shop;
 
-use std::{
-    collections::BTreeSet,
-    io,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
 use opentelemetry::trace::TracerProvider;
@@ -18,12 +14,12 @@ use propagation_core::{
     logs::Correlation,
 };
 use propagation_testkit::{
-    canary::{Canaries, Evidence, Sighting},
+    canary::{Canaries, Evidence, Lines, Sighting},
     in_memory::InMemory,
     trace::{TraceGraph, TraceId},
     wire::Wire,
 };
-use tracing_subscriber::{Layer, filter::LevelFilter, fmt::MakeWriter, layer::SubscriberExt};
+use tracing_subscriber::{Layer, filter::LevelFilter, layer::SubscriberExt};
 
 use hiding::{Hidden, KEY, Place};
 use shop::{Shop, TRANSPORTS};
@@ -39,40 +35,11 @@ fn policy(scrub: Scrub) -> Policy {
         .unwrap()
 }
 
-/// Lines of a log.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 /// The shop, and all that it says of itself.
 struct Observed {
     propagator: Propagator,
     memory: InMemory,
-    log: Log,
+    log: Lines,
     wire: Wire,
     shop: Shop,
 }
@@ -89,10 +56,11 @@ impl Observed {
         let memory = InMemory::new();
         let bridge = OpenTelemetryBridge::new(memory.provider("shop").tracer("test"));
         let propagator = Propagator::builder().policy(policy(Scrub::off())).bridge(bridge).build();
-        let log = Log::default();
+        let log = Lines::default();
+        let writer = log.clone();
         // As a careless operator has it: everything from debug on, libraries included, and baggage in every line.
         let lines = Correlation::new(&propagator).with_baggage([KEY, "plan", "tenant.id"]).json_layer();
-        let lines = lines.with_writer(log.clone()).with_filter(LevelFilter::DEBUG);
+        let lines = lines.with_writer(move || writer.clone()).with_filter(LevelFilter::DEBUG);
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines)).unwrap();
         let wire = Wire::new();
         let shop = Shop::open(&propagator, &wire).await;

@@ -2,18 +2,14 @@
 //! five transports; searched in every message that real brokers delivered, every span that was exported and every line that was
 //! logged. With the policy open each must be found, before its absence counts.
 
-use std::{
-    io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
-    time::Duration,
-};
+use std::{sync::OnceLock, time::Duration};
 
 use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Scrub};
 use propagation_testkit::{
-    canary::{Canaries, CanaryKind, Encoding, Evidence},
+    canary::{Canaries, CanaryKind, Encoding, Evidence, Lines},
     trace::TraceGraph,
 };
-use tracing_subscriber::{filter::LevelFilter, fmt::MakeWriter};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::{
     alone::kinds,
@@ -24,43 +20,16 @@ use crate::{
 };
 
 /// Every line that anything in this process logs from debug on, transports included.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn of_this_process() -> Self {
-        static LOG: OnceLock<Log> = OnceLock::new();
-        LOG.get_or_init(|| {
-            let log = Self::default();
-            let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_ansi(false);
-            lines.with_writer(log.clone()).init();
-            log
-        })
-        .clone()
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
-    }
-}
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
+fn log_of_this_process() -> Lines {
+    static LOG: OnceLock<Lines> = OnceLock::new();
+    let log = LOG.get_or_init(|| {
+        let log = Lines::default();
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_ansi(false);
+        lines.with_writer(move || writer.clone()).init();
+        log
+    });
+    log.clone()
 }
 
 /// Every key, both ways, copied to spans: a careless policy, of which only the scrubbers are left.
@@ -167,7 +136,7 @@ fn packed(members: &[String], room: usize) -> Vec<String> {
 
 /// Lets every request travel the whole way, and collects whatever was seen on it after the first service had it.
 async fn travel(canaries: &Canaries, scrub: Scrub) -> Evidence {
-    let log = Log::of_this_process();
+    let log = log_of_this_process();
     let shop = Shop::open().await;
     let (gateway, mut arrivals) = whole::way(&shop, &policy(scrub)).await;
     let requests = hidden(canaries);
