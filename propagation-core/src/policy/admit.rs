@@ -31,28 +31,21 @@ impl Policy {
 
     /// The same in place: an admission is large.
     pub(crate) fn judge_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
-        let Some(rule) = self.inbound_rule(peer) else {
-            // The trace is trusted, and no baggage.
-            let judge = super::judge::Judge::deny(None);
-            admission.judge_baggage(&judge);
-            self.scrub_admitted(admission, judge.rule, judge.report);
-            return;
-        };
-        admission.trust = rule.trust_level();
-        let judge = rule.judge(None);
+        let rule = self.inbound_rule(peer);
+        // Without a rule the trace is trusted, and no baggage.
+        let judge = rule.map_or_else(|| super::judge::Judge::deny(None), |rule| rule.judge(None));
         admission.judge_baggage(&judge);
-        if !admission.context.baggage.is_empty() {
-            copy_attributes(&admission.context.baggage, rule.keys(), &self.scrub, &mut admission.attributes);
+        if let Some(rule) = rule {
+            admission.trust = rule.trust_level();
+            if !admission.context.baggage.is_empty() {
+                copy_attributes(&admission.context.baggage, rule.keys(), &self.scrub, &mut admission.attributes);
+            }
+            if admission.trust != Trust::Trust {
+                admission.judge_trace(rule.name());
+            }
         }
-        if admission.trust != Trust::Trust {
-            admission.judge_trace(rule.name());
-        }
-        self.scrub_admitted(admission, judge.rule, judge.report);
-    }
-
-    /// Every span of the trace says its tracestate, so what is personal in it stays out from the start.
-    fn scrub_admitted(&self, admission: &mut Admission, rule: &str, report: bool) {
-        self.scrub_state(&mut admission.context.trace.state, rule, report, &mut admission.rejections);
+        // Every span of the trace says its tracestate, so what is personal in it stays out from the start.
+        self.scrub_state(&mut admission.context.trace.state, judge.rule, judge.report, &mut admission.rejections);
     }
 }
 
