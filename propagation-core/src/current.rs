@@ -44,12 +44,6 @@ struct Active {
     ended: AtomicBool,
 }
 
-impl Entered {
-    fn hop(&self) -> Arc<Active> {
-        Arc::clone(&self.active)
-    }
-}
-
 /// A span, and the propagator whose policy says what may be told of it.
 struct Telling {
     span: Box<dyn BridgeSpan>,
@@ -235,8 +229,7 @@ impl PropagationContext {
 
 /// Keeps an exception for the record of the innermost hop, if that has none yet.
 pub(crate) fn note(exception: Exception) {
-    let top = STACK.try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().map(Entered::hop)));
-    if let Some(span) = top.ok().flatten().as_ref().and_then(|active| active.span.as_ref()) {
+    if let Some(span) = top().as_ref().and_then(|active| active.span.as_ref()) {
         // Whoever sees an error first knows the most of it.
         let _ = span.noted.set(Box::new(exception));
     }
@@ -244,9 +237,14 @@ pub(crate) fn note(exception: Exception) {
 
 /// The innermost hop on this thread.
 pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, Marker)>) -> R) -> R {
+    look(top().as_ref().map(|active| (&active.context, active.marker)))
+}
+
+/// Shared, so that nothing of ours is borrowed while others' code looks at it.
+fn top() -> Option<Arc<Active>> {
     let top =
-        STACK.try_with(|stack| stack.try_borrow().ok().and_then(|stack| stack.last().map(Entered::hop))).ok().flatten();
-    look(top.as_ref().map(|active| (&active.context, active.marker)))
+        |stack: &RefCell<Vec<Entered>>| stack.try_borrow().ok()?.last().map(|entered| Arc::clone(&entered.active));
+    STACK.try_with(top).ok().flatten()
 }
 
 /// Whether this thread is inside a hop.

@@ -7,7 +7,7 @@ use std::fmt;
 
 use scan::{Scan, check_member};
 
-use crate::{Reason, Text, list, octets};
+use crate::{Reason, Text, list};
 
 /// The members of `tracestate`, leftmost first: what each tracing system on the way wants to find again.
 ///
@@ -173,7 +173,7 @@ impl TraceState {
     }
 
     fn members(&self) -> impl Iterator<Item = &[u8]> {
-        octets::split(self.as_bytes(), b',').filter(|member| !member.is_empty())
+        list::members(self.as_bytes()).map(|(_, member)| member)
     }
 
     fn from_members(members: &[&[u8]]) -> Self {

@@ -105,6 +105,11 @@ impl Variables<'_> {
         (self.0)(name)
     }
 
+    /// The first of these that is set, and its name.
+    fn first_of<const N: usize>(&self, names: [&'static str; N]) -> Option<(&'static str, String)> {
+        names.into_iter().find_map(|name| Some((name, self.get(name)?)))
+    }
+
     /// A whole number above zero.
     fn number<T: FromStr + Default + PartialEq>(&self, name: &'static str) -> Result<Option<T>, StartUpError> {
         let Some(value) = self.get(name) else { return Ok(None) };
@@ -171,8 +176,7 @@ impl Variables<'_> {
             Some(_) => return Err(refused(EXPORTER, "is none of 'otlp', 'console' and 'none'")),
         }
         // What is said of traces goes before what is said of all signals.
-        let names = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"];
-        let said = names.into_iter().find_map(|name| Some((name, self.get(name)?)));
+        let said = self.first_of(["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"]);
         match said.as_ref().map(|(name, protocol)| (*name, protocol.as_str())) {
             None | Some((_, "grpc")) => {
                 Ok(Export::Otlp(Protocol::Grpc { endpoint: self.endpoint()?.map(|(_, endpoint)| endpoint) }))
@@ -193,8 +197,7 @@ impl Variables<'_> {
 
     /// Where to export to, and the variable that says so.
     fn endpoint(&self) -> Result<Option<(&'static str, String)>, StartUpError> {
-        let said = [TRACES_ENDPOINT, ENDPOINT].into_iter().find_map(|name| Some((name, self.get(name)?)));
-        let Some((name, endpoint)) = said else { return Ok(None) };
+        let Some((name, endpoint)) = self.first_of([TRACES_ENDPOINT, ENDPOINT]) else { return Ok(None) };
         // What has no scheme or no host would be found out only at the first export, and said nowhere.
         let host = ["http://", "https://"].into_iter().find_map(|scheme| endpoint.strip_prefix(scheme));
         if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':', '?', '#'])) {
