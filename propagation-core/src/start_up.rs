@@ -19,7 +19,7 @@
 //! | `OTEL_TRACES_EXPORTER` | `otlp`, `console` (a line for each span on standard output) or `none` | `otlp` |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `…_TRACES_PROTOCOL` | `grpc`, or `http/protobuf` with the feature `opentelemetry-otlp-http-0-33` | `grpc` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector; over HTTP, `/v1/traces` is added to the first, and not to the second | `http://localhost:4317`, over HTTP `http://localhost:4318` |
-//! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `TIMEOUT`, `INSECURE` | read by the exporter itself | |
+//! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `TIMEOUT`, `INSECURE` | read by the exporter itself, from the environment; over HTTP, the timeout is looked up like the rest | a timeout of 10,000 ms |
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches | 5,000 ms, 2,048, 512 |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: [names](#samplers) | the one given in code, or `parentbased_always_on` |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
@@ -132,7 +132,7 @@ impl StartUp {
         self
     }
 
-    /// Looks variables up elsewhere than in the environment. What the exporter itself reads (headers, timeout) stays there.
+    /// Looks variables up elsewhere than in the environment. What the exporter itself reads stays there.
     #[must_use]
     pub fn variables(mut self, look_up: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
         self.variables = Box::new(look_up);
