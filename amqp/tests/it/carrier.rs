@@ -164,11 +164,11 @@ fn properties() -> Vec<BasicProperties> {
     ]
 }
 
-/// Headers of every type, one by one, and of none.
-fn tables() -> Vec<FieldTable> {
+/// A value of every type that a header can have.
+pub(crate) fn every_type() -> [AMQPValue; 18] {
     let nested = FieldTable::from(std::collections::BTreeMap::from([("inner".into(), text("value"))]));
     let array = FieldArray::from(vec![text("one"), AMQPValue::Boolean(true), AMQPValue::Void]);
-    let values = [
+    [
         AMQPValue::Void,
         AMQPValue::Boolean(true),
         AMQPValue::ShortShortInt(-1),
@@ -187,9 +187,13 @@ fn tables() -> Vec<FieldTable> {
         AMQPValue::FieldArray(array),
         AMQPValue::Timestamp(1_700_000_000),
         AMQPValue::FieldTable(nested),
-    ];
+    ]
+}
+
+/// Headers of every type, one by one, and of none.
+fn tables() -> Vec<FieldTable> {
     let table = |value| FieldTable::from(std::collections::BTreeMap::from([("own".into(), value)]));
-    values.map(table).into_iter().chain([FieldTable::default()]).collect()
+    every_type().map(table).into_iter().chain([FieldTable::default()]).collect()
 }
 
 #[test]

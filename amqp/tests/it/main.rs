@@ -4,4 +4,5 @@ mod carrier;
 mod hops;
 mod journey;
 mod metrics;
+mod poison;
 mod shop;

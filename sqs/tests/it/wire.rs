@@ -178,9 +178,11 @@ async fn garbage_neither_fails_nor_stops_a_consumer() {
     let (propagator, plain) = (propagator(), endpoint.plain());
     let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
     let commas = ",".repeat(900_000);
+    let typed = |kind: &str| aws_sdk_sqs::types::MessageAttributeValue::builder().data_type(kind);
+    let number = |kind: &str| typed(kind).string_value("7").build().unwrap();
     let blob = |bytes: &[u8]| {
         let blob = aws_sdk_sqs::primitives::Blob::new(bytes);
-        aws_sdk_sqs::types::MessageAttributeValue::builder().data_type("Binary").binary_value(blob).build().unwrap()
+        typed("Binary").binary_value(blob).build().unwrap()
     };
     for (name, value) in [
         ("traceparent", string("garbage")),
@@ -188,6 +190,12 @@ async fn garbage_neither_fails_nor_stops_a_consumer() {
         ("traceparent", string(&format!("{PARENT}, {PARENT}"))),
         ("traceparent", string("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-\u{1F600}")),
         ("traceparent", blob(&[0xff, 0xfe, 0x00])),
+        ("traceparent", number("Number")),
+        ("traceparent", number("Number.int")),
+        ("traceparent", typed("String.json").string_value("{}").build().unwrap()),
+        ("tracestate", number("Number")),
+        ("baggage", number("Number")),
+        ("propagation-context", number("Number")),
         ("tracestate", string("\u{1F600}=1")),
         ("baggage", string(&commas)),
         ("baggage", blob(b"\xff=\xff")),
