@@ -1,10 +1,10 @@
 //! Headers as a carrier.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName};
 use propagation_core::{
-    Admission, Extract, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Reason, Value,
+    Admission, Extract, Field, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Reason,
+    Value,
 };
-use smallvec::SmallVec;
 
 use crate::attributes;
 
@@ -73,8 +73,6 @@ impl Extract for HeaderCarrierMut<'_> {
 
 impl Inject for HeaderCarrierMut<'_> {
     fn commit(&mut self, fields: &Fields) -> Injection {
-        // Every value first: a field that can't be a header must not cost the others their old values.
-        let mut values: Values = fields.iter().map(|field| Some(field.to_header_value())).collect();
         let headers = &mut *self.0;
         if fields.owns_prefixes() {
             let owned: Vec<HeaderName> = headers.keys().filter(|name| fields.owns(name.as_str())).cloned().collect();
@@ -82,48 +80,67 @@ impl Inject for HeaderCarrierMut<'_> {
                 headers.remove(name);
             }
         }
-        if replace(headers, fields, &mut values) {
+        let Replaced { done, stale } = replace(headers, fields);
+        if stale {
             for name in fields.owned().filter(|name| !fields.writes(name.as_str())) {
                 headers.remove(name.as_header_name());
             }
         }
         let mut injection = Injection::none();
-        for (field, value) in fields.iter().zip(values) {
-            let name = field.name();
-            match value.map(|value| value.map(|value| headers.try_insert(name.as_header_name().clone(), value))) {
-                None | Some(Some(Ok(_))) => injection.wrote(name),
-                Some(Some(Err(_))) => injection.left_out(name, Reason::NoRoom),
-                Some(None) => injection.left_out(name, Reason::Unrepresentable),
+        for (nth, field) in fields.iter().enumerate() {
+            let written = if done & bit(nth) != 0 { Ok(()) } else { insert(headers, field) };
+            match written {
+                Ok(()) => injection.wrote(field.name()),
+                Err(reason) => injection.left_out(field.name(), reason),
             }
         }
         injection
     }
 }
 
-/// For each field, what is still to be written: nothing, or a value, or one that can't be a header.
-type Values = SmallVec<[Option<Option<HeaderValue>>; 3]>;
+fn insert(headers: &mut HeaderMap, field: &Field) -> Result<(), Reason> {
+    let value = field.to_header_value().ok_or(Reason::Unrepresentable)?;
+    let name = field.name().as_header_name().clone();
+    headers.try_insert(name, value).map(drop).map_err(|_| Reason::NoRoom)
+}
+
+/// What walking over a map has done already.
+struct Replaced {
+    /// A [`bit`] for each field that has its place in the map.
+    done: u64,
+    /// Whether there may be headers to remove.
+    stale: bool,
+}
+
+/// The mark of a field; none for one of more than there are bits, which is then inserted again.
+fn bit(nth: usize) -> u64 {
+    1_u64.unbounded_shl(u32::try_from(nth).unwrap_or(u32::MAX))
+}
 
 /// Up to this many headers, walking over all of them is cheaper than looking for three.
 const SOME: usize = 24;
 
-/// Writes values where a header of their name stands already: that spares the look-up, and keeps the order. Answers whether
-/// there may be headers to remove.
-fn replace(headers: &mut HeaderMap, fields: &Fields, values: &mut Values) -> bool {
+/// Writes values where a header of their name stands already: that spares the look-up, and keeps the order.
+fn replace(headers: &mut HeaderMap, fields: &Fields) -> Replaced {
+    let mut replaced = Replaced { done: 0, stale: true };
     // With repeated names there is more to do than to replace.
     if headers.len() > SOME || headers.len() > headers.keys_len() {
-        return true;
+        return replaced;
     }
-    let mut stale = false;
+    replaced.stale = false;
     for (name, old) in headers {
-        let mut written = fields.iter().zip(&mut *values);
-        match written.find(|(field, _)| field.name().as_header_name() == name) {
-            Some((_, value)) => {
-                if let Some(new) = value.take_if(|value| value.is_some()).flatten() {
+        if !fields.may_own(name.as_str()) {
+            continue;
+        }
+        match fields.iter().enumerate().find(|(_, field)| field.name().as_header_name() == name) {
+            Some((nth, field)) => {
+                if let Some(new) = field.to_header_value() {
                     *old = new;
+                    replaced.done |= bit(nth);
                 }
             }
-            None => stale |= fields.owned().any(|owned| owned.as_header_name() == name),
+            None => replaced.stale |= fields.owned().any(|owned| owned.as_header_name() == name),
         }
     }
-    stale
+    replaced
 }

@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt};
 
 #[cfg(feature = "opentelemetry-sdk-0-33")]
 pub(crate) use encoding::decode;
-pub(crate) use encoding::{encode, is_token};
+pub(crate) use encoding::{decode_each, encode, is_token};
 pub use member::{BaggageError, Member};
 
 use crate::{Text, baggage::member::check_properties, octets};
@@ -129,29 +129,33 @@ impl Baggage {
         self.keep = kept;
     }
 
-    /// Decides for each member what becomes of it. Copies only if something is changed.
-    pub(crate) fn rewrite(&mut self, mut decide: impl FnMut(&Member<'_>) -> Rewrite) {
-        let mut kept = self.keep;
+    /// Decides for each member what becomes of it. Copies bytes only if something is changed; `None` if nothing is.
+    pub(crate) fn rewritten(&self, mut decide: impl FnMut(&Member<'_>) -> Rewrite) -> Option<Self> {
+        let mut keep = self.keep;
         let mut changed: Vec<(usize, Vec<u8>)> = Vec::new();
         for (place, piece) in self.places() {
             let member = Member::from_wire(piece);
             match decide(&member) {
                 Rewrite::Keep => {}
-                Rewrite::Drop => kept &= !(1 << place),
+                Rewrite::Drop => keep &= !(1 << place),
                 Rewrite::Set { value, properties } => {
                     let properties = if properties { member.properties() } else { "" };
                     changed.push((place, member::write(member.key(), &value, properties)));
                 }
             }
         }
-        self.keep = kept;
-        if !changed.is_empty() {
-            let pieces = self.places().map(|(place, piece)| {
-                let change = changed.iter().find(|(at, _)| *at == place);
-                change.map_or(piece, |(_, piece)| piece.as_slice())
-            });
-            *self = Self::from_pieces(pieces);
+        if keep == self.keep && changed.is_empty() {
+            return None;
         }
+        let left = Self { keep, ..self.clone() };
+        if changed.is_empty() {
+            return Some(left);
+        }
+        let pieces = left.places().map(|(place, piece)| {
+            let change = changed.iter().find(|(at, _)| *at == place);
+            change.map_or(piece, |(_, piece)| piece.as_slice())
+        });
+        Some(Self::from_pieces(pieces))
     }
 
     /// Adds the members of `other` whose key is not here yet, as far as the limits allow.

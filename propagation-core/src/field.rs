@@ -190,6 +190,8 @@ impl Field {
 pub struct Fields {
     fields: SmallVec<[Field; 3]>,
     owned: Arc<Owned>,
+    /// A bit for each length that a name among them has.
+    lengths: u64,
 }
 
 /// What a propagator's formats own: the same for each of its injections.
@@ -208,11 +210,12 @@ impl Fields {
 
     /// Nothing to write yet, and the same names owned.
     pub(crate) fn sharing_owned(&self) -> Self {
-        Self { fields: SmallVec::new(), owned: Arc::clone(&self.owned) }
+        Self { fields: SmallVec::new(), owned: Arc::clone(&self.owned), lengths: self.lengths }
     }
 
     /// Declares a name: if nothing is written under it, what a carrier has there is to be removed.
     pub fn own(&mut self, name: &'static FieldName) {
+        self.lengths |= length_bit(name.as_str());
         if !self.owned.names.contains(&name) {
             Arc::make_mut(&mut self.owned).names.push(name);
         }
@@ -227,12 +230,14 @@ impl Fields {
 
     /// Writes a `traceparent`-like value of fixed length.
     pub fn push_parent(&mut self, name: &'static FieldName, value: [u8; TraceParent::LEN]) {
+        self.lengths |= length_bit(name.as_str());
         self.fields.push(Field { name: Name::Static(name), value: Written::Parent(value), priority: Priority::Ids });
     }
 
     /// Writes a field; an empty value is never written.
     pub fn push(&mut self, name: &'static FieldName, value: Text, priority: Priority) {
         if !value.is_empty() {
+            self.lengths |= length_bit(name.as_str());
             self.fields.push(Field { name: Name::Static(name), value: Written::Text(value), priority });
         }
     }
@@ -288,6 +293,12 @@ impl Fields {
             || self.owned.prefixes.iter().any(starts)
     }
 
+    /// Whether a lower-case name may be one of ours, prefixes apart: tells most of the others by their length alone, which is cheap.
+    #[must_use]
+    pub fn may_own(&self, name: &str) -> bool {
+        self.lengths & length_bit(name) != 0
+    }
+
     /// Whether something is written under a name.
     #[must_use]
     pub fn writes(&self, name: &str) -> bool {
@@ -305,4 +316,8 @@ impl Fields {
         out.sort_unstable();
         out.iter().rev().map(|&at| self.fields.remove(at).name().clone()).collect()
     }
+}
+
+fn length_bit(name: &str) -> u64 {
+    1 << name.len().min(63)
 }

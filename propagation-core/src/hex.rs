@@ -1,48 +1,28 @@
-//! Lower-case hex, eight characters at a time.
+//! Lower-case hex.
 //!
 //! The integer parsers of the standard library accept a sign, upper case and short input; the Trace Context grammar
-//! (`HEXDIGLC`) accepts none of them.
+//! (`HEXDIGLC`) accepts none of them. Lengths are known when the program is compiled and no loop has a way out early: so the
+//! compiler looks at sixteen bytes at once.
 
-const ONES: u64 = 0x0101_0101_0101_0101;
-
-/// Whether all bytes are lower-case hex digits.
-#[inline]
-fn are_digits<const N: usize>(text: &[u8; N]) -> bool {
-    // Without a way out early, the compiler looks at sixteen at a time.
-    text.iter().fold(true, |all, &byte| all & (byte.wrapping_sub(b'0') < 10 || byte.wrapping_sub(b'a') < 6))
-}
-
-/// What eight lower-case hex digits stand for; something else where they are none.
-#[inline]
-fn number(text: [u8; 8]) -> u64 {
-    let word = u64::from_be_bytes(text);
-    // Bit 6 tells letters from digits; a letter's low four bits count from one.
-    let letters = (word >> 6) & ONES;
-    let nibbles = (word & (ONES * 0x0f)).wrapping_add(letters * 9);
-    let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
-    let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
-    (quads | quads >> 16) & 0xffff_ffff
-}
-
-/// Decodes sixteen lower-case hex digits.
-#[inline]
-pub(crate) fn decode_u64(text: [u8; 16]) -> Option<u64> {
-    let ([high, low], []) = text.as_chunks::<8>() else { return None };
-    are_digits(&text).then(|| number(*high) << 32 | number(*low))
-}
-
-/// Decodes thirty-two lower-case hex digits.
-#[inline]
-pub(crate) fn decode_u128(text: [u8; 32]) -> Option<u128> {
-    let ([a, b, c, d], []) = text.as_chunks::<8>() else { return None };
-    let wide = |high: [u8; 8], low: [u8; 8]| u128::from(number(high) << 32 | number(low));
-    are_digits(&text).then(|| wide(*a, *b) << 64 | wide(*c, *d))
+/// Decodes lower-case hex digits, two a byte. Answers whether they are; what is decoded means nothing otherwise.
+#[inline(never)]
+pub(crate) fn decode<const DIGITS: usize, const BYTES: usize>(text: &[u8; DIGITS], out: &mut [u8; BYTES]) -> bool {
+    const { assert!(DIGITS == 2 * BYTES) };
+    let (mut legal, mut nibbles) = (true, [0; DIGITS]);
+    for (nibble, &byte) in nibbles.iter_mut().zip(text) {
+        let (digit, letter) = (byte.wrapping_sub(b'0'), byte.wrapping_sub(b'a'));
+        legal &= (digit < 10) | (letter < 6);
+        *nibble = if digit < 10 { digit } else { letter.wrapping_add(10) };
+    }
+    for (out, [high, low]) in out.iter_mut().zip(nibbles.as_chunks::<2>().0) {
+        *out = high << 4 | low;
+    }
+    legal
 }
 
 /// Decodes two lower-case hex digits.
 #[inline]
-pub(crate) fn decode_u8(text: [u8; 2]) -> Option<u8> {
-    let [high, low] = text;
+pub(crate) fn decode_byte([high, low]: [u8; 2]) -> Option<u8> {
     Some(decode_digit(high)? << 4 | decode_digit(low)?)
 }
 
@@ -56,26 +36,13 @@ pub(crate) fn decode_digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Both digits of every byte.
-const PAIRS: [[u8; 2]; 256] = pairs();
-
-#[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, and never out of bounds")]
-const fn pairs() -> [[u8; 2]; 256] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut pairs = [[0; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [DIGITS[byte >> 4], DIGITS[byte & 0x0f]];
-        byte += 1;
-    }
-    pairs
-}
-
-/// Writes `bytes` as lower-case hex into `out`, which is twice as long.
-#[inline]
-pub(crate) fn encode(bytes: &[u8], out: &mut [u8]) {
-    for (byte, pair) in bytes.iter().zip(out.as_chunks_mut::<2>().0) {
-        *pair = PAIRS.get(usize::from(*byte)).copied().unwrap_or_default();
+/// Writes bytes as lower-case hex, two digits each.
+#[inline(never)]
+pub(crate) fn encode<const BYTES: usize, const DIGITS: usize>(bytes: &[u8; BYTES], out: &mut [u8; DIGITS]) {
+    const { assert!(DIGITS == 2 * BYTES) };
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'a' - 10 };
+    for (pair, byte) in out.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [digit(byte >> 4), digit(byte & 0x0f)];
     }
 }
 
@@ -85,27 +52,32 @@ mod tests {
 
     #[test]
     fn every_byte_outside_the_alphabet_is_refused_at_every_place() {
-        for place in 0..8 {
+        for place in 0..32 {
             for byte in 0..=u8::MAX {
-                let mut text = *b"0a9f3c7e";
+                let mut text = *b"0a9f3c7e0123456789abcdef00000000";
                 text[place] = byte;
                 let legal = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-                assert_eq!(are_digits(&text), legal, "{byte:#x} at {place}");
+                assert_eq!(decode(&text, &mut [0; 16]), legal, "{byte:#x} at {place}");
             }
         }
     }
 
     #[test]
-    fn words_decode_in_reading_order() {
-        assert_eq!(number(*b"deadbeef"), 0xdead_beef);
-        assert_eq!(decode_u64(*b"0123456789abcdef"), Some(0x0123_4567_89ab_cdef));
+    fn digits_decode_in_reading_order() {
+        let mut out = [0; 8];
+        assert!(decode(b"0123456789abcdef", &mut out));
+        assert_eq!(out, 0x0123_4567_89ab_cdef_u64.to_be_bytes());
+        assert_eq!(decode_byte(*b"a7"), Some(0xa7));
+        assert_eq!(decode_byte(*b"A7"), None);
     }
 
     #[test]
     fn what_is_encoded_decodes_again() {
-        let mut out = [0; 16];
-        encode(&0x0123_4567_89ab_cdef_u64.to_be_bytes(), &mut out);
-        assert_eq!(&out, b"0123456789abcdef");
-        assert_eq!(decode_u64(out), Some(0x0123_4567_89ab_cdef));
+        let every: [u8; 256] = std::array::from_fn(|byte| byte as u8);
+        let (mut text, mut decoded) = ([0; 512], [0; 256]);
+        encode(&every, &mut text);
+        assert_eq!(&text[..8], b"00010203");
+        assert!(decode(&text, &mut decoded));
+        assert_eq!(decoded, every);
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use crate::hex;
 
 macro_rules! id {
-    ($(#[$doc:meta])* $name:ident, $error:ident, $bytes:literal, $int:ty, $decode:path, $what:literal) => {
+    ($(#[$doc:meta])* $name:ident, $error:ident, $bytes:literal, $int:ty, $what:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name([u8; $bytes]);
@@ -20,21 +20,16 @@ macro_rules! id {
                 if <$int>::from_be_bytes(bytes) == 0 { None } else { Some(Self(bytes)) }
             }
 
-            /// The id that stands for this number, in network order; `None` for zero.
-            #[inline]
-            pub(crate) const fn from_number(number: $int) -> Option<Self> {
-                if number == 0 { None } else { Some(Self(number.to_be_bytes())) }
-            }
-
             #[doc = concat!("Reads exactly ", stringify!($bytes), " bytes as lower-case hex.")]
             ///
             /// # Errors
             ///
             /// Refuses any other length, any byte that is not a lower-case hex digit, and an id of zeros.
             pub fn from_hex(text: &[u8]) -> Result<Self, $error> {
-                let text = text.try_into().map_err(|_| $error(()))?;
-                let value = $decode(text).ok_or($error(()))?;
-                Self::from_number(value).ok_or($error(()))
+                let text: &[u8; $bytes * 2] = text.try_into().map_err(|_| $error(()))?;
+                let mut id = [0; $bytes];
+                let legal = hex::decode(text, &mut id);
+                Self::from_bytes(id).filter(|_| legal).ok_or($error(()))
             }
 
             /// The bytes, in network order.
@@ -97,7 +92,7 @@ id!(
     /// assert!("4BF92F3577B34DA6A3CE929D0E0E4736".parse::<TraceId>().is_err());
     /// # Ok::<(), propagation_core::TraceIdError>(())
     /// ```
-    TraceId, TraceIdError, 16, u128, hex::decode_u128, "trace"
+    TraceId, TraceIdError, 16, u128, "trace"
 );
 
 id!(
@@ -110,5 +105,5 @@ id!(
     /// assert!(SpanId::from_hex(b"0000000000000000").is_err());
     /// # Ok::<(), propagation_core::SpanIdError>(())
     /// ```
-    SpanId, SpanIdError, 8, u64, hex::decode_u64, "span"
+    SpanId, SpanIdError, 8, u64, "span"
 );

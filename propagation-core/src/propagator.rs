@@ -86,13 +86,14 @@ impl Propagator {
         if !self.is_enabled() {
             return Injection::none();
         }
-        let release = self.0.policy.load().release(peer, context);
+        let mut stopped = Vec::new();
+        let released = self.0.policy.load().judge_outbound(peer, context, &mut stopped);
         let mut fields = self.0.owned.sharing_owned();
         for format in &self.0.inject {
-            format.write(&release.context, &mut fields);
+            format.write(&released, &mut fields);
         }
         let mut injection = into.commit(&fields);
-        injection.left_out.extend(release.stopped);
+        injection.left_out.append(&mut stopped);
         if !injection.left_out.is_empty() {
             self.report(Direction::Outbound, peer, &injection.left_out);
         }

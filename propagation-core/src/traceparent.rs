@@ -53,16 +53,18 @@ impl TraceParent {
         let (span_id, rest) = rest.split_first_chunk::<16>().ok_or(MALFORMED)?;
         let &[b'-', f1, f2] = rest else { return Err(MALFORMED) };
 
-        let version = hex::decode_u8([v1, v2]).ok_or(MALFORMED)?;
-        let trace_id = hex::decode_u128(*trace_id).ok_or(MALFORMED)?;
-        let span_id = hex::decode_u64(*span_id).ok_or(MALFORMED)?;
-        let flags = hex::decode_u8([f1, f2]).ok_or(MALFORMED)?;
+        let version = hex::decode_byte([v1, v2]).ok_or(MALFORMED)?;
+        let flags = hex::decode_byte([f1, f2]).ok_or(MALFORMED)?;
+        let (mut trace, mut span) = ([0; TraceId::LEN], [0; SpanId::LEN]);
+        if !hex::decode(trace_id, &mut trace) || !hex::decode(span_id, &mut span) {
+            return Err(MALFORMED);
+        }
         if version == 0xff {
             return Err(TraceParentError(Reason::Version));
         }
         Ok(Self {
-            trace_id: TraceId::from_number(trace_id).ok_or(ZERO)?,
-            span_id: SpanId::from_number(span_id).ok_or(ZERO)?,
+            trace_id: TraceId::from_bytes(trace).ok_or(ZERO)?,
+            span_id: SpanId::from_bytes(span).ok_or(ZERO)?,
             flags: TraceFlags::from_byte(flags),
         })
     }
@@ -73,7 +75,8 @@ impl TraceParent {
         let mut out = *b"00-00000000000000000000000000000000-0000000000000000-00";
         if let [_, _, _, rest @ ..] = &mut out
             && let Some((trace_id, [_, rest @ ..])) = rest.split_first_chunk_mut::<32>()
-            && let Some((span_id, [_, flags @ ..])) = rest.split_first_chunk_mut::<16>()
+            && let Some((span_id, [_, rest @ ..])) = rest.split_first_chunk_mut::<16>()
+            && let Some(flags) = rest.first_chunk_mut::<2>()
         {
             hex::encode(&self.trace_id.to_bytes(), trace_id);
             hex::encode(&self.span_id.to_bytes(), span_id);

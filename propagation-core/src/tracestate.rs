@@ -23,11 +23,13 @@ use crate::{Reason, Text, list};
 /// assert_eq!(state.get("congo"), Some("t61rcWkgMzE"));
 /// # Ok::<(), propagation_core::TraceStateError>(())
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct TraceState {
     /// Canonical: no white space around members, none empty.
     text: Text,
     count: u8,
+    /// Whether the text is known to hold nothing that a detector would look at twice: then that is found out once.
+    plain: bool,
 }
 
 impl TraceState {
@@ -37,7 +39,7 @@ impl TraceState {
     pub const MAX_BYTES: usize = 32 * 514 * 2;
 
     /// An empty list.
-    pub const EMPTY: Self = Self { text: Text::EMPTY, count: 0 };
+    pub const EMPTY: Self = Self { text: Text::EMPTY, count: 0, plain: false };
 
     /// Reads a list; white space around members and empty members are dropped, the first of equal keys is kept.
     ///
@@ -53,7 +55,7 @@ impl TraceState {
         let scan = Scan::run(text)?;
         let state = match scan.count {
             0 => Self::EMPTY,
-            count if scan.canonical => Self { text: keep(), count },
+            count if scan.canonical => Self { text: keep(), count, plain: false },
             _ => Self::rebuild(text, &scan),
         };
         Ok((state, scan.duplicates))
@@ -70,7 +72,7 @@ impl TraceState {
                 push(&mut out, member);
             }
         }
-        Self { count: u8::try_from(seen.len()).unwrap_or(u8::MAX), text: out.into() }
+        Self { count: u8::try_from(seen.len()).unwrap_or(u8::MAX), text: out.into(), plain: false }
     }
 
     /// The field value.
@@ -123,7 +125,7 @@ impl TraceState {
             push(&mut out, member);
             count += 1;
         }
-        *self = Self { text: out.into(), count };
+        *self = Self { text: out.into(), count, plain: false };
         Ok(())
     }
 
@@ -165,11 +167,21 @@ impl TraceState {
     /// A copy that shares nothing with the carrier.
     #[must_use]
     pub fn detach(&self) -> Self {
-        Self { text: self.text.detach(), count: self.count }
+        Self { text: self.text.detach(), count: self.count, plain: self.plain }
     }
 
     pub(crate) fn text(&self) -> &Text {
         &self.text
+    }
+
+    /// Whether its text was [found](Self::set_plain) to be plain.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.plain
+    }
+
+    /// Notes what a scrubber has found out of the text.
+    pub(crate) fn set_plain(&mut self) {
+        self.plain = true;
     }
 
     fn members(&self) -> impl Iterator<Item = &[u8]> {
@@ -178,9 +190,17 @@ impl TraceState {
 
     fn from_members(members: &[&[u8]]) -> Self {
         let count = u8::try_from(members.len()).unwrap_or(u8::MAX);
-        Self { text: members.join(&b',').into(), count }
+        Self { text: members.join(&b',').into(), count, plain: false }
     }
 }
+
+impl PartialEq for TraceState {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for TraceState {}
 
 impl fmt::Debug for TraceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -50,24 +50,30 @@ pub(crate) fn mend_escapes(value: &[u8], out: &mut Vec<u8>, limit: usize) {
 
 /// Percent-decodes; `%` without two hex digits stands for itself, bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(value: &[u8]) -> Cow<'_, str> {
-    let Some((plain, mut rest)) = octets::find(value, b'%').and_then(|at| value.split_at_checked(at)) else {
+    if octets::find(value, b'%').is_none() {
         // Valid text, which is the rule, is borrowed for less.
         return std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
-    };
-    let mut bytes = Vec::with_capacity(value.len());
-    bytes.extend_from_slice(plain);
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte == b'%'
-            && let [high, low, tail @ ..] = tail
-            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
-        {
-            bytes.push(u8::try_from(high << 4 | low).unwrap_or_default());
-            rest = tail;
-        } else {
-            bytes.push(byte);
-        }
     }
+    let mut bytes = Vec::with_capacity(value.len());
+    decode_each(value, |piece| bytes.extend_from_slice(piece));
     // Valid UTF-8, which is the rule, is not copied again.
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()).into()
+}
+
+/// Shows the bytes of a value, percent-decoded, piece by piece.
+pub(crate) fn decode_each(value: &[u8], mut each: impl FnMut(&[u8])) {
+    let mut rest = value;
+    while let Some((plain, [percent, tail @ ..])) = octets::find(rest, b'%').and_then(|at| rest.split_at_checked(at)) {
+        each(plain);
+        rest = if let [high, low, tail @ ..] = tail
+            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+        {
+            each(&[u8::try_from(high << 4 | low).unwrap_or_default()]);
+            tail
+        } else {
+            each(&[*percent]);
+            tail
+        };
+    }
+    each(rest);
 }

@@ -45,13 +45,19 @@ impl Policy {
             }
         }
         // Every span of the trace says its tracestate, so what is personal in it stays out from the start.
-        self.scrub_state(&mut admission.context.trace.state, judge.rule, judge.report, &mut admission.rejections);
+        let state = &mut admission.context.trace.state;
+        self.scrub.note_plain(state);
+        if let Some(left) = self.scrub_state(state, judge.rule, judge.report, &mut admission.rejections) {
+            *state = left;
+        }
     }
 }
 
 impl Admission {
     fn judge_baggage(&mut self, judge: &super::judge::Judge<'_>) {
-        judge.filter(&mut self.context.baggage, &mut |rejection| self.rejections.push(rejection));
+        if let Some(left) = judge.filter(&self.context.baggage, &mut |rejection| self.rejections.push(rejection)) {
+            self.context.baggage = left;
+        }
     }
 
     fn judge_trace(&mut self, rule: &str) {

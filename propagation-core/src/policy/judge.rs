@@ -46,7 +46,7 @@ impl<'a> Judge<'a> {
             return stopped(reason, None, report, self.may_show_key(member));
         }
         let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Judgement::crosses() };
-        if !key.tells(member.wire_key()) && scrub.clears(member.as_wire()) {
+        if !key.tells(member.wire_key()) && scrub.clears_member(member) {
             return Judgement::crosses();
         }
         if let Some(detector) = scrub.find_in_key(member.key()) {
@@ -74,18 +74,18 @@ impl<'a> Judge<'a> {
         self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none())
     }
 
-    /// Takes out of `baggage` what may not cross, and changes what may only cross changed.
-    pub(super) fn filter(&self, baggage: &mut Baggage, stopped: &mut dyn FnMut(Rejection)) {
+    /// What may cross of `baggage`, changed where it may only cross changed; `None` if that is all of it, as it is.
+    pub(super) fn filter(&self, baggage: &Baggage, stopped: &mut dyn FnMut(Rejection)) -> Option<Baggage> {
         if baggage.is_empty() || self.lets_all_pass() {
-            return;
+            return None;
         }
-        baggage.rewrite(|member| {
+        baggage.rewritten(|member| {
             let judgement = self.judge(member);
             if let Some(objection) = judgement.objection {
                 stopped(self.rejection(member, &judgement, objection));
             }
             judgement.fate
-        });
+        })
     }
 
     /// Whether no member can meet an objection: then none is looked at.

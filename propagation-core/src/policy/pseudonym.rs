@@ -103,9 +103,9 @@ impl Key {
 
         let Ok(mut mac) = Hmac::<sha2::Sha256>::new_from_slice(&self.secret) else { return String::new() };
         mac.update(value.as_bytes());
-        let digest = mac.finalize().into_bytes();
+        let digest: [u8; 32] = mac.finalize().into_bytes().into();
         let mut hex = [0; 32];
-        crate::hex::encode(digest.get(..16).unwrap_or_default(), &mut hex);
+        crate::hex::encode::<16, 32>(digest.first_chunk().unwrap_or(&[0; 16]), &mut hex);
         format!("p.{}.{}", self.id, std::str::from_utf8(&hex).unwrap_or_default())
     }
 

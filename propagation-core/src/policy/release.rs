@@ -1,4 +1,6 @@
-use super::{Policy, Scrub, StateRule};
+use std::borrow::Cow;
+
+use super::{OutboundRule, Policy, Scrub, StateRule};
 use crate::{Peer, PropagationContext, Reason, Rejection, TraceContext, TraceState};
 
 /// What may go out, once the policy has judged it.
@@ -15,29 +17,85 @@ impl Policy {
     /// Judges what a peer may learn.
     #[must_use]
     pub fn release(&self, peer: &Peer<'_>, context: &PropagationContext) -> Release {
+        let mut stopped = Vec::new();
+        let context = self.judge_outbound(peer, context, &mut stopped).into_owned();
+        Release { context, stopped }
+    }
+
+    /// The same, borrowed where all of it may go out as it is.
+    pub(crate) fn judge_outbound<'c>(
+        &self,
+        peer: &Peer<'_>,
+        context: &'c PropagationContext,
+        stopped: &mut Vec<Rejection>,
+    ) -> Cow<'c, PropagationContext> {
         let rule = self.outbound_rule(peer);
         let scrub = Some(&self.scrub);
         let judge = rule.map_or_else(|| super::judge::Judge::deny(scrub), |rule| rule.judge(scrub));
-        let mut release = Release { context: context.clone(), stopped: Vec::new() };
-        judge.filter(&mut release.context.baggage, &mut |rejection| release.stopped.push(rejection));
-        if let Some(rule) = rule {
-            release.judge_trace(rule.releases_trace(), rule.state(), judge.rule);
+        let mut released = Cow::Borrowed(context);
+        if let Some(baggage) = judge.filter(&context.baggage, &mut |rejection| stopped.push(rejection)) {
+            released.to_mut().baggage = baggage;
         }
-        self.scrub_state(&mut release.context.trace.state, judge.rule, judge.report, &mut release.stopped);
-        release
+        if let Some(rule) = rule
+            && let Some(trace) = judge_trace(&context.trace, rule, stopped)
+        {
+            released.to_mut().trace = trace;
+        }
+        if let Some(state) = self.scrub_state(&released.trace.state, judge.rule, judge.report, stopped) {
+            released.to_mut().trace.state = state;
+        }
+        released
     }
 
-    /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed.
+    /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed. Answers what is left, if
+    /// that is not all.
     #[inline]
-    pub(super) fn scrub_state(&self, state: &mut TraceState, rule: &str, report: bool, stopped: &mut Vec<Rejection>) {
-        if !state.is_empty() && !self.scrub.finds_nothing() && !self.scrub.clears(state.as_bytes()) {
-            scrub_state(&self.scrub, state, rule, report, stopped);
+    pub(super) fn scrub_state(
+        &self,
+        state: &TraceState,
+        rule: &str,
+        report: bool,
+        stopped: &mut Vec<Rejection>,
+    ) -> Option<TraceState> {
+        if state.is_empty() || self.scrub.finds_nothing() || self.scrub.clears_state(state) {
+            return None;
         }
+        scrub_state(&self.scrub, state, rule, report, stopped)
     }
 }
 
+/// What a rule lets out of a trace, if that is not all.
+fn judge_trace(trace: &TraceContext, rule: &OutboundRule, stopped: &mut Vec<Rejection>) -> Option<TraceContext> {
+    if !rule.releases_trace() {
+        if trace.is_empty() {
+            return None;
+        }
+        stopped.push(Rejection::new("traceparent", Reason::Untrusted).with_rule(rule.name()));
+        return Some(TraceContext::EMPTY);
+    }
+    let mut state = match rule.state() {
+        StateRule::All => return None,
+        StateRule::None => TraceState::EMPTY,
+        StateRule::Keys(_) => trace.state.clone(),
+    };
+    if let StateRule::Keys(keys) = rule.state() {
+        state.retain(|key| keys.iter().any(|allowed| allowed == key));
+    }
+    if state.len() == trace.state.len() {
+        return None;
+    }
+    stopped.push(Rejection::new("tracestate", Reason::Untrusted).with_rule(rule.name()));
+    Some(trace.clone().with_state(state))
+}
+
 #[cold]
-fn scrub_state(scrub: &Scrub, state: &mut TraceState, rule: &str, report: bool, stopped: &mut Vec<Rejection>) {
+fn scrub_state(
+    scrub: &Scrub,
+    state: &TraceState,
+    rule: &str,
+    report: bool,
+    stopped: &mut Vec<Rejection>,
+) -> Option<TraceState> {
     let found: Vec<(String, String)> = state
         .iter()
         // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
@@ -51,31 +109,12 @@ fn scrub_state(scrub: &Scrub, state: &mut TraceState, rule: &str, report: bool, 
         let reason = if report { Reason::Reported } else { Reason::Personal };
         stopped.push(Rejection::new("tracestate", reason).with_rule(&format!("{rule}, {detector}")));
     }
-    if !found.is_empty() && !report {
-        state.retain(|key| !found.iter().any(|(personal, _)| personal == key));
+    if found.is_empty() || report {
+        return None;
     }
-}
-
-impl Release {
-    fn judge_trace(&mut self, released: bool, state: &StateRule, rule: &str) {
-        let trace = &mut self.context.trace;
-        if !released {
-            if !trace.is_empty() {
-                *trace = TraceContext::EMPTY;
-                self.stopped.push(Rejection::new("traceparent", Reason::Untrusted).with_rule(rule));
-            }
-            return;
-        }
-        let before = trace.state.len();
-        match state {
-            StateRule::All => return,
-            StateRule::None => trace.state = TraceState::EMPTY,
-            StateRule::Keys(keys) => trace.state.retain(|key| keys.iter().any(|allowed| allowed == key)),
-        }
-        if trace.state.len() < before {
-            self.stopped.push(Rejection::new("tracestate", Reason::Untrusted).with_rule(rule));
-        }
-    }
+    let mut left = state.clone();
+    left.retain(|key| !found.iter().any(|(personal, _)| personal == key));
+    Some(left)
 }
 
 /// Whether a value of `ot` holds nothing but consistent sampling's `th` and `rv`.

@@ -2,9 +2,11 @@
 
 use std::{ops::Range, sync::Arc};
 
+use smallvec::SmallVec;
+
 use super::{pattern::Pattern, pseudonym::Pseudonymizer};
 use crate::{
-    Member, PolicyError,
+    Member, PolicyError, TraceState, baggage,
     scrub::{self, Detector, Detectors},
 };
 
@@ -136,10 +138,22 @@ impl Scrub {
         Ok(())
     }
 
-    /// Whether a text certainly holds nothing personal, at a glance: one that stands under no key, or under one that does not
-    /// tell of it. A whole member is such a text, and a whole list.
-    pub(super) fn clears(&self, text: &[u8]) -> bool {
-        self.patterns.is_empty() && !scrub::may_find(text)
+    /// Whether a member certainly holds nothing personal, at a glance, on the wire or decoded: nothing is more ordinary than a
+    /// space, which is `%20` on the wire. Asked only of a key that does not tell of its value.
+    pub(super) fn clears_member(&self, member: &Member<'_>) -> bool {
+        self.patterns.is_empty() && (!scrub::may_find(member.as_wire()) || decoded_is_plain(member))
+    }
+
+    /// The same for a tracestate.
+    pub(super) fn clears_state(&self, state: &TraceState) -> bool {
+        self.patterns.is_empty() && (state.is_plain() || !scrub::may_find(state.as_bytes()))
+    }
+
+    /// Lets a tracestate remember if it is cleared, for when it goes out again.
+    pub(super) fn note_plain(&self, state: &mut TraceState) {
+        if !state.is_empty() && !self.finds_nothing() && self.clears_state(state) {
+            state.set_plain();
+        }
     }
 
     /// What is personal in a key.
@@ -154,8 +168,12 @@ impl Scrub {
         if let Some(detector) = self.find_in(member.key().as_bytes(), &value) {
             return Some(Found { detector, in_properties: false });
         }
-        let detector = self.find_in(member.key().as_bytes(), member.properties())?;
-        Some(Found { detector, in_properties: true })
+        self.find_in_properties(member).map(|detector| Found { detector, in_properties: true })
+    }
+
+    /// What is personal in the properties of a member, whatever its value holds.
+    pub(super) fn find_in_properties(&self, member: &Member<'_>) -> Option<&str> {
+        self.find_in(member.key().as_bytes(), member.properties())
     }
 
     /// What is personal in a text, under a key that may tell.
@@ -214,6 +232,20 @@ impl Scrub {
     }
 }
 
+/// Whether a member that may hold something on the wire holds nothing once its value is decoded.
+fn decoded_is_plain(member: &Member<'_>) -> bool {
+    let (key, value) = (member.wire_key(), member.wire_value());
+    if !value.contains(&b'%') {
+        return false;
+    }
+    let mut text: SmallVec<[u8; 128]> = SmallVec::from_slice(key);
+    text.push(b'=');
+    baggage::decode_each(value, |piece| text.extend_from_slice(piece));
+    text.push(b';');
+    text.extend_from_slice(member.properties().as_bytes());
+    text.is_ascii() && !scrub::may_find(&text)
+}
+
 fn mask(text: &str) -> String {
     let count = text.chars().count();
     let shown = if count >= 12 { 4 } else { 0 };
@@ -250,6 +282,11 @@ mod tests {
             "anna%40example.com",
             "4111111111111111",
             "4111 1111 1111 1111",
+            "4111%201111%201111%201111",
+            "free%20trial",
+            "free%2520trial",
+            "%",
+            "gr%C3%BCn",
             "+4366412345678",
             "0664/1234567",
             "078-05-1120",
@@ -275,7 +312,7 @@ mod tests {
                 for properties in texts {
                     let wire = format!("{key}={value};{properties}");
                     let member = Member::from_wire(wire.as_bytes());
-                    if !scrub::tells(key.as_bytes()) && scrub.clears(wire.as_bytes()) {
+                    if !scrub::tells(key.as_bytes()) && scrub.clears_member(&member) {
                         cleared += 1;
                         assert_eq!(scrub.find_in_key(key), None, "{wire}");
                         assert!(scrub.find(&member).is_none(), "{wire}");
