@@ -58,7 +58,7 @@ impl<'a> Judge<'a> {
         }
         match scrub.change(key.chosen_action(), member, &found) {
             Some(value) => Judgement {
-                fate: Rewrite::Set { value, properties: !found.in_properties },
+                fate: Rewrite::Set { value, properties: scrub.find_in_properties(member).is_none() },
                 objection: Some(Objection {
                     reason: Reason::Scrubbed,
                     detector: Some(found.detector),

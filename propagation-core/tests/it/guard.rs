@@ -65,6 +65,32 @@ fn each_action_does_what_its_name_says() {
 }
 
 #[test]
+fn no_action_lets_anything_personal_cross_beside_what_it_changes() {
+    let values = ["blue", "anna@example.com", "4111111111111111", "anna%40example.com"];
+    let properties =
+        ["", ";p=1", ";p=anna@example.com", ";p=4111111111111111", ";p=anna%40example.com", ";a;b;anna@example.com"];
+    let mut crossed = 0;
+    for action in Action::ALL {
+        let policy = open(Scrub::default().action(*action).pseudonyms(keys()));
+        for value in values {
+            for properties in properties {
+                let out = released(&policy, &format!("k={value}{properties}"));
+                crossed += usize::from(!out.is_empty());
+                let personal = ["anna", "411111111111"].iter().any(|canary| out.contains(canary));
+                assert!(!personal, "{action:?}: k={value}{properties} crosses as {out}");
+                let properties_are_clean = matches!(properties, "" | ";p=1");
+                assert!(out.is_empty() || out.contains(";p=1") == (properties == ";p=1"), "{action:?}: {out}");
+                assert!(
+                    *action != Action::Drop || out.is_empty() || (value == "blue" && properties_are_clean),
+                    "{out}"
+                );
+            }
+        }
+    }
+    assert!(crossed > 60, "{crossed}");
+}
+
+#[test]
 fn a_key_may_have_an_action_of_its_own_or_none() {
     let rule = OutboundRule::peers(["*"])
         .allow(KeyRule::new("contact").action(Action::Redact))
