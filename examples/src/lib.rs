@@ -2,7 +2,17 @@
 
 pub mod conformance;
 
-/// What the repository's README shows compiles.
+/// What the repository's pages show compiles.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
-mod readme {}
+mod pages {
+    #[doc = include_str!("../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../docs/compare-opentelemetry-sdk.md")]
+    mod compare_opentelemetry_sdk {}
+    #[doc = include_str!("../../docs/policy.md")]
+    mod policy {}
+    #[doc = include_str!("../../docs/sampling.md")]
+    mod sampling {}
+    #[doc = include_str!("../../docs/telemetry.md")]
+    mod telemetry {}
+}

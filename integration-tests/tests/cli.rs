@@ -223,20 +223,6 @@ fn each_key_is_explained_and_what_cannot_be_read_is_said() {
 }
 
 #[test]
-fn what_the_docs_say_is_missed_is_missed() {
-    let page = include_str!("../scrubbing/README.md");
-    let section = page.split("## What is known to be missed").nth(1).expect("the section");
-    let block = section.split("```").nth(1).and_then(|block| block.strip_prefix("text\n")).expect("the block");
-    let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with('#')).collect();
-    let output = reading(&["policy", "scan"], &lines.join("\n"));
-    assert_ends(&output, 0, &[]);
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    let found: Vec<_> =
-        lines.iter().zip(said.lines()).filter(|(_, said)| !said.contains(r#""verdict":"crosses""#)).collect();
-    assert_eq!((lines.len(), found), (said.lines().count(), vec![]), "take what is found from the list");
-}
-
-#[test]
 fn each_line_is_scanned_to_one_object_with_a_policy_and_without() {
     let lines = "tenant.id=anna@example.com\nother=blue\n";
     let alone = [
