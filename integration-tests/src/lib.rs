@@ -16,6 +16,8 @@ pub mod loopback_amqp;
 pub mod loopback_sqs;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+#[cfg(feature = "services")]
+pub mod services;
 mod text;
 pub mod trace;
 pub mod wire;

@@ -4,17 +4,14 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use http::{Request, Response};
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use propagation_core::{InboundRule, Policy, Propagator, Trust, bridge::opentelemetry_0_33::OpenTelemetryBridge};
+use propagation_core::Trust;
 use propagation_grpc::{ClientInterceptor, ClientPropagationLayer, ServerPropagationLayer};
 use propagation_testkit::{
-    in_memory::InMemory,
-    trace::{SpanId, SpanKind, TraceGraph, TraceId, Which, service},
+    services::{self, Services, stale, traceparent},
+    trace::{SpanKind, Which, service},
     wire::{Wire, WireRecord},
 };
 use tokio_stream::wrappers::TcpListenerStream;
@@ -23,41 +20,26 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::echo::{Channel, Echo};
 
-/// Who calls from outside of the shop: each request has a trace of its own.
-const CALLER: &str = "00f067aa0ba902b7";
 const UNARY: &str = "/test.Echo/Unary";
 
-fn traceparent(request: u8, flags: &str) -> String {
-    format!("00-4bf92f3577b34da6a3ce929d0e0e47{request:02x}-{CALLER}-{flags}")
-}
-
-/// A shop of two services: whoever calls `orders` makes it call `billing`.
+/// The two services: whoever calls `orders` makes it call `billing`.
 struct Shop {
-    memory: InMemory,
-    wire: Wire,
-    orders: Propagator,
+    services: Services,
     billing: transport::Channel,
-    _providers: [SdkTracerProvider; 2],
 }
 
 impl Shop {
     async fn open(trusted_by_billing: Trust) -> Self {
-        let (memory, wire) = (InMemory::new(), Wire::new());
-        let providers = ["orders", "billing"].map(|service| memory.provider(service));
-        let [orders, billing] = [(0, Trust::Trust), (1, trusted_by_billing)].map(|(at, trust)| {
-            let policy = Policy::builder().inbound(InboundRule::peers(["*"]).trust(trust)).build().unwrap();
-            let bridge = OpenTelemetryBridge::new(providers[at].tracer("grpc"));
-            Propagator::builder().policy(policy).bridge(bridge).build()
-        });
+        let services = Services::new(trusted_by_billing);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = transport::Server::builder()
-            .layer(Recorder::new(&wire, "orders", "billing"))
-            .layer(ServerPropagationLayer::new(billing.clone()))
-            .add_service(Echo { propagator: billing, seen: Arc::default() });
+            .layer(Recorder::new(&services.wire, "orders", "billing"))
+            .layer(ServerPropagationLayer::new(services.billing.clone()))
+            .add_service(Echo { propagator: services.billing.clone(), seen: Arc::default() });
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         let billing = transport::Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { memory, wire, orders, billing, _providers: providers }
+        Self { services, billing }
     }
 
     /// Sends calls from outside to `orders`, whose handler calls `billing` on this channel.
@@ -69,8 +51,8 @@ impl Shop {
                 Ok::<_, Infallible>(Response::new(Body::empty()))
             }
         });
-        let orders = ServerPropagationLayer::new(self.orders.clone()).layer(handler);
-        let orders = Recorder::new(&self.wire, "caller", "orders").layer(orders);
+        let orders = ServerPropagationLayer::new(self.services.orders.clone()).layer(handler);
+        let orders = Recorder::new(&self.services.wire, "caller", "orders").layer(orders);
         for request in 1..=3 {
             let request = Request::post("/shop.Orders/Place").header("traceparent", traceparent(request, flags));
             drop(orders.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap());
@@ -79,31 +61,21 @@ impl Shop {
 
     /// A channel to `billing`, with metadata of an earlier call left on every call.
     fn channel(&self) -> impl Channel + use<> {
-        let channel = ClientPropagationLayer::new(self.orders.clone()).layer(self.billing.clone());
-        InterceptedService::new(channel, stale)
+        let channel = ClientPropagationLayer::new(self.services.orders.clone()).layer(self.billing.clone());
+        InterceptedService::new(channel, leave_stale)
     }
 
     /// The same for those who cannot use a layer.
     fn intercepted(&self) -> impl Channel + use<> {
-        let channel = InterceptedService::new(self.billing.clone(), ClientInterceptor::new(self.orders.clone()));
-        InterceptedService::new(channel, stale)
-    }
-
-    /// The spans, once as many have ended: the caller may be done before the server is.
-    async fn graph(&self, spans: usize) -> TraceGraph {
-        for _ in 0..400 {
-            if self.memory.graph().len() >= spans {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        self.memory.graph().with_outside([CALLER.parse::<SpanId>().unwrap()])
+        let channel =
+            InterceptedService::new(self.billing.clone(), ClientInterceptor::new(self.services.orders.clone()));
+        InterceptedService::new(channel, leave_stale)
     }
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "an interceptor may refuse a call")]
-fn stale(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
-    request.metadata_mut().insert("traceparent", traceparent(0xff, "01").parse().unwrap());
+fn leave_stale(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, Status> {
+    request.metadata_mut().insert("traceparent", stale().parse().unwrap());
     Ok(request)
 }
 
@@ -158,26 +130,22 @@ fn server(name: &str) -> Which {
 async fn every_call_goes_on_in_the_trace_of_the_span_that_calls() {
     let shop = Shop::open(Trust::Trust).await;
     shop.receive("01", shop.channel()).await;
-    shop.wire.assert_exactly_one(&["traceparent"]).assert_valid_context();
-    let graph = shop.graph(9).await;
-    shop.wire.between("orders", "billing").assert_carries_spans_of(&graph);
+    shop.services.graph_of(9).await;
+    let graph = shop.services.assert_carried();
     graph
         .assert_each_edge(server("orders"), client())
         .assert_each_edge(client(), server("billing"))
         .assert_sampled_consistently()
         .assert_count(server("billing"), 3);
-    for trace in graph.traces() {
-        trace.assert_continuous().assert_services(&["orders", "billing"]);
-    }
+    services::assert_whole_requests(&graph);
 }
 
 #[tokio::test]
 async fn every_call_of_an_interceptor_goes_on_in_the_trace_of_the_current_span() {
     let shop = Shop::open(Trust::Trust).await;
     shop.receive("01", shop.intercepted()).await;
-    shop.wire.assert_exactly_one(&["traceparent"]).assert_valid_context();
-    let graph = shop.graph(6).await;
-    shop.wire.between("orders", "billing").assert_carries_spans_of(&graph);
+    shop.services.graph_of(6).await;
+    let graph = shop.services.assert_carried();
     graph.assert_each_edge(server("orders"), server("billing")).assert_sampled_consistently();
 }
 
@@ -186,16 +154,15 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
     let shop = Shop::open(Trust::Trust).await;
     shop.receive("00", shop.channel()).await;
     shop.receive("00", shop.intercepted()).await;
-    shop.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
-    assert_eq!(shop.wire.records().len(), 12);
+    shop.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
+    assert_eq!(shop.services.wire.records().len(), 12);
 }
 
 #[tokio::test]
 async fn a_server_that_begins_its_own_trace_links_to_who_called() {
     let shop = Shop::open(Trust::RestartAndLink).await;
     shop.receive("01", shop.channel()).await;
-    let graph = shop.graph(9).await;
+    let graph = shop.services.graph_of(9).await;
     graph.assert_each_link(server("billing"), client()).assert_reachable(server("orders"), server("billing"));
-    let own: Vec<TraceId> = graph.find(server("billing")).map(|span| span.trace_id).collect();
-    assert!(own.iter().all(|trace| !trace.to_string().starts_with("4bf92f35")), "a trace of its own: {own:?}");
+    services::assert_own_traces(&graph, server("billing"));
 }

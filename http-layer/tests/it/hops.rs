@@ -4,49 +4,31 @@ use std::convert::Infallible;
 
 use axum::{Router, body::Body, http::HeaderMap, routing::post};
 use http::{Request, Response};
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use propagation_core::{InboundRule, Policy, Propagator, Trust, bridge::opentelemetry_0_33::OpenTelemetryBridge};
+use propagation_core::Trust;
 use propagation_http::{ClientPropagationLayer, ServerPropagationLayer};
 use propagation_testkit::{
-    in_memory::InMemory,
-    trace::{SpanId, SpanKind, TraceGraph, TraceId, Which, service},
+    services::{self, Services, stale, traceparent},
+    trace::{SpanKind, Which, service},
     wire::{Wire, WireRecord},
 };
 use tower::{Layer, ServiceExt, service_fn};
 
 use crate::tree::serve;
 
-/// Who calls from outside of the shop: each request has a trace of its own.
-const CALLER: &str = "00f067aa0ba902b7";
-
-fn traceparent(request: u8, flags: &str) -> String {
-    format!("00-4bf92f3577b34da6a3ce929d0e0e47{request:02x}-{CALLER}-{flags}")
-}
-
-/// A shop of two services: whoever asks `orders` makes it ask `billing`.
+/// The two services: whoever asks `orders` makes it ask `billing`.
 struct Shop {
-    memory: InMemory,
-    wire: Wire,
-    orders: Propagator,
+    services: Services,
     billing: Router,
-    _providers: [SdkTracerProvider; 2],
 }
 
 impl Shop {
     fn open(trusted_by_billing: Trust) -> Self {
-        let (memory, wire) = (InMemory::new(), Wire::new());
-        let providers = ["orders", "billing"].map(|service| memory.provider(service));
-        let [orders, billing] = [(0, Trust::Trust), (1, trusted_by_billing)].map(|(at, trust)| {
-            let policy = Policy::builder().inbound(InboundRule::peers(["*"]).trust(trust)).build().unwrap();
-            let bridge = OpenTelemetryBridge::new(providers[at].tracer("http"));
-            Propagator::builder().policy(policy).bridge(bridge).build()
-        });
+        let services = Services::new(trusted_by_billing);
         let billing = Router::new()
             .route("/charges", post(|| async { "charged" }))
-            .layer(ServerPropagationLayer::new(billing))
-            .layer(recorder(&wire, "orders", "billing"));
-        Self { memory, wire, orders, billing, _providers: providers }
+            .layer(ServerPropagationLayer::new(services.billing.clone()))
+            .layer(recorder(&services.wire, "orders", "billing"));
+        Self { services, billing }
     }
 
     /// Sends requests from outside to `orders`, whose handler calls `ask`.
@@ -57,8 +39,8 @@ impl Shop {
     ) {
         let orders = Router::new()
             .route("/orders", post(ask))
-            .layer(ServerPropagationLayer::new(self.orders.clone()))
-            .layer(recorder(&self.wire, "caller", "orders"));
+            .layer(ServerPropagationLayer::new(self.services.orders.clone()))
+            .layer(recorder(&self.services.wire, "caller", "orders"));
         for request in 1..=3 {
             let request = Request::post("http://orders/orders").header("traceparent", traceparent(request, flags));
             let response = orders.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
@@ -70,16 +52,16 @@ impl Shop {
     /// A handler that calls `billing` in the same process, with headers of an earlier request left on its own.
     fn ask_by_tower(&self) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + use<> {
         let billing = self.billing.clone();
-        let client =
-            ClientPropagationLayer::new(self.orders.clone()).layer(service_fn(move |request: Request<Body>| {
+        let client = ClientPropagationLayer::new(self.services.orders.clone()).layer(service_fn(
+            move |request: Request<Body>| {
                 let billing = billing.clone();
                 async move { Ok::<Response<Body>, Infallible>(billing.oneshot(request).await.unwrap()) }
-            }));
+            },
+        ));
         move || {
             let client = client.clone();
             Box::pin(async move {
-                let stale = traceparent(0xff, "01");
-                let request = Request::post("http://billing/charges").header("traceparent", stale);
+                let request = Request::post("http://billing/charges").header("traceparent", stale());
                 let response = client.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
                 let body = axum::body::Body::new(response.into_body());
                 axum::body::to_bytes(body, usize::MAX).await.unwrap();
@@ -93,25 +75,14 @@ impl Shop {
         let client = reqwest_middleware::ClientBuilder::new(
             propagation_http::ReqwestPropagation::client_builder().build().unwrap(),
         )
-        .with(propagation_http::ReqwestPropagation::new(self.orders.clone()))
+        .with(propagation_http::ReqwestPropagation::new(self.services.orders.clone()))
         .build();
         move || {
-            let asked = client.post(&url).header("traceparent", traceparent(0xff, "01"));
+            let asked = client.post(&url).header("traceparent", stale());
             Box::pin(async move {
                 asked.send().await.unwrap().text().await.unwrap();
             })
         }
-    }
-
-    /// The spans, once as many have ended: over a socket the caller may be done before the server is.
-    async fn graph(&self, spans: usize) -> TraceGraph {
-        for _ in 0..400 {
-            if self.memory.graph().len() >= spans {
-                break;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-        self.memory.graph().with_outside([CALLER.parse::<SpanId>().unwrap()])
     }
 }
 
@@ -168,17 +139,14 @@ async fn every_request_goes_on_in_the_trace_of_the_span_that_asks() {
             "tower" => shop.receive("01", shop.ask_by_tower()).await,
             _ => shop.receive("01", shop.ask_by_reqwest().await).await,
         }
-        shop.wire.assert_exactly_one(&["traceparent"]).assert_valid_context();
-        let graph = shop.graph(9).await;
-        shop.wire.between("orders", "billing").assert_carries_spans_of(&graph);
+        shop.services.graph_of(9).await;
+        let graph = shop.services.assert_carried();
         graph
             .assert_each_edge(server("orders"), client())
             .assert_each_edge(client(), server("billing"))
             .assert_sampled_consistently()
             .assert_count(server("billing"), 3);
-        for trace in graph.traces() {
-            trace.assert_continuous().assert_services(&["orders", "billing"]);
-        }
+        services::assert_whole_requests(&graph);
     }
 }
 
@@ -190,8 +158,8 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
             "tower" => shop.receive("00", shop.ask_by_tower()).await,
             _ => shop.receive("00", shop.ask_by_reqwest().await).await,
         }
-        shop.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
-        assert_eq!(shop.wire.records().len(), 6);
+        shop.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
+        assert_eq!(shop.services.wire.records().len(), 6);
     }
 }
 
@@ -199,8 +167,7 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
 async fn a_server_that_begins_its_own_trace_links_to_who_asked() {
     let shop = Shop::open(Trust::RestartAndLink);
     shop.receive("01", shop.ask_by_tower()).await;
-    let graph = shop.graph(9).await;
+    let graph = shop.services.graph_of(9).await;
     graph.assert_each_link(server("billing"), client()).assert_reachable(server("orders"), server("billing"));
-    let own: Vec<TraceId> = graph.find(server("billing")).map(|span| span.trace_id).collect();
-    assert!(own.iter().all(|trace| !trace.to_string().starts_with("4bf92f35")), "a trace of its own: {own:?}");
+    services::assert_own_traces(&graph, server("billing"));
 }

@@ -1,16 +1,11 @@
 //! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over kafka`.
 
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use propagation_core::{
-    Hop, InboundRule, Outcome, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext, Trust,
-    bridge::opentelemetry_0_33::OpenTelemetryBridge, messaging::Existing,
-};
+use propagation_core::{Outcome, Trust, messaging::Existing};
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
 use propagation_testkit::{
-    in_memory::InMemory,
-    trace::{SpanId, SpanKind, TraceGraph, TraceId, Which, service},
-    wire::{Wire, WireRecord},
+    services::{self, Services, processed, sent, server, stale},
+    trace::{SpanKind, service},
+    wire::WireRecord,
 };
 use rdkafka::{
     Message,
@@ -20,21 +15,10 @@ use rdkafka::{
 
 use crate::shop::{Shop, TOPIC, WAIT, headers};
 
-/// Who called `orders` from outside of the shop: each request has a trace of its own.
-const CALLER: &str = "00f067aa0ba902b7";
-
-fn traceparent(request: u8, flags: &str) -> String {
-    format!("00-4bf92f3577b34da6a3ce929d0e0e47{request:02x}-{CALLER}-{flags}")
-}
-
-/// Two services with a topic between them: `orders` is called, and sends; `billing` receives.
-struct Services {
+/// The two services, with a topic between them.
+struct Topic {
     shop: Shop,
-    memory: InMemory,
-    wire: Wire,
-    orders: Propagator,
-    billing: Propagator,
-    _providers: [SdkTracerProvider; 2],
+    services: Services,
 }
 
 /// The ways to send.
@@ -46,34 +30,21 @@ enum By {
     Inject,
 }
 
-impl Services {
+impl Topic {
     fn open(trusted_by_billing: Trust) -> Self {
-        let (memory, wire) = (InMemory::new(), Wire::new());
-        let providers = ["orders", "billing"].map(|service| memory.provider(service));
-        let [orders, billing] = [(0, Trust::Trust), (1, trusted_by_billing)].map(|(at, trust)| {
-            let policy = Policy::builder().inbound(InboundRule::peers(["*"]).trust(trust)).build().unwrap();
-            let bridge = OpenTelemetryBridge::new(providers[at].tracer("kafka"));
-            Propagator::builder().policy(policy).bridge(bridge).build()
-        });
-        Self { shop: Shop::open(), memory, wire, orders, billing, _providers: providers }
+        Self { shop: Shop::open(), services: Services::new(trusted_by_billing) }
     }
 
-    /// Three requests from outside, in each of which `orders` sends a record that has the context of an earlier one left on it.
+    /// In each request `orders` sends a record that has the context of an earlier one left on it.
     async fn receive(&self, flags: &str, by: By) {
         let producer = self.shop.producer();
-        for request in 1..=3 {
-            let traceparent = traceparent(request, flags);
-            self.wire.record(WireRecord::new("caller", "orders", "http").field("traceparent", &*traceparent));
-            let context = PropagationContext::new(TraceContext::new(traceparent.parse().unwrap()));
-            let hop = self.orders.start(Hop::remote(Kind::Server, context).named("POST /orders"));
-            hop.scope(self.send(&producer, by)).await;
-            hop.end(&Outcome::Unset);
-        }
+        self.services.receive(flags, async || self.send(&producer, by).await).await;
     }
 
     async fn send(&self, producer: &FutureProducer, by: By) {
-        let sending = ProducerPropagation::new(self.orders.clone()).existing(Existing::Replace);
-        let stale = headers(&[("traceparent", Some(traceparent(0xff, "01").as_bytes()))]);
+        let orders = &self.services.orders;
+        let sending = ProducerPropagation::new(orders.clone()).existing(Existing::Replace);
+        let stale = headers(&[("traceparent", Some(stale().as_bytes()))]);
         let mut record = FutureRecord::to(TOPIC).key("4711").payload("{}").headers(stale.clone());
         match by {
             By::Send => assert_eq!(sending.send(producer, record, WAIT).await.unwrap().partition, 0),
@@ -90,7 +61,7 @@ impl Services {
             }
             By::Inject => {
                 use propagation_kafka::OwnedHeadersExt;
-                record.headers.inject(&self.orders, TOPIC, &self.orders.current());
+                record.headers.inject(orders, TOPIC, &orders.current());
                 assert_eq!(producer.send(record, WAIT).await.unwrap().partition, 0);
             }
         }
@@ -98,7 +69,7 @@ impl Services {
 
     /// `billing` handles what was sent, message by message, and settles each.
     async fn handle(&self) {
-        let consuming = ConsumerPropagation::new(self.billing.clone());
+        let consuming = ConsumerPropagation::new(self.services.billing.clone());
         let consumer = self.shop.consumer();
         for _ in 0..3 {
             let message = consumer.recv().await.unwrap();
@@ -106,38 +77,20 @@ impl Services {
             for header in message.headers().into_iter().flat_map(HeadersExt::raw_iter) {
                 record = record.field(String::from_utf8_lossy(header.name), header.value.unwrap_or_default());
             }
-            self.wire.record(record);
+            self.services.wire.record(record);
             consuming.process(&message, async { Ok::<_, ()>(()) }).await.unwrap();
             consuming.commit(&consumer, &message, CommitMode::Sync).unwrap();
         }
     }
-
-    fn graph(&self) -> TraceGraph {
-        self.memory.graph().with_outside([CALLER.parse::<SpanId>().unwrap()])
-    }
-}
-
-fn server() -> Which {
-    service("orders").kind(SpanKind::Server)
-}
-
-fn sent() -> Which {
-    service("orders").kind(SpanKind::Producer)
-}
-
-fn processed() -> Which {
-    service("billing").kind(SpanKind::Consumer)
 }
 
 #[tokio::test]
 async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
     for by in [By::Send, By::Result, By::Enqueue] {
-        let services = Services::open(Trust::Trust);
-        services.receive("01", by).await;
-        services.handle().await;
-        services.wire.assert_exactly_one(&["traceparent"]).assert_valid_context();
-        let graph = services.graph();
-        services.wire.between("orders", "billing").assert_carries_spans_of(&graph);
+        let topic = Topic::open(Trust::Trust);
+        topic.receive("01", by).await;
+        topic.handle().await;
+        let graph = topic.services.assert_carried();
         graph
             .assert_each_edge(sent(), processed())
             .assert_each_edge(server(), sent())
@@ -145,35 +98,32 @@ async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
             .assert_each_link(service("billing").name_starts("commit "), sent())
             .assert_sampled_consistently()
             .assert_count(processed(), 3);
-        for trace in graph.traces().into_iter().filter(|trace| trace.find(server()).next().is_some()) {
-            trace.assert_continuous().assert_services(&["orders", "billing"]);
-        }
+        services::assert_whole_requests(&graph);
     }
 }
 
 #[tokio::test]
 async fn what_is_injected_by_hand_is_the_context_given() {
-    let services = Services::open(Trust::Trust);
-    services.receive("01", By::Inject).await;
-    services.handle().await;
-    services.wire.assert_exactly_one(&["traceparent"]).assert_valid_context();
-    services.wire.between("orders", "billing").assert_carries_spans_of(&services.graph());
-    services.graph().assert_each_edge(server(), processed()).assert_each_link(processed(), server());
+    let topic = Topic::open(Trust::Trust);
+    topic.receive("01", By::Inject).await;
+    topic.handle().await;
+    let graph = topic.services.assert_carried();
+    graph.assert_each_edge(server(), processed()).assert_each_link(processed(), server());
 }
 
 #[tokio::test]
 async fn a_batch_links_to_every_message_and_none_is_left_out() {
-    let services = Services::open(Trust::Trust);
-    services.receive("01", By::Send).await;
-    let consumer = services.shop.consumer();
+    let topic = Topic::open(Trust::Trust);
+    topic.receive("01", By::Send).await;
+    let consumer = topic.shop.consumer();
     let mut batch = Vec::new();
     for _ in 0..3 {
         batch.push(consumer.recv().await.unwrap());
     }
-    let consuming = ConsumerPropagation::new(services.billing.clone());
+    let consuming = ConsumerPropagation::new(topic.services.billing.clone());
     consuming.receive(&batch).end(&Outcome::Unset);
     consuming.process_batch(&batch, async { Ok::<_, ()>(()) }).await.unwrap();
-    let graph = services.graph();
+    let graph = topic.services.graph();
     let all: Vec<_> = graph.find(sent()).map(|span| (span.trace_id, span.span_id)).collect();
     graph.assert_links_exactly(processed(), &all);
     graph.assert_links_exactly(service("billing").kind(SpanKind::Client), &all);
@@ -182,22 +132,21 @@ async fn a_batch_links_to_every_message_and_none_is_left_out() {
 #[tokio::test]
 async fn who_is_not_sampled_stays_so_at_every_hop() {
     for by in [By::Send, By::Result, By::Enqueue, By::Inject] {
-        let services = Services::open(Trust::Trust);
-        services.receive("00", by).await;
-        services.handle().await;
-        services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
+        let topic = Topic::open(Trust::Trust);
+        topic.receive("00", by).await;
+        topic.handle().await;
+        topic.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
         // Settling is no part of the message's trace, and begins one where nothing is current.
-        services.graph().assert_count(processed(), 0).assert_count(sent(), 0);
+        topic.services.graph().assert_count(processed(), 0).assert_count(sent(), 0);
     }
 }
 
 #[tokio::test]
 async fn a_consumer_that_begins_its_own_trace_links_to_who_sent() {
-    let services = Services::open(Trust::RestartAndLink);
-    services.receive("01", By::Send).await;
-    services.handle().await;
-    let graph = services.graph();
+    let topic = Topic::open(Trust::RestartAndLink);
+    topic.receive("01", By::Send).await;
+    topic.handle().await;
+    let graph = topic.services.graph();
     graph.assert_each_link(processed(), sent()).assert_reachable(server(), processed());
-    let own: Vec<TraceId> = graph.find(processed()).map(|span| span.trace_id).collect();
-    assert!(own.iter().all(|trace| !trace.to_string().starts_with("4bf92f35")), "a trace of its own: {own:?}");
+    services::assert_own_traces(&graph, processed());
 }
