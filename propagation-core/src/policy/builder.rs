@@ -1,6 +1,7 @@
 use std::fmt;
 
 use super::{InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile, rule::PeerPattern, rule::Peers};
+use crate::Transport;
 
 /// Collects rules; [`build`](Self::build) checks and compiles them.
 #[derive(Clone, Debug, Default)]
@@ -63,19 +64,30 @@ impl PolicyBuilder {
 
 fn check(name: &str, peers: &Peers, keys: &[KeyRule], scrub: &Scrub) -> Result<(), PolicyError> {
     if peers.iter().len() == 0 {
-        return Err(PolicyError(format!("rule {name:?} has no peers")));
+        let rule = if name.is_empty() { "a rule".to_owned() } else { format!("rule {name:?}") };
+        return Err(PolicyError(format!("{rule} has no peers")));
     }
     for peer in peers.iter() {
-        if let PeerPattern::Unreadable(text) = peer {
-            return Err(PolicyError(format!(
-                "rule {name:?}: {text:?} is not a peer (http, grpc, kafka, amqp, sqs, process, address or identity, then a colon and a name)"
-            )));
-        }
+        check_peer(peer).map_err(|PolicyError(error)| PolicyError(format!("rule {name:?}: {error}")))?;
     }
     if keys.iter().any(|key| key.key.as_str().is_empty()) {
         return Err(PolicyError(format!("rule {name:?} allows an empty key")));
     }
     keys.iter().try_for_each(|key| scrub.check(key.chosen_action()))
+}
+
+/// Refuses a peer that can't be read, and says what it should look like.
+pub(super) fn check_peer(peer: &PeerPattern) -> Result<(), PolicyError> {
+    let PeerPattern::Unreadable(text) = peer else { return Ok(()) };
+    let why = match text.split_once(':') {
+        Some((kind, "")) => format!("there is nothing behind its colon; {kind}:* would be every {kind} there is"),
+        Some(("address", _)) => "not an address, nor a range such as address:10.0.0.0/8".to_owned(),
+        _ => {
+            let transports: Vec<&str> = Transport::ALL.iter().map(|transport| transport.as_str()).collect();
+            format!("{}, address or identity, then a colon and a name; or * for everyone", transports.join(", "))
+        }
+    };
+    Err(PolicyError(format!("{text:?} is not a peer: {why}")))
 }
 
 /// A policy could not be built; the text says which rule and why.

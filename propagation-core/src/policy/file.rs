@@ -3,6 +3,7 @@
 mod error;
 mod reload;
 mod schema;
+mod shapes;
 
 use std::path::Path;
 
@@ -48,7 +49,15 @@ impl Policy {
     /// As [`from_toml`](Self::from_toml), and where the file can't be read.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, PolicyFileError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(path).map_err(|error| PolicyFileError::unreadable(path, &error))?;
+        Self::from_toml(&text_of(path)?).map_err(|error| error.in_file(path))
+    }
+
+    /// The same for a file that others may be writing at this moment: an empty one is refused. Believed, it would let outsiders in.
+    fn from_file_with_words(path: &Path) -> Result<Self, PolicyFileError> {
+        let text = text_of(path)?;
+        if text.trim_ascii().is_empty() {
+            return Err(PolicyFileError::at(&text, None, "the file is empty").in_file(path));
+        }
         Self::from_toml(&text).map_err(|error| error.in_file(path))
     }
 
@@ -64,4 +73,8 @@ impl Policy {
             .map(|warning| (schema::line_of_rule(text, warning.direction, warning.index), warning))
             .collect())
     }
+}
+
+fn text_of(path: &Path) -> Result<String, PolicyFileError> {
+    std::fs::read_to_string(path).map_err(|error| PolicyFileError::unreadable(path, &error))
 }

@@ -2,7 +2,12 @@
 
 use std::fmt;
 
-use super::{Policy, key_rule::KeyRule, rule::Peers};
+use super::{
+    Policy,
+    key_rule::KeyRule,
+    rule::{PeerPattern, Peers},
+};
+use crate::{Transport, baggage};
 
 /// Something in a policy that deserves a second look.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +30,7 @@ impl fmt::Display for Warning {
 }
 
 impl Policy {
-    /// Looks for rules that can never match, keys allowed that look personal, and globs that allow everything.
+    /// Looks for rules, peers and keys that can never match, keys allowed that look personal, and globs that allow everything.
     #[must_use]
     pub fn lint(&self) -> Vec<Warning> {
         let mut warnings = Vec::new();
@@ -39,6 +44,7 @@ impl Policy {
             };
             for (index, (name, peers, keys)) in rules.iter().enumerate() {
                 unreachable(&rules, index, peers, &mut |text| warn(index, name, text));
+                nobody(peers, direction, &mut |text| warn(index, name, text));
                 keys_of(keys, peers, direction, &mut |text| warn(index, name, text));
             }
         }
@@ -57,9 +63,53 @@ fn unreachable(rules: &[(&str, &Peers, &[KeyRule])], index: usize, peers: &Peers
     }
 }
 
+/// Looks for peers that nobody is called.
+fn nobody(peers: &Peers, direction: &str, warn: &mut dyn FnMut(String)) {
+    for pattern in peers.iter() {
+        let why = match pattern {
+            PeerPattern::Identity(_) | PeerPattern::Address { .. } if direction == "outbound" => {
+                Some("only callers have an address or an identity")
+            }
+            PeerPattern::Name { transport: Some(Transport::Http | Transport::Grpc), name }
+                if direction == "inbound" && !name.matches("") =>
+            {
+                Some("callers have no name; go by address: or identity:")
+            }
+            PeerPattern::Name { transport: Some(Transport::Http), name } => no_host(name.as_str()),
+            _ => None,
+        };
+        if let Some(why) = why {
+            warn(format!("{} can never match: {why}", pattern.describe()));
+        }
+    }
+}
+
+/// Why no host can be called that.
+fn no_host(name: &str) -> Option<&'static str> {
+    let port = name.split_once(':').is_some_and(|(_, port)| !port.is_empty() && !port.contains(':'));
+    if name.starts_with("//") {
+        Some("hosts are named without a scheme: http:api.example.com")
+    } else if name.contains(['/', '?', '#', '@']) {
+        Some("a host alone, without a path or a user")
+    } else if name.contains(['[', ']']) {
+        Some("addresses of hosts are named without brackets")
+    } else if port {
+        Some("hosts are named without a port")
+    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Some("hosts are compared in lower case")
+    } else if name.ends_with('.') {
+        Some("hosts are named without a dot at the end")
+    } else {
+        None
+    }
+}
+
 fn keys_of(keys: &[KeyRule], peers: &Peers, direction: &str, warn: &mut dyn FnMut(String)) {
     for (at, key) in keys.iter().enumerate() {
         let text = key.key.as_str();
+        if !baggage::is_token(text.as_bytes()) {
+            warn(format!("the key {text:?} can never match: keys are letters, digits and !#$%&'*+-.^_`|~"));
+        }
         if text.bytes().all(|byte| byte == b'*') {
             warn(format!("the key {text:?} allows everything"));
         } else if looks_personal(text) {
@@ -70,8 +120,7 @@ fn keys_of(keys: &[KeyRule], peers: &Peers, direction: &str, warn: &mut dyn FnMu
             warn(format!("the key {text:?} can never match: {:?} before it takes it", earlier.key.as_str()));
         }
     }
-    let everyone =
-        direction == "outbound" && !keys.is_empty() && peers.iter().any(super::rule::PeerPattern::is_any_host);
+    let everyone = direction == "outbound" && !keys.is_empty() && peers.iter().any(PeerPattern::is_any_host);
     if everyone {
         warn("its keys go to every host, those of others too".to_owned());
     }
@@ -79,7 +128,7 @@ fn keys_of(keys: &[KeyRule], peers: &Peers, direction: &str, warn: &mut dyn FnMu
 
 /// Whether a key, by its words, holds something about a person or a secret.
 fn looks_personal(key: &str) -> bool {
-    const WORDS: [&str; 26] = [
+    const WORDS: [&str; 30] = [
         "email",
         "mail",
         "phone",
@@ -102,13 +151,29 @@ fn looks_personal(key: &str) -> bool {
         "ip",
         "password",
         "passwd",
+        "pwd",
+        "passport",
         "secret",
         "token",
         "credential",
         "apikey",
+        "authorization",
+        "cookie",
     ];
-    let lower = key.to_ascii_lowercase();
-    let mut words = lower.split(|letter: char| !letter.is_ascii_alphanumeric());
-    let joined: String = lower.chars().filter(char::is_ascii_alphanumeric).collect();
-    words.any(|word| WORDS.contains(&word)) || WORDS.iter().any(|word| word.len() >= 7 && joined.contains(word))
+    let joined: String = key.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    words(key).any(|word| WORDS.contains(&&*word)) || WORDS.iter().any(|word| word.len() >= 7 && joined.contains(word))
+}
+
+/// The words of a key, in lower case, however they are set apart: `user.email`, `user_email`, `userEmail`.
+fn words(key: &str) -> impl Iterator<Item = String> {
+    let mut spaced = String::with_capacity(key.len() + 8);
+    let mut after_lower = false;
+    for letter in key.chars() {
+        if after_lower && letter.is_ascii_uppercase() {
+            spaced.push(' ');
+        }
+        after_lower = letter.is_ascii_lowercase() || letter.is_ascii_digit();
+        spaced.push(if letter.is_ascii_alphanumeric() { letter.to_ascii_lowercase() } else { ' ' });
+    }
+    spaced.split(' ').map(str::to_owned).collect::<Vec<_>>().into_iter()
 }

@@ -11,18 +11,26 @@ pub(super) struct Pattern {
 
 impl Pattern {
     /// Matches a whole value.
+    #[cfg(feature = "patterns")]
     pub(super) fn whole(expression: &str) -> Result<Self, PolicyError> {
-        Self::anywhere(&format!("^(?:{expression})$"))
+        // Alone first: what is wrong is said of what was written, and no bracket of its own closes ours.
+        compile(expression, expression)?;
+        Ok(Self { regex: compile(expression, &format!("^(?:{expression})$"))? })
     }
 
-    /// Matches anywhere in a value.
+    /// Matches anywhere in a value, and never nothing.
     #[cfg(feature = "patterns")]
     pub(super) fn anywhere(expression: &str) -> Result<Self, PolicyError> {
-        /// A policy is trusted, but a slip of the pen must not take a gigabyte.
-        const MAX_COMPILED: usize = 1 << 20;
-        let regex = regex::RegexBuilder::new(expression).size_limit(MAX_COMPILED).build();
-        let regex = regex.map_err(|error| PolicyError::new(format!("pattern {expression:?}: {error}")))?;
+        let regex = compile(expression, expression)?;
+        if regex.is_match("") {
+            return Err(PolicyError::new(format!("pattern {expression:?}: matches an empty text, and so every value")));
+        }
         Ok(Self { regex })
+    }
+
+    #[cfg(not(feature = "patterns"))]
+    pub(super) fn whole(expression: &str) -> Result<Self, PolicyError> {
+        Self::anywhere(expression)
     }
 
     #[cfg(not(feature = "patterns"))]
@@ -51,5 +59,50 @@ impl Pattern {
     #[allow(clippy::unused_self, reason = "no pattern can be made without the feature")]
     pub(super) fn spans(&self, _: &str) -> Vec<std::ops::Range<usize>> {
         Vec::new()
+    }
+}
+
+/// Compiles an expression; what is wrong is said in one line.
+#[cfg(feature = "patterns")]
+fn compile(written: &str, expression: &str) -> Result<regex::Regex, PolicyError> {
+    /// A policy is trusted, but a slip of the pen must not take a gigabyte.
+    const MAX_COMPILED: usize = 1 << 20;
+    if written.is_empty() {
+        return Err(PolicyError::new("an empty pattern".to_owned()));
+    }
+    regex::RegexBuilder::new(expression).size_limit(MAX_COMPILED).build().map_err(|error| {
+        // The crate draws the expression over several lines, and says why in the last.
+        let text = error.to_string();
+        let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
+        PolicyError::new(format!("pattern {written:?}: {why}"))
+    })
+}
+
+#[cfg(all(test, feature = "patterns"))]
+mod tests {
+    use super::*;
+
+    fn refused(pattern: Result<Pattern, PolicyError>) -> String {
+        pattern.map_or_else(|error| error.to_string(), |_| "taken".to_owned())
+    }
+
+    #[test]
+    fn whole_values_match_and_nothing_around_them() {
+        let pattern = Pattern::whole("a|bc").unwrap();
+        for (text, matches) in [("a", true), ("bc", true), ("abc", false), ("a\n", false), ("\na", false), ("", false)]
+        {
+            assert_eq!(pattern.matches(text), matches, "{text:?}");
+        }
+        assert!(Pattern::whole("[a-z]*").unwrap().matches(""));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_one_line_of_what_was_written() {
+        assert_eq!(refused(Pattern::whole("(")), "pattern \"(\": unclosed group");
+        assert_eq!(refused(Pattern::whole("a)|(?:b")), "pattern \"a)|(?:b\": unopened group");
+        assert!(refused(Pattern::anywhere("(a{1000}){1000}")).contains("exceeds size limit"));
+        assert_eq!(refused(Pattern::whole("")), "an empty pattern");
+        assert_eq!(refused(Pattern::anywhere("")), "an empty pattern");
+        assert!(refused(Pattern::anywhere(r"\d*")).contains("every value"));
     }
 }

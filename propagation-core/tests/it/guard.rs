@@ -222,6 +222,19 @@ fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
         ("[[outbound]]\npeers = []", Some((1, 1)), "no peers"),
         ("[[inbound]]\npeers = [\"*\"]\ntrust = \"blindly\"", Some((3, 9)), "not a trust"),
         ("[scrub]\naction = \"pseudonymize\"", Some((2, 10)), "needs a key"),
+        (
+            "[[outbound]]\npeers = [\"*\"]\nbaggage = [\"k\", { key = \"l\", max = 1 }]",
+            Some((3, 30)),
+            "unknown field `max`",
+        ),
+        ("[[outbound]]\npeers = [\"*\"]\nbaggage = [{ key = \"k\", scrub = 1 }]", Some((3, 33)), "false or an action"),
+        ("[[outbound]]\npeers = [\"*\"]\nbaggage = [{ max_length = 1 }]", Some((3, 12)), "missing field `key`"),
+        ("[[outbound]]\npeers = [\"*\"]\nbaggage = [\"k\", 1]", Some((3, 17)), "expected a key"),
+        ("[[outbound]]\npeers = [\"*\"]\ntracestate = \"no\"", Some((3, 14)), "false or a list of keys"),
+        ("[[outbound]]\npeers = [\"*\"]\ntracestate = [\"ot\", 1]", Some((3, 21)), "expected a string"),
+        ("[[inbound]]\npeers = [\"address:10.0.0.0/33\"]", Some((2, 10)), "range such as"),
+        ("[scrub.patterns]\nall = \"\"", Some((2, 7)), "an empty pattern"),
+        ("[scrub.patterns]\nall = \"x*\"", Some((2, 7)), "every value"),
         ("[pseudonyms]\ncurrent = { id = \"k\", env = \"NO_SUCH_VARIABLE\" }", Some((2, 11)), "is not set"),
     ] {
         let error = Policy::from_toml(text).unwrap_err();
@@ -263,6 +276,36 @@ baggage = ["plan"]
 }
 
 #[test]
+fn lint_finds_peers_and_keys_that_nobody_has() {
+    let text = r#"
+[[outbound]]
+peers = ["http://api.example.com", "http:api.example.com:8080", "http:API.example.com", "http:api.example.com.", "http:[::1]"]
+
+[[outbound]]
+peers = ["address:10.0.0.0/8", "identity:partner", "http:::1", "http:*.example.com", "kafka:Orders", "grpc:shop.Orders"]
+baggage = ["tenant id", "tenant.*"]
+
+[[inbound]]
+peers = ["http:*.internal", "grpc:shop.Orders", "http:*", "kafka:orders", "address:10.0.0.0/8"]
+"#;
+    let warnings = Policy::lint_toml(text).unwrap();
+    assert!(warnings.iter().all(|(_, warning)| warning.text.contains("can never match")), "{warnings:#?}");
+    let lines: Vec<usize> = warnings.iter().map(|(line, _)| *line).collect();
+    assert_eq!(lines, [9, 9, 2, 2, 2, 2, 2, 5, 5, 5], "{warnings:#?}");
+}
+
+#[test]
+fn lint_tells_personal_keys_however_their_words_are_set_apart() {
+    let personal = |key: &str| !Policy::internal([key]).lint().is_empty();
+    for key in ["userEmail", "user_email", "user-email", "USER.EMAIL", "clientIP", "phoneNumber", "APIKey", "db.pwd"] {
+        assert!(personal(key), "{key}");
+    }
+    for key in ["tenant.id", "shippingPlan", "tokenizer", "ship", "span", "feature.mailing", "zipkin"] {
+        assert!(!personal(key), "{key}");
+    }
+}
+
+#[test]
 fn a_broken_reload_changes_nothing_and_says_so() {
     let directory = std::env::temp_dir().join(format!("propagation-reload-{}", std::process::id()));
     std::fs::create_dir_all(&directory).unwrap();
@@ -278,9 +321,12 @@ fn a_broken_reload_changes_nothing_and_says_so() {
     std::fs::write(&file, allow("second.key")).unwrap();
     assert!(reload.reload_if_changed().unwrap());
     assert_eq!(crosses(), "second.key=2");
-    std::fs::write(&file, "peers = nonsense").unwrap();
-    assert!(reload.reload().is_err());
-    assert_eq!(crosses(), "second.key=2");
+    // Nonsense, and a file that somebody has just begun to write.
+    for broken in ["peers = nonsense", "", "\n"] {
+        std::fs::write(&file, broken).unwrap();
+        assert!(reload.reload().is_err(), "{broken:?}");
+        assert_eq!(crosses(), "second.key=2");
+    }
     std::fs::remove_dir_all(directory).unwrap();
 }
 

@@ -40,7 +40,7 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// As [`Policy::from_file`]; the propagator keeps its policy.
+    /// As [`reload`](Self::reload); the propagator keeps its policy.
     pub fn start(propagator: Propagator, path: impl Into<PathBuf>) -> Result<Self, PolicyFileError> {
         let reload = Self { path: path.into(), propagator, seen: Mutex::new(None) };
         reload.reload()?;
@@ -51,10 +51,11 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// As [`Policy::from_file`]: the policy in force stays, and a `tracing` error says so.
+    /// As [`Policy::from_file`], and for an empty file, which is one that is about to be written; an empty policy can be said by a
+    /// comment. The policy in force stays, and a `tracing` error says so.
     pub fn reload(&self) -> Result<(), PolicyFileError> {
         let version = version(&self.path).ok();
-        let read = Policy::from_file(&self.path);
+        let read = Policy::from_file_with_words(&self.path);
         // A version that was refused is not tried again until it changes.
         if let Ok(mut seen) = self.seen.lock() {
             *seen = version;

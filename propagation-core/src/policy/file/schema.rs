@@ -5,9 +5,14 @@ use std::{collections::BTreeMap, ops::Range};
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{PolicyFileError, error::place};
+use super::{
+    PolicyFileError,
+    error::place,
+    shapes::{AllowedKey, ScrubKey, State},
+};
 use crate::{
     Action, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, Pseudonymizer, Scrub, StateRule, Trust,
+    policy::builder::check_peer,
     scrub::{Detector, Detectors},
 };
 
@@ -73,40 +78,6 @@ struct Outbound {
     mode: Option<Spanned<String>>,
     #[serde(default)]
     baggage: Vec<Spanned<AllowedKey>>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum State {
-    AllOrNone(bool),
-    Keys(Vec<String>),
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum AllowedKey {
-    Name(String),
-    Rule(Box<DetailedKey>),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DetailedKey {
-    key: String,
-    max_length: Option<usize>,
-    values: Option<Vec<String>>,
-    pattern: Option<String>,
-    mode: Option<String>,
-    /// `false` for none, or the name of an action.
-    scrub: Option<ScrubKey>,
-    span_attribute: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ScrubKey {
-    Switch(bool),
-    Action(String),
 }
 
 /// Reads a text, with the place of whatever is wrong.
@@ -194,8 +165,9 @@ impl Reader<'_> {
     /// Each peer is tried alone, so that an error points at it.
     fn peers<'p>(&self, peers: &'p [Spanned<String>]) -> Result<Vec<&'p str>, PolicyFileError> {
         for peer in peers {
-            let alone = Policy::builder().inbound(InboundRule::peers([peer.get_ref()]).named("peers"));
-            alone.build().map_err(|error| self.error(peer.span(), error.to_string()))?;
+            let alone = InboundRule::peers([peer.get_ref()]);
+            let mut patterns = alone.peer_patterns().iter();
+            patterns.try_for_each(check_peer).map_err(|error| self.error(peer.span(), error.to_string()))?;
         }
         Ok(peers.iter().map(|peer| peer.get_ref().as_str()).collect())
     }
