@@ -145,11 +145,13 @@ fn read_multi(from: &dyn Extract, into: &mut Reading) -> Result<TraceContext, Re
     }
 }
 
-/// `true` and `false` come from tracers that are older than the specification, which lets them in.
+/// `true` and `false` come from tracers that are older than the specification, which lets them in; some write `True`.
 fn parse_sampled(text: &[u8]) -> Result<Sampling, Refused> {
     match text {
-        b"1" | b"true" => Ok(Sampling::Sample),
-        b"0" | b"false" => Ok(Sampling::Drop),
+        b"1" => Ok(Sampling::Sample),
+        b"0" => Ok(Sampling::Drop),
+        word if word.eq_ignore_ascii_case(b"true") => Ok(Sampling::Sample),
+        word if word.eq_ignore_ascii_case(b"false") => Ok(Sampling::Drop),
         _ => Err(Reason::Malformed),
     }
 }

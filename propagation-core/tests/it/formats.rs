@@ -128,6 +128,8 @@ fn b3_multi_is_read_as_zipkin_says() {
             (&[trace, span], Sampling::Defer),
             (&[trace, span, ("x-b3-sampled", "1")], Sampling::Sample),
             (&[trace, span, ("x-b3-sampled", "true")], Sampling::Sample),
+            (&[trace, span, ("x-b3-sampled", "True")], Sampling::Sample),
+            (&[trace, span, ("x-b3-sampled", "FALSE")], Sampling::Drop),
             (&[trace, span, ("x-b3-sampled", "0")], Sampling::Drop),
             (&[trace, span, ("x-b3-flags", "1")], Sampling::Debug),
             (&[trace, span, ("x-b3-flags", "1"), ("x-b3-sampled", "0")], Sampling::Debug),
