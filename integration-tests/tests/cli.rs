@@ -1,6 +1,6 @@
 //! The command as a script or CI sees it: output and exit status.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -62,7 +62,7 @@ fn a_whole_trace_in_a_file_is_0_with_its_tree_and_page() {
         "--html",
         html.to_str().expect("UTF-8"),
         "--services",
-        "gateway,orders",
+        "gateway, orders,",
     ]);
     assert_ends(&output, 0, &["continuous", "3 spans, 2 services, 1 roots, 0 orphans", "└─ GET /orders [server]"]);
     let page = std::fs::read_to_string(&html).expect("written");
@@ -111,10 +111,13 @@ fn of_many_traces_each_is_judged_and_one_broken_is_enough() {
 #[test]
 fn what_cannot_be_judged_is_2() {
     let junk = file("junk.json", "not JSON");
+    let none = file("none.json", "{}");
     let empty = file("other.json", &otlp_json::write(&spans()).to_string());
     let unused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     for (arguments, says) in [
         (vec!["continuity", TRACE, "--otlp-json", junk.to_str().expect("UTF-8")], "not JSON"),
+        (vec!["continuity", TRACE, "--otlp-json", junk.to_str().expect("UTF-8")], "junk.json"),
+        (vec!["continuity", "--otlp-json", none.to_str().expect("UTF-8")], "none.json: no spans"),
         (vec!["continuity", TRACE, "--otlp-json", "/nowhere.json"], "/nowhere.json"),
         (
             vec!["continuity", "00000000000000000000000000000001", "--otlp-json", empty.to_str().expect("UTF-8")],
@@ -220,6 +223,25 @@ fn each_key_is_explained_and_what_cannot_be_read_is_said() {
         "1 of 4 members can't be read",
     ];
     assert_ends(&propagation(&asked), 0, &says);
+}
+
+#[test]
+fn each_line_is_answered_before_the_next_and_a_reader_may_go_away() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_propagation"));
+    let mut child =
+        command.args(["policy", "scan"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
+    let (mut lines, answers) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
+    let mut answers = BufReader::new(answers);
+    for (line, says) in [("a=1\r\n", "\"crosses\""), ("a=anna@example.com\n", "\"stopped\"")] {
+        lines.write_all(line.as_bytes()).expect("it reads");
+        let mut answer = String::new();
+        answers.read_line(&mut answer).expect("it answers");
+        assert!(answer.contains(says), "{answer}");
+    }
+    drop(answers);
+    lines.write_all(b"a=1\n").expect("it reads");
+    drop(lines);
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
 #[test]

@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Err(error) => return complain(format_args!("cannot start: {error}")),
     };
     let graph = match graph {
-        Ok(graph) if graph.is_empty() => return complain(BackendError::NotFound),
+        Ok(graph) if graph.is_empty() => return complain(nothing(arguments)),
         Ok(graph) => graph,
         Err(error) => return complain(error),
     };
@@ -84,6 +84,15 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         }
     }
     if judged.iter().all(|(_, broken)| broken.is_empty()) { Exit::Good } else { Exit::Bad }
+}
+
+/// Says where nothing was found.
+fn nothing(arguments: &Arguments) -> String {
+    match (&arguments.source.otlp_json, arguments.trace_id) {
+        (Some(file), Some(_)) => format!("{}: no such trace", file.display()),
+        (Some(file), None) => format!("{}: no spans", file.display()),
+        (None, _) => BackendError::NotFound.to_string(),
+    }
 }
 
 /// The spans that were asked for; with patience, once they make a whole trace or the time is over.
@@ -111,9 +120,12 @@ async fn ask(arguments: &Arguments) -> Result<Vec<Span>, BackendError> {
     } else if let Some(address) = jaeger {
         Jaeger::new(address)?.trace(id).await
     } else if let Some(path) = file {
-        let bytes =
-            std::fs::read(path).map_err(|error| BackendError::Malformed(format!("{}: {error}", path.display())))?;
-        let mut spans = otlp_json::read(&bytes)?;
+        let in_file = |error: &dyn std::fmt::Display| BackendError::Malformed(format!("{}: {error}", path.display()));
+        let bytes = std::fs::read(path).map_err(|error| in_file(&error))?;
+        let mut spans = otlp_json::read(&bytes).map_err(|error| match error {
+            BackendError::Malformed(error) => in_file(&error),
+            other => other,
+        })?;
         if let Some(id) = arguments.trace_id {
             spans.retain(|span| span.trace_id == id);
         }
@@ -125,7 +137,8 @@ async fn ask(arguments: &Arguments) -> Result<Vec<Span>, BackendError> {
 
 fn judge(trace: &TraceGraph, arguments: &Arguments) -> Vec<Broken> {
     let mut broken = trace.continuity().broken;
-    let services: Vec<&str> = arguments.services.iter().map(String::as_str).collect();
+    let services = arguments.services.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+    let services: Vec<&str> = services.collect();
     broken.extend(trace.services_seen(&services).err());
     if arguments.conventions {
         broken.extend(trace.conventions(Version::LATEST).err());

@@ -1,9 +1,9 @@
 use std::{
-    io::{BufRead, Write},
+    io::{self, BufRead, BufReader, Read, Write},
     path::Path,
 };
 
-use propagation_core::{Baggage, Direction, Explanation, OutboundRule, Policy, PropagationContext};
+use propagation_core::{Baggage, Direction, Explanation, OutboundRule, Peer, Policy, PropagationContext};
 use serde_json::{Map, Value};
 
 use super::{Error, Exit};
@@ -17,22 +17,34 @@ pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<Exit, Error
     let first = policy.outbound_peers().find(|peer| super::peer(peer).is_ok() || peer == "*");
     let first = first.filter(|first| first != "*").unwrap_or_else(|| "process:scan".to_owned());
     let peer = super::peer(peer.unwrap_or(&first))?;
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for line in std::io::stdin().lock().split(b'\n') {
-        let line = line?;
-        let line = String::from_utf8_lossy(&line);
-        let line = line.strip_suffix('\r').unwrap_or(&line);
-        if line.is_empty() {
-            continue;
-        }
-        let explanation = scan(&policy, &peer, line);
-        writeln!(out, "{explanation}")?;
+    match scan_all(&policy, &peer, io::stdin().lock(), io::stdout().lock()) {
+        // A reader that has gone away is no reason to fail.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Good),
+        ended => Ok(ended.map(|()| Exit::Good)?),
     }
-    out.flush()?;
-    Ok(Exit::Good)
 }
 
-fn scan(policy: &Policy, peer: &propagation_core::Peer<'_>, line: &str) -> Value {
+fn scan_all(policy: &Policy, peer: &Peer<'_>, lines: impl Read, out: impl Write) -> io::Result<()> {
+    let (mut lines, mut out) = (BufReader::new(lines), io::BufWriter::new(out));
+    let mut line = Vec::new();
+    loop {
+        // Whoever waits for an answer before the next line gets it.
+        if lines.buffer().is_empty() {
+            out.flush()?;
+        }
+        line.clear();
+        if lines.read_until(b'\n', &mut line)? == 0 {
+            return out.flush();
+        }
+        let text = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(&line));
+        let text = text.strip_suffix('\r').unwrap_or(&text);
+        if !text.is_empty() {
+            writeln!(out, "{}", scan(policy, peer, text))?;
+        }
+    }
+}
+
+fn scan(policy: &Policy, peer: &Peer<'_>, line: &str) -> Value {
     // The first `=` parts them; what has none is a value without a key.
     let (key, value) = line.split_once('=').unwrap_or(("", line));
     let mut baggage = Baggage::new();
