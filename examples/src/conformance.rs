@@ -7,4 +7,4 @@ mod profile;
 mod service;
 
 pub use profile::Profile;
-pub use service::router;
+pub use service::{router, serve};

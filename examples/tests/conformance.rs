@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use axum::{Router, body::Bytes, http::HeaderMap, routing::post};
+use axum::{Router, body::Bytes, extract::DefaultBodyLimit, http::HeaderMap, routing::post};
 use propagation_examples::conformance;
 use serde_json::{Value, json};
 
@@ -26,7 +26,8 @@ impl Setup {
         let callee = Router::new().fallback(post(move |headers: HeaderMap, body: Bytes| async move {
             seen.lock().unwrap().push((headers, body));
         }));
-        Self { service: serve(conformance::router().unwrap()).await, callee: serve(callee).await, received }
+        let callee = callee.layer(DefaultBodyLimit::disable());
+        Self { service: service().await, callee: serve(callee).await, received }
     }
 
     fn step(&self, arguments: &Value) -> Value {
@@ -45,6 +46,13 @@ impl Setup {
         let received = self.received.lock().unwrap().iter().map(|(headers, _)| headers.clone()).collect();
         (status, received)
     }
+}
+
+async fn service() -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { conformance::serve(listener).await.map_err(|error| error.to_string()) });
+    address
 }
 
 async fn serve(router: Router) -> SocketAddr {
@@ -137,4 +145,22 @@ async fn failures_have_the_statuses_of_the_contract() {
     }
     assert_eq!(setup.post("w3c", &[], &json!({"url": 1})).await.0, 400);
     assert_eq!(setup.post("w3c", &[], &json!([])).await.0, 200);
+}
+
+#[tokio::test]
+async fn many_headers_long_ones_and_many_calls_meet_our_limits_and_no_servers() {
+    let setup = Setup::new().await;
+    let calls = json!([setup.step(&json!(["x".repeat(3 << 20)]))]);
+    let unrelated: Vec<(String, String)> =
+        (0..1_000).map(|nth| (format!("x-unrelated-{nth}"), "1".to_owned())).collect();
+    let baggage: Vec<(String, String)> = (0..200).map(|nth| ("baggage".to_owned(), format!("k{nth}=v"))).collect();
+    let long = ("x-long".to_owned(), "v".repeat(600_000));
+    let headers: Vec<(&str, &str)> = [("traceparent", PARENT)]
+        .into_iter()
+        .chain(unrelated.iter().chain(&baggage).chain([&long]).map(|(name, value)| (name.as_str(), value.as_str())))
+        .collect();
+    let (status, sent) = setup.post("w3c", &headers, &calls).await;
+    assert_eq!((status, sent.len()), (200, 1));
+    assert!(text(&sent[0], "traceparent").contains(TRACE));
+    assert_eq!(text(&sent[0], "baggage").split(',').count(), 64);
 }

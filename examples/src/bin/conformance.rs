@@ -8,8 +8,6 @@ use propagation_examples::conformance;
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::var("CONFORMANCE_ADDR").unwrap_or_else(|_| "127.0.0.1:5000".to_owned());
     let listener = tokio::net::TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
-    let router = conformance::router()?;
     println!("conformance listening on http://{}", listener.local_addr()?);
-    axum::serve(listener, router).await?;
-    Ok(())
+    conformance::serve(listener).await
 }

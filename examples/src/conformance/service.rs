@@ -1,12 +1,21 @@
 //! The HTTP side.
 
-use axum::{Router, body::Bytes, http::StatusCode, routing::post};
+use std::time::Duration;
+
+use axum::{Router, body::Bytes, extract::DefaultBodyLimit, http::StatusCode, routing::post};
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto,
+};
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use propagation_core::bridge::opentelemetry_0_33::OpenTelemetryBridge;
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
 use reqwest_middleware::ClientWithMiddleware;
 use serde::Deserialize;
+use tokio::net::TcpListener;
+use tower::Service;
 
 use super::Profile;
 
@@ -22,6 +31,42 @@ fn no_arguments() -> serde_json::Value {
     serde_json::Value::Array(Vec::new())
 }
 
+/// What a suite sends shall meet our limits and not those of a server: a request may have this many header lines,
+const MAX_HEADERS: usize = 4096;
+/// this many bytes of them,
+const MAX_HEAD: usize = 2 << 20;
+/// and this many bytes of calls to make.
+const MAX_BODY: usize = 64 << 20;
+
+/// How long a host may take to be there.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Serves every connection.
+///
+/// # Errors
+///
+/// As [`router`]; once it runs, it goes on.
+pub async fn serve(listener: TcpListener) -> Result<(), Box<dyn std::error::Error>> {
+    let router = router()?;
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            // Too many open files: some will be closed.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let _ = stream.set_nodelay(true);
+        let router = router.clone();
+        tokio::spawn(async move {
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            server.http1().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
+            server.http2().max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
+            let answer = service_fn(move |request| router.clone().call(request));
+            // A connection that breaks concerns nobody else.
+            let _ = server.serve_connection(TokioIo::new(stream), answer).await;
+        });
+    }
+}
+
 /// The service: a route for every profile, 501 for any other path.
 ///
 /// Sampling is the parent's, and always for a new trace. Spans are made and not exported.
@@ -33,7 +78,7 @@ pub fn router() -> Result<Router, Box<dyn std::error::Error>> {
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
     let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
     // A proxy of the environment is none of a suite's business.
-    let client = ReqwestPropagation::client_builder().no_proxy().build()?;
+    let client = ReqwestPropagation::client_builder().no_proxy().connect_timeout(CONNECT).build()?;
 
     let mut router = Router::new();
     for (name, profile) in Profile::all() {
@@ -45,7 +90,8 @@ pub fn router() -> Result<Router, Box<dyn std::error::Error>> {
         let handler = move |body: Bytes| forward(client.clone(), body);
         router = router.route(&format!("/{name}"), post(handler).layer(ServerPropagationLayer::new(propagator)));
     }
-    Ok(router.fallback(|| async { (StatusCode::NOT_IMPLEMENTED, "no such profile\n") }))
+    let router = router.fallback(|| async { (StatusCode::NOT_IMPLEMENTED, "no such profile\n") });
+    Ok(router.layer(DefaultBodyLimit::max(MAX_BODY)))
 }
 
 /// Makes the calls that a request asks for, in order.
