@@ -115,7 +115,7 @@ impl Options {
         peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &HeaderCarrier(&head.headers));
         if !self.propagator.records() {
-            return self.propagator.start(Hop::remote(SpanKind::Server, admission.context));
+            return self.propagator.pass(admission.context);
         }
         if !self.filter.as_ref().is_none_or(|filter| filter(head)) {
             return self.propagator.start(Hop::resume(admission.context));

@@ -84,7 +84,7 @@ impl Baggage {
     /// The member of a key; the last one, where the key stands more than once.
     #[must_use]
     pub fn member(&self, key: &str) -> Option<Member<'_>> {
-        self.iter().filter(|member| member.key() == key).last()
+        self.iter().filter(|member| member.has_key(key)).last()
     }
 
     /// Sets a key to a value, in place of every member that has the key, or at the end.
@@ -115,7 +115,7 @@ impl Baggage {
 
     /// Removes a key.
     pub fn remove(&mut self, key: &str) {
-        self.retain(|member| member.key() != key);
+        self.retain(|member| !member.has_key(key));
     }
 
     /// Keeps the members that pass. Copies nothing.
@@ -221,11 +221,12 @@ impl Baggage {
     }
 
     fn places(&self) -> impl Iterator<Item = (usize, &[u8])> {
-        let keep = self.keep;
-        octets::split(self.text.as_bytes(), b',')
-            .take(Self::MAX_MEMBERS)
-            .enumerate()
-            .filter(move |(place, _)| keep >> place & 1 == 1)
+        let mut keep = self.keep;
+        octets::split(self.text.as_bytes(), b',').enumerate().filter(move |_| {
+            let kept = keep & 1 == 1;
+            keep >>= 1;
+            kept
+        })
     }
 
     fn pieces(&self) -> impl Iterator<Item = &[u8]> {
@@ -237,7 +238,7 @@ impl Baggage {
         let mut member = Some(member);
         let mut pieces: Vec<&[u8]> = Vec::with_capacity(self.len() + 1);
         for piece in self.pieces() {
-            if Member::from_wire(piece).key() != key {
+            if !Member::from_wire(piece).has_key(key) {
                 pieces.push(piece);
             } else if let Some(member) = member.take() {
                 pieces.push(member);

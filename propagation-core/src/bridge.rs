@@ -22,7 +22,7 @@ use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, TraceContext};
 ///
 /// A bridge never touches a global tracer or propagator: it is made with the tracer it uses.
 pub trait Bridge: fmt::Debug + Send + Sync {
-    /// Whether it records anything of a hop. If not, adapters leave out names and attributes.
+    /// Whether it records anything of a hop. If not, none is started with it: contexts go on as they came.
     fn records(&self) -> bool;
 
     /// Whether it makes spans, with ids of their own. One that only measures does not: then the context passes through.

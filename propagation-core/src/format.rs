@@ -24,7 +24,7 @@ pub use list::{Formats, FormatsError};
 pub use trace_context::TraceContextFormat;
 pub use xray::XRayFormat;
 
-use crate::{Admission, Baggage, Extract, Fields, PropagationContext, Reason, Rejection, TraceContext};
+use crate::{Admission, Baggage, Extract, Fields, PropagationContext, Reason, Rejection, TraceContext, Transport};
 
 /// One wire format.
 pub trait Format: fmt::Debug + Send + Sync {
@@ -64,7 +64,12 @@ impl Reading {
     /// Nothing read yet.
     #[must_use]
     pub fn new(repeated_parent: RepeatedParent) -> Self {
-        Self { repeated_parent, ..Self::default() }
+        Self { admission: Admission::default(), repeated_parent }
+    }
+
+    /// Nothing read yet from a carrier of a transport.
+    pub(crate) fn over(transport: Transport) -> Self {
+        Self::new(if transport == Transport::Kafka { RepeatedParent::TakeLast } else { RepeatedParent::Refuse })
     }
 
     /// What several `traceparent` values mean here.

@@ -14,13 +14,15 @@ use arc_swap::ArcSwap;
 
 pub use builder::PropagatorBuilder;
 
+#[cfg(debug_assertions)]
+use crate::SpanId;
 use crate::{
     Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
-    PropagationContext, Reading, Reason, Rejection, RepeatedParent, Transport, bridge::Innermost, current,
+    PropagationContext, Reading, Reason, Rejection, Transport,
+    bridge::{Innermost, Marker},
+    current,
     notice::Notices,
 };
-#[cfg(debug_assertions)]
-use crate::{SpanId, bridge::Marker};
 
 /// Extracts, injects, and starts hops: the one handle that adapters are given.
 ///
@@ -67,7 +69,8 @@ impl Propagator {
         if !self.is_enabled() {
             return Admission::default();
         }
-        let mut reading = self.read(peer.transport, from);
+        let mut reading = Reading::over(peer.transport);
+        self.read_into(&mut reading, from);
         let admission = reading.admission_mut();
         let policy = self.0.policy.load();
         policy.judge_inbound(peer, admission);
@@ -121,14 +124,24 @@ impl Propagator {
     #[must_use]
     pub fn start(&self, hop: Hop) -> HopSpan {
         let marker = hop.marker();
-        if !self.is_enabled() {
-            return HopSpan::new(PropagationContext::EMPTY, marker);
+        if !self.records() {
+            return self.pass_by(hop.parent, marker);
         }
         let started = self.0.bridge.start(hop);
         match started.span {
             Some(span) => HopSpan::telling(started.context, marker, span, self.clone()),
             None => HopSpan::new(started.context, marker),
         }
+    }
+
+    /// Goes on in a context where the bridge [records](Self::records) nothing: a hop that nobody would hear of need not be described.
+    #[must_use]
+    pub fn pass(&self, context: PropagationContext) -> HopSpan {
+        self.pass_by(context, Marker::next())
+    }
+
+    fn pass_by(&self, context: PropagationContext, marker: Marker) -> HopSpan {
+        HopSpan::new(if self.is_enabled() { context } else { PropagationContext::EMPTY }, marker)
     }
 
     /// Switches propagation off or on, for all clones.
@@ -181,12 +194,15 @@ impl Propagator {
 
     /// What a carrier of our own brings, before any judgement: what a message already says when it is about to be sent.
     pub(crate) fn read(&self, transport: Transport, from: &dyn Extract) -> Reading {
-        let repeated = if transport == Transport::Kafka { RepeatedParent::TakeLast } else { RepeatedParent::Refuse };
-        let mut reading = Reading::new(repeated);
-        for format in &self.0.extract {
-            format.extract(from, &mut reading);
-        }
+        let mut reading = Reading::over(transport);
+        self.read_into(&mut reading, from);
         reading
+    }
+
+    fn read_into(&self, reading: &mut Reading, from: &dyn Extract) {
+        for format in &self.0.extract {
+            format.extract(from, reading);
+        }
     }
 
     #[cfg(debug_assertions)]

@@ -50,13 +50,14 @@ impl Options {
         let address = address.and_then(|connection| self.proxies.caller(connection, request.headers()));
         if self.identity.is_none() && !self.propagator.records() {
             // Nobody asks for the whole head, and to take a request apart costs more than all that is done here.
-            return (self.unrecorded(self.admit(request.headers(), address, None)), request);
+            let admission = self.admit(request.headers(), address, None);
+            return (self.propagator.pass(admission.context), request);
         }
         let (head, body) = request.into_parts();
         let identity = self.identity.as_ref().and_then(|identity| identity(&head));
         let admission = self.admit(&head.headers, address, identity.as_deref());
         let hop = if !self.propagator.records() {
-            self.unrecorded(admission)
+            self.propagator.pass(admission.context)
         } else if self.filter.as_ref().is_some_and(|filter| !filter(&head)) {
             self.propagator.start(Hop::resume(admission.context))
         } else {
@@ -65,10 +66,6 @@ impl Options {
             self.propagator.start(hop)
         };
         (hop, Request::from_parts(head, body))
-    }
-
-    fn unrecorded(&self, admission: Admission) -> HopSpan {
-        self.propagator.start(Hop::remote(SpanKind::Server, admission.context))
     }
 
     fn admit(&self, headers: &HeaderMap, address: Option<IpAddr>, identity: Option<&str>) -> Admission {

@@ -9,29 +9,36 @@ use crate::{
 /// One member of a baggage list: key, value, properties.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// All of it.
+    /// All of it; taken apart once somebody asks.
     wire: &'a [u8],
-    key: &'a [u8],
-    /// What is behind the `=`; taken apart once somebody asks.
-    rest: &'a [u8],
 }
 
 impl<'a> Member<'a> {
     /// Reads a piece that was checked before.
     pub(crate) fn from_wire(piece: &'a [u8]) -> Self {
-        let (key, rest) = list::split_once(piece, b'=').unwrap_or((piece, &[]));
-        Self { wire: piece, key, rest }
+        Self { wire: piece }
     }
 
     /// The key: a token, case-sensitive, never decoded.
     #[must_use]
     pub fn key(&self) -> &'a str {
-        std::str::from_utf8(self.key).unwrap_or_default()
+        std::str::from_utf8(self.wire_key()).unwrap_or_default()
     }
 
     /// The key's bytes, for where it need not be text.
     pub(crate) fn wire_key(&self) -> &'a [u8] {
-        self.key
+        list::split_once(self.wire, b'=').map_or(self.wire, |(key, _)| key)
+    }
+
+    /// Whether this is its key: costs less than to ask which it is.
+    pub(crate) fn has_key(&self, key: &str) -> bool {
+        // No key has a `=` in it.
+        self.wire.get(key.len()) == Some(&b'=') && self.wire.starts_with(key.as_bytes())
+    }
+
+    /// What is behind the `=`.
+    fn rest(&self) -> &'a [u8] {
+        list::split_once(self.wire, b'=').map_or(&[], |(_, rest)| rest)
     }
 
     /// All of it, as it stands on the wire.
@@ -48,13 +55,14 @@ impl<'a> Member<'a> {
     /// The value as it stands on the wire.
     #[must_use]
     pub fn wire_value(&self) -> &'a [u8] {
-        list::split_once(self.rest, b';').map_or(self.rest, |(value, _)| value)
+        let rest = self.rest();
+        list::split_once(rest, b';').map_or(rest, |(value, _)| value)
     }
 
     /// Everything behind the first `;`, as it came.
     #[must_use]
     pub fn properties(&self) -> &'a str {
-        let properties = list::split_once(self.rest, b';').map_or(&[][..], |(_, properties)| properties);
+        let properties = list::split_once(self.rest(), b';').map_or(&[][..], |(_, properties)| properties);
         std::str::from_utf8(properties).unwrap_or_default()
     }
 }

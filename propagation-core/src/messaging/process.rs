@@ -31,7 +31,7 @@ pub fn process(
     describe: impl FnOnce(&mut Hop),
 ) -> HopSpan {
     if !propagator.records() {
-        return propagator.start(Hop::remote(SpanKind::Consumer, admission.context));
+        return propagator.pass(admission.context);
     }
     let creation = admission.context.trace.clone();
     let mut hop = Hop::admitted(SpanKind::Consumer, admission);

@@ -1,4 +1,4 @@
-use super::{Policy, Trust};
+use super::{InboundRule, Policy, Trust};
 use crate::{
     Attribute, Baggage, Peer, PropagationContext, Reason, Rejection, Sampling, TraceContext, TraceState,
     policy::{KeyRule, Scrub},
@@ -32,11 +32,14 @@ impl Policy {
     /// The same in place: an admission is large.
     pub(crate) fn judge_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
         let rule = self.inbound_rule(peer);
+        admission.trust = rule.map_or(Trust::Trust, InboundRule::trust_level);
+        if admission.context.is_empty() {
+            return;
+        }
         // Without a rule the trace is trusted, and no baggage.
         let judge = rule.map_or_else(|| super::judge::Judge::deny(None), |rule| rule.judge(None));
         admission.judge_baggage(&judge);
         if let Some(rule) = rule {
-            admission.trust = rule.trust_level();
             if !admission.context.baggage.is_empty() {
                 copy_attributes(&admission.context.baggage, rule.keys(), &self.scrub, &mut admission.attributes);
             }
@@ -46,6 +49,9 @@ impl Policy {
         }
         // Every span of the trace says its tracestate, so what is personal in it stays out from the start.
         let state = &mut admission.context.trace.state;
+        if state.is_empty() {
+            return;
+        }
         self.scrub.note_plain(state);
         if let Some(left) = self.scrub_state(state, judge.rule, judge.report, &mut admission.rejections) {
             *state = left;
@@ -86,7 +92,7 @@ impl Admission {
 /// Copies what rules ask for. The scrubbers guard what telemetry says, too: what they object to is not copied.
 fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], scrub: &Scrub, out: &mut Vec<Attribute>) {
     for (key, attribute) in keys.iter().filter_map(|key| key.span_attribute.as_ref().map(|name| (key, name))) {
-        let mut matching = baggage.iter().filter(|member| key.matches(member.wire_key()));
+        let mut matching = baggage.iter().filter(|member| key.matches(member));
         if let Some(member) = matching.next()
             && scrub.find(&member).is_none()
         {

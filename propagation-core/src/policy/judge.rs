@@ -38,7 +38,7 @@ impl<'a> Judge<'a> {
     }
 
     pub(super) fn judge(&self, member: &Member<'_>) -> Judgement<'a> {
-        let Some(key) = self.keys.iter().find(|key| key.matches(member.wire_key())) else {
+        let Some(key) = self.keys.iter().find(|key| key.matches(member)) else {
             return stopped(Reason::NotAllowed, None, self.report, self.may_show_key(member));
         };
         let report = self.report || key.reports();
@@ -46,7 +46,7 @@ impl<'a> Judge<'a> {
             return stopped(reason, None, report, self.may_show_key(member));
         }
         let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Judgement::crosses() };
-        if !key.tells(member.wire_key()) && scrub.clears_member(member) {
+        if !key.tells(member) && scrub.clears_member(member) {
             return Judgement::crosses();
         }
         if let Some(detector) = scrub.find_in_key(member.key()) {

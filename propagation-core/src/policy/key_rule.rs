@@ -97,8 +97,8 @@ impl KeyRule {
         self
     }
 
-    pub(super) fn matches(&self, key: &[u8]) -> bool {
-        self.key.matches(key)
+    pub(super) fn matches(&self, member: &Member<'_>) -> bool {
+        if self.key.is_exact() { member.has_key(self.key.as_str()) } else { self.key.matches(member.wire_key()) }
     }
 
     /// Whether it takes every key with every value, as far as scrubbers let it.
@@ -111,8 +111,8 @@ impl KeyRule {
     }
 
     /// Whether a key that matches tells the scrubbers of its value.
-    pub(super) fn tells(&self, key: &[u8]) -> bool {
-        self.tells.unwrap_or_else(|| scrub::tells(key))
+    pub(super) fn tells(&self, member: &Member<'_>) -> bool {
+        self.tells.unwrap_or_else(|| scrub::tells(member.wire_key()))
     }
 
     pub(super) fn reports(&self) -> bool {
