@@ -1,0 +1,167 @@
+//! Bodies of responses: in the context, and as the service's own.
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{body::Body, extract::Request, response::Response};
+use bytes::Bytes;
+use futures_util::stream;
+use http_body_util::BodyExt;
+use opentelemetry::trace::Status;
+use propagation_core::{PropagationContext, Propagator};
+use propagation_http::ServerPropagationLayer;
+use tower::{Layer, ServiceExt};
+
+use super::{answering, request};
+use crate::telemetry::{Telemetry, attribute};
+
+/// A body that notes the context that each of its polls, and its drop, runs in.
+fn watching_body(propagator: &Propagator) -> (Body, Arc<std::sync::Mutex<Vec<PropagationContext>>>) {
+    struct Watch(Propagator, Arc<std::sync::Mutex<Vec<PropagationContext>>>);
+    impl Watch {
+        fn note(&self) {
+            self.1.lock().unwrap().push(self.0.current());
+        }
+    }
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            self.note();
+        }
+    }
+    let seen = Arc::default();
+    let watch = Watch(propagator.clone(), Arc::clone(&seen));
+    let stream = stream::unfold((watch, 0), |(watch, n)| async move {
+        watch.note();
+        tokio::task::yield_now().await;
+        (n < 3).then_some((Ok::<_, Infallible>(Bytes::from_static(b"part")), (watch, n + 1)))
+    });
+    (Body::from_stream(stream), seen)
+}
+
+#[tokio::test]
+async fn the_body_is_polled_and_dropped_in_the_context_and_ends_the_span() {
+    for read in [true, false] {
+        let telemetry = Telemetry::new();
+        let (body, seen) = watching_body(&telemetry.propagator);
+        let body = Arc::new(std::sync::Mutex::new(Some(body)));
+        let service = tower::service_fn(move |_: Request| {
+            let body = body.lock().unwrap().take().unwrap();
+            async move { Ok::<_, Infallible>(Response::new(body)) }
+        });
+        let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(service);
+        let response = service.oneshot(request("/stream")).await.unwrap();
+        assert!(telemetry.spans().is_empty(), "the span lasts as long as the body");
+        if read {
+            assert_eq!(response.into_body().collect().await.unwrap().to_bytes().len(), 12);
+        } else {
+            drop(response);
+        }
+        let span = telemetry.span("GET");
+        let seen = seen.lock().unwrap();
+        assert_eq!(seen.len(), if read { 5 } else { 1 });
+        for context in seen.iter() {
+            assert_eq!(context.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
+        }
+        assert_eq!(attribute(&span, "error.type").as_deref(), if read { None } else { Some("cancelled") });
+        assert!(telemetry.propagator.current().is_empty());
+    }
+}
+
+/// A body that notes, when it is dropped, the context that this happens in.
+struct Leaving(Propagator, Arc<std::sync::Mutex<Option<PropagationContext>>>);
+
+impl http_body::Body for Leaving {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
+        std::task::Poll::Ready(None)
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        *self.1.lock().unwrap() = Some(self.0.current());
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_has_ended_is_still_dropped_in_the_context() {
+    let telemetry = Telemetry::new();
+    let left = Arc::default();
+    let body = Leaving(telemetry.propagator.clone(), Arc::clone(&left));
+    let body = std::sync::Mutex::new(Some(body));
+    let service = tower::service_fn(move |_: Request| {
+        let body = body.lock().unwrap().take().unwrap();
+        std::future::ready(Ok::<_, Infallible>(Response::new(body)))
+    });
+    let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(service);
+    let response = service.oneshot(request("/")).await.unwrap();
+    let body = response.into_body().collect().await.unwrap();
+    let left = left.lock().unwrap().take().unwrap();
+    let span = telemetry.span("GET");
+    assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
+    assert_eq!(span.status, Status::Unset);
+    drop(body);
+}
+
+fn in_two_parts() -> Body {
+    Body::from_stream(stream::iter([b"part", b"ende"].map(|part| Ok::<_, Infallible>(Bytes::from_static(part)))))
+}
+
+#[tokio::test]
+async fn who_has_all_of_a_body_need_not_ask_whether_more_comes() {
+    for (case, length, body, frames, complete) in [
+        ("empty, and never looked at", None, Body::empty as fn() -> Body, 0, true),
+        ("as long as was said", Some("8"), in_two_parts, 2, true),
+        ("half of it", Some("8"), in_two_parts, 1, false),
+        ("half of who knows", None, in_two_parts, 2, false),
+        ("not looked at", Some("8"), in_two_parts, 0, false),
+    ] {
+        let telemetry = Telemetry::new();
+        let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(answering(length, body));
+        let mut body = service.oneshot(request("/")).await.unwrap().into_body();
+        for _ in 0..frames {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        let expected = if complete { None } else { Some("cancelled") };
+        assert_eq!(attribute(&telemetry.span("GET"), "error.type").as_deref(), expected, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_s_end_and_length_are_those_of_the_service_s_own() {
+    use http_body::Body as _;
+    let telemetry = Telemetry::new();
+    let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
+    let empty = layer.layer(answering(None, Body::empty)).oneshot(request("/")).await.unwrap().into_body();
+    assert!(empty.is_end_stream() && empty.size_hint().exact() == Some(0));
+    let full = layer.layer(answering(None, || Body::from("four"))).oneshot(request("/")).await.unwrap();
+    let mut full = full.into_body();
+    assert!(!full.is_end_stream() && full.size_hint().exact() == Some(4));
+    full.frame().await.unwrap().unwrap();
+    assert!(full.is_end_stream());
+}
+
+#[tokio::test]
+async fn what_a_request_that_is_given_up_holds_is_dropped_in_the_context() {
+    let telemetry = Telemetry::new();
+    let left: Arc<std::sync::Mutex<Option<PropagationContext>>> = Arc::default();
+    let held = Leaving(telemetry.propagator.clone(), Arc::clone(&left));
+    let held = std::sync::Mutex::new(Some(held));
+    let slow = tower::service_fn(move |_: Request| {
+        let held = held.lock().unwrap().take().unwrap();
+        async move {
+            let _held = held;
+            std::future::pending::<Result<Response, Infallible>>().await
+        }
+    });
+    let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(slow);
+    assert!(tokio::time::timeout(Duration::from_millis(5), service.oneshot(request("/"))).await.is_err());
+    let span = telemetry.span("GET");
+    let left = left.lock().unwrap().take().unwrap();
+    assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
+}
