@@ -2,6 +2,8 @@
 //! by repeated headers or by a spoofed forwarding header. Each attempt is also made where callers are trusted, and has its way there.
 
 mod attempts;
+#[path = "../shared/grpc.rs"]
+mod grpc;
 mod shop;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ use std::{
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, uri::PathAndQuery},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode},
     response::Response,
     routing::post,
 };
@@ -21,16 +21,16 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 use tonic::{
-    Status,
     metadata::MetadataMap,
-    server::Grpc,
     service::Routes,
     transport::{Channel, Server, server::TcpIncoming},
 };
-use tonic_prost::ProstCodec;
-use tower::{ServiceBuilder, service_fn};
+use tower::ServiceBuilder;
 
-use crate::attempts::Field;
+use crate::{
+    attempts::Field,
+    grpc::{Empty, answer, call},
+};
 
 /// What every request is known by, to tests only.
 const NUMBER: &str = "x-number";
@@ -148,36 +148,6 @@ async fn ask_grpc(orders: Channel, fields: &[Field]) {
     let mut request = tonic::Request::new(Empty {});
     *request.metadata_mut() = MetadataMap::from_headers(headers);
     call(orders, PLACE, request).await.unwrap();
-}
-
-/// What is asked and answered: nothing.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Empty {}
-
-async fn call<T>(channel: T, path: &'static str, request: tonic::Request<Empty>) -> Result<(), Status>
-where
-    T: tonic::client::GrpcService<tonic::body::Body>,
-    T::Error: Into<tonic::codegen::StdError>,
-    T::ResponseBody: tonic::codegen::Body<Data = tonic::codegen::Bytes> + Send + 'static,
-    <T::ResponseBody as tonic::codegen::Body>::Error: Into<tonic::codegen::StdError> + Send,
-{
-    let mut client = tonic::client::Grpc::new(channel);
-    client.ready().await.map_err(|error| Status::unavailable(error.into().to_string()))?;
-    let codec = ProstCodec::<Empty, Empty>::default();
-    client.unary(request, PathAndQuery::from_static(path), codec).await.map(drop)
-}
-
-/// Answers a call of gRPC once `handled` is done.
-async fn answer(request: Request, handled: impl Future<Output = ()> + Send + 'static) -> Response {
-    let mut handled = Some(handled);
-    let handle = service_fn(move |_: tonic::Request<Empty>| {
-        let handled = handled.take();
-        async move {
-            handled.expect("one call").await;
-            Ok(tonic::Response::new(Empty {}))
-        }
-    });
-    Grpc::new(ProstCodec::<Empty, Empty>::default()).unary(handle, request).await.map(axum::body::Body::new)
 }
 
 fn number(headers: &HeaderMap) -> String {

@@ -2,6 +2,8 @@
 //! transport; searched in what each receiver read, in every span that was exported and in every line that was logged. With the
 //! policy open each canary must be found, before its absence with the guard on counts.
 
+#[path = "../shared/grpc.rs"]
+mod grpc;
 mod hiding;
 mod shop;
 

@@ -1,17 +1,17 @@
 //! A sender and a receiver for every transport, over endpoints of this process: what each receiver reads is on record before
 //! anything is extracted from it.
 
-use std::{convert::Infallible, sync::Arc, task, time::Duration};
+use std::{convert::Infallible, time::Duration};
 
 use aws_sdk_sqs::config::{BehaviorVersion, Config, Credentials, Region};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, header::LOCATION, uri::PathAndQuery},
+    http::{HeaderMap, StatusCode, header::LOCATION},
     middleware::{self, Next},
     routing::post,
 };
-use futures_util::{StreamExt, future::BoxFuture};
+use futures_util::StreamExt;
 use lapin::{
     BasicProperties, Channel, Connection, ConnectionProperties,
     options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions},
@@ -33,13 +33,12 @@ use rdkafka::{
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinHandle};
 use tonic::{
-    Response, Status,
-    body::Body,
-    server::{Grpc, NamedService, UnaryService},
+    service::Routes,
     transport::{Channel as GrpcChannel, Server, server::TcpIncoming},
 };
-use tonic_prost::ProstCodec;
 use tower::ServiceBuilder;
+
+use crate::grpc::{Empty, answer, call};
 
 /// The transports; an HTTP client is redirected to another host, too.
 pub(crate) const TRANSPORTS: [&str; 7] = ["http", "http, redirected", "grpc", "kafka", "amqp", "sqs", "process"];
@@ -133,12 +132,9 @@ impl Shop {
 
             let (channel, layer) = &self.grpc;
             let channel = ServiceBuilder::new().layer(layer.clone()).service(channel.clone());
-            let mut client = tonic::client::Grpc::new(channel);
-            client.ready().await.unwrap();
             let mut request = tonic::Request::new(Empty {});
             request.metadata_mut().insert("x-number", body.parse().unwrap());
-            let codec = ProstCodec::<Empty, Empty>::default();
-            client.unary(request, PathAndQuery::from_static(METHOD), codec).await.unwrap();
+            call(channel, METHOD, request).await.unwrap();
 
             let (producer, propagation) = &self.kafka;
             let record = FutureRecord::to(NAME).key("").payload(&body);
@@ -215,45 +211,11 @@ async fn serve(transport: &'static str, other: &str, receiver: &Receiver) -> Str
     url
 }
 
-/// What is asked and answered: nothing.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Empty {}
-
-#[derive(Clone)]
-struct Orders(Arc<Receiver>);
-
-impl NamedService for Orders {
-    const NAME: &'static str = SERVICE;
-}
-
-impl tower::Service<http::Request<Body>> for Orders {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> task::Poll<Result<(), Infallible>> {
-        task::Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let orders = self.clone();
-        Box::pin(async move { Ok(Grpc::new(ProstCodec::default()).unary(orders, request).await) })
-    }
-}
-
-impl UnaryService<Empty> for Orders {
-    type Response = Empty;
-    type Future = BoxFuture<'static, Result<Response<Empty>, Status>>;
-
-    fn call(&mut self, _: tonic::Request<Empty>) -> Self::Future {
-        let receiver = Arc::clone(&self.0);
-        Box::pin(async move {
-            receiver.handle().await.map_or_else(|never| match never {}, |()| Ok(Response::new(Empty {})))
-        })
-    }
-}
-
 async fn listen_grpc(receiver: &Receiver) -> GrpcChannel {
+    async fn handle(State(receiver): State<Receiver>, request: Request) -> axum::response::Response {
+        answer(request, async move { receiver.handle().await.unwrap_or_else(|never| match never {}) }).await
+    }
+    let routes = Router::new().route(METHOD, post(handle)).with_state(receiver.clone());
     let watching = receiver.clone();
     let watch = tower::util::MapRequestLayer::new(move |request: http::Request<_>| {
         watching.saw("grpc", &number(request.headers()), fields(request.headers()));
@@ -264,7 +226,7 @@ async fn listen_grpc(receiver: &Receiver) -> GrpcChannel {
     let server = Server::builder()
         .layer(watch)
         .layer(propagation_grpc::ServerPropagationLayer::new(receiver.propagator.clone()))
-        .add_service(Orders(Arc::new(receiver.clone())))
+        .add_routes(Routes::from(routes))
         .serve_with_incoming(TcpIncoming::from(listener));
     tokio::spawn(server);
     GrpcChannel::from_shared(url).unwrap().connect_lazy()
