@@ -112,6 +112,16 @@ fn user_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
     });
 }
 
+/// A span of `tracing` inside of a hop is its child, and the parent of what goes out.
+fn assert_tracing_spans_take_part(setup: &Setup, propagator: &Propagator) {
+    let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+    let sent = server.in_scope(|| tracing::info_span!("handler").in_scope(|| propagator.current()));
+    server.end(&Outcome::Unset);
+    let (server, user) = (setup.span("server"), setup.span("handler"));
+    assert_eq!(user.parent_span_id, server.span_context.span_id());
+    assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+}
+
 #[test]
 fn tracing_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
     with_each_bridge(|setup, propagator| {
@@ -119,12 +129,7 @@ fn tracing_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
             // That bridge sees `tracing` spans only where the layer activates them; see `context_activation`.
             return;
         }
-        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
-        let sent = server.in_scope(|| tracing::info_span!("handler").in_scope(|| propagator.current()));
-        server.end(&Outcome::Unset);
-        let (server, user) = (setup.span("server"), setup.span("handler"));
-        assert_eq!(user.parent_span_id, server.span_context.span_id());
-        assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+        assert_tracing_spans_take_part(setup, &propagator);
     });
 }
 
@@ -134,12 +139,7 @@ fn context_activation_joins_tracing_spans_to_the_opentelemetry_bridge() {
     let propagator = propagator(OpenTelemetryBridge::new(setup.provider.tracer("shop")));
     let layer = tracing_opentelemetry::layer().with_tracer(setup.provider.tracer("app"));
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
-        let sent = server.in_scope(|| tracing::info_span!("handler").in_scope(|| propagator.current()));
-        server.end(&Outcome::Unset);
-        let (server, user) = (setup.span("server"), setup.span("handler"));
-        assert_eq!(user.parent_span_id, server.span_context.span_id());
-        assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+        assert_tracing_spans_take_part(&setup, &propagator);
     });
 }
 

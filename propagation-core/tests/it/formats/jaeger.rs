@@ -1,0 +1,73 @@
+//! Jaeger: ids and baggage.
+
+use propagation_core::{Direction, JaegerFormat, Peer, Reason, Sampling};
+
+use super::{SPAN, TRACE, between, check, read, write};
+
+#[test]
+fn uber_trace_id_is_read_as_jaeger_says() {
+    let one = |text: &str| [("uber-trace-id", Box::leak(text.to_owned().into_boxed_str()) as &str)];
+    let id = format!("{TRACE}:{SPAN}");
+    check(
+        || Box::new(JaegerFormat),
+        &[
+            (&one(&format!("{id}:0:1")), Sampling::Sample),
+            (&one(&format!("{id}:0:01")), Sampling::Sample),
+            (&one(&format!("{id}:0:0")), Sampling::Drop),
+            (&one(&format!("{id}:0:3")), Sampling::Debug),
+            (&one(&format!("{id}:0:2")), Sampling::Debug),
+            (&one(&format!("{id}:0:9")), Sampling::Sample),
+            (&one(&format!("{id}:5b3ac9a4f6e3b90:ff")), Sampling::Debug),
+            (&one(&format!("{TRACE}:f067aa0ba902b7:0:1")), Sampling::Sample),
+            (&one(&format!("{id}:0:1").replace(':', "%3A")), Sampling::Sample),
+            (&one(&format!("{id}:0:1").replace(':', "%3a")), Sampling::Sample),
+        ],
+        &[
+            (&one(""), Reason::Malformed),
+            (&one(&id), Reason::Malformed),
+            (&one(&format!("{id}:0")), Reason::Malformed),
+            (&one(&format!("{id}:0:1:")), Reason::Malformed),
+            (&one(&format!("{id}::1")), Reason::Malformed),
+            (&one(&format!("{id}:0:")), Reason::Malformed),
+            (&one(&format!("{id}:0:100")), Reason::Malformed),
+            (&one(&format!("{id}:0:+1")), Reason::Malformed),
+            (&one(&format!("0{TRACE}:{SPAN}:0:1")), Reason::Malformed),
+            (&one(&format!("{TRACE}:0{SPAN}:0:1")), Reason::Malformed),
+            (&one(&format!("{}:0:1", id.to_uppercase())), Reason::Malformed),
+            (&one(&format!("0:{SPAN}:0:1")), Reason::ZeroId),
+            (&one(&format!("{TRACE}:0:0:1")), Reason::ZeroId),
+        ],
+    );
+}
+
+#[test]
+fn jaeger_baggage_becomes_baggage_and_goes_out_again() {
+    let fields =
+        [("Uberctx-Tenant", "a%20b+c%2Bd"), ("uberctx-plan", "pro"), ("uberctx-bad key", "x"), ("uberctx-", "x")];
+    let (received, rejections) = read(Box::new(JaegerFormat), &fields);
+    assert_eq!(received.baggage.get("Tenant").as_deref(), Some("a b c+d"));
+    assert_eq!(rejections, [Reason::Malformed; 2]);
+    let sent = write(Box::new(JaegerFormat), &received);
+    assert_eq!(
+        sent,
+        [("uberctx-tenant".into(), "a%20b%20c%2Bd".into()), ("uberctx-plan".into(), "pro".into())]
+            as [(String, String); 2]
+    );
+}
+
+#[test]
+fn jaeger_baggage_has_the_limits_of_baggage() {
+    let propagator = between(Box::new(JaegerFormat), Box::new(JaegerFormat));
+    let many: Vec<_> = (0..1000).map(|i| (format!("uberctx-k{i}"), b"v".to_vec())).collect();
+    assert_eq!(propagator.extract(&Peer::http(""), &many).context.baggage.len(), 64);
+    let large: Vec<_> = (0..60).map(|i| (format!("uberctx-k{i}"), vec![b'v'; 1000])).collect();
+    let baggage = propagator.extract(&Peer::http(""), &large).context.baggage;
+    assert_eq!(baggage.len(), 8);
+    let escaped: Vec<_> = (0..60).map(|i| (format!("uberctx-k{i}"), vec![0xff; 200])).collect();
+    assert!(propagator.extract(&Peer::http(""), &escaped).context.baggage.as_wire().len() <= 8192);
+    // What fits as it came may not fit once it is encoded.
+    let growing: Vec<_> = (0..20).map(|i| (format!("uberctx-k{i}"), vec![b' '; 390])).collect();
+    let admission = propagator.extract(&Peer::http(""), &growing);
+    assert_eq!((admission.context.baggage.len(), admission.rejections.len()), (6, 14));
+    assert_eq!(propagator.counters().get(Direction::Inbound, Reason::TooManyMembers), 32);
+}
