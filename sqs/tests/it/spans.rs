@@ -10,6 +10,13 @@ use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 
 use crate::setup::{Endpoint, OTHER, Spans, attribute, caller, entry, id, links, receive, string};
 
+/// Sends two messages in one batch, and receives them.
+async fn two(client: &Client, endpoint: &Endpoint) -> Vec<Message> {
+    let batch = client.send_message_batch().queue_url(&endpoint.queue);
+    batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
+    receive(client, &endpoint.queue).await
+}
+
 /// Runs a check with each bridge, on this thread, under a subscriber that exports to the same place.
 fn with_each_bridge<F: Future<Output = ()>>(check: impl Fn(Spans, Propagator, Endpoint) -> F) {
     for bridge in ["opentelemetry", "tracing"] {
@@ -135,9 +142,7 @@ fn without_create_spans_all_messages_carry_the_send_span() {
 fn one_link_for_messages_of_one_context() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
-        let batch = client.send_message_batch().queue_url(&endpoint.queue);
-        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
-        assert_eq!(receive(&client, &endpoint.queue).await.len(), 2);
+        assert_eq!(two(&client, &endpoint).await.len(), 2);
         let received = spans.one("receive orders");
         assert_eq!(links(&received), [id(&spans.one("send orders"))]);
     });
@@ -158,10 +163,8 @@ fn a_message_that_keeps_its_context_is_sent_by_a_client_span_that_links_to_it() 
 fn settling_links_to_the_message_that_was_received() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-        let batch = client.send_message_batch().queue_url(&endpoint.queue);
-        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
+        let messages = two(&client, &endpoint).await;
         let ids: Vec<String> = spans.named("create orders").iter().map(id).collect();
-        let messages = receive(&client, &endpoint.queue).await;
         let handle = |at: usize| messages[at].receipt_handle().unwrap();
         let change = client.change_message_visibility().queue_url(&endpoint.queue).visibility_timeout(60);
         change.receipt_handle(handle(0)).send().await.unwrap();
@@ -185,9 +188,7 @@ fn settling_a_batch_links_once_to_each_context() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
         let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
-        let batch = client.send_message_batch().queue_url(&endpoint.queue);
-        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
-        let messages = receive(&client, &endpoint.queue).await;
+        let messages = two(&client, &endpoint).await;
         let handles: Vec<&str> = messages.iter().map(|message| message.receipt_handle().unwrap()).collect();
         let change =
             handles.iter().zip(["1", "2"]).fold(client.change_message_visibility_batch(), |batch, (handle, id)| {
@@ -308,10 +309,8 @@ fn a_message_is_as_old_as_its_timestamp_says() {
 fn a_batch_that_is_processed_at_once_links_to_every_message() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()));
-        let batch = client.send_message_batch().queue_url(&endpoint.queue);
-        batch.entries(entry("1", "one")).entries(entry("2", "two")).send().await.unwrap();
+        let messages = two(&client, &endpoint).await;
         let ids: Vec<String> = spans.named("create orders").iter().map(id).collect();
-        let messages = receive(&client, &endpoint.queue).await;
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         let inside = consumer.process_batch(&messages, async { Ok::<_, ()>(propagator.current()) }).await.unwrap();
         let process = spans.one("process orders");
