@@ -81,3 +81,58 @@ fn the_test_that_the_readme_shows_is_the_whole_test_of_the_crate_it_names() {
     assert_eq!(shown.len(), 1, "what else is shown compiles");
     assert!(test.trim_end().ends_with(shown[0].trim_end()), "{test}");
 }
+
+/// Every page of the repository: beside the crates, in them, and one folder below.
+fn pages(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
+    let skipped = |name: &str| name.starts_with('.') || ["target", "node_modules", "src"].contains(&name);
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    for path in entries.filter(|path| !skipped(&path.file_name().unwrap_or_default().to_string_lossy())) {
+        if path.is_dir() && depth > 0 {
+            pages(&path, depth - 1, found);
+        } else if path.extension().is_some_and(|extension| extension == "md") {
+            found.push(path);
+        }
+    }
+}
+
+/// Where the links of a page lead to: `[text](there)` and `[text]: there`.
+fn links(page: &str) -> impl Iterator<Item = &str> {
+    let inline = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let below =
+        page.lines().filter(|line| line.starts_with('[')).filter_map(|line| line.split_once("]: ")).map(|(_, to)| to);
+    inline.chain(below)
+}
+
+/// The anchor that a heading has, as GitHub makes it.
+fn anchor(heading: &str) -> String {
+    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_link_leads_somewhere_and_those_of_published_crates_do_from_anywhere() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    pages(&root, 2, &mut found);
+    let (mut followed, mut broken) = (0, Vec::new());
+    for path in &found {
+        let page = std::fs::read_to_string(path).expect("UTF-8");
+        let manifest = std::fs::read_to_string(path.with_file_name("Cargo.toml")).unwrap_or_default();
+        let published = manifest.contains("\nreadme = ") && !manifest.contains("publish = false");
+        for link in links(&page).filter(|link| !link.starts_with("http")) {
+            followed += 1;
+            let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let there = if file.is_empty() { path.clone() } else { path.with_file_name(file) };
+            let there = if there.is_dir() && !fragment.is_empty() { there.join("README.md") } else { there };
+            let has_anchor = || {
+                let there = std::fs::read_to_string(&there).unwrap_or_default();
+                there.lines().any(|line| line.starts_with('#') && anchor(line.trim_start_matches('#')) == fragment)
+            };
+            let leads = there.exists() && (fragment.is_empty() || has_anchor());
+            if !leads || (published && !file.is_empty()) {
+                broken.push(format!("{}: {link}", path.display()));
+            }
+        }
+    }
+    assert!(broken.is_empty() && followed > 20, "{followed} links, {broken:#?}");
+}
