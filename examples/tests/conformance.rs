@@ -8,6 +8,7 @@ use std::{
 use axum::{Router, body::Bytes, extract::DefaultBodyLimit, http::HeaderMap, routing::post};
 use propagation_examples::conformance;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -145,6 +146,26 @@ async fn failures_have_the_statuses_of_the_contract() {
     }
     assert_eq!(setup.post("w3c", &[], &json!({"url": 1})).await.0, 400);
     assert_eq!(setup.post("w3c", &[], &json!([])).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_callee_that_hangs_up_after_each_answer_is_reached_each_time() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut read = Vec::new();
+            while !read.ends_with(b"[]") {
+                stream.read_buf(&mut read).await.unwrap();
+            }
+            // It does not say that it will close.
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        }
+    });
+    let setup = Setup::new().await;
+    let call = json!({"url": format!("http://{address}/"), "arguments": []});
+    let calls = Value::Array(vec![call; 20]);
+    assert_eq!(setup.post("w3c", &[], &calls).await.0, 200);
 }
 
 #[tokio::test]

@@ -77,8 +77,10 @@ pub async fn serve(listener: TcpListener) -> Result<(), Box<dyn std::error::Erro
 pub fn router() -> Result<Router, Box<dyn std::error::Error>> {
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
     let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
-    // A proxy of the environment is none of a suite's business.
-    let client = ReqwestPropagation::client_builder().no_proxy().connect_timeout(CONNECT).build()?;
+    // A proxy of the environment is none of a suite's business. Each call has a connection of its own: small servers of suites close
+    // theirs after an answer and don't say so.
+    let client = ReqwestPropagation::client_builder().no_proxy().connect_timeout(CONNECT).pool_max_idle_per_host(0);
+    let client = client.build()?;
 
     let mut router = Router::new();
     for (name, profile) in Profile::all() {
