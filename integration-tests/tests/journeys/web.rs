@@ -1,25 +1,25 @@
 //! HTTP by axum, reqwest and `propagation-http`; gRPC by tonic and `propagation-grpc`.
 
-use std::{
-    convert::Infallible,
-    sync::Arc,
-    task::{Context, Poll},
-};
+use std::sync::Arc;
 
-use axum::{Router, extract::Request, middleware, routing::post};
-use futures_util::future::BoxFuture;
+use axum::{
+    Router,
+    extract::{Request, State},
+    middleware,
+    routing::post,
+};
 use http::{HeaderMap, StatusCode, uri::PathAndQuery};
 use propagation_http::ReqwestPropagation;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::net::TcpListener;
 use tonic::{
     Response, Status,
-    body::Body,
-    server::{Grpc, NamedService, UnaryService},
+    server::Grpc,
+    service::Routes,
     transport::{Channel, Server, server::TcpIncoming},
 };
 use tonic_prost::ProstCodec;
-use tower::ServiceBuilder;
+use tower::{ServiceBuilder, service_fn};
 
 use crate::{
     Failure,
@@ -105,6 +105,17 @@ impl GrpcSender {
 }
 
 pub(crate) async fn listen_grpc(stop: Arc<Stop>) -> Result<String, Failure> {
+    async fn place(State(stop): State<Arc<Stop>>, request: Request) -> axum::response::Response {
+        let handle = service_fn(move |request: tonic::Request<Text>| {
+            let stop = Arc::clone(&stop);
+            async move {
+                let handled = stop.handle(request.into_inner().text).await;
+                handled.map_err(|error| Status::unavailable(error.to_string()))?;
+                Ok(Response::new(Text::default()))
+            }
+        });
+        Grpc::new(ProstCodec::<Text, Text>::default()).unary(handle, request).await.map(axum::body::Body::new)
+    }
     let watching = Arc::clone(&stop);
     let watch = tower::util::MapRequestLayer::new(move |request: http::Request<_>| {
         watching.saw("", headers(request.headers()));
@@ -113,44 +124,8 @@ pub(crate) async fn listen_grpc(stop: Arc<Stop>) -> Result<String, Failure> {
     let propagation = propagation_grpc::ServerPropagationLayer::new(stop.service.propagator.clone());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
-    let server = Server::builder().layer(watch).layer(propagation).add_service(Orders(stop));
+    let routes = Routes::from(Router::new().route(METHOD, post(place)).with_state(stop));
+    let server = Server::builder().layer(watch).layer(propagation).add_routes(routes);
     tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
     Ok(url)
-}
-
-/// The service as tonic's server routes it, written by hand: one method, and no `protoc` to build it.
-#[derive(Clone)]
-struct Orders(Arc<Stop>);
-
-impl NamedService for Orders {
-    const NAME: &'static str = SERVICE;
-}
-
-impl tower::Service<http::Request<Body>> for Orders {
-    type Response = http::Response<Body>;
-    type Error = Infallible;
-    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
-        let handler = self.clone();
-        Box::pin(async move { Ok(Grpc::new(ProstCodec::default()).unary(handler, request).await) })
-    }
-}
-
-impl UnaryService<Text> for Orders {
-    type Response = Text;
-    type Future = BoxFuture<'static, Result<Response<Text>, Status>>;
-
-    fn call(&mut self, request: tonic::Request<Text>) -> Self::Future {
-        let stop = Arc::clone(&self.0);
-        Box::pin(async move {
-            let text = request.into_inner().text;
-            stop.handle(text).await.map_err(|error| Status::unavailable(error.to_string()))?;
-            Ok(Response::new(Text::default()))
-        })
-    }
 }
