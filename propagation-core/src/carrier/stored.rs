@@ -62,7 +62,8 @@ impl FromStr for StoredContext {
         if text.len() > Self::MAX_BYTES {
             return Err(StoredContextError(Reason::TooLong));
         }
-        let parts = text.split(SEPARATOR).filter(|part| !part.is_empty());
+        // Whatever kept the text may have made other line ends of ours.
+        let parts = text.lines().filter(|part| !part.is_empty());
         let fields = parts.map(|part| {
             let (name, value) = part.split_once(':').filter(|(name, _)| !name.is_empty())?;
             Some((name.to_owned(), value.to_owned()))

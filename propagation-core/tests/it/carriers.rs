@@ -72,6 +72,8 @@ fn a_context_survives_storage_as_one_string() {
     propagator.inject(&Peer::process("outbox"), &context, &mut stored);
     let resumed: StoredContext = stored.to_string().parse().unwrap();
     assert_eq!(propagator.extract(&Peer::process("outbox"), &resumed).context, context);
+    let elsewhere: StoredContext = stored.to_string().replace('\n', "\r\n").parse().unwrap();
+    assert_eq!(elsewhere, resumed, "line ends of another system");
     assert!("no name here".parse::<StoredContext>().is_err());
 }
 
