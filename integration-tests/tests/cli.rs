@@ -226,6 +226,18 @@ fn each_key_is_explained_and_what_cannot_be_read_is_said() {
 }
 
 #[test]
+fn a_host_is_explained_as_the_adapters_name_it() {
+    let policy = file("host.toml", &POLICY.replace("\"*\"", "\"http:api.example.com\""));
+    let policy = policy.to_str().expect("UTF-8");
+    for peer in ["http:api.example.com", "http:API.example.com", "http:api.example.com:8443", "http:api.example.com."] {
+        let asked = ["policy", "explain", policy, "--peer", peer, "--baggage", "tenant.id=blue"];
+        assert_ends(&propagation(&asked), 0, &["tenant.id: crosses by rule \"http:api.example.com\""]);
+    }
+    let asked = ["policy", "explain", policy, "--peer", "http://api.example.com/", "--baggage", "tenant.id=blue"];
+    assert_ends(&propagation(&asked), 2, &["a host alone"]);
+}
+
+#[test]
 fn each_line_is_answered_before_the_next_and_a_reader_may_go_away() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_propagation"));
     let mut child =

@@ -7,6 +7,7 @@ mod scan;
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use propagation_core::Transport;
 
 use super::{Exit, complain};
 
@@ -47,13 +48,24 @@ pub(crate) fn run(policy: &Policy) -> Exit {
 
 type Error = Box<dyn std::error::Error>;
 
-/// A peer as rules name it: `kafka:orders`.
-fn peer(text: &str) -> Result<propagation_core::Peer<'_>, Error> {
+/// A peer as rules name it: `kafka:orders`. Hosts are named as the adapters name them, in lower case and without a port.
+fn peer(text: &str) -> Result<(Transport, String), Error> {
     let (transport, name) = text.split_once(':').ok_or_else(|| format!("{text:?} is not a peer: TRANSPORT:NAME"))?;
-    let known = propagation_core::Transport::ALL;
-    let transport = known.iter().find(|known| known.as_str() == transport).ok_or_else(|| {
+    let known = Transport::ALL;
+    let transport = *known.iter().find(|known| known.as_str() == transport).ok_or_else(|| {
         let names: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
         format!("{transport:?} is not a transport: {}", names.join(", "))
     })?;
-    Ok(propagation_core::Peer::new(*transport, name))
+    if transport != Transport::Http {
+        return Ok((transport, name.to_owned()));
+    }
+    let host = match name.split_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => host,
+        _ => name,
+    };
+    let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
+    if host.contains('/') {
+        return Err(format!("{text:?} is not a peer: a host alone, as in http:api.example.com").into());
+    }
+    Ok((transport, host))
 }

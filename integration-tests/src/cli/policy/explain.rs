@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use propagation_core::{Baggage, Direction, Explanation, Policy, PropagationContext, Verdict};
+use propagation_core::{Baggage, Direction, Explanation, Peer, Policy, PropagationContext, Verdict};
 
 use super::{Error, Exit};
 use crate::cli::{complain, say};
@@ -39,7 +39,8 @@ enum Way {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let policy = Policy::from_file(&arguments.file)?;
-    let mut peer = super::peer(&arguments.peer)?;
+    let (transport, name) = super::peer(&arguments.peer)?;
+    let mut peer = Peer::new(transport, &name);
     if let Some(address) = arguments.address {
         peer = peer.with_address(address);
     }

@@ -16,7 +16,8 @@ pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<Exit, Error
     // A rule for everyone is for whomever we name.
     let first = policy.outbound_peers().find(|peer| super::peer(peer).is_ok() || peer == "*");
     let first = first.filter(|first| first != "*").unwrap_or_else(|| "process:scan".to_owned());
-    let peer = super::peer(peer.unwrap_or(&first))?;
+    let (transport, name) = super::peer(peer.unwrap_or(&first))?;
+    let peer = Peer::new(transport, &name);
     match scan_all(&policy, &peer, io::stdin().lock(), io::stdout().lock()) {
         // A reader that has gone away is no reason to fail.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Good),
