@@ -26,6 +26,7 @@ mod iban;
 mod key;
 mod number;
 mod pass;
+mod reading;
 mod secret;
 #[cfg(test)]
 mod tests;
@@ -77,7 +78,7 @@ pub fn prepare() {
 #[must_use]
 pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
     let mut first = None;
-    let _ = search(Pass { set, key, depth: DEPTH }, value, &mut |hit| {
+    let _ = search(Pass { set, key: &key::Key::new(key), depth: DEPTH }, value, &mut |hit| {
         first = Some(Finding::of(hit, value));
         ControlFlow::Break(())
     });
@@ -92,7 +93,7 @@ pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
 pub fn find_all(set: Detectors, key: &[u8], value: &[u8]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut encoded = 0;
-    let searched = search(Pass { set, key, depth: DEPTH }, value, &mut |hit| {
+    let searched = search(Pass { set, key: &key::Key::new(key), depth: DEPTH }, value, &mut |hit| {
         encoded += usize::from(hit.encoded);
         found.push(Finding::of(hit, value));
         if encoded > MOST_ENCODED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -151,17 +152,17 @@ fn search(pass: Pass<'_>, value: &[u8], each: &mut Each<'_>) -> ControlFlow<()> 
     pass.over(value, each)?;
     let may_be_secret = pass.has(Detector::Secret) && value.len() >= secret::SHORTEST;
     let may_be_local = number::may_be_local(value);
-    if pass.key.is_empty() || !(may_be_secret || may_be_local) {
+    if pass.key.bytes.is_empty() || !(may_be_secret || may_be_local) {
         return ControlFlow::Continue(());
     }
-    let hints = key::Hints::of(pass.key);
+    let hints = key::Hints::of(pass.key.bytes);
     if may_be_local
         && hints.may_be_number()
         && let Some((detector, start, end)) = number::local(&pass, value)
     {
         each(Hit { detector, start, end, encoded: false })?;
     }
-    if may_be_secret && hints.tell(pass.key) {
+    if may_be_secret && hints.tell(pass.key.bytes) {
         let plain = secret::looks_random(value);
         if plain || secret::looks_random_full_width(value) {
             each(Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: !plain })?;

@@ -1,11 +1,12 @@
 //! Network addresses: IPv4, IPv6, MAC.
 
+use super::Detector;
 use super::class::{at, before, count, from, hex, is_alnum};
+use super::key::Key;
 use super::pass::{Pass, Stretch};
-use super::{Detector, key};
 
 /// The end of the IPv4 address whose first number begins at `start`, unless it is a version or part of a name.
-pub(super) fn ipv4(key: &[u8], bytes: &[u8], start: usize) -> Option<usize> {
+pub(super) fn ipv4(key: &Key<'_>, bytes: &[u8], start: usize) -> Option<usize> {
     let (previous, before_that) = (before(bytes, start), before(bytes, start.saturating_sub(1)));
     match previous {
         b'.' => return None,
@@ -22,8 +23,7 @@ pub(super) fn ipv4(key: &[u8], bytes: &[u8], start: usize) -> Option<usize> {
         b'-' => after_that.is_ascii_alphabetic(),
         _ => is_alnum(next),
     };
-    if goes_on || is_small_version(bytes.get(start..end)?) || key::is_version(key) || follows_version_word(bytes, start)
-    {
+    if goes_on || is_small_version(bytes.get(start..end)?) || key.is_version() || follows_version_word(bytes, start) {
         return None;
     }
     Some(end)

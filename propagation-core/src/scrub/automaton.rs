@@ -32,7 +32,7 @@ pub(super) enum Times {
 const ROOM: usize = 1 << 16;
 
 /// The row of the state that stays once a pattern is complete.
-const COMPLETE: u16 = 0;
+pub(super) const COMPLETE: u16 = 0;
 
 pub(super) struct Automaton {
     /// Bytes that no pattern tells apart share a column.
@@ -57,30 +57,19 @@ impl Automaton {
         self.walk(self.at(bytes, start), bytes, start)
     }
 
-    /// The same, past those that end as `passed` says, which have to end with a letter or digit.
-    pub(super) fn find_past(&self, bytes: &[u8], start: usize, mut passed: impl FnMut(usize) -> bool) -> Option<usize> {
-        const NEAR: usize = 16;
-        let mut index = start;
-        let mut state = self.at(bytes, start);
-        let mut end = start + NEAR;
-        while index < end {
-            let byte = bytes.get(index)?;
-            state = self.next(state, *byte);
-            if state == COMPLETE {
-                if !passed(index) {
-                    return Some(index);
-                }
-                state = self.inside;
-                end = index + NEAR;
-            }
-            index += 1;
-        }
-        self.walk(state, bytes, index)
+    /// The state after letters or digits that no pattern began with.
+    pub(super) fn inside(&self) -> u16 {
+        self.inside
+    }
+
+    /// The state after anything else, or nothing.
+    pub(super) fn outside(&self) -> u16 {
+        self.outside
     }
 
     /// The state before the byte at `start`.
     #[inline(always)]
-    fn at(&self, bytes: &[u8], start: usize) -> u16 {
+    pub(super) fn at(&self, bytes: &[u8], start: usize) -> u16 {
         if is_alnum(before(bytes, start)) { self.inside } else { self.outside }
     }
 
@@ -90,11 +79,17 @@ impl Automaton {
         // COMPLETE stays, so it is enough to look at every eighth byte.
         let (chunks, _) = from(bytes, start).as_chunks::<8>();
         for chunk in chunks {
-            let reached = chunk.iter().fold(state, |state, byte| self.next(state, *byte));
-            if reached == COMPLETE {
+            let (head, tail) = chunk.split_at(4);
+            let half = head.iter().fold(state, |state, byte| self.next(state, *byte));
+            let whole = tail.iter().fold(half, |state, byte| self.next(state, *byte));
+            if whole == COMPLETE {
+                if half != COMPLETE {
+                    state = half;
+                    index += 4;
+                }
                 break;
             }
-            state = reached;
+            state = whole;
             index += 8;
         }
         for (offset, byte) in from(bytes, index).iter().enumerate() {
@@ -106,8 +101,9 @@ impl Automaton {
         None
     }
 
+    /// The state after one more byte.
     #[inline(always)]
-    fn next(&self, state: u16, byte: u8) -> u16 {
+    pub(super) fn next(&self, state: u16, byte: u8) -> u16 {
         let column = self.columns.get(usize::from(byte)).copied().unwrap_or(0);
         let cell = state.wrapping_add(u16::from(column));
         self.rows.get(usize::from(cell)).copied().unwrap_or(COMPLETE)

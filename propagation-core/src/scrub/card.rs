@@ -1,14 +1,85 @@
 //! Payment cards: issuer prefix, length, check digit, and how the digits are grouped.
 
+use std::ops::Range;
+
 use super::class::{at, before, count, is_alnum};
-use super::key;
+use super::key::Key;
 
 /// The longest card number (ISO/IEC 7812).
 const LONGEST_CARD: usize = 19;
 pub(super) const SHORTEST_CARD: usize = 12;
 
+/// Groups of digits with one separator between any two, however many.
+#[derive(Default)]
+pub(super) struct Chain {
+    /// Where the group begins that was asked for last, and up to where the groups were counted.
+    groups: Range<usize>,
+    /// How many digits there are between the two.
+    digits: usize,
+    /// Whether more groups follow.
+    goes_on: bool,
+}
+
+impl Chain {
+    /// Whether there are as many digits as a card has, from the group that begins at `start` to the end of its chain. Asked from
+    /// left to right, this takes time linear in the chain.
+    fn is_card_long(&mut self, bytes: &[u8], start: usize) -> bool {
+        if self.groups.contains(&start) {
+            let before = bytes.get(self.groups.start..start).unwrap_or(&[]);
+            self.digits -= before.iter().filter(|byte| byte.is_ascii_digit()).count();
+            self.groups.start = start;
+        } else {
+            self.count(bytes, start);
+        }
+        if self.goes_on && self.digits <= LONGEST_CARD {
+            self.count(bytes, start);
+        }
+        (SHORTEST_CARD..=LONGEST_CARD).contains(&self.digits)
+    }
+
+    fn count(&mut self, bytes: &[u8], start: usize) {
+        /// So much at once that it is seldom counted again.
+        const ENOUGH: usize = 4 * LONGEST_CARD;
+        *self = Self { groups: start..start, digits: 0, goes_on: true };
+        while self.goes_on && self.digits < ENOUGH {
+            let length = digits(bytes, self.groups.end);
+            self.digits += length;
+            self.groups.end += length;
+            self.goes_on = is_separator(at(bytes, self.groups.end)) && at(bytes, self.groups.end + 1).is_ascii_digit();
+            self.groups.end += usize::from(self.goes_on);
+        }
+    }
+}
+
+/// Where to go on at `index`, after a number: many more that follow in a row are neither cards nor social security numbers, but for
+/// the last few and those that are grouped like one.
+pub(super) fn beyond_numbers(bytes: &[u8], index: usize) -> usize {
+    /// As many digits as no card has, even one by one.
+    const TOO_MANY: usize = 2 * (LONGEST_CARD + 1);
+    let mut end = index;
+    let mut lengths = [0; 2];
+    // Dots are between the numbers of addresses, and a plus begins a telephone number.
+    while matches!(at(bytes, end), b' ' | b'-' | b'_' | b'/') {
+        let start = end + 1;
+        let length = digits(bytes, start);
+        let may_be_card =
+            || is_issuer_start(at(bytes, start), at(bytes, start + 1)) && matches!(digits(bytes, start + 5), 4 | 6);
+        if length == 0 || length == 4 && (lengths == [3, 2] || may_be_card()) {
+            break;
+        }
+        lengths = [lengths[1], length];
+        end = start + length;
+    }
+    if end - index > 2 * TOO_MANY { end - TOO_MANY } else { index }
+}
+
+/// How many digits there are from `index` on.
+fn digits(bytes: &[u8], index: usize) -> usize {
+    count(bytes, index, usize::MAX, |byte| byte.is_ascii_digit())
+}
+
 /// The end of the card number whose first digits are the run from `start` to `end`.
-pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option<usize> {
+pub(super) fn card(key: &Key<'_>, chain: &mut Chain, bytes: &[u8], start: usize, end: usize) -> Option<usize> {
     let goes_on = is_separator(at(bytes, end)) && at(bytes, end + 1).is_ascii_digit();
     if !is_issuer_start(at(bytes, start), at(bytes, start + 1)) || !(goes_on || end - start >= SHORTEST_CARD) {
         return None;
@@ -19,8 +90,11 @@ pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option
     if matches!(previous, b'.' | b',' | b'+') && (previous == b'+') != before_that.is_ascii_digit() {
         return None;
     }
-    if goes_on && !may_be_grouped(bytes, start, end) {
-        return None;
+    if goes_on {
+        // Only four digits can begin a card to which the groups that follow do not belong.
+        if !(end - start == 4 || chain.is_card_long(bytes, start)) || !may_be_grouped(bytes, start, end) {
+            return None;
+        }
     }
     let mut groups =
         Groups { digits: [0; LONGEST_CARD], total: 0, first: 0, last: 0, count: 0, is_even: true, threes: true };
@@ -35,7 +109,7 @@ pub(super) fn card(key: &[u8], bytes: &[u8], start: usize, end: usize) -> Option
             return None;
         }
         let digits = groups.digits.get(..groups.total)?;
-        return (!begins_with_date(digits) || key::is_card(key)).then_some(end);
+        return (!begins_with_date(digits) || key.is_card()).then_some(end);
     }
     // A group of a longer chain, as in a UUID.
     if previous == separator && separator != b' ' && is_alnum(before_that) {
@@ -179,63 +253,56 @@ fn is_issued(digits: &[u8]) -> bool {
         return false;
     };
     let prefix = head.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0'));
-    ISSUERS.iter().any(|(first, last, lengths)| (*first..=*last).contains(&prefix) && lengths.contains(&digits.len()))
+    lengths(prefix).contains(&digits.len())
 }
 
-/// The first six digits, from and to, and the lengths of what begins with them.
+/// The lengths of the numbers that begin with these six digits.
 ///
 /// Narrower than ISO/IEC 7812 allows where a network has never used a length: each takes in random numbers too.
-const ISSUERS: [(u32, u32, &[usize]); 36] = [
-    // Visa.
-    (400_000, 499_999, &[13, 16, 19]),
-    // Mastercard.
-    (510_000, 559_999, &[16]),
-    (222_100, 272_099, &[16]),
-    // American Express.
-    (340_000, 349_999, &[15]),
-    (370_000, 379_999, &[15]),
-    // Discover, and what runs on its network.
-    (601_100, 601_199, &[16, 17, 18, 19]),
-    (622_126, 622_925, &[16, 17, 18, 19]),
-    (644_000, 659_999, &[16, 17, 18, 19]),
-    // Diners Club.
-    (300_000, 305_999, &[14]),
-    (309_500, 309_599, &[14]),
-    (360_000, 369_999, &[14, 16]),
-    (380_000, 399_999, &[14]),
-    // JCB has 3528 to 3589, and 35 is what it is often taken for.
-    (352_800, 358_999, &[16, 17, 18, 19]),
-    (350_000, 359_999, &[16]),
-    (213_100, 213_199, &[15]),
-    (180_000, 180_099, &[15]),
-    // UnionPay.
-    (620_000, 629_999, &[16, 17, 18, 19]),
-    // Mir.
-    (220_000, 220_499, &[16, 17, 18, 19]),
-    // Maestro: prefixes of its own, then those it shares.
-    (501_800, 501_899, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (502_000, 502_099, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (503_800, 503_899, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (589_300, 589_399, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (630_400, 630_499, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (639_000, 639_099, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (675_900, 676_399, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (60_400, 60_499, &[12, 13, 14, 15, 16, 17, 18, 19]),
-    (500_000, 509_999, &[12, 13, 15, 16, 19]),
-    (560_000, 589_999, &[12, 13, 15, 16, 19]),
-    (639_100, 639_999, &[12, 13, 15, 16, 19]),
-    (670_000, 679_999, &[12, 13, 15, 16, 19]),
-    // InterPayment, InstaPayment.
-    (636_000, 638_999, &[16]),
-    // RuPay.
-    (600_000, 609_999, &[16]),
-    (817_200, 820_199, &[16]),
-    // Humo, Uzcard.
-    (986_000, 986_099, &[16]),
-    (860_000, 860_099, &[16]),
-    // Troy.
-    (979_200, 979_299, &[16]),
-];
+#[expect(clippy::match_same_arms, reason = "by network, not by length")]
+const fn lengths(prefix: u32) -> &'static [usize] {
+    const MAESTRO: &[usize] = &[12, 13, 14, 15, 16, 17, 18, 19];
+    const MAESTRO_SHARED: &[usize] = &[12, 13, 15, 16, 19];
+    const UP_TO_19: &[usize] = &[16, 17, 18, 19];
+    match prefix {
+        // Visa.
+        400_000..=499_999 => &[13, 16, 19],
+        // Mastercard.
+        510_000..=559_999 | 222_100..=272_099 => &[16],
+        // American Express.
+        340_000..=349_999 | 370_000..=379_999 => &[15],
+        // Discover, and what runs on its network.
+        601_100..=601_199 | 644_000..=659_999 => UP_TO_19,
+        // Diners Club.
+        300_000..=305_999 | 309_500..=309_599 | 380_000..=399_999 => &[14],
+        360_000..=369_999 => &[14, 16],
+        // JCB has 3528 to 3589, and 35 is what it is often taken for.
+        352_800..=358_999 => UP_TO_19,
+        350_000..=359_999 => &[16],
+        213_100..=213_199 | 180_000..=180_099 => &[15],
+        // UnionPay; Mir.
+        620_000..=629_999 | 220_000..=220_499 => UP_TO_19,
+        // Maestro: prefixes of its own, then those it shares.
+        501_800..=501_899
+        | 502_000..=502_099
+        | 503_800..=503_899
+        | 589_300..=589_399
+        | 630_400..=630_499
+        | 639_000..=639_099
+        | 675_900..=676_399
+        | 60_400..=60_499 => MAESTRO,
+        500_000..=509_999 | 560_000..=589_999 | 639_100..=639_999 | 670_000..=679_999 => MAESTRO_SHARED,
+        // InterPayment, InstaPayment.
+        636_000..=638_999 => &[16],
+        // RuPay.
+        600_000..=609_999 | 817_200..=820_199 => &[16],
+        // Humo, Uzcard.
+        986_000..=986_099 | 860_000..=860_099 => &[16],
+        // Troy.
+        979_200..=979_299 => &[16],
+        _ => &[],
+    }
+}
 
 /// ISO/IEC 7812-1, annex B.
 fn luhn(digits: &[u8]) -> bool {

@@ -14,6 +14,8 @@ pub(super) const BASE64_EXTRA: u8 = 1 << 4;
 pub(super) const MARK: u8 = 1 << 5;
 /// A letter or a digit.
 pub(super) const ALNUM: u8 = 1 << 6;
+/// Signs that neither words nor numbers nor names are written with.
+pub(super) const SPRINKLED: u8 = 1 << 7;
 
 const TABLE: [u8; 256] = {
     let mut table = [0; 256];
@@ -39,7 +41,9 @@ const fn of_byte(byte: u8) -> u8 {
         b'g'..=b'z' => ALNUM | LOWER | BEYOND_HEX,
         b'+' => BASE64_EXTRA | MARK,
         b'/' | b'-' | b'_' => BASE64_EXTRA,
-        b'@' | b'%' | b':' | b'=' => MARK,
+        b'@' | b'%' | b'=' => MARK | SPRINKLED,
+        b':' => MARK,
+        b'!' | b'#' | b'$' | b'^' | b'&' | b'*' | b'~' | b'?' | b'|' | b'\\' | b'`' => SPRINKLED,
         // The first bytes of the characters that `decode::fold` knows.
         #[expect(clippy::match_same_arms, reason = "for another reason")]
         0xC2 | 0xD9 | 0xDB | 0xE2 | 0xE3 | 0xEF | 0xF0 => MARK,

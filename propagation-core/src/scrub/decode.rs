@@ -30,7 +30,7 @@ trait Decoder: Clone {
 /// Searches what `bytes` say once their escapes are resolved: percent-encoding of any depth, the escapes of JSON,
 /// full-width forms, the typographic spaces and dashes.
 pub(super) fn unescaped(bytes: &[u8], pass: &Pass<'_>, each: &mut Each<'_>) -> ControlFlow<()> {
-    let decoder = Unescape { bytes, index: 0 };
+    let decoder = Unescape::at(bytes, 0);
     let mut inner = |origin: &Unescape<'_>, hit: Hit| {
         let mut walk = origin.clone();
         walk.trace(hit.start);
@@ -78,9 +78,20 @@ fn windows<const SIZE: usize, D: Decoder>(
 }
 
 #[derive(Clone)]
-struct Unescape<'b> {
+pub(super) struct Unescape<'b> {
     bytes: &'b [u8],
     index: usize,
+}
+
+impl<'b> Unescape<'b> {
+    pub(super) const fn at(bytes: &'b [u8], index: usize) -> Self {
+        Self { bytes, index }
+    }
+
+    /// The next byte, and the index after what stands for it.
+    pub(super) fn read(mut self) -> (Option<u8>, usize) {
+        (self.next(), self.index)
+    }
 }
 
 impl Decoder for Unescape<'_> {
@@ -158,19 +169,35 @@ impl Decoder for Unescape<'_> {
 /// How many of eight bytes come before one that is not ASCII, a `%` or a backslash.
 #[inline]
 fn plain(bytes: [u8; 8]) -> usize {
-    const ONES: u64 = u64::MAX / 0xFF;
-    const HIGH: u64 = ONES << 7;
     let word = u64::from_le_bytes(bytes);
+    ((word | signs(word)) & HIGH).trailing_zeros() as usize / 8
+}
+
+const ONES: u64 = u64::MAX / 0xFF;
+const HIGH: u64 = ONES << 7;
+
+/// Marks the first `%` and the first backslash at their top bits.
+#[inline]
+const fn signs(word: u64) -> u64 {
     // A byte that is zero borrows from those above it only: the lowest mark is right.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word;
-    let marks = (word | zeros(word ^ (ONES * 0x25)) | zeros(word ^ (ONES * 0x5C))) & HIGH;
-    marks.trailing_zeros() as usize / 8
+    zeros(word ^ (ONES * 0x25)) | zeros(word ^ (ONES * 0x5C))
+}
+
+#[inline]
+const fn zeros(word: u64) -> u64 {
+    word.wrapping_sub(ONES) & !word
 }
 
 /// The byte that `%` and two hexadecimal digits at `index` stand for.
 #[inline]
-fn percent(bytes: &[u8], index: usize) -> Option<u8> {
+pub(super) fn percent(bytes: &[u8], index: usize) -> Option<u8> {
     let [b'%', high, low] = *from(bytes, index).first_chunk()? else { return None };
+    pair(high, low)
+}
+
+/// The byte that two hexadecimal digits stand for.
+#[inline(always)]
+pub(super) fn pair(high: u8, low: u8) -> Option<u8> {
     Some(hex(high)? << 4 | hex(low)?)
 }
 
@@ -217,6 +244,12 @@ fn unslash(bytes: &[u8], index: usize) -> (u8, usize) {
 pub(super) fn folds(bytes: &[u8], index: usize) -> bool {
     let first = at(bytes, index);
     fold(bytes, first, index + 1) != (Some(first), index + 1)
+}
+
+/// Whether the character has a plainer form whose second byte is at `last`, or its third if it is the ideographic space.
+pub(super) fn is_folded(bytes: &[u8], last: usize) -> bool {
+    let back = if bytes.get(..=last).is_some_and(|head| head.ends_with(&[0xE3, 0x80, 0x80])) { 2 } else { 1 };
+    last.checked_sub(back).is_some_and(|first| folds(bytes, first))
 }
 
 /// The plain form of the character that begins with `first` and goes on at `index`, and the index after it: full-width

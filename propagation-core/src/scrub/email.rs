@@ -9,9 +9,12 @@ const LONGEST_DOMAIN: usize = 255;
 
 /// The address around the `@` at `index`.
 pub(super) fn email(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
+    let head = bytes.get(..index)?;
+    if !matches!(head.last(), Some(byte) if is_local(*byte) || *byte == b'"') {
+        return None;
+    }
     let end = index + 1 + domain(from(bytes, index + 1))?;
-    let local =
-        bytes.get(..index).unwrap_or(&[]).iter().rev().take(LONGEST_LOCAL).take_while(|byte| is_local(**byte)).count();
+    let local = head.iter().rev().take(LONGEST_LOCAL).take_while(|byte| is_local(**byte)).count();
     if local > 0 {
         return Some((index - local, end));
     }

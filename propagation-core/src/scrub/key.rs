@@ -1,5 +1,31 @@
 //! What a key says about its value.
 
+use std::cell::OnceCell;
+
+/// A key, and what was asked of it before: a value with many numbers asks often, and a key may be long.
+#[derive(Debug)]
+pub(super) struct Key<'k> {
+    pub(super) bytes: &'k [u8],
+    version: OnceCell<bool>,
+    card: OnceCell<bool>,
+}
+
+impl<'k> Key<'k> {
+    pub(super) const fn new(bytes: &'k [u8]) -> Self {
+        Self { bytes, version: OnceCell::new(), card: OnceCell::new() }
+    }
+
+    /// Whether a version is to be expected, where four numbers would be an address elsewhere.
+    pub(super) fn is_version(&self) -> bool {
+        *self.version.get_or_init(|| is_version(self.bytes))
+    }
+
+    /// Whether a payment card is to be expected.
+    pub(super) fn is_card(&self) -> bool {
+        *self.card.get_or_init(|| is_card(self.bytes))
+    }
+}
+
 /// Which letters a key has, whatever else happens to share their low five bits: enough to rule words out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hints(u32);
@@ -53,146 +79,122 @@ const fn word(mut word: &[u8]) -> u32 {
     mask
 }
 
-/// Words that tell by themselves.
-const TELLING: [&[u8]; 25] = [
-    b"password",
-    b"passwort",
-    b"passwords",
-    b"passwd",
-    b"passphrase",
-    b"passcode",
-    b"pass",
-    b"pwd",
-    b"secret",
-    b"secrets",
-    b"token",
-    b"tokens",
-    b"credential",
-    b"credentials",
-    b"creds",
-    b"cred",
-    b"auth",
-    b"authorization",
-    b"authorisation",
-    b"authentication",
-    b"bearer",
-    b"jwt",
-    b"apikey",
-    b"apitoken",
-    b"accesskey",
-];
+/// What a word of a key says about secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Word {
+    /// Tells by itself.
+    Telling,
+    /// `secret`, which tells whatever comes after it.
+    Secret,
+    /// Speaks about a secret and not of one: `token_type`, `password_policy`, `auth_user_id`.
+    About,
+    Other,
+}
+
+/// No word that matters is longer.
+const LONGEST: usize = 20;
+
+/// A word in lower case.
+#[derive(Clone, Copy)]
+struct Lower {
+    letters: [u8; LONGEST],
+    length: usize,
+}
+
+impl Lower {
+    fn of(word: &[u8]) -> Self {
+        let mut letters = [0; LONGEST];
+        let length = word.len().min(LONGEST);
+        for (letter, byte) in letters.iter_mut().zip(word) {
+            *letter = byte | 0x20;
+        }
+        // What is longer is no word that is known.
+        Self { letters, length: if word.len() > LONGEST { 0 } else { length } }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.letters.get(..self.length).unwrap_or(&[])
+    }
+}
+
+fn word_of(word: &[u8]) -> Word {
+    match Lower::of(word).as_bytes() {
+        b"secret" => Word::Secret,
+        b"password" | b"passwort" | b"passwords" | b"passwd" | b"passphrase" | b"passcode" | b"pass" | b"pwd"
+        | b"secrets" | b"token" | b"tokens" | b"credential" | b"credentials" | b"creds" | b"cred" | b"auth"
+        | b"authorization" | b"authorisation" | b"authentication" | b"bearer" | b"jwt" | b"apikey" | b"apitoken"
+        | b"accesskey" => Word::Telling,
+        b"id" | b"ids" | b"type" | b"types" | b"count" | b"counts" | b"name" | b"names" | b"method" | b"methods"
+        | b"provider" | b"policy" | b"at" | b"time" | b"timestamp" | b"date" | b"expiry" | b"expires"
+        | b"expiration" | b"ttl" | b"age" | b"length" | b"len" | b"size" | b"version" | b"url" | b"uri"
+        | b"endpoint" | b"host" | b"status" | b"state" | b"kind" | b"mode" | b"user" | b"username" | b"scheme"
+        | b"source" | b"issuer" | b"audience" | b"scope" | b"scopes" | b"enabled" | b"required" | b"reset"
+        | b"limit" | b"budget" | b"usage" | b"used" | b"bucket" | b"max" | b"min" | b"total" | b"flow" | b"level"
+        | b"realm" | b"result" | b"error" | b"algorithm" => Word::About,
+        _ if ends_telling(word) => Word::Telling,
+        _ => Word::Other,
+    }
+}
 
 /// Telling words are also told at the end of words written together: `userpassword`, `clientsecret`.
-const ENDINGS: [&[u8]; 12] = [
-    b"password",
-    b"passwd",
-    b"passphrase",
-    b"passcode",
-    b"secret",
-    b"token",
-    b"apikey",
-    b"accesskey",
-    b"secretkey",
-    b"privatekey",
-    b"credentials",
-    b"pwd",
-];
+fn ends_telling(word: &[u8]) -> bool {
+    const ENDINGS: [&[u8]; 12] = [
+        b"password",
+        b"passwd",
+        b"passphrase",
+        b"passcode",
+        b"secret",
+        b"token",
+        b"apikey",
+        b"accesskey",
+        b"secretkey",
+        b"privatekey",
+        b"credentials",
+        b"pwd",
+    ];
+    let may_end = matches!(
+        word.last_chunk().map(|[a, b]| [a | 0x20, b | 0x20]),
+        Some([b'r' | b'w', b'd'] | [b's' | b'd', b'e'] | [b'e', b't' | b'n' | b'y'] | [b'l', b's'])
+    );
+    may_end && ENDINGS.into_iter().any(|ending| ends_with(word, ending))
+}
 
 /// `key` tells only after one of these.
-const KEYS_OF: [&[u8]; 30] = [
-    b"api",
-    b"access",
-    b"private",
-    b"secret",
-    b"signing",
-    b"signature",
-    b"encryption",
-    b"encrypt",
-    b"decryption",
-    b"crypto",
-    b"master",
-    b"service",
-    b"account",
-    b"shared",
-    b"storage",
-    b"app",
-    b"application",
-    b"client",
-    b"auth",
-    b"license",
-    b"ssh",
-    b"hmac",
-    b"webhook",
-    b"admin",
-    b"deploy",
-    b"session",
-    b"aes",
-    b"rsa",
-    b"pgp",
-    b"gpg",
-];
-
-/// Last words that speak about a secret and not of one: `token_type`, `password_policy`, `auth_user_id`.
-const ABOUT: [&[u8]; 58] = [
-    b"id",
-    b"ids",
-    b"type",
-    b"types",
-    b"count",
-    b"counts",
-    b"name",
-    b"names",
-    b"method",
-    b"methods",
-    b"provider",
-    b"policy",
-    b"at",
-    b"time",
-    b"timestamp",
-    b"date",
-    b"expiry",
-    b"expires",
-    b"expiration",
-    b"ttl",
-    b"age",
-    b"length",
-    b"len",
-    b"size",
-    b"version",
-    b"url",
-    b"uri",
-    b"endpoint",
-    b"host",
-    b"status",
-    b"state",
-    b"kind",
-    b"mode",
-    b"user",
-    b"username",
-    b"scheme",
-    b"source",
-    b"issuer",
-    b"audience",
-    b"scope",
-    b"scopes",
-    b"enabled",
-    b"required",
-    b"reset",
-    b"limit",
-    b"budget",
-    b"usage",
-    b"used",
-    b"bucket",
-    b"max",
-    b"min",
-    b"total",
-    b"flow",
-    b"level",
-    b"realm",
-    b"result",
-    b"error",
-    b"algorithm",
-];
+fn is_key_of(word: &[u8]) -> bool {
+    matches!(
+        Lower::of(word).as_bytes(),
+        b"api"
+            | b"access"
+            | b"private"
+            | b"secret"
+            | b"signing"
+            | b"signature"
+            | b"encryption"
+            | b"encrypt"
+            | b"decryption"
+            | b"crypto"
+            | b"master"
+            | b"service"
+            | b"account"
+            | b"shared"
+            | b"storage"
+            | b"app"
+            | b"application"
+            | b"client"
+            | b"auth"
+            | b"license"
+            | b"ssh"
+            | b"hmac"
+            | b"webhook"
+            | b"admin"
+            | b"deploy"
+            | b"session"
+            | b"aes"
+            | b"rsa"
+            | b"pgp"
+            | b"gpg"
+    )
+}
 
 /// Whether a secret is to be expected under `key`.
 pub(super) fn is_telling(key: &[u8]) -> bool {
@@ -204,16 +206,14 @@ fn tells(key: &[u8]) -> bool {
     let mut secret = false;
     let mut previous: &[u8] = b"";
     for word in Words(key) {
-        secret = is_one_of(word, &[b"secret"]);
-        telling = if is_one_of(word, &ABOUT) {
+        let kind = word_of(word);
+        telling = match kind {
             // A Vault's `secret_id` is the secret.
-            telling && previous.eq_ignore_ascii_case(b"secret") && word.eq_ignore_ascii_case(b"id")
-        } else {
-            telling
-                || is_one_of(word, &TELLING)
-                || ENDINGS.into_iter().any(|ending| ends_with(word, ending))
-                || (word.eq_ignore_ascii_case(b"key") && is_one_of(previous, &KEYS_OF))
+            Word::About => telling && secret && word.eq_ignore_ascii_case(b"id"),
+            Word::Telling | Word::Secret => true,
+            Word::Other => telling || (word.eq_ignore_ascii_case(b"key") && is_key_of(previous)),
         };
+        secret = kind == Word::Secret;
         previous = word;
     }
     telling || secret
@@ -226,74 +226,71 @@ fn ends_with(word: &[u8], ending: &[u8]) -> bool {
         .is_some_and(|end| end.eq_ignore_ascii_case(ending))
 }
 
-fn is_one_of(word: &[u8], words: &[&[u8]]) -> bool {
-    words.iter().any(|known| word.eq_ignore_ascii_case(known))
-}
-
-/// Whether a version is to be expected under `key`, where four numbers would be an address elsewhere.
-pub(super) fn is_version(key: &[u8]) -> bool {
+fn is_version(key: &[u8]) -> bool {
     Words(key).any(|word| {
-        is_one_of(
-            word,
-            &[
-                b"version",
-                b"versions",
-                b"ver",
-                b"v",
-                b"build",
-                b"release",
-                b"revision",
-                b"rev",
-                b"firmware",
-                b"agent",
-                b"ua",
-                b"useragent",
-                b"browser",
-                b"sdk",
-                b"appversion",
-            ],
+        matches!(
+            Lower::of(word).as_bytes(),
+            b"version"
+                | b"versions"
+                | b"ver"
+                | b"v"
+                | b"build"
+                | b"release"
+                | b"revision"
+                | b"rev"
+                | b"firmware"
+                | b"agent"
+                | b"ua"
+                | b"useragent"
+                | b"browser"
+                | b"sdk"
+                | b"appversion"
         )
     })
 }
 
 /// Whether a telephone number is to be expected under `key`, even one without a `+`.
 pub(super) fn is_phone(key: &[u8]) -> bool {
-    expects(
-        key,
-        &[
-            b"phone",
-            b"phonenumber",
-            b"telephone",
-            b"tel",
-            b"mobile",
-            b"cell",
-            b"cellphone",
-            b"msisdn",
-            b"fax",
-            b"whatsapp",
-        ],
-    )
+    expects(key, |word| {
+        matches!(
+            word,
+            b"phone"
+                | b"phonenumber"
+                | b"telephone"
+                | b"tel"
+                | b"mobile"
+                | b"cell"
+                | b"cellphone"
+                | b"msisdn"
+                | b"fax"
+                | b"whatsapp"
+        )
+    })
 }
 
 /// Whether a key for which [`is_phone`] holds means nothing else: a cell is also a part of a deployment.
 pub(super) fn is_phone_only(key: &[u8]) -> bool {
-    !Words(key).any(|word| is_one_of(word, &[b"cell"]))
+    !Words(key).any(|word| word.eq_ignore_ascii_case(b"cell"))
 }
 
 /// Whether a social security number is to be expected under `key`, even one without dashes.
 pub(super) fn is_ssn(key: &[u8]) -> bool {
-    expects(key, &[b"ssn", b"social", b"socialsecurity", b"socialsecuritynumber"])
+    expects(key, |word| matches!(word, b"ssn" | b"social" | b"socialsecurity" | b"socialsecuritynumber"))
 }
 
-/// Whether a payment card is to be expected under `key`.
-pub(super) fn is_card(key: &[u8]) -> bool {
-    expects(key, &[b"card", b"cardnumber", b"creditcard", b"cc", b"ccnumber", b"pan", b"payment", b"credit", b"debit"])
+fn is_card(key: &[u8]) -> bool {
+    expects(key, |word| {
+        matches!(
+            word,
+            b"card" | b"cardnumber" | b"creditcard" | b"cc" | b"ccnumber" | b"pan" | b"payment" | b"credit" | b"debit"
+        )
+    })
 }
 
-fn expects(key: &[u8], words: &[&[u8]]) -> bool {
+fn expects(key: &[u8], is_expected: fn(&[u8]) -> bool) -> bool {
     let mut expected = false;
     for word in Words(key) {
-        expected = (expected || is_one_of(word, words)) && !is_one_of(word, &ABOUT);
+        expected = (expected || is_expected(Lower::of(word).as_bytes())) && word_of(word) != Word::About;
     }
     expected
 }

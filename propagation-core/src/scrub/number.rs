@@ -5,7 +5,13 @@ use super::pass::{Pass, Stretch};
 use super::{Detector, address, card, key};
 
 /// What the run of digits from `start` to `end` is, or begins.
-pub(super) fn digits(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) -> Option<Stretch> {
+pub(super) fn digits(
+    pass: &Pass<'_>,
+    chain: &mut card::Chain,
+    bytes: &[u8],
+    start: usize,
+    end: usize,
+) -> Option<Stretch> {
     let length = end - start;
     let next = at(bytes, end);
     if length <= 3 {
@@ -32,7 +38,7 @@ pub(super) fn digits(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) ->
         return Some((Detector::UsSsn, start, end));
     }
     if pass.has(Detector::PaymentCard)
-        && let Some(end) = card::card(pass.key, bytes, start, end)
+        && let Some(end) = card::card(pass.key, chain, bytes, start, end)
     {
         return Some((Detector::PaymentCard, start, end));
     }
@@ -119,16 +125,16 @@ pub(super) fn phone(bytes: &[u8], plus: usize) -> Option<usize> {
 
 /// A value that is nothing but a telephone or social security number, under a key that says so.
 pub(super) fn local(pass: &Pass<'_>, bytes: &[u8]) -> Option<Stretch> {
-    if pass.has(Detector::Phone) && key::is_phone(pass.key) {
+    if pass.has(Detector::Phone) && key::is_phone(pass.key.bytes) {
         let number = Dialled::read(bytes, 0);
         let is_whole = number.end == bytes.len() || matches!(at(bytes, number.end), b'x' | b'X' | b' ');
         // A `cell` is also a part of a deployment, with a number of its own.
-        let least = if key::is_phone_only(pass.key) { 7 } else { 10 };
+        let least = if key::is_phone_only(pass.key.bytes) { 7 } else { 10 };
         if is_whole && (least..=LONGEST_PHONE + 1).contains(&number.digits) {
             return Some((Detector::Phone, 0, number.end));
         }
     }
-    if pass.has(Detector::UsSsn) && key::is_ssn(pass.key) {
+    if pass.has(Detector::UsSsn) && key::is_ssn(pass.key.bytes) {
         return is_ssn_in_any_groups(bytes).then_some((Detector::UsSsn, 0, bytes.len()));
     }
     None

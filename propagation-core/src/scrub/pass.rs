@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::automaton::Automaton;
-use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, MARK, at, before, from};
+use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, LOWER, MARK, UPPER, at, before, from};
+use super::key::Key;
+use super::reading::Reading;
 use super::trigger::{REACH, TRIGGERS};
 use super::{Detector, Detectors};
 use super::{address, card, decode, email, iban, number, secret, token};
@@ -24,7 +26,7 @@ pub(super) type Each<'a> = dyn FnMut(Hit) -> ControlFlow<()> + 'a;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pass<'k> {
     pub(super) set: Detectors,
-    pub(super) key: &'k [u8],
+    pub(super) key: &'k Key<'k>,
     /// How many more wrappings may be looked through.
     pub(super) depth: u8,
 }
@@ -53,44 +55,56 @@ impl<'k> Pass<'k> {
     /// Looks closely around the trigger at `first` and around all that follow.
     #[inline(never)]
     fn closely(&self, bytes: &[u8], triggers: &Automaton, first: usize, each: &mut Each<'_>) -> ControlFlow<()> {
-        let mut walk = Walk { pass: self, bytes, escaped: false, base64_done: 0, jwt_done: 0 };
+        let mut walk = Walk {
+            pass: self,
+            bytes,
+            escaped: false,
+            reading: Reading::Unread,
+            base64_done: 0,
+            jwt_done: 0,
+            secrets: secret::Judged::default(),
+            chain: card::Chain::default(),
+        };
         // Before this, all that can be told was told.
         let mut done = 0;
         let mut trigger = Some(first);
         while let Some(last) = trigger {
-            if let Some(next) = walk.beyond_escapes(last) {
-                done = next;
-                // Where one is escaped, the next is seldom far: those are passed without looking up.
-                trigger = triggers.find_past(bytes, next, |last| {
-                    let is_escape = ends_percent(bytes, last);
-                    done = if is_escape { last + 1 } else { done };
-                    is_escape
-                });
-                continue;
-            }
-            let start = walk.account(last);
-            if start.is_some_and(|start| walk.is_of_no_country(start)) || walk.is_unissued(last) {
+            if walk.is_unissued(last) {
+                walk.reading = Reading::Suspect;
                 trigger = triggers.find(bytes, last + 1);
                 continue;
             }
-            done = if walk.is_version(last) {
-                last + 1
-            } else {
-                walk.from(done.max(start.unwrap_or_else(|| last.saturating_sub(REACH))), last, each)?
+            if let Some(begin) = walk.escape(last) {
+                (trigger, done) = walk.reading.find(triggers, bytes, begin);
+                continue;
+            }
+            if at(bytes, last) >= 0x80 {
+                walk.fold(last);
+                done = last + 1;
+                trigger = triggers.find(bytes, done);
+                continue;
+            }
+            walk.reading = Reading::Suspect;
+            done = match walk.glance(last) {
+                Glance::Nothing => {
+                    trigger = triggers.find(bytes, last + 1);
+                    continue;
+                }
+                Glance::Version => last + 1,
+                Glance::From(begin) => {
+                    let end = walk.from(done.max(begin), last, each)?;
+                    card::beyond_numbers(bytes, end)
+                }
             };
             trigger = triggers.find(bytes, done);
         }
         match self.deeper() {
-            Some(pass) if walk.escaped => decode::unescaped(bytes, &pass, each),
+            Some(pass) if walk.escaped && !matches!(walk.reading, Reading::Clean(_)) => {
+                decode::unescaped(bytes, &pass, each)
+            }
             _ => ControlFlow::Continue(()),
         }
     }
-}
-
-/// Whether the byte at `last` is the last of three that are percent-encoded.
-#[inline(always)]
-fn ends_percent(bytes: &[u8], last: usize) -> bool {
-    last.checked_sub(2).is_some_and(|start| decode::is_percent(bytes, start))
 }
 
 /// No detector asks how much longer a run of letters and digits is.
@@ -134,47 +148,84 @@ fn run(bytes: &[u8], mut index: usize, mut seen: u8) -> (usize, u8) {
     (index, seen)
 }
 
+/// What a first look around a trigger says.
+enum Glance {
+    /// It is none of what it could be, and what begins before it and may be something has another trigger.
+    Nothing,
+    /// It is a version, and nothing else begins before its end.
+    Version,
+    /// Whatever it is begins here or later.
+    From(usize),
+}
+
 struct Walk<'p, 'k, 'b> {
     pass: &'p Pass<'k>,
     bytes: &'b [u8],
     /// Whether anything is percent-encoded or has a plainer form.
     escaped: bool,
+    /// Of what is escaped, how it reads.
+    reading: Reading,
     /// Before this, base64 was looked through already.
     base64_done: usize,
     /// Before this, nothing begins a JSON web token: an attempt that ends there failed.
     jwt_done: usize,
+    secrets: secret::Judged,
+    chain: card::Chain,
 }
 
 impl Walk<'_, '_, '_> {
-    /// Where to go on if the trigger that ends at `last` is an escape, or a character with a plainer form, and no more than that.
-    fn beyond_escapes(&mut self, last: usize) -> Option<usize> {
+    /// Where the escape begins that is the trigger that ends at `last`.
+    #[inline(always)]
+    fn escape(&mut self, last: usize) -> Option<usize> {
         let bytes = self.bytes;
+        let begin = match at(bytes, last) {
+            b'n' | b'r' | b't' | b'u' if before(bytes, last) == b'\\' => last - 1,
+            _ => last.checked_sub(2).filter(|start| decode::is_percent(bytes, *start))?,
+        };
+        self.escaped = true;
+        Some(begin)
+    }
+
+    /// Notes that the character that ends at `last`, and is a trigger, has a plainer form.
+    fn fold(&mut self, last: usize) {
+        if decode::is_folded(self.bytes, last) {
+            self.escaped = true;
+            self.reading = Reading::Suspect;
+        }
+    }
+
+    /// Looks around the trigger that ends at `last`, for as little as tells most of clean text.
+    #[inline(always)]
+    fn glance(&self, last: usize) -> Glance {
+        let bytes = self.bytes;
+        let near = Glance::From(last.saturating_sub(REACH));
         match at(bytes, last) {
-            0x80.. => {
-                let first = last - if at(bytes, last - 1) == 0x80 && before(bytes, last - 1) == 0xE3 { 2 } else { 1 };
-                self.escaped |= self.escaped || decode::folds(bytes, first);
-                Some(last + 1)
+            b'0'..=b'9' => {
+                let previous = before(bytes, last);
+                if previous == b'.' {
+                    return if self.is_version(last) { Glance::Version } else { near };
+                }
+                match self.account(last) {
+                    None => near,
+                    Some(start) if self.is_of_no_country(start) => Glance::Nothing,
+                    Some(start) => Glance::From(start),
+                }
             }
-            // What the letter begins may matter as it stands, too.
-            b'n' | b'r' | b't' | b'u' if before(bytes, last) == b'\\' => {
-                self.escaped = true;
-                Some(last)
-            }
-            _ if ends_percent(bytes, last) => {
-                self.escaped = true;
-                Some(last + 1)
-            }
-            _ => None,
+            b'@' if self.sign(last).is_none() => Glance::Nothing,
+            _ => near,
         }
     }
 
     /// Whether the trigger that ends at `last` is in a long number that no card begins like: an epoch, mostly.
+    #[inline(always)]
     fn is_unissued(&self, last: usize) -> bool {
         let bytes = self.bytes;
         let Some(start) = (last + 1).checked_sub(card::SHORTEST_CARD) else {
             return false;
         };
-        let digits = bytes.get(start..=last).unwrap_or(&[]);
+        let Some(digits) = from(bytes, start).first_chunk::<{ card::SHORTEST_CARD }>() else {
+            return false;
+        };
         digits.iter().fold(true, |all, byte| all & byte.is_ascii_digit())
             && (class::is_alnum(before(bytes, start)) || !card::is_issuer_start(at(bytes, start), at(bytes, start + 1)))
     }
@@ -183,12 +234,15 @@ impl Walk<'_, '_, '_> {
     /// can go on in it.
     fn account(&self, last: usize) -> Option<usize> {
         let start = last.checked_sub(3)?;
-        let [first, second, third, fourth] = from(self.bytes, start).first_chunk()?;
-        let is_head = class::of(*first) & class::of(*second) & ALNUM != 0
-            && (class::of(*first) | class::of(*second)) & DIGIT == 0
-            && class::of(*third) & class::of(*fourth) & DIGIT != 0;
+        let [first, second, third, _] = from(self.bytes, start).first_chunk()?;
+        let is_letter = |byte: u8| class::of(byte) & (UPPER | LOWER) != 0;
         let previous = before(self.bytes, start);
-        (is_head && !class::is_alnum(previous) && !matches!(previous, b'.' | b':')).then_some(start)
+        (is_letter(*second)
+            && is_letter(*first)
+            && third.is_ascii_digit()
+            && !class::is_alnum(previous)
+            && !matches!(previous, b'.' | b':'))
+        .then_some(start)
     }
 
     /// Whether neither an account number nor base64 of text begins with the two letters at `start`.
@@ -199,21 +253,22 @@ impl Walk<'_, '_, '_> {
 
     /// Whether the trigger that ends at `last` is the last number of `Chrome/120.0.0.0`, which every browser sends.
     fn is_version(&self, last: usize) -> bool {
+        const LONGEST: usize = 14;
         let head = self.bytes.get(..=last).unwrap_or(&[]);
-        let mut dots = 0;
-        let length = head
-            .iter()
-            .rev()
-            .take(REACH)
-            .take_while(|byte| **byte == b'.' || byte.is_ascii_digit())
-            .inspect(|byte| dots += usize::from(**byte == b'.'))
-            .count();
-        let start = head.len() - length;
+        let (mut dots, mut start) = (0, head.len());
+        for byte in head.iter().rev().take(LONGEST + 1) {
+            if *byte == b'.' {
+                dots += 1;
+            } else if !byte.is_ascii_digit() {
+                break;
+            }
+            start -= 1;
+        }
         let is_named = match before(head, start) {
             b'/' => class::is_alnum(before(head, start.saturating_sub(1))),
             byte => class::is_alnum(byte),
         };
-        dots == 3 && length < 15 && is_named
+        dots == 3 && head.len() - start <= LONGEST && is_named
     }
 
     /// Hands over all that begins from `index` to `last`, and returns where to go on.
@@ -252,25 +307,36 @@ impl Walk<'_, '_, '_> {
                 index = index.max(end);
             }
         }
+        // A sign whose name was walked is no trigger any more.
+        let sign = index + usize::from(matches!(at(bytes, index), b'"' | b'\''));
+        if matches!(at(bytes, sign), b':' | b'=')
+            && self.pass.has(Detector::Secret)
+            && let Some((start, end)) = self.secrets.pair(bytes, sign)
+        {
+            each(Hit { detector: Detector::Secret, start, end, encoded: false })?;
+            index = end;
+        }
         ControlFlow::Continue(index)
     }
 
     /// Whether a run can concern any detector: most words of clean text stop here.
     #[inline(always)]
     fn concerns(&self, start: usize, end: usize, first: u8, seen: u8) -> bool {
-        let second = at(self.bytes, start + 1);
+        let (second, next) = (at(self.bytes, start + 1), at(self.bytes, end));
         let heads = token::heads(first);
-        seen & DIGIT != 0
+        let length = end - start;
+        // What goes on after a group of an address, or of a number in groups.
+        let goes_on = matches!(next, b' ' | b'-' | b'.' | b'+' | b'_' | b'/' | b':');
+        (if seen == ALNUM | DIGIT { goes_on || length >= 9 } else { seen & DIGIT != 0 && (goes_on || length > 4) })
             || heads >> (second & 31) & 1 != 0
-            || (seen & BEYOND_HEX == 0 && end - start <= 4)
-            || (heads & token::BASE64_HEAD != 0
-                && (end - start >= 8 || class::of(at(self.bytes, end)) & BASE64_EXTRA != 0))
+            || (goes_on && seen & BEYOND_HEX == 0 && length <= 4)
+            || (heads & token::BASE64_HEAD != 0 && (length >= 8 || class::of(next) & BASE64_EXTRA != 0))
     }
 
     fn run(&mut self, start: usize, end: usize, seen: u8, each: &mut Each<'_>) -> ControlFlow<(), Option<Stretch>> {
         let (pass, bytes) = (self.pass, self.bytes);
         let found = if seen == ALNUM | DIGIT {
-            number::digits(pass, bytes, start, end)
+            number::digits(pass, &mut self.chain, bytes, start, end)
         } else if seen & DIGIT != 0 && end - start >= 4 && pass.has(Detector::Iban) {
             iban::iban(bytes, start).map(|end| (Detector::Iban, start, end))
         } else {
@@ -325,19 +391,13 @@ impl Walk<'_, '_, '_> {
     fn mark(&mut self, index: usize, byte: u8) -> Option<Stretch> {
         let (pass, bytes) = (self.pass, self.bytes);
         match byte {
-            b'@' => token::user_info(bytes, index)
-                .filter(|_| pass.has(Detector::Basic))
-                .map(|start| (Detector::Basic, start, index))
-                .or_else(|| {
-                    let (start, end) = email::email(bytes, index).filter(|_| pass.has(Detector::Email))?;
-                    Some((Detector::Email, start, end))
-                }),
+            b'@' => self.sign(index),
             b'+' if pass.has(Detector::Phone) => number::phone(bytes, index).map(|end| (Detector::Phone, index, end)),
             b':' if at(bytes, index + 1) == b':' && !class::is_alnum(before(bytes, index)) => {
                 address::grouped(pass, bytes, index, index)
             }
             b':' | b'=' if pass.has(Detector::Secret) => {
-                secret::pair(bytes, index).map(|(start, end)| (Detector::Secret, start, end))
+                self.secrets.pair(bytes, index).map(|(start, end)| (Detector::Secret, start, end))
             }
             b'%' => {
                 self.escaped |=
@@ -350,5 +410,17 @@ impl Walk<'_, '_, '_> {
             }
             _ => None,
         }
+    }
+
+    /// What the `@` at `index` belongs to.
+    fn sign(&self, index: usize) -> Option<Stretch> {
+        let (pass, bytes) = (self.pass, self.bytes);
+        token::user_info(bytes, index)
+            .filter(|_| pass.has(Detector::Basic))
+            .map(|start| (Detector::Basic, start, index))
+            .or_else(|| {
+                let (start, end) = email::email(bytes, index).filter(|_| pass.has(Detector::Email))?;
+                Some((Detector::Email, start, end))
+            })
     }
 }

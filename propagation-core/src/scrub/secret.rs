@@ -1,6 +1,8 @@
 //! What looks random enough to be a secret, where a secret is to be expected.
 
-use super::class::{at, count, from};
+use std::ops::Range;
+
+use super::class::{self, DIGIT, LOWER, SPRINKLED, UPPER, at, count, from};
 use super::key;
 
 /// Nothing shorter is taken for a secret.
@@ -31,10 +33,8 @@ pub(super) fn looks_random(value: &[u8]) -> bool {
     if value.len() < SHORTEST {
         return false;
     }
-    // Signs that neither words nor numbers nor names are written with, and no blank that a sentence has.
-    let is_sprinkled = value.iter().any(|byte| {
-        matches!(byte, b'!' | b'@' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'~' | b'?' | b'=' | b'|' | b'\\' | b'`')
-    });
+    // No blank that a sentence has.
+    let is_sprinkled = value.iter().any(|byte| class::of(*byte) & SPRINKLED != 0);
     let has_blank = value.iter().any(|byte| matches!(byte, b' ' | b'\t'));
     if is_sprinkled && !has_blank && value.iter().any(u8::is_ascii_alphanumeric) {
         return true;
@@ -44,36 +44,82 @@ pub(super) fn looks_random(value: &[u8]) -> bool {
 
 /// Whether any part of a token, between punctuation, is neither word nor number nor both.
 pub(super) fn is_random(token: &[u8]) -> bool {
-    let mut parts = 0;
-    let mut letters_and_digits = 0;
-    for part in token.split(|byte| !(byte.is_ascii_alphanumeric() || *byte >= 0x80)) {
-        if part.is_empty() {
-            continue;
-        }
-        if !is_plain(part) {
-            return true;
-        }
-        parts += 1;
-        letters_and_digits +=
-            usize::from(part.iter().any(u8::is_ascii_digit) && part.iter().any(u8::is_ascii_alphabetic));
+    let mut seen = Parts::default();
+    parts(token).any(|part| !seen.take(part)) || seen.is_code()
+}
+
+/// What stands between punctuation.
+fn parts(token: &[u8]) -> impl Iterator<Item = &[u8]> {
+    token.split(|byte| !is_part(*byte)).filter(|part| !part.is_empty())
+}
+
+fn is_part(byte: u8) -> bool {
+    class::is_alnum(byte) || byte >= 0x80
+}
+
+/// How many parts there are, and how many of them are of letters and digits.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    all: usize,
+    mixed: usize,
+}
+
+impl Parts {
+    /// Counts one more, and whether it is plain.
+    fn take(&mut self, part: &[u8]) -> bool {
+        let seen = Seen::of(part);
+        self.all += 1;
+        self.mixed += usize::from(seen.is_mixed());
+        is_plain(part, seen)
     }
-    // a1-b2-c3-d4: a license or recovery code.
-    parts >= 4 && letters_and_digits * 2 > parts
+
+    fn forget(&mut self, part: &[u8]) {
+        self.all -= 1;
+        self.mixed -= usize::from(Seen::of(part).is_mixed());
+    }
+
+    /// a1-b2-c3-d4: a license or recovery code.
+    const fn is_code(self) -> bool {
+        self.all >= 4 && self.mixed * 2 > self.all
+    }
+}
+
+/// What a part is made of.
+#[derive(Clone, Copy)]
+struct Seen {
+    classes: u8,
+    bytes: u8,
+}
+
+impl Seen {
+    fn of(part: &[u8]) -> Self {
+        part.iter().fold(Self { classes: 0, bytes: 0 }, |seen, byte| Self {
+            classes: seen.classes | class::of(*byte),
+            bytes: seen.bytes | byte,
+        })
+    }
+
+    const fn has(self, class: u8) -> bool {
+        self.classes & class != 0
+    }
+
+    const fn is_mixed(self) -> bool {
+        self.has(DIGIT) && self.has(UPPER | LOWER)
+    }
 }
 
 /// Whether a part reads as a word, a number, or a word with a number: `eu`, `OAuth2`, `sha256`, `10ms`, `camelCase`.
-fn is_plain(part: &[u8]) -> bool {
-    let digits = part.iter().filter(|byte| byte.is_ascii_digit()).count();
+fn is_plain(part: &[u8], seen: Seen) -> bool {
     let length = part.len();
-    if digits == length {
-        // Longer than any number that people give names to: epochs in nanoseconds have 19 digits.
-        return length < 20;
-    }
-    if part.iter().any(|byte| *byte >= 0x80) {
+    if !seen.bytes.is_ascii() {
         return true;
     }
-    if digits == 0 {
-        return is_word(part);
+    if !seen.has(DIGIT) {
+        return is_word(part, seen);
+    }
+    if !seen.is_mixed() {
+        // Longer than any number that people give names to: epochs in nanoseconds have 19 digits.
+        return length < 20;
     }
     let leading = count(part, 0, length, |byte| byte.is_ascii_digit());
     let letters = count(part, leading, length, |byte| byte.is_ascii_alphabetic());
@@ -85,22 +131,22 @@ fn is_plain(part: &[u8]) -> bool {
     let word = part.get(leading..leading + letters).unwrap_or(&[]);
     match (leading, trailing) {
         // `10ms`, `3rd`, `20240131T101500Z`
-        (_, 0) => letters <= 3 || (leading <= 2 && is_word(word)),
+        (_, 0) => letters <= 3 || (leading <= 2 && is_word(word, seen)),
         // `sha256`, `node12`; but `Summer2024` mixes all three, as passwords have to.
         (0, _) => {
-            let has_both_cases = word.iter().any(u8::is_ascii_uppercase) && word.iter().any(u8::is_ascii_lowercase);
-            trailing <= 4 && is_word(word) && !(has_both_cases && trailing >= 2 && length >= 8)
+            let has_both_cases = seen.has(UPPER) && seen.has(LOWER);
+            trailing <= 4 && is_word(word, seen) && !(has_both_cases && trailing >= 2 && length >= 8)
         }
         _ => letters == 1 && matches!(word, b"T" | b"t" | b"x"),
     }
 }
 
 /// Whether letters read as a word, or as several in camel case.
-fn is_word(letters: &[u8]) -> bool {
+fn is_word(letters: &[u8], seen: Seen) -> bool {
     if letters.len() < 4 {
         return true;
     }
-    if letters.iter().all(u8::is_ascii_uppercase) || letters.iter().all(u8::is_ascii_lowercase) {
+    if !(seen.has(UPPER) && seen.has(LOWER)) {
         return letters.len() < LONG && is_speakable(letters);
     }
     let mut index = 0;
@@ -135,32 +181,72 @@ fn is_speakable(letters: &[u8]) -> bool {
     letters.len() < 6 || vowels * 6 >= letters.len()
 }
 
-/// A secret in text, as `name=secret` or `name: secret`: the sign between them is at `index`.
-pub(super) fn pair(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
-    const LONGEST_NAME: usize = 40;
-    const LONGEST_SECRET: usize = 256;
-    let head = bytes.get(..index)?;
-    let head = head.strip_suffix(b"\"").or_else(|| head.strip_suffix(b"'")).unwrap_or(head);
-    // `12:30`, `http://`: most are none, and the last letter of a telling word says so at once.
-    if !matches!(head.last()? | 0x20, b'd' | b't' | b'n' | b'y' | b'e' | b's' | b'h' | b'l' | b'r') {
-        return None;
+/// What was judged of the secrets in a text so far, so that those which begin inside another are not judged anew.
+#[derive(Default)]
+pub(super) struct Judged {
+    /// From the start of the last secret that looked plain to the end of its last whole part.
+    plain: Range<usize>,
+    /// Those between the two.
+    parts: Parts,
+}
+
+impl Judged {
+    /// A secret in text, as `name=secret` or `name: secret`: the sign between them is at `index`.
+    pub(super) fn pair(&mut self, bytes: &[u8], index: usize) -> Option<(usize, usize)> {
+        const LONGEST_NAME: usize = 40;
+        let head = bytes.get(..index)?;
+        let head = head.strip_suffix(b"\"").or_else(|| head.strip_suffix(b"'")).unwrap_or(head);
+        // `12:30`, `http://`: most are none, and the last letter of a telling word says so at once.
+        if !matches!(head.last()? | 0x20, b'd' | b't' | b'n' | b'y' | b'e' | b's' | b'h' | b'l' | b'r') {
+            return None;
+        }
+        let length = head
+            .iter()
+            .rev()
+            .take(LONGEST_NAME)
+            .take_while(|byte| class::is_alnum(**byte) || matches!(byte, b'_' | b'-' | b'.'))
+            .count();
+        if !key::is_telling(from(head, head.len() - length)) {
+            return None;
+        }
+        let start = index + 1 + count(bytes, index + 1, 3, |byte| matches!(byte, b' ' | b'"' | b'\'' | b'='));
+        self.secret(bytes, start).map(|end| (start, end))
     }
-    let length = head
-        .iter()
-        .rev()
-        .take(LONGEST_NAME)
-        .take_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-        .count();
-    if !key::is_telling(from(head, head.len() - length)) {
-        return None;
+
+    /// The end of the secret that begins at `start`, after punctuation.
+    fn secret(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
+        const LONGEST: usize = 256;
+        if !(self.plain.start..=self.plain.end).contains(&start) {
+            *self = Self { plain: start..start, parts: Parts::default() };
+        }
+        for part in parts(bytes.get(self.plain.start..start)?) {
+            self.parts.forget(part);
+        }
+        self.plain.start = start;
+        let begin = self.plain.end;
+        let end = begin + count(bytes, begin, LONGEST.saturating_sub(begin - start), |byte| !ends_secret(byte));
+        if end - start < SHORTEST || at(bytes, start) == 0 {
+            return None;
+        }
+        let fresh = bytes.get(begin..end)?;
+        if fresh.iter().any(|byte| class::of(*byte) & SPRINKLED != 0)
+            && from(bytes, start).iter().take(end - start).any(u8::is_ascii_alphanumeric)
+        {
+            return Some(end);
+        }
+        // A part that the limit on length cuts may be another once it is whole.
+        let cut =
+            if is_part(at(bytes, end)) { fresh.iter().rev().take_while(|byte| is_part(**byte)).count() } else { 0 };
+        let (whole, cut) = fresh.split_at_checked(fresh.len() - cut)?;
+        if parts(whole).any(|part| !self.parts.take(part)) {
+            return Some(end);
+        }
+        self.plain.end = end - cut.len();
+        let mut all = self.parts;
+        if parts(cut).any(|part| !all.take(part)) || all.is_code() { Some(end) } else { None }
     }
-    let start = index + 1 + count(bytes, index + 1, 3, |byte| matches!(byte, b' ' | b'"' | b'\'' | b'='));
-    let length = count(bytes, start, LONGEST_SECRET, |byte| {
-        !matches!(
-            byte,
-            b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b';' | b'&' | b'<' | b'>' | b')' | b'}' | b']'
-        )
-    });
-    let secret = bytes.get(start..start + length)?;
-    (at(bytes, start) != 0 && looks_random(secret)).then_some((start, start + length))
+}
+
+fn ends_secret(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b'"' | b'\'' | b',' | b';' | b'&' | b'<' | b'>' | b')' | b'}' | b']')
 }

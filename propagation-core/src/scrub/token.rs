@@ -239,12 +239,23 @@ fn is_token(byte: u8) -> bool {
     is_alnum(byte) || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }
 
+fn is_user_info(byte: u8) -> bool {
+    byte > b' ' && !matches!(byte, b'/' | b'@' | b'?' | b'#' | b'"' | b'<' | b'>' | 0x7F)
+}
+
 /// Where the `user:password` of a URL begins whose `@` is at `index`.
 pub(super) fn user_info(bytes: &[u8], index: usize) -> Option<usize> {
     const LONGEST: usize = 128;
     let head = bytes.get(..index)?;
-    let is_part = |byte: u8| byte > b' ' && !matches!(byte, b'/' | b'@' | b'?' | b'#' | b'"' | b'<' | b'>' | 0x7F);
-    let length = head.iter().rev().take(LONGEST).take_while(|byte| is_part(**byte)).count();
+    let mut length = 0;
+    let mut has_colon = false;
+    for byte in head.iter().rev().take(LONGEST).take_while(|byte| is_user_info(**byte)) {
+        length += 1;
+        has_colon |= *byte == b':';
+    }
+    if !has_colon {
+        return None;
+    }
     let (before, user_info) = head.split_at_checked(head.len() - length)?;
     let password = user_info.iter().position(|byte| *byte == b':').map_or(0, |colon| user_info.len() - colon - 1);
     (password > 0 && before.ends_with(b"://")).then_some(before.len())
