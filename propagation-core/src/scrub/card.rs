@@ -58,8 +58,8 @@ pub(super) fn beyond_numbers(bytes: &[u8], index: usize) -> usize {
     const TOO_MANY: usize = 2 * (LONGEST_CARD + 1);
     let mut end = index;
     let mut lengths = [0; 2];
-    // Dots are between the numbers of addresses, and a plus begins a telephone number.
-    while matches!(at(bytes, end), b' ' | b'-' | b'_' | b'/') {
+    // Dots are between the numbers of addresses.
+    while matches!(at(bytes, end), b' ' | b'-' | b'+' | b'_' | b'/') {
         let start = end + 1;
         let length = digits(bytes, start);
         let may_be_card =

@@ -178,12 +178,17 @@ impl Walk<'_, '_, '_> {
     #[inline(always)]
     fn escape(&mut self, last: usize) -> Option<usize> {
         let bytes = self.bytes;
-        let begin = match at(bytes, last) {
-            b'n' | b'r' | b't' | b'u' if before(bytes, last) == b'\\' => last - 1,
-            _ => last.checked_sub(2).filter(|start| decode::is_percent(bytes, *start))?,
-        };
-        self.escaped = true;
-        Some(begin)
+        match at(bytes, last) {
+            b'n' | b'r' | b't' | b'u' if before(bytes, last) == b'\\' => {
+                self.escaped |= decode::is_slashed(bytes, last);
+                Some(last - 1)
+            }
+            _ => {
+                let start = last.checked_sub(2).filter(|start| decode::is_percent(bytes, *start))?;
+                self.escaped = true;
+                Some(start)
+            }
+        }
     }
 
     /// Notes that the character that ends at `last`, and is a trigger, has a plainer form.
@@ -325,11 +330,18 @@ impl Walk<'_, '_, '_> {
         let (second, next) = (at(self.bytes, start + 1), at(self.bytes, end));
         let heads = token::heads(first);
         let length = end - start;
-        // What goes on after a group of an address, or of a number in groups.
-        let goes_on = matches!(next, b' ' | b'-' | b'.' | b'+' | b'_' | b'/' | b':');
-        (if seen == ALNUM | DIGIT { goes_on || length >= 9 } else { seen & DIGIT != 0 && (goes_on || length > 4) })
-            || heads >> (second & 31) & 1 != 0
-            || (goes_on && seen & BEYOND_HEX == 0 && length <= 4)
+        let is_grouped = match next {
+            // Nothing but a card goes on so, unless a social security number does.
+            b' ' | b'+' | b'_' | b'/' if seen == ALNUM | DIGIT => length == 3 || card::is_issuer_start(first, second),
+            b' ' | b'-' | b'.' | b'+' | b'_' | b'/' | b':' => true,
+            _ => false,
+        };
+        (if seen == ALNUM | DIGIT {
+            is_grouped || length >= 9
+        } else {
+            seen & DIGIT != 0 && (is_grouped || length > 4)
+        }) || heads >> (second & 31) & 1 != 0
+            || (is_grouped && seen & BEYOND_HEX == 0 && length <= 4)
             || (heads & token::BASE64_HEAD != 0 && (length >= 8 || class::of(next) & BASE64_EXTRA != 0))
     }
 

@@ -239,8 +239,30 @@ fn is_token(byte: u8) -> bool {
     is_alnum(byte) || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/')
 }
 
+/// What stands in the `user:password` of a URL.
+const USER_INFO: [bool; 256] = {
+    let mut table = [true; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        #[expect(clippy::indexing_slicing, reason = "evaluated when compiled")]
+        {
+            table[byte] = byte > 0x20 && byte != 0x7F;
+        }
+        byte += 1;
+    }
+    let mut others: &[u8] = b"/@?#\"<>";
+    while let [byte, rest @ ..] = others {
+        #[expect(clippy::indexing_slicing, reason = "evaluated when compiled")]
+        {
+            table[*byte as usize] = false;
+        }
+        others = rest;
+    }
+    table
+};
+
 fn is_user_info(byte: u8) -> bool {
-    byte > b' ' && !matches!(byte, b'/' | b'@' | b'?' | b'#' | b'"' | b'<' | b'>' | 0x7F)
+    USER_INFO.get(usize::from(byte)).copied().unwrap_or(false)
 }
 
 /// Where the `user:password` of a URL begins whose `@` is at `index`.
