@@ -46,6 +46,16 @@ impl Attempt {
         self
     }
 
+    /// The same for what has one value for each name, in the spelling that messages have.
+    pub(crate) fn into_message(mut self) -> Self {
+        let (baggage, mut fields): (Vec<_>, Vec<_>) = self.fields.into_iter().partition(|(name, _)| name == "baggage");
+        let baggage: Vec<Vec<u8>> = baggage.into_iter().map(|(_, list)| list).collect();
+        fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+        fields.push(field("baggage", baggage.join(&b',')));
+        self.fields = fields;
+        self
+    }
+
     fn deciding(mut self, sampled: bool) -> Self {
         self.decides = Some(sampled);
         self
