@@ -69,16 +69,24 @@ fn append(all: &mut Vec<u8>, bytes: &[u8], limit: usize) {
 pub(crate) fn members(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        while let [b',' | b' ' | b'\t', tail @ ..] = rest {
-            rest = tail;
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        let (member, tail) = rest.split_at_checked(octets::find(rest, b',').unwrap_or(rest.len()))?;
+        let from = rest.get(blank(rest)..).filter(|from| !from.is_empty())?;
+        let (member, tail) = from.split_at_checked(octets::find(from, b',').unwrap_or(from.len()))?;
         rest = tail;
         Some((text.len() - tail.len(), trim_end(member)))
     })
+}
+
+/// How many bytes at the start are commas and white space. More than a list ever has are gone over sixteen at a time.
+fn blank(text: &[u8]) -> usize {
+    let is_blank = |byte: &u8| matches!(byte, b',' | b' ' | b'\t');
+    let few = text.iter().take(4).take_while(|byte| is_blank(byte)).count();
+    if few < 4 {
+        return few;
+    }
+    let (chunks, _) = text.as_chunks::<16>();
+    let chunks = chunks.iter().take_while(|chunk| chunk.iter().fold(true, |all, byte| all & is_blank(byte))).count();
+    let rest = text.get(chunks * 16..).unwrap_or_default();
+    chunks * 16 + rest.iter().take_while(|byte| is_blank(byte)).count()
 }
 
 /// Optional white space of both list grammars: space and tab.

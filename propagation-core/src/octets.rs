@@ -10,6 +10,8 @@ pub(crate) const PROPERTY: u8 = 4;
 pub(crate) const STATE_KEY: u8 = 8;
 /// Values of tracestate (Trace Context Level 2, 3.3.1.3.2).
 pub(crate) const STATE_VALUE: u8 = 16;
+/// `HEXDIG` of either case: what stands behind the `%` of an escape (RFC 3986, 2.1).
+pub(crate) const HEX: u8 = 32;
 
 /// Which grammar elements each byte may stand in.
 const CLASSES: [u8; 256] = classes();
@@ -31,6 +33,9 @@ const fn classes() -> [u8; 256] {
         }
         if !matches!(byte, b' ' | b'"' | b',' | b';' | b'\\') {
             class |= VALUE;
+        }
+        if byte.is_ascii_hexdigit() {
+            class |= HEX;
         }
         if byte != b',' {
             class |= PROPERTY;

@@ -10,7 +10,7 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 
 /// Whether these two stand behind the `%` of an escape.
 pub(super) fn is_escape(high: u8, low: u8) -> bool {
-    high.is_ascii_hexdigit() && low.is_ascii_hexdigit()
+    octets::is(high, octets::HEX) && octets::is(low, octets::HEX)
 }
 
 /// Percent-encodes everything outside `baggage-octet`, and `%`.
@@ -28,24 +28,32 @@ pub(crate) fn encode(value: &[u8], out: &mut Vec<u8>) {
 
 /// Encodes each `%` that starts no escape; everything else stays. Goes on no further once `out` is longer than `limit`.
 pub(crate) fn mend_escapes(value: &[u8], out: &mut Vec<u8>, limit: usize) {
-    if octets::find(value, b'%').is_none() {
-        out.extend_from_slice(value);
-        return;
-    }
-    let mut copied = 0;
-    let all = octets::each_odd(value, |at, byte| {
-        let tail = value.get(at + 1..)?;
-        if byte != b'%' || matches!(tail, [high, low, ..] if is_escape(*high, *low)) {
-            return Some(());
+    let mut rest = value;
+    while let Some((plain, tail)) = split_at_percent(rest) {
+        if out.len() > limit {
+            return;
         }
-        out.extend_from_slice(value.get(copied..=at)?);
-        out.extend_from_slice(b"25");
-        copied = at + 1;
-        (out.len() <= limit).then_some(())
-    });
-    if all.is_some() {
-        out.extend_from_slice(value.get(copied..).unwrap_or_default());
+        // Of nothing but percent signs, each would be a call for nothing.
+        if !plain.is_empty() {
+            out.extend_from_slice(plain);
+        }
+        if matches!(tail, [high, low, ..] if is_escape(*high, *low)) {
+            out.push(b'%');
+        } else {
+            out.extend_from_slice(b"%25");
+        }
+        rest = tail;
     }
+    out.extend_from_slice(rest);
+}
+
+/// What stands before and behind the first `%`.
+fn split_at_percent(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    if let [b'%', tail @ ..] = text {
+        return Some((&[], tail));
+    }
+    let (plain, rest) = text.split_at_checked(octets::find(text, b'%')?)?;
+    Some((plain, rest.get(1..)?))
 }
 
 /// Percent-decodes; `%` without two hex digits stands for itself, bytes that are not UTF-8 become U+FFFD.
@@ -63,7 +71,7 @@ pub(crate) fn decode(value: &[u8]) -> Cow<'_, str> {
 /// Shows the bytes of a value, percent-decoded, piece by piece.
 pub(crate) fn decode_each(value: &[u8], mut each: impl FnMut(&[u8])) {
     let mut rest = value;
-    while let Some((plain, [percent, tail @ ..])) = octets::find(rest, b'%').and_then(|at| rest.split_at_checked(at)) {
+    while let Some((plain, tail)) = split_at_percent(rest) {
         each(plain);
         rest = if let [high, low, tail @ ..] = tail
             && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
@@ -71,7 +79,7 @@ pub(crate) fn decode_each(value: &[u8], mut each: impl FnMut(&[u8])) {
             each(&[u8::try_from(high << 4 | low).unwrap_or_default()]);
             tail
         } else {
-            each(&[*percent]);
+            each(b"%");
             tail
         };
     }
