@@ -169,6 +169,24 @@ async fn a_callee_that_hangs_up_after_each_answer_is_reached_each_time() {
 }
 
 #[tokio::test]
+async fn a_line_that_is_no_header_counts_for_nothing() {
+    let setup = Setup::new().await;
+    let body = json!([setup.step(&json!([]))]).to_string();
+    let mut stream = tokio::net::TcpStream::connect(setup.service).await.unwrap();
+    let head = format!("POST /w3c HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\nconnection: close\r\n", body.len());
+    let fields = format!(
+        "traceparent: {PARENT}\r\ntracestate: a=\u{1}\r\nbaggage: k=\u{7f}\r\nno colon\r\nbaggage : l=1\r\n\r\n"
+    );
+    stream.write_all(format!("{head}{fields}{body}").as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let sent = setup.received.lock().unwrap()[0].0.clone();
+    assert!(text(&sent, "traceparent").contains(TRACE), "{sent:?}");
+    assert!(!sent.contains_key("tracestate") && !sent.contains_key("baggage"), "{sent:?}");
+}
+
+#[tokio::test]
 async fn many_headers_long_ones_and_many_calls_meet_our_limits_and_no_servers() {
     let setup = Setup::new().await;
     let calls = json!([setup.step(&json!(["x".repeat(3 << 20)]))]);

@@ -58,7 +58,8 @@ pub async fn serve(listener: TcpListener) -> Result<(), Box<dyn std::error::Erro
         let router = router.clone();
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
-            server.http1().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD);
+            // A line that is no header of HTTP's, such as one with a control byte, counts for nothing; the request goes on.
+            server.http1().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD).ignore_invalid_headers(true);
             server.http2().max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
             let answer = service_fn(move |request| router.clone().call(request));
             // A connection that breaks concerns nobody else.
