@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{Text, TraceParent};
+use crate::{Rejection, Text, TraceParent};
 
 /// The name of a field: lower-case, legal on every transport.
 ///
@@ -192,6 +192,8 @@ pub struct Fields {
     owned: Arc<Owned>,
     /// A bit for each length that a name among them has.
     lengths: u64,
+    /// What goes no further, because the policy or a format's grammar says so.
+    left_out: Vec<Rejection>,
 }
 
 /// What a propagator's formats own: the same for each of its injections.
@@ -210,7 +212,7 @@ impl Fields {
 
     /// Nothing to write yet, and the same names owned.
     pub(crate) fn sharing_owned(&self) -> Self {
-        Self { fields: SmallVec::new(), owned: Arc::clone(&self.owned), lengths: self.lengths }
+        Self { fields: SmallVec::new(), owned: Arc::clone(&self.owned), lengths: self.lengths, left_out: Vec::new() }
     }
 
     /// Declares a name: if nothing is written under it, what a carrier has there is to be removed.
@@ -242,11 +244,19 @@ impl Fields {
         }
     }
 
-    /// Writes a field with a name made at run time, under a prefix that is [owned](Self::own_prefix).
+    /// Writes a field with a name made at run time, under a prefix that is [owned](Self::own_prefix). Each is a key of its own, and so
+    /// an empty value is one, too.
     pub fn push_named(&mut self, name: FieldName, value: Text, priority: Priority) {
-        if !value.is_empty() {
-            self.fields.push(Field { name: Name::Made(Box::new(name)), value: Written::Text(value), priority });
-        }
+        self.fields.push(Field { name: Name::Made(Box::new(name)), value: Written::Text(value), priority });
+    }
+
+    /// Notes what a format can't say, so that it is counted and reported like what a carrier has no room for.
+    pub fn leave_out(&mut self, rejection: Rejection) {
+        self.left_out.push(rejection);
+    }
+
+    pub(crate) fn left_out_mut(&mut self) -> &mut Vec<Rejection> {
+        &mut self.left_out
     }
 
     /// What is to be written, in order.

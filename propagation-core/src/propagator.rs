@@ -89,14 +89,13 @@ impl Propagator {
         if !self.is_enabled() {
             return Injection::none();
         }
-        let mut stopped = Vec::new();
-        let released = self.0.policy.load().judge_outbound(peer, context, &mut stopped);
         let mut fields = self.0.owned.sharing_owned();
+        let released = self.0.policy.load().judge_outbound(peer, context, fields.left_out_mut());
         for format in &self.0.inject {
             format.write(&released, &mut fields);
         }
         let mut injection = into.commit(&fields);
-        injection.left_out.append(&mut stopped);
+        injection.left_out.append(fields.left_out_mut());
         if !injection.left_out.is_empty() {
             self.report(Direction::Outbound, peer, &injection.left_out);
         }

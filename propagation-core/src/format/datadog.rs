@@ -2,8 +2,8 @@
 
 use super::parts::{self, Refused};
 use crate::{
-    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, SamplingPriority,
-    TraceContext, TraceId, list,
+    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Rejection, Sampling,
+    SamplingPriority, TraceContext, TraceId, list,
 };
 
 static TRACE_ID: FieldName = FieldName::from_static("x-datadog-trace-id");
@@ -40,6 +40,7 @@ impl Format for DatadogFormat {
         let Some(parent) = context.trace.parent else { return };
         let (high, low) = halves(parent.trace_id);
         if low == 0 {
+            fields.leave_out(Rejection::new("x-datadog-trace-id", Reason::Unrepresentable));
             return;
         }
         fields.push(&TRACE_ID, parts::text(&low), Priority::Ids);

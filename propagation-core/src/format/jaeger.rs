@@ -13,7 +13,8 @@ const PREFIX: &str = "uberctx-";
 ///
 /// Ids may be short and are padded on the left; the colons may stand as `%3A`. The parent's id is checked and ignored;
 /// it is written as 0. Debug is kept, and means sampled. Baggage keys arrive in the carrier's spelling, which in HTTP/2 is lower
-/// case; properties can't be said in this format. Of two keys that differ only in case, the first is written.
+/// case; properties can't be said in this format. Of two keys that differ only in case, the first is written. What is lost so is
+/// counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JaegerFormat;
 
@@ -38,7 +39,12 @@ impl Format for JaegerFormat {
         }
         for member in context.baggage.iter() {
             let Some(name) = FieldName::new(&format!("{PREFIX}{}", member.key())) else { continue };
-            if !fields.writes(name.as_str()) {
+            let lost = fields.writes(name.as_str());
+            if lost || !member.properties().is_empty() {
+                let reason = if lost { Reason::DuplicateKey } else { Reason::Unrepresentable };
+                fields.leave_out(Rejection::new("uberctx", reason).with_key(member.key().as_bytes()));
+            }
+            if !lost {
                 fields.push_named(name, parts::text(&encode(&member.value())), Priority::Baggage);
             }
         }

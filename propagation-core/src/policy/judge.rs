@@ -52,7 +52,7 @@ impl<'a> Judge<'a> {
         if let Some(detector) = scrub.find_in_key(member.key()) {
             return stopped(Reason::Personal, Some(detector), report, false);
         }
-        let Some(found) = scrub.find(member) else { return Judgement::crosses() };
+        let Some(found) = scrub.find(member, key.chosen_action()) else { return Judgement::crosses() };
         if report {
             return stopped(Reason::Personal, Some(found.detector), true, true);
         }

@@ -273,12 +273,19 @@ impl PeerPattern {
     }
 
     fn address(range: &str) -> Option<Self> {
-        let (network, bits) = match range.split_once('/') {
-            Some((network, bits)) => (network.parse().ok()?, bits.parse().ok()?),
-            None => (range.parse().ok()?, u8::MAX),
+        let (network, bits) = range.split_once('/').map_or((range, None), |(network, bits)| (network, Some(bits)));
+        let network: IpAddr = network.parse().ok()?;
+        let width = if network.is_ipv4() { 32 } else { 128 };
+        let bits = match bits {
+            None => width,
+            // A sign is no digit.
+            Some(bits) => bits.parse().ok().filter(|_| bits.bytes().all(|byte| byte.is_ascii_digit()))?,
         };
-        let width = if matches!(network, IpAddr::V4(_)) { 32 } else { 128 };
-        let bits = if bits == u8::MAX { width } else { bits };
+        // Callers are compared in their plainest form: one of IPv4 in IPv6's clothes is one of IPv4.
+        let network_of_4 = network.to_canonical();
+        let (network, bits) =
+            if network_of_4 == network { (network, bits) } else { (network_of_4, u8::checked_sub(bits, 96)?) };
+        let width = if network.is_ipv4() { 32 } else { 128 };
         (bits <= width).then_some(Self::Address { network, bits })
     }
 
@@ -322,7 +329,8 @@ impl PeerPattern {
 
     pub(super) fn describe(&self) -> String {
         match self {
-            Self::Name { transport: None, name } => name.as_str().to_owned(),
+            Self::Name { transport: None, name } if name.is_any() => "*".to_owned(),
+            Self::Name { transport: None, name } => format!("*:{}", name.as_str()),
             Self::Name { transport: Some(transport), name } => format!("{}:{}", transport.as_str(), name.as_str()),
             Self::Identity(identity) => format!("identity:{}", identity.as_str()),
             Self::Address { network, bits } => format!("address:{network}/{bits}"),

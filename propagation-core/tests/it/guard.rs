@@ -91,6 +91,20 @@ fn no_action_lets_anything_personal_cross_beside_what_it_changes() {
 }
 
 #[test]
+fn what_looks_like_a_pseudonym_is_let_through_only_where_pseudonyms_are_made() {
+    let like = keys().pseudonym("anna@example.com");
+    for (action, baggage, crosses) in [
+        (Action::Pseudonymize, format!("user.token={like}"), true),
+        (Action::Pseudonymize, format!("user.token=none;{like}"), false),
+        (Action::Drop, format!("user.token={like}"), false),
+        (Action::Redact, format!("user.token={like}"), false),
+    ] {
+        let out = released(&open(Scrub::default().action(action).pseudonyms(keys())), &baggage);
+        assert_eq!(out == baggage, crosses, "{action:?} {baggage}: {out}");
+    }
+}
+
+#[test]
 fn a_key_may_have_an_action_of_its_own_or_none() {
     let rule = OutboundRule::peers(["*"])
         .allow(KeyRule::new("contact").action(Action::Redact))
@@ -173,6 +187,9 @@ fn allowed_baggage_is_copied_to_span_attributes_unless_it_is_personal() {
     assert_eq!(attributes("tenant.id=blue").len(), 1);
     assert_eq!(attributes("tenant.id=anna@example.com").len(), 0);
     assert_eq!(attributes("other=blue").len(), 0);
+    let last = attributes("tenant.id=red,tenant.id=blue");
+    assert_eq!(last.len(), 1);
+    assert_eq!(last[0].value, "blue".to_owned().into(), "what `Baggage::get` answers");
 }
 
 const FILE: &str = r#"

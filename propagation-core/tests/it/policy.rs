@@ -153,3 +153,33 @@ fn a_member_that_cannot_be_read_is_not_named_by_a_personal_key() {
     let admission = Propagator::default().extract(&Peer::http(""), &fields);
     assert_eq!(admission.rejections[0].key.as_deref(), Some("ten@nt"));
 }
+
+#[test]
+fn address_ranges_mean_the_same_in_either_family_and_nonsense_is_refused() {
+    for (range, address, inside) in [
+        ("10.0.0.0/8", "10.1.2.3", true),
+        ("10.0.0.0/8", "::ffff:10.1.2.3", true),
+        ("::ffff:10.0.0.0/104", "10.1.2.3", true),
+        ("::ffff:10.0.0.0/104", "11.1.2.3", false),
+        ("::ffff:10.1.2.3", "10.1.2.3", true),
+        ("10.1.2.3", "10.1.2.4", false),
+        ("0.0.0.0/0", "192.0.2.1", true),
+        ("2001:db8::/32", "2001:db8::1", true),
+        ("::/0", "192.0.2.1", false),
+    ] {
+        let rule = InboundRule::peers([format!("address:{range}")]).trust(Trust::Restart);
+        let policy = Policy::builder().inbound(rule).build().unwrap();
+        let mut peer = Peer::http("");
+        peer.address = Some(address.parse().unwrap());
+        let trust = policy.admit(&peer, PropagationContext::EMPTY, Vec::new()).trust;
+        assert_eq!(trust == Trust::Restart, inside, "{range} {address}");
+    }
+    for range in
+        ["10.0.0.0/255", "10.0.0.0/+8", "10.0.0.0/", "10.0.0.0/33", "::ffff:10.0.0.0/90", "2001:db8::/129", "10.0/8"]
+    {
+        assert!(
+            Policy::builder().inbound(InboundRule::peers([format!("address:{range}")])).build().is_err(),
+            "{range}"
+        );
+    }
+}

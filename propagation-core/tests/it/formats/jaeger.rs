@@ -1,6 +1,6 @@
 //! Jaeger: ids and baggage.
 
-use propagation_core::{Direction, JaegerFormat, Peer, Reason, Sampling};
+use propagation_core::{BaggageFormat, Direction, JaegerFormat, Peer, Reason, Sampling};
 
 use super::{SPAN, TRACE, between, check, read, write};
 
@@ -70,4 +70,20 @@ fn jaeger_baggage_has_the_limits_of_baggage() {
     let admission = propagator.extract(&Peer::http(""), &growing);
     assert_eq!((admission.context.baggage.len(), admission.rejections.len()), (6, 14));
     assert_eq!(propagator.counters().get(Direction::Inbound, Reason::TooManyMembers), 32);
+}
+
+#[test]
+fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
+    let propagator = between(Box::new(BaggageFormat), Box::new(JaegerFormat));
+    let list = "a=,b=1;p=2,B=2,c=%20";
+    let received = propagator.extract(&Peer::http(""), &vec![("baggage".to_owned(), list.as_bytes().to_vec())]).context;
+    let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
+    let injection = propagator.inject(&Peer::http("x"), &received, &mut sent);
+    let expected: [(&str, &[u8]); 3] = [("uberctx-a", b""), ("uberctx-b", b"1"), ("uberctx-c", b"%20")];
+    assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
+    assert_eq!(
+        injection.left_out.iter().map(|left| (left.key.as_deref(), left.reason)).collect::<Vec<_>>(),
+        [(Some("b"), Reason::Unrepresentable), (Some("B"), Reason::DuplicateKey)]
+    );
+    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::Unrepresentable), 1);
 }
