@@ -75,10 +75,6 @@ impl Propagator {
         let policy = self.0.policy.load();
         policy.judge_inbound(peer, admission);
         if !admission.rejections.is_empty() {
-            // A member that no format could read has been seen by no scrubber yet, and its key may be personal itself.
-            for rejection in &mut admission.rejections {
-                rejection.key.take_if(|key| !policy.lets_telemetry_say(rejection.field, key));
-            }
             self.report(Direction::Inbound, peer, &admission.rejections);
         }
         reading.into_admission()

@@ -31,6 +31,14 @@ impl Policy {
 
     /// The same in place: an admission is large.
     pub(crate) fn judge_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
+        self.judge_admission(peer, admission);
+        // Nothing that comes in has been seen by a scrubber yet, and a key may be personal itself.
+        for rejection in &mut admission.rejections {
+            rejection.key.take_if(|key| !self.lets_telemetry_say(rejection.field, key));
+        }
+    }
+
+    fn judge_admission(&self, peer: &Peer<'_>, admission: &mut Admission) {
         let rule = self.inbound_rule(peer);
         admission.trust = rule.map_or(Trust::Trust, InboundRule::trust_level);
         if admission.context.is_empty() {

@@ -52,6 +52,15 @@ fn a_personal_key_is_not_even_named() {
 }
 
 #[test]
+fn a_personal_key_is_not_named_on_the_way_in_either() {
+    for policy in [Policy::default(), Policy::edge()] {
+        let admission = policy.admit(&Peer::http(""), context("4111111111111111=x,plan=pro"), Vec::new());
+        let keys: Vec<_> = admission.rejections.iter().map(|rejection| rejection.key.as_deref()).collect();
+        assert_eq!(keys, [None, Some("plan")]);
+    }
+}
+
+#[test]
 fn each_action_does_what_its_name_says() {
     let change = |action| {
         released(&open(Scrub::default().action(action).pseudonyms(keys())), "note=to%20anna@example.com%20now,x=1")
