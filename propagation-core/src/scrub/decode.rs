@@ -240,11 +240,6 @@ fn unslash(bytes: &[u8], index: usize) -> (u8, usize) {
     }
 }
 
-/// Whether the letter at `index`, which follows a backslash, is escaped with it.
-pub(super) fn is_slashed(bytes: &[u8], index: usize) -> bool {
-    unslash(bytes, index).1 > index
-}
-
 /// Whether the character at `index` has a plainer form.
 pub(super) fn folds(bytes: &[u8], index: usize) -> bool {
     let first = at(bytes, index);

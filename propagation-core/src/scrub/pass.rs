@@ -61,7 +61,7 @@ impl<'k> Pass<'k> {
             escaped: false,
             reading: Reading::Unread,
             base64_done: 0,
-            jwt_done: 0,
+            tokens: token::Seen::default(),
             secrets: secret::Judged::default(),
             chain: card::Chain::default(),
         };
@@ -69,13 +69,21 @@ impl<'k> Pass<'k> {
         let mut done = 0;
         let mut trigger = Some(first);
         while let Some(last) = trigger {
+            if walk.is_version(last) {
+                walk.reading = Reading::Suspect;
+                done = last + 1;
+                trigger = triggers.find(bytes, done);
+                continue;
+            }
             if walk.is_unissued(last) {
                 walk.reading = Reading::Suspect;
                 trigger = triggers.find(bytes, last + 1);
                 continue;
             }
             if let Some(begin) = walk.escape(last) {
-                (trigger, done) = walk.reading.find(triggers, bytes, begin);
+                let is_escaped;
+                (trigger, done, is_escaped) = walk.reading.find(triggers, bytes, begin);
+                walk.escaped |= is_escaped;
                 continue;
             }
             if at(bytes, last) >= 0x80 {
@@ -90,7 +98,6 @@ impl<'k> Pass<'k> {
                     trigger = triggers.find(bytes, last + 1);
                     continue;
                 }
-                Glance::Version => last + 1,
                 Glance::From(begin) => {
                     let end = walk.from(done.max(begin), last, each)?;
                     card::beyond_numbers(bytes, end)
@@ -152,8 +159,6 @@ fn run(bytes: &[u8], mut index: usize, mut seen: u8) -> (usize, u8) {
 enum Glance {
     /// It is none of what it could be, and what begins before it and may be something has another trigger.
     Nothing,
-    /// It is a version, and nothing else begins before its end.
-    Version,
     /// Whatever it is begins here or later.
     From(usize),
 }
@@ -167,27 +172,19 @@ struct Walk<'p, 'k, 'b> {
     reading: Reading,
     /// Before this, base64 was looked through already.
     base64_done: usize,
-    /// Before this, nothing begins a JSON web token: an attempt that ends there failed.
-    jwt_done: usize,
+    tokens: token::Seen,
     secrets: secret::Judged,
     chain: card::Chain,
 }
 
 impl Walk<'_, '_, '_> {
-    /// Where the escape begins that is the trigger that ends at `last`.
+    /// Where the escape begins, or what looks like one, that is the trigger that ends at `last`.
     #[inline(always)]
-    fn escape(&mut self, last: usize) -> Option<usize> {
+    fn escape(&self, last: usize) -> Option<usize> {
         let bytes = self.bytes;
         match at(bytes, last) {
-            b'n' | b'r' | b't' | b'u' if before(bytes, last) == b'\\' => {
-                self.escaped |= decode::is_slashed(bytes, last);
-                Some(last - 1)
-            }
-            _ => {
-                let start = last.checked_sub(2).filter(|start| decode::is_percent(bytes, *start))?;
-                self.escaped = true;
-                Some(start)
-            }
+            b'n' | b'r' | b't' | b'u' if before(bytes, last) == b'\\' => Some(last - 1),
+            _ => last.checked_sub(2).filter(|start| decode::is_percent(bytes, *start)),
         }
     }
 
@@ -205,17 +202,11 @@ impl Walk<'_, '_, '_> {
         let bytes = self.bytes;
         let near = Glance::From(last.saturating_sub(REACH));
         match at(bytes, last) {
-            b'0'..=b'9' => {
-                let previous = before(bytes, last);
-                if previous == b'.' {
-                    return if self.is_version(last) { Glance::Version } else { near };
-                }
-                match self.account(last) {
-                    None => near,
-                    Some(start) if self.is_of_no_country(start) => Glance::Nothing,
-                    Some(start) => Glance::From(start),
-                }
-            }
+            b'0'..=b'9' => match self.account(last) {
+                None => near,
+                Some(start) if self.is_of_no_country(start) => Glance::Nothing,
+                Some(start) => Glance::From(start),
+            },
             b'@' if self.sign(last).is_none() => Glance::Nothing,
             _ => near,
         }
@@ -259,6 +250,9 @@ impl Walk<'_, '_, '_> {
     /// Whether the trigger that ends at `last` is the last number of `Chrome/120.0.0.0`, which every browser sends.
     fn is_version(&self, last: usize) -> bool {
         const LONGEST: usize = 14;
+        if before(self.bytes, last) != b'.' || !at(self.bytes, last).is_ascii_digit() {
+            return false;
+        }
         let head = self.bytes.get(..=last).unwrap_or(&[]);
         let (mut dots, mut start) = (0, head.len());
         for byte in head.iter().rev().take(LONGEST + 1) {
@@ -363,7 +357,7 @@ impl Walk<'_, '_, '_> {
             })
             .or_else(|| {
                 let named = token::heads(at(bytes, start)) >> (at(bytes, start + 1) & 31) & 1 != 0;
-                if named { token::token(pass, bytes, start, end, &mut self.jwt_done) } else { None }
+                if named { token::token(pass, &mut self.tokens, bytes, start, end) } else { None }
             });
         if found.is_some() {
             return ControlFlow::Continue(found);

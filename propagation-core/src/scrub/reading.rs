@@ -28,12 +28,13 @@ struct Walk<'t, 'b> {
     /// The state as the text reads; as it stands, once something may be in what it reads.
     state: u16,
     is_suspect: bool,
+    is_escaped: bool,
 }
 
 impl Reading {
     /// Goes on from the escape at `index` to the next trigger that is no escape, as the text stands. Returns where that ends, and
-    /// where the last escape does.
-    pub(super) fn find(&mut self, triggers: &Automaton, bytes: &[u8], index: usize) -> (Option<usize>, usize) {
+    /// where the last escape does, and whether any stands for something else.
+    pub(super) fn find(&mut self, triggers: &Automaton, bytes: &[u8], index: usize) -> (Option<usize>, usize, bool) {
         let state = match *self {
             Self::Clean(state) => state,
             Self::Suspect => triggers.outside(),
@@ -44,10 +45,10 @@ impl Reading {
             }
         };
         let is_suspect = matches!(self, Self::Suspect) || state == COMPLETE;
-        let mut walk = Walk { triggers, bytes, index, done: index, state, is_suspect };
+        let mut walk = Walk { triggers, bytes, index, done: index, state, is_suspect, is_escaped: false };
         let trigger = walk.find();
         *self = if walk.is_suspect { Self::Suspect } else { Self::Clean(walk.state) };
-        (trigger, walk.done)
+        (trigger, walk.done, walk.is_escaped)
     }
 }
 
@@ -93,6 +94,7 @@ impl Walk<'_, '_> {
                 }
                 index += 3;
                 self.done = index;
+                self.is_escaped = true;
                 continue;
             }
             if byte == b'\\' && is_letter(at(self.bytes, index + 1)) {
@@ -133,6 +135,7 @@ impl Walk<'_, '_> {
         let (byte, end) = Unescape::at(self.bytes, self.index).read();
         // The end of a character that is escaped in part.
         self.is_suspect |= before(self.bytes, self.index) >= 0x80;
+        self.is_escaped = true;
         self.read(byte);
         self.index += 3;
         self.done = self.index;
@@ -154,6 +157,7 @@ impl Walk<'_, '_> {
             self.state = stands;
             return None;
         }
+        self.is_escaped = true;
         self.read(byte);
         self.apart(stands, end)
     }

@@ -43,7 +43,7 @@ pub(super) fn looks_random(value: &[u8]) -> bool {
 }
 
 /// Whether any part of a token, between punctuation, is neither word nor number nor both.
-pub(super) fn is_random(token: &[u8]) -> bool {
+fn is_random(token: &[u8]) -> bool {
     let mut seen = Parts::default();
     parts(token).any(|part| !seen.take(part)) || seen.is_code()
 }
@@ -216,34 +216,49 @@ impl Judged {
     /// The end of the secret that begins at `start`, after punctuation.
     fn secret(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
         const LONGEST: usize = 256;
+        let fresh = self.fresh(bytes, start, LONGEST, |byte| !ends_secret(byte));
+        let end = fresh.end;
+        if end - start < SHORTEST || at(bytes, start) == 0 {
+            return None;
+        }
+        let is_sprinkled = bytes.get(fresh.clone())?.iter().any(|byte| class::of(*byte) & SPRINKLED != 0);
+        let is_random = is_sprinkled && bytes.get(start..end)?.iter().any(u8::is_ascii_alphanumeric);
+        (is_random || self.is_random(bytes, fresh)).then_some(end)
+    }
+
+    /// Whether the token that begins at `start`, after punctuation, looks random, as far as so many bytes tell.
+    pub(super) fn token(&mut self, bytes: &[u8], start: usize, most: usize, goes_on: impl Fn(u8) -> bool) -> bool {
+        const SHORTEST: usize = 8;
+        let fresh = self.fresh(bytes, start, most, goes_on);
+        fresh.end - start >= SHORTEST && self.is_random(bytes, fresh)
+    }
+
+    /// What is still to be judged of what begins at `start` and goes on for so many bytes at most.
+    fn fresh(&mut self, bytes: &[u8], start: usize, most: usize, goes_on: impl Fn(u8) -> bool) -> Range<usize> {
         if !(self.plain.start..=self.plain.end).contains(&start) {
             *self = Self { plain: start..start, parts: Parts::default() };
         }
-        for part in parts(bytes.get(self.plain.start..start)?) {
+        for part in parts(bytes.get(self.plain.start..start).unwrap_or(&[])) {
             self.parts.forget(part);
         }
         self.plain.start = start;
         let begin = self.plain.end;
-        let end = begin + count(bytes, begin, LONGEST.saturating_sub(begin - start), |byte| !ends_secret(byte));
-        if end - start < SHORTEST || at(bytes, start) == 0 {
-            return None;
-        }
-        let fresh = bytes.get(begin..end)?;
-        if fresh.iter().any(|byte| class::of(*byte) & SPRINKLED != 0)
-            && from(bytes, start).iter().take(end - start).any(u8::is_ascii_alphanumeric)
-        {
-            return Some(end);
-        }
+        begin..begin + count(bytes, begin, most.saturating_sub(begin - start), goes_on)
+    }
+
+    /// Whether all up to the end of `fresh` looks random.
+    fn is_random(&mut self, bytes: &[u8], fresh: Range<usize>) -> bool {
+        let text = bytes.get(fresh.clone()).unwrap_or(&[]);
         // A part that the limit on length cuts may be another once it is whole.
-        let cut =
-            if is_part(at(bytes, end)) { fresh.iter().rev().take_while(|byte| is_part(**byte)).count() } else { 0 };
-        let (whole, cut) = fresh.split_at_checked(fresh.len() - cut)?;
+        let is_cut = is_part(at(bytes, fresh.end));
+        let cut = if is_cut { text.iter().rev().take_while(|byte| is_part(**byte)).count() } else { 0 };
+        let (whole, cut) = text.split_at_checked(text.len() - cut).unwrap_or((text, &[]));
         if parts(whole).any(|part| !self.parts.take(part)) {
-            return Some(end);
+            return true;
         }
-        self.plain.end = end - cut.len();
+        self.plain.end = fresh.end - cut.len();
         let mut all = self.parts;
-        if parts(cut).any(|part| !all.take(part)) || all.is_code() { Some(end) } else { None }
+        parts(cut).any(|part| !all.take(part)) || all.is_code()
     }
 }
 

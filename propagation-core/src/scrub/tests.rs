@@ -308,6 +308,78 @@ fn what_json_escapes_is_read() {
 }
 
 #[test]
+fn no_escape_hides_what_comes_after_it() {
+    for before in [
+        "%41",
+        "%2541",
+        "%C3%A9",
+        "é%20",
+        "%EF%BC%91",
+        "100%",
+        "%25%4",
+        "%5Cn",
+        r"\n",
+        r"\u",
+        r"\u%300311",
+        r"\u00e9",
+        r"\u005cn",
+        "“it’s”%20",
+        "%20“it’s”",
+        "AB12%20",
+        "%20AB12",
+        "%40",
+        "%20%40",
+    ] {
+        for (detector, key, value) in PERSONAL.iter().filter(|(_, key, _)| *key == "note") {
+            for value in [(*value).to_owned(), percent(value), percent(&percent(value))] {
+                let text = format!("{before}, {value}");
+                assert!(
+                    scan(Detectors::none().with(*detector), key.as_bytes(), text.as_bytes()).is_some(),
+                    "{detector}: {text}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_found_among_others_that_are_none() {
+    let many = "secret:".repeat(100);
+    for value in [
+        "ab12cdtoken: hunter2x!".to_owned(),
+        format!("{many}hunter2x!"),
+        format!("{many}one-two-a1-b2-c3-d4-e5"),
+        "pwd=one-two-three-four-token:a1-b2-c3-d4".to_owned(),
+        format!("token:{}-token:x9f2k7q1", "word-".repeat(60)),
+    ] {
+        assert_eq!(found("", &value), Some(Detector::Secret), "{value}");
+    }
+    assert_eq!(found("", &many), None);
+    let many = "bearer+".repeat(100);
+    assert_eq!(found("", &many), None);
+    assert_eq!(found("", &format!("{many}abcDEF123456")), Some(Detector::Bearer));
+}
+
+#[test]
+fn a_card_is_found_among_many_numbers() {
+    for separator in [" ", "-", "+", "_", "/"] {
+        for (number, card) in
+            [("12", "4111 1111 1111 1111"), ("7", "41 11 11 11 11 11 11 11"), ("12345", "3782 822463 10005")]
+        {
+            let many = format!("{number}{separator}").repeat(200);
+            let card = card.replace(' ', separator);
+            assert_eq!(found("", &format!("{many}, {card}")), Some(Detector::PaymentCard), "{many}, {card}");
+            assert_eq!(found("", &format!("{card}, {many}")), Some(Detector::PaymentCard), "{card}, {many}");
+            assert_eq!(found("", &many), None);
+        }
+        let many = "12 ".repeat(200);
+        assert_eq!(found("", &format!("{many}41 11 11 11 11 11 11 11")), Some(Detector::PaymentCard));
+        assert_eq!(found("", &format!("{many}4111 1111 1111 1111 {many}")), Some(Detector::PaymentCard));
+        assert_eq!(found("", &format!("{many}, 536-90-4399 {many}")), Some(Detector::UsSsn));
+    }
+}
+
+#[test]
 fn digits_of_other_scripts_and_typographic_separators_count() {
     for value in [
         "٤١١١١١١١١١١١١١١١",

@@ -61,17 +61,23 @@ const fn seconds(mut letters: &[u8]) -> u32 {
     mask
 }
 
+/// What was looked at before and is nothing, so that what begins inside is not looked at anew.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// Before this, nothing begins a JSON web token: an attempt that ends there failed.
+    jwt: usize,
+    bearers: secret::Judged,
+}
+
 /// The credential that begins with the run from `start` to `end`.
-///
-/// `jwt_done` remembers how far a failed attempt at a JSON web token looked, so that none looks there again.
-pub(super) fn token(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize, jwt_done: &mut usize) -> Option<Stretch> {
+pub(super) fn token(pass: &Pass<'_>, seen: &mut Seen, bytes: &[u8], start: usize, end: usize) -> Option<Stretch> {
     let rest = from(bytes, start);
     // Whether the detector is wanted comes before any search for an end: what is not reported would be searched again.
     match at(bytes, start) {
-        b'e' if pass.has(Detector::Jwt) => jwt(bytes, start, jwt_done).map(|end| (Detector::Jwt, start, end)),
+        b'e' if pass.has(Detector::Jwt) => jwt(bytes, start, &mut seen.jwt).map(|end| (Detector::Jwt, start, end)),
         b'A' if pass.has(Detector::AwsKey) && aws(rest, end - start) => Some((Detector::AwsKey, start, end)),
         b'B' if rest.starts_with(b"BEGIN ") && pass.has(Detector::Pem) => pem(bytes, start.checked_sub(5)?),
-        b'B' | b'b' => credential(pass, bytes, start, end),
+        b'B' | b'b' => credential(pass, seen, bytes, start, end),
         _ => {
             let form = FORMS.iter().find(|form| rest.starts_with(form.start))?;
             if !pass.has(form.detector) {
@@ -208,7 +214,7 @@ fn pem(bytes: &[u8], start: usize) -> Option<Stretch> {
 }
 
 /// `Bearer …` and `Basic …` (RFC 6750, 2.1; RFC 7617, 2).
-fn credential(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) -> Option<Stretch> {
+fn credential(pass: &Pass<'_>, seen: &mut Seen, bytes: &[u8], start: usize, end: usize) -> Option<Stretch> {
     /// As much of a credential as it takes to tell that it is one.
     const ENOUGH: usize = 64;
     let scheme = bytes.get(start..end)?;
@@ -225,10 +231,11 @@ fn credential(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) -> Option
         return None;
     }
     let first = end + gap;
-    let token = from(bytes, first).get(..count(bytes, first, ENOUGH, is_token)).unwrap_or(&[]);
-    let is_credential = match detector {
-        Detector::Basic => token.len() >= 4 && decode::is_user_and_password(token),
-        _ => token.len() >= 8 && secret::is_random(token),
+    let is_credential = if detector == Detector::Basic {
+        let token = from(bytes, first).get(..count(bytes, first, ENOUGH, is_token)).unwrap_or(&[]);
+        token.len() >= 4 && decode::is_user_and_password(token)
+    } else {
+        seen.bearers.token(bytes, first, ENOUGH, is_token)
     };
     let last = first + count(bytes, first, if is_credential { usize::MAX } else { 0 }, is_token);
     is_credential.then(|| (detector, start, last + count(bytes, last, 2, |byte| byte == b'=')))
