@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{pattern::Pattern, pseudonym::Pseudonymizer};
 use crate::{
-    Member, PolicyError, TraceState, baggage,
+    Member, PolicyError, TraceState, baggage, octets,
     scrub::{self, Detector, Detectors},
 };
 
@@ -233,17 +233,16 @@ impl Scrub {
     }
 }
 
-/// Whether a member that may hold something on the wire holds nothing once its value is decoded.
+/// Whether a member that may hold something on the wire holds nothing once its value is decoded. A key with an escape and properties,
+/// which are seldom, are left to a closer look.
 fn decoded_is_plain(member: &Member<'_>) -> bool {
-    let (key, value) = (member.wire_key(), member.wire_value());
-    if !value.contains(&b'%') {
+    let wire = member.as_wire();
+    let key_ends_before = |at: usize| wire.get(..at).is_some_and(|head| head.contains(&b'='));
+    if !octets::find(wire, b'%').is_some_and(key_ends_before) || octets::find(wire, b';').is_some() {
         return false;
     }
-    let mut text: SmallVec<[u8; 128]> = SmallVec::from_slice(key);
-    text.push(b'=');
-    baggage::decode_each(value, |piece| text.extend_from_slice(piece));
-    text.push(b';');
-    text.extend_from_slice(member.properties().as_bytes());
+    let mut text: SmallVec<[u8; 128]> = SmallVec::new();
+    baggage::decode_each(wire, |piece| text.extend_from_slice(piece));
     text.is_ascii() && !scrub::may_find(&text)
 }
 
