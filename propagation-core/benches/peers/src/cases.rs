@@ -1,6 +1,9 @@
 //! The cases: what is done, to which fields.
 
-use crate::input::{self, Fields, fields};
+use crate::{
+    input::{self, Fields, fields},
+    texts,
+};
 
 /// What one operation of a case is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub enum What {
     Guard,
     /// A server layer around a service that answers at once, net of an identity layer.
     Layer,
+    /// Search every field with all detectors; nothing is found.
+    Scan,
 }
 
 pub struct Case {
@@ -40,6 +45,7 @@ pub fn all() -> Vec<Case> {
     let mut cases = well_formed();
     cases.extend(malformed());
     cases.extend(growing());
+    cases.extend(scanned());
     cases
 }
 
@@ -88,6 +94,18 @@ fn growing() -> Vec<Case> {
         for size in sizes.clone() {
             let fields = make(size * 1024);
             cases.push(Case { grows: true, ..Case::new(format!("hostile-{kind}-{size}k"), What::Extract, fields) });
+        }
+    }
+    cases
+}
+
+/// What the scrubbers search, clean as it is: a value as long as baggage may be, and far longer ones.
+fn scanned() -> Vec<Case> {
+    let mut cases = vec![Case { grows: true, ..Case::new("scan-five", What::Scan, texts::five()) }];
+    for (kind, make) in texts::KINDS {
+        for size in [8, 64, 256] {
+            let fields = vec![("note", make(size * 1024))];
+            cases.push(Case { grows: true, ..Case::new(format!("scan-{kind}-{size}k"), What::Scan, fields) });
         }
     }
     cases

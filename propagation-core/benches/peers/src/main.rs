@@ -11,6 +11,7 @@ mod layer;
 mod measure;
 mod ours;
 mod peers;
+mod texts;
 
 use cases::{Case, What};
 use measure::Operation;
@@ -21,7 +22,11 @@ static ALLOCATOR: count::Counting = count::Counting;
 
 /// How many operations are averaged.
 fn runs(case: &Case) -> u32 {
-    if case.grows { 4 } else { 50 }
+    match case.what {
+        What::Scan => 1,
+        _ if case.grows => 4,
+        _ => 50,
+    }
 }
 
 fn main() {

@@ -1,7 +1,10 @@
 //! Our side, through the public API.
 
 use http::HeaderMap;
-use propagation_core::{Admission, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub};
+use propagation_core::{
+    Admission, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub,
+    scrub::{Detectors, scan},
+};
 use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 
 use crate::{
@@ -25,6 +28,15 @@ fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
 }
 
 pub fn operation(case: &Case) -> Box<dyn Operation> {
+    if case.what == What::Scan {
+        let fields = case.fields.clone();
+        return Box::new(move || {
+            let found =
+                fields.iter().filter_map(|(key, value)| scan(Detectors::all(), key.as_bytes(), value.as_bytes()));
+            assert_eq!(found.count(), 0, "something is found");
+            0
+        });
+    }
     let headers = input::headers(case);
     match case.what {
         What::Extract => {
@@ -52,6 +64,7 @@ pub fn operation(case: &Case) -> Box<dyn Operation> {
             })
         }
         What::Layer => layer::ours(headers),
+        What::Scan => unreachable!("it reads no headers"),
     }
 }
 
