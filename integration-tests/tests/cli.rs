@@ -204,7 +204,7 @@ fn a_policy_that_cannot_be_used_is_2_with_line_and_column() {
 fn a_policy_that_looks_wrong_is_0_with_warnings_and_1_if_strict() {
     let policy = file("wrong.toml", "[[outbound]]\npeers = [\"http:*\"]\nbaggage = [\"user.email\"]\n");
     let policy = policy.to_str().expect("UTF-8");
-    let says = ["wrong.toml:1: warning: outbound rule \"http:*\"", "\"user.email\" looks personal"];
+    let says = ["wrong.toml:3:12: warning: outbound rule \"http:*\"", "\"user.email\" looks personal"];
     assert_ends(&propagation(&["policy", "lint", policy]), 0, &says);
     assert_ends(&propagation(&["policy", "lint", "--strict", policy]), 1, &says);
 }

@@ -14,7 +14,7 @@ use super::{Exit, complain};
 /// What can be asked of a policy file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Checks a policy file: errors with line and column, and warnings for what looks wrong.
+    /// Checks a policy file: errors, and warnings for what looks wrong, with line and column.
     Lint {
         /// The policy file.
         file: PathBuf,

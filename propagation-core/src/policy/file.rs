@@ -61,17 +61,15 @@ impl Policy {
         Self::from_toml(&text).map_err(|error| error.in_file(path))
     }
 
-    /// [`lint`](Self::lint) for a policy file: with each warning comes the line of its rule.
+    /// [`lint`](Self::lint) for a policy file: with each warning come the line and the column, both from 1, of what is odd.
     ///
     /// # Errors
     ///
     /// As [`from_toml`](Self::from_toml).
-    pub fn lint_toml(text: &str) -> Result<Vec<(usize, Warning)>, PolicyFileError> {
+    #[expect(clippy::type_complexity, reason = "a place and what is there")]
+    pub fn lint_toml(text: &str) -> Result<Vec<((usize, usize), Warning)>, PolicyFileError> {
         let warnings = Self::from_toml(text)?.lint();
-        Ok(warnings
-            .into_iter()
-            .map(|warning| (schema::line_of_rule(text, warning.direction, warning.index), warning))
-            .collect())
+        Ok(warnings.into_iter().map(|warning| (schema::place_of(text, &warning), warning)).collect())
     }
 }
 

@@ -19,9 +19,14 @@ pub struct Warning {
     pub index: usize,
     /// The rule's name.
     pub rule: String,
+    /// The peer or the key that is odd, as the policy has it; empty if the rule is.
+    pub word: String,
     /// What is odd.
     pub text: String,
 }
+
+/// What is told of a rule: the word that it is about, and what is odd.
+type Warn<'a> = dyn FnMut(&str, String) + 'a;
 
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,32 +44,33 @@ impl Policy {
         let outbound =
             self.outbound.iter().map(|rule| (rule.name(), rule.peer_patterns(), rule.keys())).collect::<Vec<_>>();
         for (direction, rules) in [("inbound", inbound), ("outbound", outbound)] {
-            let mut warn = |index: usize, rule: &str, text: String| {
-                warnings.push(Warning { direction, index, rule: rule.to_owned(), text });
+            let mut warn = |index: usize, rule: &str, word: &str, text: String| {
+                warnings.push(Warning { direction, index, rule: rule.to_owned(), word: word.to_owned(), text });
             };
             for (index, (name, peers, keys)) in rules.iter().enumerate() {
-                unreachable(&rules, index, peers, &mut |text| warn(index, name, text));
-                nobody(peers, direction, &mut |text| warn(index, name, text));
-                keys_of(keys, peers, direction, &mut |text| warn(index, name, text));
+                unreachable(&rules, index, peers, &mut |word, text| warn(index, name, word, text));
+                nobody(peers, direction, &mut |word, text| warn(index, name, word, text));
+                keys_of(keys, peers, direction, &mut |word, text| warn(index, name, word, text));
             }
         }
         warnings
     }
 }
 
-fn unreachable(rules: &[(&str, &Peers, &[KeyRule])], index: usize, peers: &Peers, warn: &mut dyn FnMut(String)) {
+fn unreachable(rules: &[(&str, &Peers, &[KeyRule])], index: usize, peers: &Peers, warn: &mut Warn<'_>) {
     let before = rules.get(..index).unwrap_or_default();
     for pattern in peers.iter() {
         if let Some((name, ..)) =
             before.iter().find(|(_, earlier, _)| earlier.iter().any(|other| other.covers(pattern)))
         {
-            warn(format!("{} can never match: {name:?} before it takes every such peer", pattern.describe()));
+            let peer = pattern.describe();
+            warn(&peer, format!("{peer} can never match: {name:?} before it takes every such peer"));
         }
     }
 }
 
 /// Looks for peers that nobody is called.
-fn nobody(peers: &Peers, direction: &str, warn: &mut dyn FnMut(String)) {
+fn nobody(peers: &Peers, direction: &str, warn: &mut Warn<'_>) {
     for pattern in peers.iter() {
         let why = match pattern {
             PeerPattern::Identity(_) | PeerPattern::Address { .. } if direction == "outbound" => {
@@ -79,7 +85,8 @@ fn nobody(peers: &Peers, direction: &str, warn: &mut dyn FnMut(String)) {
             _ => None,
         };
         if let Some(why) = why {
-            warn(format!("{} can never match: {why}", pattern.describe()));
+            let peer = pattern.describe();
+            warn(&peer, format!("{peer} can never match: {why}"));
         }
     }
 }
@@ -104,25 +111,25 @@ fn no_host(name: &str) -> Option<&'static str> {
     }
 }
 
-fn keys_of(keys: &[KeyRule], peers: &Peers, direction: &str, warn: &mut dyn FnMut(String)) {
+fn keys_of(keys: &[KeyRule], peers: &Peers, direction: &str, warn: &mut Warn<'_>) {
     for (at, key) in keys.iter().enumerate() {
         let text = key.key.as_str();
         if !baggage::is_token(text.as_bytes()) {
-            warn(format!("the key {text:?} can never match: keys are letters, digits and !#$%&'*+-.^_`|~"));
+            warn(text, format!("the key {text:?} can never match: keys are letters, digits and !#$%&'*+-.^_`|~"));
         }
         if text.bytes().all(|byte| byte == b'*') {
-            warn(format!("the key {text:?} allows everything"));
+            warn(text, format!("the key {text:?} allows everything"));
         } else if looks_personal(text) {
-            warn(format!("the key {text:?} looks personal"));
+            warn(text, format!("the key {text:?} looks personal"));
         }
         let covered = keys.get(..at).unwrap_or_default().iter().find(|earlier| earlier.key.covers(&key.key));
         if let Some(earlier) = covered {
-            warn(format!("the key {text:?} can never match: {:?} before it takes it", earlier.key.as_str()));
+            warn(text, format!("the key {text:?} can never match: {:?} before it takes it", earlier.key.as_str()));
         }
     }
     let everyone = direction == "outbound" && !keys.is_empty() && peers.iter().any(PeerPattern::is_any_host);
     if everyone {
-        warn("its keys go to every host, those of others too".to_owned());
+        warn("", "its keys go to every host, those of others too".to_owned());
     }
 }
 

@@ -291,14 +291,14 @@ baggage = ["plan"]
     let warnings: Vec<String> = Policy::lint_toml(text)
         .unwrap()
         .into_iter()
-        .map(|(line, warning)| format!("{line}: {}", warning.text))
+        .map(|((line, column), warning)| format!("{line}:{column}: {}", warning.text))
         .collect();
     assert_eq!(warnings.len(), 5, "{warnings:#?}");
-    assert!(warnings[0].starts_with("2: the key \"user.email\" looks personal"));
+    assert!(warnings[0].starts_with("5:12: the key \"user.email\" looks personal"));
     assert!(warnings[1].contains("allows everything"));
     assert!(warnings[2].contains("\"tenant.id\" can never match"));
-    assert!(warnings[3].starts_with("7: kafka:orders can never match"));
-    assert!(warnings[4].contains("every host"));
+    assert!(warnings[3].starts_with("9:10: kafka:orders can never match"));
+    assert!(warnings[4].starts_with("11:1: its keys go to every host"));
 }
 
 #[test]
@@ -316,8 +316,10 @@ peers = ["http:*.internal", "grpc:shop.Orders", "http:*", "kafka:orders", "addre
 "#;
     let warnings = Policy::lint_toml(text).unwrap();
     assert!(warnings.iter().all(|(_, warning)| warning.text.contains("can never match")), "{warnings:#?}");
-    let lines: Vec<usize> = warnings.iter().map(|(line, _)| *line).collect();
-    assert_eq!(lines, [9, 9, 2, 2, 2, 2, 2, 5, 5, 5], "{warnings:#?}");
+    let places: Vec<(usize, usize)> = warnings.iter().map(|(place, _)| *place).collect();
+    let hosts = [(3, 10), (3, 36), (3, 65), (3, 89), (3, 114)];
+    let expected = [&[(10, 10), (10, 29)][..], &hosts, &[(6, 10), (6, 32), (7, 12)]].concat();
+    assert_eq!(places, expected, "{warnings:#?}");
 }
 
 #[test]

@@ -13,8 +13,8 @@ pub(super) fn run(file: &Path, strict: bool) -> Result<Exit, Error> {
             return Err(format!("{}:{}error: {}", file.display(), place(error.place()), error.message()).into());
         }
     };
-    for (line, warning) in &warnings {
-        say(format_args!("{}:{line}: warning: {warning}", file.display()));
+    for ((line, column), warning) in &warnings {
+        say(format_args!("{}:{line}:{column}: warning: {warning}", file.display()));
     }
     let count = warnings.len();
     say(format_args!("{}: {count} warning{}", file.display(), if count == 1 { "" } else { "s" }));

@@ -101,16 +101,25 @@ pub(super) fn read(text: &str) -> Result<Policy, PolicyFileError> {
     builder.build().map_err(|error| PolicyFileError::at(text, None, error.to_string()))
 }
 
-/// The line on which a rule begins.
-pub(super) fn line_of_rule(text: &str, direction: &str, index: usize) -> usize {
-    let Ok(file) = toml::from_str::<File>(text) else { return 1 };
-    let span = match direction {
-        "inbound" => file.inbound.get(index).map(Spanned::span),
-        _ => file.outbound.get(index).map(Spanned::span),
+/// The line and the column of what a warning is about: a word of a rule, or the rule, or the profile that brought it.
+pub(super) fn place_of(text: &str, warning: &crate::policy::Warning) -> (usize, usize) {
+    let Ok(file) = toml::from_str::<File>(text) else { return (1, 1) };
+    let (inbound, outbound) = (file.inbound.iter().map(Spanned::span), file.outbound.iter().map(Spanned::span));
+    let mut rules: Vec<Range<usize>> =
+        if warning.direction == "inbound" { inbound.collect() } else { outbound.collect() };
+    if warning.index >= rules.len() {
+        // Rules past the file's own are the profile's.
+        return place(text, file.profile.as_ref().map_or(0, |profile| profile.span().start));
+    }
+    let rule = rules.swap_remove(warning.index);
+    // A table's own span may be that of its header alone: what is below belongs to it, up to the next.
+    let below = text.get(rule.end..).unwrap_or_default();
+    let end = rule.end + below.find("\n[").unwrap_or(below.len());
+    let word = |quote: char| {
+        let found = text.get(rule.start..end)?.rfind(&format!("{quote}{}{quote}", warning.word))?;
+        (!warning.word.is_empty()).then_some(rule.start + found)
     };
-    // Rules past the file's own are the profile's.
-    let start = span.or_else(|| file.profile.as_ref().map(Spanned::span)).map_or(0, |span| span.start);
-    place(text, start).0
+    place(text, word('"').or_else(|| word('\'')).unwrap_or(rule.start))
 }
 
 struct Reader<'a> {
