@@ -100,8 +100,9 @@ impl Admission {
 /// Copies what rules ask for. The scrubbers guard what telemetry says, too: what they object to is not copied.
 fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], scrub: &Scrub, out: &mut Vec<Attribute>) {
     for (key, attribute) in keys.iter().filter_map(|key| key.span_attribute.as_ref().map(|name| (key, name))) {
-        // The last of several, as `Baggage::get` answers.
-        if let Some(member) = baggage.iter().filter(|member| key.matches(member)).last()
+        // Of several with this key, the last: what `Baggage::get` answers.
+        let first = baggage.iter().find(|member| key.matches(member));
+        if let Some(member) = first.and_then(|member| baggage.member(member.key()))
             && scrub.find(&member, key.chosen_action()).is_none()
         {
             out.push(Attribute::new(attribute.to_string(), member.value().into_owned()));

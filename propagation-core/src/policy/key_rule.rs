@@ -90,7 +90,7 @@ impl KeyRule {
     }
 
     /// Copies the value that was let in to an attribute of the span that handles the request, so that a Collector can sample by it.
-    /// The scrubbers guard the copy, too.
+    /// The scrubbers guard the copy, too. Of a family of keys it is the first one's; of several values, the last.
     #[must_use]
     pub fn span_attribute(mut self, attribute: &str) -> Self {
         self.span_attribute = Some(attribute.into());

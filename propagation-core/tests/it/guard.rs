@@ -196,9 +196,14 @@ fn allowed_baggage_is_copied_to_span_attributes_unless_it_is_personal() {
     assert_eq!(attributes("tenant.id=blue").len(), 1);
     assert_eq!(attributes("tenant.id=anna@example.com").len(), 0);
     assert_eq!(attributes("other=blue").len(), 0);
-    let last = attributes("tenant.id=red,tenant.id=blue");
+    let last = attributes("tenant.id=red,plan=pro,tenant.id=blue,other=1");
     assert_eq!(last.len(), 1);
     assert_eq!(last[0].value, "blue".to_owned().into(), "what `Baggage::get` answers");
+
+    let family = InboundRule::peers(["*"]).allow(KeyRule::new("*").span_attribute("first"));
+    let policy = Policy::builder().inbound(family).build().unwrap();
+    let first = policy.admit(&Peer::http(""), context("a=1,b=2,a=3"), Vec::new()).attributes;
+    assert_eq!(first[0].value, "3".to_owned().into(), "the last value of the first key");
 }
 
 const FILE: &str = r#"
