@@ -32,17 +32,21 @@ const FEW: usize = 4;
 
 fn visit<'a>(headers: &'a HeaderMap, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
     let name = name.as_header_name();
+    let no_name_twice = headers.len() == headers.keys_len();
     if headers.len() <= FEW {
         for (found, value) in headers {
             if found == name {
                 each(Value::Shared(value));
+                if no_name_twice {
+                    return;
+                }
             }
         }
         return;
     }
     // Only who finds one asks whether there are more.
     let Some(value) = headers.get(name) else { return };
-    if headers.len() == headers.keys_len() {
+    if no_name_twice {
         each(Value::Shared(value));
     } else {
         for value in headers.get_all(name) {

@@ -13,27 +13,15 @@ impl<'a> Joined<'a> {
     /// Reads every value of `name`. Several are joined with commas in wire order; joining stops once `limit` bytes are
     /// exceeded, so that what is kept stays bounded.
     pub(crate) fn read(from: &'a dyn Extract, name: &FieldName, limit: usize) -> Self {
-        let mut joined = Self::None;
-        from.visit(name, &mut |value| joined.push(value, limit));
-        joined
-    }
-
-    fn push(&mut self, value: Value<'a>, limit: usize) {
-        match self {
-            Self::None => *self = Self::One(value),
-            Self::One(first) => {
-                let first = first.as_bytes();
-                let mut all = Vec::with_capacity((first.len() + value.len() + 1).min(limit + 2));
-                append(&mut all, first, limit);
-                all.push(b',');
-                append(&mut all, value.as_bytes(), limit);
-                *self = Self::Many(all);
-            }
-            Self::Many(all) if all.len() > limit => {}
-            Self::Many(all) => {
-                all.push(b',');
-                append(all, value.as_bytes(), limit);
-            }
+        let (mut first, mut all): (Option<Value<'a>>, Vec<u8>) = (None, Vec::new());
+        from.visit(name, &mut |value| match first {
+            None => first = Some(value),
+            Some(first) => join(&mut all, first.as_bytes(), value.as_bytes(), limit),
+        });
+        match first {
+            None => Self::None,
+            Some(value) if all.is_empty() => Self::One(value),
+            Some(_) => Self::Many(all),
         }
     }
 
@@ -57,6 +45,19 @@ impl<'a> Joined<'a> {
             Self::Many(bytes) => bytes.clone().into(),
         }
     }
+}
+
+/// Joins one more value to those so far, or to the first.
+#[cold]
+fn join(all: &mut Vec<u8>, first: &[u8], value: &[u8], limit: usize) {
+    if all.is_empty() {
+        all.reserve_exact((first.len() + value.len() + 1).min(limit + 2));
+        append(all, first, limit);
+    } else if all.len() > limit {
+        return;
+    }
+    all.push(b',');
+    append(all, value, limit);
 }
 
 /// Appends up to one byte more than `limit` allows: enough to see that it was exceeded.
@@ -91,6 +92,13 @@ fn blank(text: &[u8]) -> usize {
 
 /// Optional white space of both list grammars: space and tab.
 pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
+    // Most have none.
+    if let [first, .., last] = text
+        && *first > b' '
+        && *last > b' '
+    {
+        return text;
+    }
     while let [b' ' | b'\t', rest @ ..] = text {
         text = rest;
     }

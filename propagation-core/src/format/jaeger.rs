@@ -13,8 +13,8 @@ const PREFIX: &str = "uberctx-";
 ///
 /// Ids may be short and are padded on the left; the colons may stand as `%3A`. The parent's id is checked and ignored;
 /// it is written as 0. Debug is kept, and means sampled. Baggage keys arrive in the carrier's spelling, which in HTTP/2 is lower
-/// case; properties can't be said in this format. Of two keys that differ only in case, the first is written. What is lost so is
-/// counted.
+/// case; properties can't be said in this format. Of two keys that differ only in case, the first is written; the limit of
+/// 8,192 bytes holds for what is escaped, too. What is lost so is counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JaegerFormat;
 
@@ -37,15 +37,22 @@ impl Format for JaegerFormat {
         if let Some(text) = format(&context.trace) {
             fields.push(&TRACE, parts::text(&text), Priority::Ids);
         }
+        let mut bytes = 0;
         for member in context.baggage.iter() {
             let Some(name) = FieldName::new(&format!("{PREFIX}{}", member.key())) else { continue };
-            let lost = fields.writes(name.as_str());
-            if lost || !member.properties().is_empty() {
-                let reason = if lost { Reason::DuplicateKey } else { Reason::Unrepresentable };
+            let value = encode(&member.value());
+            let refused = if fields.writes(name.as_str()) {
+                Some(Reason::DuplicateKey)
+            } else if bytes + member.key().len() + 1 + value.len() > Baggage::MAX_BYTES {
+                // More has to be escaped here than in W3C's list.
+                Some(Reason::TooLong)
+            } else {
+                bytes += member.key().len() + 1 + value.len() + 1;
+                fields.push_named(name, parts::text(&value), Priority::Baggage);
+                (!member.properties().is_empty()).then_some(Reason::Unrepresentable)
+            };
+            if let Some(reason) = refused {
                 fields.leave_out(Rejection::new("uberctx", reason).with_key(member.key().as_bytes()));
-            }
-            if !lost {
-                fields.push_named(name, parts::text(&encode(&member.value())), Priority::Baggage);
             }
         }
     }

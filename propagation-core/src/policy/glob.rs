@@ -17,6 +17,8 @@ enum Shape {
     Any,
     /// One `*`, at the end.
     Prefix,
+    /// One `*`, at the start.
+    Suffix,
     Pieces,
 }
 
@@ -26,6 +28,7 @@ impl Glob {
             None if !text.contains('*') => Shape::Exact,
             Some("") => Shape::Any,
             Some(prefix) if !prefix.contains('*') => Shape::Prefix,
+            None if text.strip_prefix('*').is_some_and(|suffix| !suffix.contains('*')) => Shape::Suffix,
             _ => Shape::Pieces,
         };
         Self { text: text.into(), shape }
@@ -57,6 +60,7 @@ impl Glob {
             Shape::Exact => pattern == text,
             Shape::Any => true,
             Shape::Prefix => pattern.split_last().is_some_and(|(_, prefix)| text.starts_with(prefix)),
+            Shape::Suffix => pattern.split_first().is_some_and(|(_, suffix)| text.ends_with(suffix)),
             Shape::Pieces => glob(pattern, text),
         }
     }
@@ -92,6 +96,8 @@ mod tests {
             ("feature.*", "features", false),
             ("*.internal", "api.internal", true),
             ("*.internal", "internal", false),
+            ("*.internal", ".internal", true),
+            ("*.internal", "api.internal.example", false),
             ("a*a", "a", false),
             ("a*b*c", "a-b-b-c", true),
             ("a*b*c", "a-c-b", false),

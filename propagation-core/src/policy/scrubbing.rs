@@ -151,7 +151,7 @@ impl Scrub {
 
     /// Lets a tracestate remember if it is cleared, for when it goes out again.
     pub(super) fn note_plain(&self, state: &mut TraceState) {
-        if !self.finds_nothing() && self.clears_state(state) {
+        if self.clears_state(state) {
             state.set_plain();
         }
     }

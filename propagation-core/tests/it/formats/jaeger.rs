@@ -87,3 +87,17 @@ fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
     );
     assert_eq!(propagator.counters().get(Direction::Outbound, Reason::Unrepresentable), 1);
 }
+
+#[test]
+fn what_is_too_long_once_jaeger_has_escaped_it_does_not_go_out() {
+    let from_w3c = between(Box::new(BaggageFormat), Box::new(JaegerFormat));
+    let list = format!("a=1,b={},c=2", "'".repeat(4000));
+    let received = from_w3c.extract(&Peer::http(""), &vec![("baggage".to_owned(), list.into_bytes())]).context;
+    assert_eq!(received.baggage.len(), 3);
+    let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
+    let injection = from_w3c.inject(&Peer::http("x"), &received, &mut sent);
+    assert_eq!(sent.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["uberctx-a", "uberctx-c"]);
+    assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [Reason::TooLong]);
+    let again = between(Box::new(JaegerFormat), Box::new(JaegerFormat)).extract(&Peer::http(""), &sent);
+    assert_eq!((again.context.baggage.len(), again.rejections.len()), (2, 0));
+}
