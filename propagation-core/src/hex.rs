@@ -26,6 +26,12 @@ pub(crate) fn decode_byte([high, low]: [u8; 2]) -> Option<u8> {
     Some(decode_digit(high)? << 4 | decode_digit(low)?)
 }
 
+/// What a percent escape of these two digits stands for, in either case (RFC 3986, 2.1); `None` if they are not hex.
+#[inline]
+pub(crate) fn escaped(high: u8, low: u8) -> Option<u8> {
+    decode_byte([high.to_ascii_lowercase(), low.to_ascii_lowercase()])
+}
+
 /// Decodes one lower-case hex digit.
 #[inline]
 pub(crate) fn decode_digit(byte: u8) -> Option<u8> {

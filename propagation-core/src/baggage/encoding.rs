@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::octets;
+use crate::{hex, octets};
 
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && octets::all(text, octets::TOKEN)
@@ -74,9 +74,9 @@ pub(crate) fn decode_each(value: &[u8], mut each: impl FnMut(&[u8])) {
     while let Some((plain, tail)) = split_at_percent(rest) {
         each(plain);
         rest = if let [high, low, tail @ ..] = tail
-            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+            && let Some(byte) = hex::escaped(*high, *low)
         {
-            each(&[u8::try_from(high << 4 | low).unwrap_or_default()]);
+            each(&[byte]);
             tail
         } else {
             each(b"%");

@@ -3,7 +3,7 @@
 use super::parts::{self, Refused};
 use crate::{
     Baggage, Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Rejection, Sampling,
-    TraceContext, baggage,
+    TraceContext, baggage, hex,
 };
 
 static TRACE: FieldName = FieldName::from_static("uber-trace-id");
@@ -41,17 +41,18 @@ impl Format for JaegerFormat {
         for member in context.baggage.iter() {
             let Some(name) = FieldName::new(&format!("{PREFIX}{}", member.key())) else { continue };
             let value = encode(&member.value());
-            let refused = if fields.writes(name.as_str()) {
+            let size = member.key().len() + 1 + value.len();
+            let lost = if fields.writes(name.as_str()) {
                 Some(Reason::DuplicateKey)
-            } else if bytes + member.key().len() + 1 + value.len() > Baggage::MAX_BYTES {
+            } else if bytes + size > Baggage::MAX_BYTES {
                 // More has to be escaped here than in W3C's list.
                 Some(Reason::TooLong)
             } else {
-                bytes += member.key().len() + 1 + value.len() + 1;
+                bytes += size + 1;
                 fields.push_named(name, parts::text(&value), Priority::Baggage);
                 (!member.properties().is_empty()).then_some(Reason::Unrepresentable)
             };
-            if let Some(reason) = refused {
+            if let Some(reason) = lost {
                 fields.leave_out(Rejection::new("uberctx", reason).with_key(member.key().as_bytes()));
             }
         }
@@ -179,8 +180,8 @@ fn decode(text: &[u8]) -> Option<String> {
         rest = tail;
         match (byte, tail) {
             (b'+', _) => out.push(b' '),
-            (b'%', [high, low, tail @ ..]) if parts::escaped(*high, *low).is_some() => {
-                out.extend(parts::escaped(*high, *low));
+            (b'%', [high, low, tail @ ..]) if hex::escaped(*high, *low).is_some() => {
+                out.extend(hex::escaped(*high, *low));
                 rest = tail;
             }
             (0..0x20 | 0x7f, _) => return None,

@@ -68,12 +68,6 @@ pub(super) fn hex_padded<const N: usize>(digits: &[u8]) -> Result<[u8; N], Refus
     Ok(out)
 }
 
-/// What a percent escape of these two digits stands for, in either case; `None` if they are not hex.
-pub(super) fn escaped(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| hex::decode_digit(byte.to_ascii_lowercase());
-    Some(digit(high)? << 4 | digit(low)?)
-}
-
 /// An unsigned 64-bit number of 1 to 20 decimal digits, and nothing else: no sign, no space.
 pub(super) fn decimal(digits: &[u8]) -> Result<u64, Refused> {
     if digits.is_empty() || digits.len() > 20 {

@@ -60,8 +60,10 @@ impl Policy {
         if state.is_empty() || self.scrub.finds_nothing() {
             return;
         }
-        self.scrub.note_plain(state);
-        if let Some(left) = self.scrub_state(state, judge.rule, judge.report, &mut admission.rejections) {
+        if self.scrub.clears_state(state) {
+            // It is not asked again on the way out.
+            state.set_plain();
+        } else if let Some(left) = self.scrub_state(state, judge.rule, judge.report, &mut admission.rejections) {
             *state = left;
         }
     }

@@ -149,13 +149,6 @@ impl Scrub {
         self.patterns.is_empty() && (state.is_plain() || !scrub::may_find(state.as_bytes()))
     }
 
-    /// Lets a tracestate remember if it is cleared, for when it goes out again.
-    pub(super) fn note_plain(&self, state: &mut TraceState) {
-        if self.clears_state(state) {
-            state.set_plain();
-        }
-    }
-
     /// What is personal in a key.
     pub(super) fn find_in_key(&self, key: &str) -> Option<&str> {
         self.find_in(&[], key)
