@@ -72,7 +72,7 @@ pub enum CanaryKind {
 
 impl CanaryKind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: &[Self] = &[
         Self::Email,
         Self::Card,
         Self::Iban,
@@ -119,8 +119,8 @@ pub enum Encoding {
 
 impl Encoding {
     /// Every encoding.
-    pub const ALL: [Self; 6] =
-        [Self::Plain, Self::Percent, Self::DoublePercent, Self::Base64, Self::Separated, Self::FullWidth];
+    pub const ALL: &[Self] =
+        &[Self::Plain, Self::Percent, Self::DoublePercent, Self::Base64, Self::Separated, Self::FullWidth];
 }
 
 impl fmt::Display for Encoding {
@@ -210,7 +210,7 @@ impl Canaries {
     #[must_use]
     pub fn seeded(seed: u64) -> Self {
         let canary = |kind| Canary { kind, plain: generate::plain(kind, seed) };
-        Self(CanaryKind::ALL.into_iter().map(canary).collect())
+        Self(CanaryKind::ALL.iter().copied().map(canary).collect())
     }
 
     /// The same canaries, of these kinds only.

@@ -27,7 +27,6 @@ mod policy;
 mod propagator;
 mod rejection;
 pub mod sampling;
-pub mod scrub;
 #[cfg(feature = "opentelemetry-sdk-0-33")]
 pub mod start_up;
 pub mod task;
@@ -59,6 +58,7 @@ pub use policy::{
 };
 #[cfg(feature = "policy-file")]
 pub use policy::{PolicyFileError, Reload};
+pub use propagation_scrub as scrub;
 pub use propagator::{Propagator, PropagatorBuilder};
 pub use rejection::{Reason, Rejection};
 pub use sampling::{Priority as SamplingPriority, Sampling};

@@ -73,7 +73,7 @@ impl Hidden {
 pub(crate) fn places(canaries: &Canaries, open: &Propagator) -> Vec<Hidden> {
     let mut hidden = Vec::new();
     for canary in canaries.iter() {
-        for encoding in Encoding::ALL {
+        for &encoding in Encoding::ALL {
             let Some(text) = canary.encoded(encoding) else { continue };
             for place in Place::ALL {
                 // A random string is a secret by its key; alone it could be any id.

@@ -6,7 +6,7 @@ use crate::wire::{Wire, WireRecord};
 fn every_canary_is_found_in_every_disguise_among_other_text() {
     let canaries = Canaries::seeded(42);
     for canary in canaries.iter() {
-        for encoding in Encoding::ALL {
+        for &encoding in Encoding::ALL {
             let Some(disguised) = canary.encoded(encoding) else { continue };
             let evidence = Evidence::new().line("a log", format!("user=1, note={disguised}; end"));
             let seen = canaries.only(&[canary.kind()]).sightings(&evidence);
@@ -29,7 +29,7 @@ fn every_canary_is_found_in_every_disguise_among_other_text() {
 #[test]
 fn the_disguise_is_told() {
     let canaries = Canaries::seeded(1).only(&[CanaryKind::Card]);
-    for encoding in Encoding::ALL {
+    for &encoding in Encoding::ALL {
         let text = canaries.get(CanaryKind::Card).encoded(encoding).expect("cards wear every disguise");
         let seen = canaries.sightings(&Evidence::new().line("here", text));
         assert_eq!(seen.first().map(|sighting| sighting.encoding), Some(encoding));
@@ -42,7 +42,7 @@ fn another_sets_canaries_are_not_taken_for_ones_own() {
     let evidence = other.iter().fold(Evidence::new(), |evidence, canary| evidence.line("log", canary.plain()));
     other.assert_present(&evidence);
     let ipv4_has_few =
-        mine.only(&CanaryKind::ALL.into_iter().filter(|kind| *kind != CanaryKind::Ipv4).collect::<Vec<_>>());
+        mine.only(&CanaryKind::ALL.iter().copied().filter(|kind| *kind != CanaryKind::Ipv4).collect::<Vec<_>>());
     ipv4_has_few.assert_absent(&evidence);
     let harmless =
         "4bf92f3577b34da6a3ce929d0e0e4736 2026-11-21T04:00:00Z 1700000000000 00-ab-cd GET /orders/{id} example.com";

@@ -50,7 +50,7 @@ const ROOM: (usize, usize) = (2_000, 400);
 fn members(canaries: &Canaries) -> [Vec<String>; 2] {
     let (mut baggage, mut state) = (Vec::new(), Vec::new());
     for canary in canaries.iter() {
-        for encoding in Encoding::ALL {
+        for &encoding in Encoding::ALL {
             let Some(text) = canary.encoded(encoding) else { continue };
             // In other groups than its own a social security number is nine digits like any others.
             if canary.kind() == CanaryKind::Ssn && encoding == Encoding::Separated {

@@ -32,7 +32,7 @@ impl KeyRule {
     pub fn new(key: &str) -> Self {
         let glob = Glob::new(key);
         Self {
-            tells: glob.is_exact().then(|| scrub::tells(key.as_bytes())),
+            tells: glob.is_exact().then(|| scrub::key_hint(key.as_bytes())),
             key: glob,
             max_length: None,
             values: None,
@@ -112,7 +112,7 @@ impl KeyRule {
 
     /// Whether a key that matches tells the scrubbers of its value.
     pub(super) fn tells(&self, member: &Member<'_>) -> bool {
-        self.tells.unwrap_or_else(|| scrub::tells(member.wire_key()))
+        self.tells.unwrap_or_else(|| scrub::key_hint(member.wire_key()))
     }
 
     pub(super) fn reports(&self) -> bool {

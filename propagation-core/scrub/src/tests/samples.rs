@@ -1,6 +1,6 @@
 //! What is found, and what is left alone.
 
-use crate::scrub::Detector;
+use crate::Detector;
 
 /// One or more of each kind, as they are written.
 pub(super) const PERSONAL: &[(Detector, &str, &str)] = &[

@@ -3,16 +3,11 @@
 use std::ops::ControlFlow;
 
 use super::{Decoder, SMALL_WINDOW, WINDOW, windows};
-use crate::scrub::class::{at, count, from, is_base64};
-use crate::scrub::pass::{Each, Hit, Pass};
+use crate::class::{at, count, from, is_base64};
+use crate::pass::{Each, Hit, Pass};
 
 /// Searches the text that base64 from `start` on says, if it says text. Returns how far that goes.
-pub(in crate::scrub) fn search(
-    bytes: &[u8],
-    start: usize,
-    pass: &Pass<'_>,
-    each: &mut Each<'_>,
-) -> ControlFlow<(), usize> {
+pub(crate) fn search(bytes: &[u8], start: usize, pass: &Pass<'_>, each: &mut Each<'_>) -> ControlFlow<(), usize> {
     let decoder = Base64 { bytes, index: start, held: 0, bits: 0, awaited: 0 };
     // Chance makes one random triple in twenty look like text; two in a row are worth the search.
     let mut probe = decoder.clone();
@@ -139,7 +134,7 @@ fn shifted<const BY: u32>(digit: u8) -> u32 {
 
 /// The six bits of a base64 digit of either alphabet.
 #[inline(always)]
-pub(in crate::scrub) const fn base64_digit(byte: u8) -> Option<u8> {
+pub(crate) const fn base64_digit(byte: u8) -> Option<u8> {
     #[expect(clippy::indexing_slicing, reason = "no byte is past the end of 256")]
     let digit = DIGITS[byte as usize];
     if digit == NO_DIGIT { None } else { Some(digit) }
@@ -165,12 +160,12 @@ const DIGITS: [u8; 256] = {
 
 /// Whether a second digit of base64 leaves the second byte no control, and in ASCII.
 #[inline]
-pub(in crate::scrub) fn may_be_text(second: u8) -> bool {
+pub(crate) fn may_be_text(second: u8) -> bool {
     base64_digit(second).is_some_and(|bits| matches!(bits & 15, 2..=7))
 }
 
 /// Whether a token decodes to `user:password`.
-pub(in crate::scrub) fn is_user_and_password(token: &[u8]) -> bool {
+pub(crate) fn is_user_and_password(token: &[u8]) -> bool {
     let mut decoder = Base64 { bytes: token, index: 0, held: 0, bits: 0, awaited: 0 };
     let mut has_colon = false;
     while let Some(byte) = decoder.next() {

@@ -1,10 +1,10 @@
 //! A first look around a trigger, for as little as tells most of clean text.
 
 use super::Walk;
-use crate::scrub::class::{self, LOWER, UPPER, at, before, from};
-use crate::scrub::reading::Reading;
-use crate::scrub::trigger::REACH;
-use crate::scrub::{card, decode, iban};
+use crate::class::{self, LOWER, UPPER, at, before, from};
+use crate::reading::Reading;
+use crate::trigger::REACH;
+use crate::{card, decode, iban};
 
 /// What a first look around a trigger says.
 pub(super) enum Glance {

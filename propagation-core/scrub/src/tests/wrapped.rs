@@ -1,7 +1,7 @@
 //! What wraps a value: escapes, base64, other forms of its characters.
 
 use super::{found, samples::PERSONAL};
-use crate::scrub::{Detector, Detectors, scan};
+use crate::{Detector, Detectors, scan};
 
 pub(super) const WRAPPINGS: [fn(&str) -> String; 12] = [
     percent,

@@ -207,7 +207,7 @@ fn no_bytes_make_it_panic() {
 
 #[test]
 fn every_detector_has_a_name_that_finds_it_again() {
-    for detector in Detector::ALL {
+    for &detector in Detector::ALL {
         assert_eq!(Detector::from_name(detector.name()), Some(detector));
         assert_eq!(detector.name().parse(), Ok(detector));
         assert_eq!(detector.to_string(), detector.name());
@@ -216,7 +216,7 @@ fn every_detector_has_a_name_that_finds_it_again() {
     }
     assert_eq!(Detector::from_name("e-mail"), None);
     assert_eq!(Detectors::all().iter().count(), Detector::ALL.len());
-    assert_eq!(Detector::ALL.into_iter().collect::<Detectors>(), Detectors::all());
+    assert_eq!(Detector::ALL.iter().copied().collect::<Detectors>(), Detectors::all());
 }
 
 #[test]

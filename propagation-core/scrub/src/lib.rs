@@ -1,4 +1,6 @@
-//! What personal data and secrets look like in bytes.
+#![doc = include_str!("../README.md")]
+//!
+//! # How it works
 //!
 //! This is mechanism only: pure functions over a key and a value, with no idea of a policy, a rule or an action. A policy
 //! decides which [`Detectors`] run and what happens to a [`Finding`].
@@ -14,6 +16,9 @@
 //!
 //! A number is only as suspicious as its context, so most detectors look one byte to the left and to the right: the digits
 //! inside a UUID are no payment card, and the numbers after `Chrome/` are no IP address.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod address;
 mod automaton;
@@ -131,16 +136,16 @@ impl Finding {
     }
 }
 
-/// Whether [`scan`] may recognise anything in a text, under a key that says [nothing](tells) of it. Most texts are told to be clean
+/// Whether [`scan`] may recognise anything in a text, under a key that says [nothing](key_hint) of it. Most texts are told to be clean
 /// here; several at once, if what stands between them is neither letter nor digit.
 #[must_use]
-pub(crate) fn may_find(text: &[u8]) -> bool {
+pub fn may_match(text: &[u8]) -> bool {
     trigger::TRIGGERS.find(text, 0).is_some()
 }
 
 /// Whether a key lets [`scan`] recognise what it would not without: a secret, or a number.
 #[must_use]
-pub(crate) fn tells(key: &[u8]) -> bool {
+pub fn key_hint(key: &[u8]) -> bool {
     let hints = key::Hints::of(key);
     hints.tell(key) || hints.may_be_number() && (key::is_phone(key) || key::is_ssn(key))
 }

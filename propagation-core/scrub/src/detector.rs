@@ -48,7 +48,7 @@ pub enum Detector {
 
 impl Detector {
     /// Every detector there is.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: &[Self] = &[
         Self::Email,
         Self::PaymentCard,
         Self::Iban,
@@ -97,7 +97,7 @@ impl Detector {
     /// The detector of that name, spelt exactly as [`name`](Self::name) spells it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|detector| detector.name() == name)
+        Self::ALL.iter().copied().find(|detector| detector.name() == name)
     }
 
     const fn bit(self) -> u32 {
@@ -134,7 +134,7 @@ impl std::error::Error for UnknownDetector {}
 /// A set of detectors, as small as a number.
 ///
 /// ```
-/// # use propagation_core::scrub::{Detector, Detectors};
+/// # use propagation_scrub::{Detector, Detectors};
 /// let set = Detectors::all().without(Detector::Ipv4);
 /// assert!(set.contains(Detector::Email) && !set.contains(Detector::Ipv4));
 /// ```
@@ -180,7 +180,7 @@ impl Detectors {
 
     /// The detectors in the set, in the order of [`Detector::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Detector> {
-        Detector::ALL.into_iter().filter(move |detector| self.contains(*detector))
+        Detector::ALL.iter().copied().filter(move |detector| self.contains(*detector))
     }
 }
 
