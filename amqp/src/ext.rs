@@ -45,7 +45,8 @@ impl DeliveryExt for Delivery {
 /// # Ok::<(), propagation_core::TraceParentError>(())
 /// ```
 pub trait PropertiesExt {
-    /// Writes what the destination may learn of a context. Makes no span.
+    /// Writes the part of a context that the policy releases to a destination: an exchange (`shop`), or a queue that is reached through
+    /// the default exchange (`queue/replies`). Makes no span.
     fn inject(
         &mut self,
         propagator: &Propagator,
@@ -63,6 +64,7 @@ impl PropertiesExt for BasicProperties {
         context: &PropagationContext,
         limit: FrameLimit,
     ) -> Injection {
-        propagator.inject(&Peer::amqp(destination), context, &mut PropertiesCarrier::new(self, limit))
+        let peer = destination.strip_prefix("queue/").map_or_else(|| Peer::amqp(destination), Peer::amqp_queue);
+        propagator.inject(&peer, context, &mut PropertiesCarrier::new(self, limit))
     }
 }

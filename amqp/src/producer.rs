@@ -95,7 +95,7 @@ impl ProducerPropagation {
     pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> Sending {
         let destination = Destination { exchange, routing_key, queue: None };
         // Through the default exchange a message goes to the queue that its routing key names.
-        let peer = Peer::amqp(if exchange.is_empty() { routing_key } else { exchange });
+        let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
         let message_id = properties.message_id().as_ref().map(|id| id.as_str().to_owned());
         let mut carrier = PropertiesCarrier::new(properties, self.limit);
         messaging::send(&self.propagator, &peer, self.existing, &mut carrier, |hop| {

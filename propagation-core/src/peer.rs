@@ -40,9 +40,8 @@ impl Transport {
 
 /// The other side of a hop, as policy rules match it: a transport and a name, and inbound also an address or an identity.
 ///
-/// Outbound the name is where a message goes: host, `package.Service`, topic, `exchange:routing_key`, queue. Inbound it is
-/// where it was received: for HTTP and gRPC there is none (whatever a caller says of itself proves nothing), for
-/// messages it is the topic or queue.
+/// Outbound the name is the destination: host, `package.Service`, topic, exchange, queue. Inbound HTTP and gRPC callers have no name
+/// (a name that a caller claims proves nothing); for messages it is the topic or queue that they were received from.
 ///
 /// ```
 /// use propagation_core::Peer;
@@ -62,13 +61,15 @@ pub struct Peer<'a> {
     pub address: Option<IpAddr>,
     /// Who it is, as the application has established it: a client certificate's name, an API key's owner.
     pub identity: Option<&'a str>,
+    /// Whether an AMQP name is that of a queue that is reached through the default exchange.
+    pub(crate) is_queue: bool,
 }
 
 impl<'a> Peer<'a> {
     /// A peer of a transport.
     #[must_use]
     pub const fn new(transport: Transport, name: &'a str) -> Self {
-        Self { transport, name, address: None, identity: None }
+        Self { transport, name, address: None, identity: None, is_queue: false }
     }
 
     /// An HTTP host, without the port; empty for a caller.
@@ -89,13 +90,22 @@ impl<'a> Peer<'a> {
         Self::new(Transport::Kafka, topic)
     }
 
-    /// A RabbitMQ destination: an exchange, or a queue where the default exchange is used or a message is received.
+    /// A RabbitMQ exchange that a message is published to, or the queue that it was received from.
     #[must_use]
-    pub const fn amqp(destination: &'a str) -> Self {
-        Self::new(Transport::Amqp, destination)
+    pub const fn amqp(name: &'a str) -> Self {
+        Self::new(Transport::Amqp, name)
     }
 
-    /// An SQS queue name.
+    /// A RabbitMQ queue that a message is published to, through the default exchange. Rules name it `amqp:queue/NAME`: a publisher
+    /// chooses such a name with `reply_to`, and a rule for the exchange of that name must not cover it.
+    #[must_use]
+    pub const fn amqp_queue(name: &'a str) -> Self {
+        let mut peer = Self::new(Transport::Amqp, name);
+        peer.is_queue = true;
+        peer
+    }
+
+    /// An SQS queue, by its name alone: queues of this name in other accounts and regions are the same peer.
     #[must_use]
     pub const fn sqs(queue: &'a str) -> Self {
         Self::new(Transport::Sqs, queue)
@@ -125,6 +135,7 @@ impl<'a> Peer<'a> {
 impl fmt::Display for Peer<'_> {
     /// As a rule would name it: `kafka:orders`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.transport.as_str(), self.name)
+        let queue = if self.is_queue { "queue/" } else { "" };
+        write!(f, "{}:{queue}{}", self.transport.as_str(), self.name)
     }
 }

@@ -6,10 +6,12 @@ mod explain;
 #[cfg(feature = "policy-file")]
 mod file;
 mod glob;
+mod host;
 mod judge;
 mod key_rule;
 mod lint;
 mod pattern;
+mod peer_pattern;
 mod profile;
 mod pseudonym;
 mod release;
@@ -65,16 +67,20 @@ impl Policy {
         PolicyBuilder::default()
     }
 
-    /// The peers that outbound rules are for, as rules name them, in order.
+    /// Returns the peers that outbound rules are for, as rules name them, in order.
     pub fn outbound_peers(&self) -> impl Iterator<Item = String> {
-        self.outbound.iter().flat_map(|rule| rule.peer_patterns().iter().map(rule::PeerPattern::describe))
+        self.outbound.iter().flat_map(|rule| rule.peer_patterns().iter().map(peer_pattern::PeerPattern::describe))
     }
 
     fn inbound_rule(&self, peer: &Peer<'_>) -> Option<&InboundRule> {
+        let host = host::canonical_peer(peer);
+        let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });
         self.inbound.iter().find(|rule| rule.matches(peer))
     }
 
     fn outbound_rule(&self, peer: &Peer<'_>) -> Option<&OutboundRule> {
+        let host = host::canonical_peer(peer);
+        let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });
         self.outbound.iter().find(|rule| rule.matches(peer))
     }
 }

@@ -4,8 +4,10 @@ use lapin::{
     protocol::basic::gen_properties,
     types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
-use propagation_amqp::{FrameLimit, HeadersCarrier, PropertiesCarrier};
-use propagation_core::{Extract, InboundRule, Inject, OutboundRule, Peer, Policy, Propagator, Reason, carrier_laws};
+use propagation_amqp::{FrameLimit, HeadersCarrier, ProducerPropagation, PropertiesCarrier, PropertiesExt};
+use propagation_core::{
+    Extract, InboundRule, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, carrier_laws,
+};
 
 use crate::shop::{PARENT, headers, text};
 
@@ -131,6 +133,40 @@ fn what_stands_on_an_outgoing_message_can_be_read() {
     let name = propagation_core::FieldName::from_static("traceparent");
     carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));
     assert_eq!(values, [PARENT.as_bytes()]);
+}
+
+#[test]
+fn exchange_rule_does_not_cover_a_queue_of_its_name() {
+    let sent = |pattern: &str, exchange: &str, routing_key: &str| {
+        let policy = Policy::builder().outbound(OutboundRule::peers([pattern]).allow("tenant.id")).build().unwrap();
+        let propagator = Propagator::builder().policy(policy).build();
+        let mut context = PropagationContext::EMPTY;
+        context.baggage.set("tenant.id", "blue").unwrap();
+        let mut properties = BasicProperties::default();
+        let hop = propagator.pass(context);
+        let producer = ProducerPropagation::new(propagator.clone());
+        hop.scope_sync(|| drop(producer.prepare(exchange, routing_key, &mut properties)));
+        headers(&properties).iter().any(|(name, _)| name == "baggage")
+    };
+    // A caller names the queue by `reply_to`.
+    assert!(!sent("amqp:shop", "", "shop"));
+    assert!(sent("amqp:queue/shop", "", "shop"));
+    assert!(sent("amqp:shop", "shop", "paid"));
+    assert!(!sent("amqp:queue/shop", "shop", "paid"));
+    assert!(sent("amqp:*", "", "shop"));
+}
+
+#[test]
+fn injection_by_hand_names_a_queue_by_its_prefix() {
+    let policy = Policy::builder().outbound(OutboundRule::peers(["amqp:queue/replies"]).allow("tenant.id"));
+    let propagator = Propagator::builder().policy(policy.build().unwrap()).build();
+    let mut context = PropagationContext::EMPTY;
+    context.baggage.set("tenant.id", "blue").unwrap();
+    for (destination, crosses) in [("queue/replies", true), ("replies", false)] {
+        let mut properties = BasicProperties::default();
+        let injection = properties.inject(&propagator, destination, &context, FrameLimit::DEFAULT);
+        assert_eq!(injection.written.contains(&"baggage"), crosses, "{destination}");
+    }
 }
 
 #[test]

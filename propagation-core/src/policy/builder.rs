@@ -1,6 +1,9 @@
 use std::fmt;
 
-use super::{InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile, rule::PeerPattern, rule::Peers};
+use super::{
+    InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile,
+    peer_pattern::{PeerPattern, Peers},
+};
 use crate::Transport;
 
 /// Collects rules; [`build`](Self::build) checks and compiles them.
@@ -81,6 +84,8 @@ pub(super) fn check_peer(peer: &PeerPattern) -> Result<(), PolicyError> {
     let PeerPattern::Unreadable(text) = peer else { return Ok(()) };
     let why = match text.split_once(':') {
         Some((kind, "")) => format!("there is nothing behind its colon; {kind}:* would be every {kind} there is"),
+        Some(("http", range)) if range.contains('/') => "not a range of addresses such as http:10.0.0.0/8".to_owned(),
+        Some(("amqp", "queue/")) => "the queue has no name; amqp:queue/* is every queue".to_owned(),
         Some(("address", _)) => "not an address, nor a range such as address:10.0.0.0/8".to_owned(),
         _ => {
             let transports: Vec<&str> = Transport::ALL.iter().map(|transport| transport.as_str()).collect();

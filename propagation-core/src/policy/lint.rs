@@ -5,7 +5,7 @@ use std::fmt;
 use super::{
     Policy,
     key_rule::KeyRule,
-    rule::{PeerPattern, Peers},
+    peer_pattern::{PeerPattern, Peers},
 };
 use crate::{Transport, baggage};
 
@@ -76,12 +76,15 @@ fn nobody(peers: &Peers, direction: &str, warn: &mut Warn<'_>) {
             PeerPattern::Identity(_) | PeerPattern::Address { .. } if direction == "outbound" => {
                 Some("only callers have an address or an identity")
             }
-            PeerPattern::Name { transport: Some(Transport::Http | Transport::Grpc), name }
+            PeerPattern::HostRange { .. } | PeerPattern::SingleLabel if direction == "inbound" => {
+                Some("callers have no name; go by address: or identity:")
+            }
+            PeerPattern::Name { transport: Some(Transport::Http | Transport::Grpc), name, .. }
                 if direction == "inbound" && !name.matches("") =>
             {
                 Some("callers have no name; go by address: or identity:")
             }
-            PeerPattern::Name { transport: Some(Transport::Http), name } => no_host(name.as_str()),
+            PeerPattern::Name { transport: Some(Transport::Http), name, .. } => no_host(name.as_str()),
             _ => None,
         };
         if let Some(why) = why {
@@ -93,19 +96,15 @@ fn nobody(peers: &Peers, direction: &str, warn: &mut Warn<'_>) {
 
 /// Why no host can be called that.
 fn no_host(name: &str) -> Option<&'static str> {
-    let port = name.split_once(':').is_some_and(|(_, port)| !port.is_empty() && !port.contains(':'));
+    let port = name.rsplit_once(':').is_some_and(|(host, _)| host.ends_with(']') || !host.contains(':'));
     if name.starts_with("//") {
         Some("hosts are named without a scheme: http:api.example.com")
     } else if name.contains(['/', '?', '#', '@']) {
         Some("a host alone, without a path or a user")
-    } else if name.contains(['[', ']']) {
-        Some("addresses of hosts are named without brackets")
     } else if port {
         Some("hosts are named without a port")
-    } else if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        Some("hosts are compared in lower case")
-    } else if name.ends_with('.') {
-        Some("hosts are named without a dot at the end")
+    } else if name.ends_with("*.") {
+        Some("no host ends in a dot: http:* matches every host")
     } else {
         None
     }

@@ -12,8 +12,11 @@ impl Policy {
         Self { inbound: vec![restart("edge")], ..Self::default() }
     }
 
-    /// For services that only meet their own kind: callers are trusted, and these keys travel to hosts under `.internal`,
-    /// `.local` (and so `.cluster.local`) and `.svc`, to `localhost`, to gRPC services, topics, exchanges, queues and processes.
+    /// Returns a policy for services on a network of their own: callers are trusted, and these keys travel to hosts under `.internal`,
+    /// `.local` (and so `.cluster.local`) and `.svc`, to this machine (`localhost`, `127.0.0.0/8`, `::1`), to hosts without a dot
+    /// (`orders`, as in Compose and Kubernetes), to gRPC services, topics, exchanges, queues and processes.
+    ///
+    /// Names are compared as text; nothing is resolved.
     #[must_use]
     pub fn internal<I: IntoIterator<Item = K>, K: Into<KeyRule>>(keys: I) -> Self {
         let inbound = InboundRule::peers(["*"]).named("internal");
@@ -48,12 +51,16 @@ impl Policy {
     }
 }
 
-/// Names that no one outside can own.
-const INTERNAL_PEERS: [&str; 9] = [
+/// Names that can't belong to a host outside of the network, and all destinations of the other transports.
+const INTERNAL_PEERS: [&str; 13] = [
     "http:*.internal",
     "http:*.local",
     "http:*.svc",
     "http:localhost",
+    "http:*.localhost",
+    "http:127.0.0.0/8",
+    "http:::1",
+    "http:<single-label>",
     "grpc:*",
     "kafka:*",
     "amqp:*",

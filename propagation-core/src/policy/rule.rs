@@ -1,7 +1,5 @@
-use std::net::IpAddr;
-
-use super::{glob::Glob, judge::Judge, key_rule::KeyRule, scrubbing::Scrub};
-use crate::{Peer, Transport};
+use super::{judge::Judge, key_rule::KeyRule, peer_pattern::Peers, scrubbing::Scrub};
+use crate::{Direction, Peer};
 
 /// How far a caller's trace context is believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,10 +183,11 @@ impl OutboundRule {
 }
 
 macro_rules! shared {
-    ($rule:ty) => {
+    ($rule:ty, $direction:expr) => {
         impl $rule {
+            /// Whether the rule is for a peer, whose host is [canonical](super::host::canonical_peer).
             pub(super) fn matches(&self, peer: &Peer<'_>) -> bool {
-                self.peers.matches(peer)
+                self.peers.matches($direction, peer)
             }
 
             pub(super) fn name(&self) -> &str {
@@ -210,153 +209,5 @@ macro_rules! shared {
     };
 }
 
-shared!(InboundRule);
-shared!(OutboundRule);
-
-/// The peers of a rule.
-#[derive(Clone, Debug)]
-pub(super) struct Peers {
-    patterns: Vec<PeerPattern>,
-    /// Whether one of them is `*`: then none need be tried.
-    everyone: bool,
-}
-
-#[derive(Clone, Debug)]
-pub(super) enum PeerPattern {
-    Name {
-        /// `None` for every transport.
-        transport: Option<Transport>,
-        name: Glob,
-    },
-    Identity(Glob),
-    Address {
-        network: IpAddr,
-        bits: u8,
-    },
-    /// Reported when the policy is built.
-    Unreadable(Box<str>),
-}
-
-impl Peers {
-    fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
-        let patterns: Vec<_> = peers.into_iter().map(|peer| PeerPattern::new(peer.as_ref())).collect();
-        Self { everyone: patterns.iter().any(PeerPattern::is_everyone), patterns }
-    }
-
-    fn matches(&self, peer: &Peer<'_>) -> bool {
-        self.everyone || self.any_matches(peer)
-    }
-
-    /// Kept apart: a rule for everyone must not pay for it.
-    #[inline(never)]
-    fn any_matches(&self, peer: &Peer<'_>) -> bool {
-        self.patterns.iter().any(|pattern| pattern.matches(peer))
-    }
-
-    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &PeerPattern> {
-        self.patterns.iter()
-    }
-
-    fn describe(&self) -> Box<str> {
-        self.patterns.iter().map(PeerPattern::describe).collect::<Vec<_>>().join(" ").into()
-    }
-}
-
-impl PeerPattern {
-    fn new(text: &str) -> Self {
-        let unreadable = || Self::Unreadable(text.into());
-        match text.split_once(':') {
-            _ if text == "*" => Self::Name { transport: None, name: Glob::new("*") },
-            Some((_, "")) | None => unreadable(),
-            Some(("identity", identity)) => Self::Identity(Glob::new(identity)),
-            Some(("address", range)) => Self::address(range).unwrap_or_else(unreadable),
-            Some(("*", name)) => Self::Name { transport: None, name: Glob::new(name) },
-            Some((transport, name)) => match Transport::ALL.iter().find(|known| known.as_str() == transport) {
-                Some(transport) => Self::Name { transport: Some(*transport), name: Glob::new(name) },
-                None => unreadable(),
-            },
-        }
-    }
-
-    fn address(range: &str) -> Option<Self> {
-        let (network, bits) = range.split_once('/').map_or((range, None), |(network, bits)| (network, Some(bits)));
-        let network: IpAddr = network.parse().ok()?;
-        let width = if network.is_ipv4() { 32 } else { 128 };
-        let bits = match bits {
-            None => width,
-            // A sign is no digit.
-            Some(bits) => bits.parse().ok().filter(|_| bits.bytes().all(|byte| byte.is_ascii_digit()))?,
-        };
-        // Callers are compared in their plainest form: one of IPv4 in IPv6's clothes is one of IPv4.
-        let network_of_4 = network.to_canonical();
-        let (network, bits) =
-            if network_of_4 == network { (network, bits) } else { (network_of_4, u8::checked_sub(bits, 96)?) };
-        let width = if network.is_ipv4() { 32 } else { 128 };
-        (bits <= width).then_some(Self::Address { network, bits })
-    }
-
-    fn matches(&self, peer: &Peer<'_>) -> bool {
-        match self {
-            Self::Name { transport, name } => {
-                transport.is_none_or(|transport| transport == peer.transport) && name.matches(peer.name)
-            }
-            Self::Identity(identity) => peer.identity.is_some_and(|found| identity.matches(found)),
-            Self::Address { network, bits } => peer.address.is_some_and(|address| within(address, *network, *bits)),
-            Self::Unreadable(_) => false,
-        }
-    }
-
-    /// Whether every peer of `other` is one of this pattern, too. Says no where it can't tell.
-    pub(super) fn covers(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::Name { transport, name }, Self::Name { transport: other_transport, name: other_name }) => {
-                (transport.is_none() || transport == other_transport) && name.covers(other_name)
-            }
-            (Self::Identity(identity), Self::Identity(other)) => identity.covers(other),
-            (Self::Address { network, bits }, Self::Address { network: other, bits: other_bits }) => {
-                bits <= other_bits && within(*other, *network, *bits)
-            }
-            // Every caller has a transport, whatever its address or identity.
-            (Self::Name { transport, name }, Self::Identity(_) | Self::Address { .. }) => {
-                transport.is_none() && name.is_any()
-            }
-            _ => false,
-        }
-    }
-
-    fn is_everyone(&self) -> bool {
-        matches!(self, Self::Name { transport: None, name } if name.is_any())
-    }
-
-    /// Whether it stands for every HTTP host.
-    pub(super) fn is_any_host(&self) -> bool {
-        matches!(self, Self::Name { transport: None | Some(Transport::Http), name } if name.is_any())
-    }
-
-    pub(super) fn describe(&self) -> String {
-        match self {
-            Self::Name { transport: None, name } if name.is_any() => "*".to_owned(),
-            Self::Name { transport: None, name } => format!("*:{}", name.as_str()),
-            Self::Name { transport: Some(transport), name } => format!("{}:{}", transport.as_str(), name.as_str()),
-            Self::Identity(identity) => format!("identity:{}", identity.as_str()),
-            Self::Address { network, bits } => format!("address:{network}/{bits}"),
-            Self::Unreadable(text) => text.to_string(),
-        }
-    }
-}
-
-/// Kept apart from the loop over patterns: few are addresses, and none of the others should pay for them.
-#[inline(never)]
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address.to_canonical(), network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => {
-            let shift = 32 - u32::from(bits.min(32));
-            u32::from(address).checked_shr(shift) == u32::from(network).checked_shr(shift)
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) => {
-            let shift = 128 - u32::from(bits.min(128));
-            u128::from(address).checked_shr(shift) == u128::from(network).checked_shr(shift)
-        }
-        _ => false,
-    }
-}
+shared!(InboundRule, Direction::Inbound);
+shared!(OutboundRule, Direction::Outbound);

@@ -17,6 +17,7 @@ mod logs;
 mod messaging;
 mod metrics;
 mod otel_propagator;
+mod peers;
 mod policy;
 mod properties;
 mod sampling;

@@ -1,0 +1,39 @@
+//! Hosts in the one form in which rules and peers are compared.
+
+use std::{borrow::Cow, net::IpAddr};
+
+use crate::{Peer, Transport};
+
+/// Returns the canonical form of a host or of a pattern for hosts: lower case, without the dot at the end of a fully qualified name,
+/// addresses without brackets and in their shortest form.
+pub(super) fn canonical(host: &str) -> Cow<'_, str> {
+    if is_canonical(host) {
+        return host.into();
+    }
+    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = bare.parse::<IpAddr>() {
+        return address.to_canonical().to_string().into();
+    }
+    // Without its dot, `*.` would match every host.
+    let name = bare.strip_suffix('.').filter(|name| !name.ends_with('*')).unwrap_or(bare);
+    name.to_ascii_lowercase().into()
+}
+
+/// Returns the host of an HTTP peer in canonical form, if it is in another form.
+pub(super) fn canonical_peer(peer: &Peer<'_>) -> Option<String> {
+    (peer.transport == Transport::Http && !is_canonical(peer.name)).then(|| canonical(peer.name).into_owned())
+}
+
+fn is_canonical(host: &str) -> bool {
+    !host.ends_with('.') && !host.bytes().any(|byte| byte.is_ascii_uppercase() || matches!(byte, b':' | b'['))
+}
+
+/// Whether a host is a name without a dot, which only a network's own resolver knows. A number is an address in disguise:
+/// resolvers read `2130706433` and `0x7f000001` as 127.0.0.1.
+pub(super) fn is_single_label(host: &str) -> bool {
+    let is_label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let digits = host.strip_prefix("0x").unwrap_or(host);
+    let is_number = digits.len() < host.len() && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+        || host.bytes().all(|byte| byte.is_ascii_digit());
+    !host.is_empty() && host.bytes().all(is_label) && !is_number
+}
