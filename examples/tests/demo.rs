@@ -53,6 +53,7 @@ fn in_report_mode_everything_crosses_and_what_would_have_been_stopped_is_listed_
             .any(|entry| entry["key"] == key && entry["at"].as_str().unwrap().starts_with(at) && entry["rule"] == rule)
     };
     assert!(listed("user.email", "gateway, coming in", "shop-in"), "{list:#?}");
+    assert!(list.iter().all(|entry| entry["reason"] == "not_allowed"), "{list:#?}");
     for service in ["gateway", "orders", "payments", "shipping", "notifications"] {
         for key in ["user.email", "customer.contact"] {
             assert!(listed(key, &format!("{service} → "), "shop-out"), "{key} at {service}: {list:#?}");

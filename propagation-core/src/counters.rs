@@ -1,6 +1,9 @@
 //! What was refused, dropped, changed or restarted, as numbers.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
 use crate::{Reason, Rejection};
 
@@ -34,7 +37,6 @@ impl Direction {
 /// propagator.extract(&Peer::http(""), &hostile);
 /// assert_eq!(propagator.counters().get(Direction::Inbound, Reason::Malformed), 1);
 /// ```
-#[derive(Debug)]
 pub struct Counters {
     inbound: Box<[AtomicU64]>,
     outbound: Box<[AtomicU64]>,
@@ -82,5 +84,30 @@ impl Counters {
             Direction::Outbound => &self.outbound,
         };
         counts.get(reason as usize)
+    }
+}
+
+impl fmt::Debug for Counters {
+    /// Names the counts that are not zero: `Counters { inbound: {malformed: 1}, outbound: {} }`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = |direction| Named(self, direction);
+        f.debug_struct("Counters")
+            .field("inbound", &of(Direction::Inbound))
+            .field("outbound", &of(Direction::Outbound))
+            .finish()
+    }
+}
+
+/// The counts of one direction, by name.
+struct Named<'a>(&'a Counters, Direction);
+
+impl fmt::Debug for Named<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.0.iter().filter(|(direction, ..)| *direction == self.1);
+        let mut map = f.debug_map();
+        for (_, reason, count) in counts {
+            map.entry(&format_args!("{reason}"), &count);
+        }
+        map.finish()
     }
 }

@@ -1,4 +1,6 @@
-//! `tracing` events for what was refused, stopped or changed: which key, which rule, which peer. Never a value.
+//! `tracing` events for fields that were rejected or changed: key, rule and peer, never a value.
+
+mod remedy;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -47,18 +49,31 @@ impl Notices {
             let Some(unsaid) = slots.get(rejection.reason as usize).and_then(|slot| slot.turn(second)) else {
                 continue;
             };
+            let remedy = remedy::remedy(direction, peer, rejection);
             tracing::warn!(
                 target: "propagation",
                 direction = direction.as_str(),
                 peer = %peer,
                 field = rejection.field,
                 key = rejection.key.as_deref(),
-                reason = rejection.reason.as_str(),
+                reason = rejection.underlying.unwrap_or(rejection.reason).as_str(),
+                mode = rejection.underlying.map(|_| "report"),
                 rule = rejection.rule.as_deref(),
+                remedy = remedy.as_ref().map(tracing::field::display),
                 unsaid,
-                "kept back"
+                "{}",
+                message(rejection)
             );
         }
+    }
+}
+
+/// The outcome of a field, as the message of its event.
+fn message(rejection: &Rejection) -> &'static str {
+    match rejection.reason {
+        Reason::Reported => "context field crossed in report mode; it would be blocked",
+        Reason::Scrubbed => "context field changed by a scrubber",
+        _ => "context field rejected",
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Rejection {
     pub key: Option<Box<str>>,
     /// Why.
     pub reason: Reason,
+    /// In report mode ([`Reason::Reported`]): the reason for which the policy would have blocked it.
+    pub underlying: Option<Reason>,
     /// What the policy says of it, where it was the policy that refused: the rule's name or the detector's.
     pub rule: Option<Box<str>>,
 }
@@ -20,7 +22,7 @@ impl Rejection {
     /// A whole field was refused.
     #[must_use]
     pub fn new(field: &'static str, reason: Reason) -> Self {
-        Self { field, key: None, reason, rule: None }
+        Self { field, key: None, reason, underlying: None, rule: None }
     }
 
     /// The same, naming the key; a long or unprintable key is left out.
@@ -28,6 +30,14 @@ impl Rejection {
     pub fn with_key(mut self, key: &[u8]) -> Self {
         let printable = key.len() <= 64 && key.iter().all(u8::is_ascii_graphic);
         self.key = std::str::from_utf8(key).ok().filter(|_| printable).map(Box::from);
+        self
+    }
+
+    /// Turns it into a report: the policy let it cross and would have blocked it without report mode.
+    #[must_use]
+    pub(crate) fn reported(mut self) -> Self {
+        self.underlying = Some(self.reason);
+        self.reason = Reason::Reported;
         self
     }
 
@@ -45,7 +55,10 @@ impl fmt::Display for Rejection {
         if let Some(key) = &self.key {
             write!(f, " {key}")?;
         }
-        write!(f, ": {}", self.reason)?;
+        match self.underlying {
+            Some(underlying) => write!(f, ": allowed by report mode, would be blocked: {underlying}")?,
+            None => write!(f, ": {}", self.reason)?,
+        }
         self.rule.as_ref().map_or(Ok(()), |rule| write!(f, " ({rule})"))
     }
 }

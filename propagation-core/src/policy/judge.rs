@@ -96,8 +96,8 @@ impl<'a> Judge<'a> {
     }
 
     fn rejection(&self, member: &Member<'_>, judgement: &Judgement<'_>, objection: Objection<'_>) -> Rejection {
-        let reason = if objection.reported { Reason::Reported } else { objection.reason };
-        let rejection = Rejection::new("baggage", reason);
+        let rejection = Rejection::new("baggage", objection.reason);
+        let rejection = if objection.reported { rejection.reported() } else { rejection };
         let rejection = if judgement.key_shown { rejection.with_key(member.key().as_bytes()) } else { rejection };
         match objection.detector {
             Some(detector) => rejection.with_rule(&format!("{}, {detector}", self.rule)),

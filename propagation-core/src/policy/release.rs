@@ -106,8 +106,9 @@ fn scrub_state(
         })
         .collect();
     for (_, detector) in &found {
-        let reason = if report { Reason::Reported } else { Reason::Personal };
-        stopped.push(Rejection::new("tracestate", reason).with_rule(&format!("{rule}, {detector}")));
+        let rejection = Rejection::new("tracestate", Reason::Personal);
+        let rejection = if report { rejection.reported() } else { rejection };
+        stopped.push(rejection.with_rule(&format!("{rule}, {detector}")));
     }
     if found.is_empty() || report {
         return None;

@@ -12,7 +12,7 @@ pub(crate) enum Event {
     /// What a receiver read off its wire, before anything was extracted from it.
     Wire { order: String, from: String, to: String, transport: String, wire: BTreeMap<String, String> },
     /// The policy kept something back, or says that it would have.
-    Stopped { key: String, at: String, reason: String, rule: String },
+    Stopped { key: String, at: String, reason: String, rule: String, reported: bool },
     /// An order's tenant in its body and in its baggage differ.
     Tenant { order: String, service: String, body: String, baggage: Option<String> },
     /// The order came all the way back to the gateway.

@@ -184,8 +184,8 @@ impl Verdict {
                     }
                     self.wires.push(WireSeen { order, from, to, transport, wire });
                 }
-                Event::Stopped { key, at, reason, rule } => {
-                    let list = if reason == "reported" { &mut self.reported } else { &mut self.stopped };
+                Event::Stopped { key, at, reason, rule, reported } => {
+                    let list = if reported { &mut self.reported } else { &mut self.stopped };
                     list.insert(Stopped { key, at, reason, rule });
                 }
                 Event::Tenant { order, service, body, baggage } => {

@@ -137,7 +137,7 @@ pub(crate) fn json(verdict: &Verdict) -> Value {
         })).collect::<Vec<_>>(),
         "policy": verdict.policy.as_str(),
         "reported": verdict.reported.iter().map(|reported| json!({
-            "key": reported.key, "at": reported.at, "rule": reported.rule,
+            "key": reported.key, "at": reported.at, "reason": reported.reason, "rule": reported.rule,
         })).collect::<Vec<_>>(),
         "orders": verdict.orders.iter().map(|order| json!({
             "order": order.order,

@@ -85,7 +85,7 @@ impl<S: Subscriber> Layer<S> for Stops {
             } else {
                 format!("{service} → {}", kept.peer)
             };
-            Event::Stopped { key, at, reason: kept.reason, rule: kept.rule }.tell();
+            Event::Stopped { key, at, reason: kept.reason, rule: kept.rule, reported: kept.reported }.tell();
         }
     }
 }
@@ -97,6 +97,7 @@ struct KeptBack {
     key: Option<String>,
     reason: String,
     rule: String,
+    reported: bool,
 }
 
 impl Visit for KeptBack {
@@ -106,6 +107,7 @@ impl Visit for KeptBack {
             "key" => self.key = Some(value.to_owned()),
             "reason" => value.clone_into(&mut self.reason),
             "rule" => value.clone_into(&mut self.rule),
+            "mode" => self.reported = value == "report",
             _ => {}
         }
     }
