@@ -144,8 +144,8 @@ fn exchange_rule_does_not_cover_a_queue_of_its_name() {
         context.baggage.set("tenant.id", "blue").unwrap();
         let mut properties = BasicProperties::default();
         let hop = propagator.pass(context);
-        let producer = ProducerPropagation::new(propagator.clone());
-        hop.scope_sync(|| drop(producer.prepare(exchange, routing_key, &mut properties)));
+        let producer = ProducerPropagation::new(propagator.clone(), FrameLimit::DEFAULT);
+        hop.in_scope(|| drop(producer.prepare(exchange, routing_key, &mut properties)));
         headers(&properties).iter().any(|(name, _)| name == "baggage")
     };
     // A caller names the queue by `reply_to`.
@@ -165,7 +165,7 @@ fn injection_by_hand_names_a_queue_by_its_prefix() {
     for (destination, crosses) in [("queue/replies", true), ("replies", false)] {
         let mut properties = BasicProperties::default();
         let injection = properties.inject(&propagator, destination, &context, FrameLimit::DEFAULT);
-        assert_eq!(injection.written.contains(&"baggage"), crosses, "{destination}");
+        assert_eq!(injection.written.iter().any(|name| name == "baggage"), crosses, "{destination}");
     }
 }
 
