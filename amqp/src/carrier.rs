@@ -6,7 +6,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-use propagation_core::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
+use propagation_core::{Extract, Field, FieldName, Fields, Inject, Injection, Reason, Value};
 
 use crate::frame::{self, FrameLimit};
 
@@ -18,8 +18,8 @@ pub struct HeadersCarrier<'a>(pub &'a BasicProperties);
 
 /// The properties of a message that is about to be published.
 ///
-/// Writes long strings. What does not fit into one frame is left out, baggage first, then tracestate; where even the ids don't
-/// fit, the properties stay as they were.
+/// Writes long strings. Fields that do not fit into one frame are dropped, baggage first; then tracestate is truncated by whole members.
+/// Where even the ids don't fit, the properties stay as they were.
 #[derive(Debug)]
 pub struct PropertiesCarrier<'a> {
     properties: &'a mut BasicProperties,
@@ -91,9 +91,11 @@ impl Inject for PropertiesCarrier<'_> {
             .properties()
             .saturating_sub(frame::without_headers(self.properties))
             .saturating_sub(frame::table(&table));
+        let cost = |field: &Field| frame::entry(field.name().as_str(), frame::long_string(field.value()));
         let mut fitting = fields.clone();
+        let truncated = fitting.truncate_state(room, cost);
         let left_out = fitting.fit(|field| {
-            let cost = frame::entry(field.name().as_str(), frame::long_string(field.value()));
+            let cost = cost(field);
             let fits = cost <= room;
             room -= if fits { cost } else { 0 };
             fits
@@ -111,7 +113,7 @@ impl Inject for PropertiesCarrier<'_> {
             table.insert(name, AMQPValue::LongString(LongString::from(field.value())));
             injection.wrote(field.name());
         }
-        for name in &left_out {
+        for name in truncated.iter().chain(&left_out) {
             injection.left_out(name, Reason::NoRoom);
         }
         *self.properties = mem::take(self.properties).with_headers(table);

@@ -1,6 +1,8 @@
 use http::HeaderMap;
-use propagation_core::{Extract, Field, FieldName, Fields, Inject, Injection, Reason, Value};
-use propagation_http::HeaderCarrierMut;
+use propagation_core::{
+    Extract, Field, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Reason, Value,
+};
+use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 
 /// The metadata of a call that is about to be made.
 ///
@@ -8,6 +10,17 @@ use propagation_http::HeaderCarrierMut;
 /// `-bin` hold base64. What can't keep them, such as a baggage key `thumb-bin` in Jaeger's format, is left out.
 #[derive(Debug)]
 pub struct MetadataCarrierMut<'a>(pub &'a mut HeaderMap);
+
+/// Injects, and keeps baggage that other code has put on the metadata, as far as the policy releases it.
+pub(crate) fn inject(propagator: &Propagator, peer: &str, context: &PropagationContext, metadata: &mut HeaderMap) {
+    let merges = HeaderCarrier(metadata).holds_any(propagator.owned());
+    let (peer, mut metadata) = (Peer::grpc(peer), MetadataCarrierMut(metadata));
+    if merges {
+        propagator.inject_merged(&peer, context, &mut metadata);
+    } else {
+        propagator.inject(&peer, context, &mut metadata);
+    }
+}
 
 impl Extract for MetadataCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {

@@ -7,7 +7,7 @@ use std::{
 
 use http::{Request, Response};
 use http_body::Body;
-use propagation_core::{Hop, Peer, Propagator, SpanKind};
+use propagation_core::{Hop, Propagator, SpanKind};
 use propagation_http::{
     attributes,
     exchange::{ResponseBody, ResponseFuture},
@@ -15,7 +15,7 @@ use propagation_http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{MetadataCarrierMut, classify::GrpcClassify, deadline::Deadline, method::RpcMethod, server::describe};
+use crate::{carrier, classify::GrpcClassify, deadline::Deadline, method::RpcMethod, server::describe};
 
 /// Sends the current context with every call, as far as the policy lets its peer learn it, with a CLIENT span named
 /// `package.Service/Method`.
@@ -95,7 +95,7 @@ where
             attributes::server(&mut hop, authority, "http", false);
         }
         let hop = propagator.start(hop);
-        propagator.inject(&Peer::grpc(peer), hop.context(), &mut MetadataCarrierMut(&mut head.headers));
+        carrier::inject(propagator, peer, hop.context(), &mut head.headers);
         let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));

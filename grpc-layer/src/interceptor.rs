@@ -4,7 +4,7 @@ use propagation_core::{Admission, Peer, Propagator};
 use propagation_http::{HeaderCarrier, PeerAddress};
 use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 
-use crate::MetadataCarrierMut;
+use crate::carrier;
 
 /// Writes the current context onto the metadata of calls.
 ///
@@ -41,7 +41,7 @@ impl Interceptor for ClientInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let mut headers = std::mem::take(request.metadata_mut()).into_headers();
         let context = self.propagator.current();
-        self.propagator.inject(&Peer::grpc(&self.peer), &context, &mut MetadataCarrierMut(&mut headers));
+        carrier::inject(&self.propagator, &self.peer, &context, &mut headers);
         *request.metadata_mut() = MetadataMap::from_headers(headers);
         Ok(request)
     }

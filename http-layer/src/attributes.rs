@@ -100,6 +100,12 @@ pub(crate) fn canonical_host(host: &str) -> Cow<'_, str> {
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
 }
 
+/// The host of an authority or a URL as policy rules name it: without userinfo, port and brackets.
+#[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
+pub(crate) fn policy_host(authority: &str) -> Cow<'_, str> {
+    canonical_host(host_and_port(authority).0)
+}
+
 /// Notes the listed headers, as far as telemetry may say them.
 pub(crate) fn headers(
     out: &mut Vec<Attribute>,

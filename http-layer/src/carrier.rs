@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 use propagation_core::{
-    Admission, Extract, Field, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Reason,
-    Value,
+    Admission, Extract, Field, FieldName, Fields, Inject, Injection, Peer, Priority, PropagationContext, Propagator,
+    Reason, Value,
 };
 
 use crate::attributes;
@@ -23,8 +23,34 @@ pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
 }
 
 /// Writes what a host may learn of a context onto the headers of a request. Makes no span.
+///
+/// Baggage that other code has put on the request is released by the policy, too, and merged; the context's own members win. Other trace
+/// headers of the request are replaced.
 pub fn inject(propagator: &Propagator, host: &str, context: &PropagationContext, headers: &mut HeaderMap) -> Injection {
-    propagator.inject(&Peer::http(&attributes::canonical_host(host)), context, &mut HeaderCarrierMut(headers))
+    inject_merged(propagator, &Peer::http(&attributes::canonical_host(host)), context, &mut HeaderCarrierMut(headers))
+}
+
+/// Merges baggage only for requests that have a header of ours: most have none, and a look at the names is cheaper than reading.
+pub(crate) fn inject_merged(
+    propagator: &Propagator,
+    peer: &Peer<'_>,
+    context: &PropagationContext,
+    headers: &mut (impl Extract + Inject + AsRef<HeaderMap>),
+) -> Injection {
+    if HeaderCarrier(headers.as_ref()).holds_any(propagator.owned()) {
+        propagator.inject_merged(peer, context, headers)
+    } else {
+        propagator.inject(peer, context, headers)
+    }
+}
+
+impl HeaderCarrier<'_> {
+    /// Whether there may be a header with a name that these fields own. Cheaper than a look-up of each name.
+    #[must_use]
+    pub fn holds_any(&self, fields: &Fields) -> bool {
+        let is_owned = |name: &HeaderName| fields.may_own(name.as_str()) && fields.owns(name.as_str());
+        !self.0.is_empty() && (fields.owns_prefixes() || self.0.keys().any(is_owned))
+    }
 }
 
 /// Up to this many headers, comparing each is cheaper than a look-up.
@@ -79,6 +105,71 @@ impl Extract for HeaderCarrierMut<'_> {
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         visit_all(self.0, each);
     }
+}
+
+impl AsRef<HeaderMap> for HeaderCarrierMut<'_> {
+    fn as_ref(&self) -> &HeaderMap {
+        self.0
+    }
+}
+
+/// The headers of a request that carries less than the policy releases.
+#[derive(Debug)]
+pub(crate) struct RestrictedHeaders<'a> {
+    pub(crate) headers: &'a mut HeaderMap,
+    /// Whether baggage may be written; if not, it is rejected as [`Reason::NotCovered`].
+    pub(crate) baggage: bool,
+    /// The most bytes that our headers take together, where that is configured.
+    pub(crate) limit: Option<usize>,
+}
+
+impl AsRef<HeaderMap> for RestrictedHeaders<'_> {
+    fn as_ref(&self) -> &HeaderMap {
+        self.headers
+    }
+}
+
+impl Extract for RestrictedHeaders<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        visit(self.headers, name, each);
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        visit_all(self.headers, each);
+    }
+}
+
+impl Inject for RestrictedHeaders<'_> {
+    fn commit(&mut self, fields: &Fields) -> Injection {
+        let mut fitting = fields.clone();
+        let withheld =
+            if self.baggage { Vec::new() } else { fitting.fit(|field| field.priority() != Priority::Baggage) };
+        let mut too_large = Vec::new();
+        if let Some(limit) = self.limit {
+            too_large.extend(fitting.truncate_state(limit, header_size));
+            let mut room = limit;
+            too_large.extend(fitting.fit(|field| match room.checked_sub(header_size(field)) {
+                Some(left) => {
+                    room = left;
+                    true
+                }
+                None => false,
+            }));
+        }
+        let mut injection = HeaderCarrierMut(self.headers).commit(&fitting);
+        for name in &withheld {
+            injection.left_out(name, Reason::NotCovered);
+        }
+        for name in &too_large {
+            injection.left_out(name, Reason::NoRoom);
+        }
+        injection
+    }
+}
+
+/// The size of a header as HTTP/2 and HTTP/3 count it (RFC 9113, 6.5.2).
+fn header_size(field: &Field) -> usize {
+    field.name().as_str().len() + field.value().len() + 32
 }
 
 impl Inject for HeaderCarrierMut<'_> {

@@ -2,9 +2,13 @@
 
 mod classify;
 mod layer;
+#[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
+mod redirects;
 mod service;
 
 pub(crate) use classify::ClientClassify;
 pub use layer::ClientPropagationLayer;
 pub(crate) use layer::Options;
+#[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
+pub(crate) use redirects::{Report, releases_less};
 pub use service::ClientPropagation;

@@ -13,11 +13,15 @@ mod redact;
 #[cfg(feature = "reqwest-0-13")]
 mod reqwest;
 mod server;
+#[cfg(feature = "tower-http-0-6")]
+mod tower_http;
 
 #[cfg(feature = "axum-0-8")]
 pub use self::axum::CurrentContext;
 #[cfg(feature = "reqwest-0-13")]
-pub use self::reqwest::ReqwestPropagation;
+pub use self::reqwest::{Redirects, ReqwestPropagation};
+#[cfg(feature = "tower-http-0-6")]
+pub use self::tower_http::GuardRedirects;
 pub use carrier::{HeaderCarrier, HeaderCarrierMut, extract, inject};
 pub use client::{ClientPropagation, ClientPropagationLayer};
 pub use redact::Redaction;

@@ -1,99 +1,156 @@
 //! For reqwest 0.13, as a middleware of `reqwest-middleware` 0.5.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+mod redirects;
 
-use ::reqwest::{
-    Body, Request, Response, ResponseBuilderExt, StatusCode, Url, header, redirect::Policy as RedirectPolicy,
-};
+use std::sync::Arc;
+
+use ::reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt, Url, redirect::Policy};
 use http::{Extensions, Method, Uri};
-use propagation_core::{Direction, HopSpan, Outcome, Propagator, Reason};
+use propagation_core::{HopSpan, Outcome, Propagator, Reason};
 use reqwest_middleware::{Middleware, Next, Result};
 
+pub use self::redirects::Redirects;
 use crate::{
-    Redaction,
-    client::{ClientClassify, Options},
+    Redaction, attributes,
+    client::{ClientClassify, Options, Report},
     exchange::{Classify, ResponseBody},
 };
 
-/// Sends the current context with every request, as far as the policy lets its host learn it, with a CLIENT span an attempt that
+/// Sends the current context with every request, as far as the policy releases it to the host, with a CLIENT span an exchange that
 /// covers the body of the response.
 ///
-/// reqwest follows redirects below any middleware and takes the headers along, to whatever host. So redirects are followed
-/// here, each with a span and a release of its own: give it a client that doesn't, from
-/// [`client_builder`](Self::client_builder). They are followed as reqwest does it, but without a `Referer`.
+/// Redirects, cookies, credentials and timeouts stay the client's. A client that follows a redirect takes all headers along but five, to
+/// whatever host, and no middleware sees it. So baggage is sent only where the middleware knows how the client treats redirects. Build
+/// both together, with the redirect policy that you would give to the client:
 ///
 /// ```
 /// use propagation_core::Propagator;
 /// use propagation_http::ReqwestPropagation;
+/// use reqwest::{Client, redirect::Policy};
 ///
-/// let client = ReqwestPropagation::client_builder().build()?;
-/// let client = reqwest_middleware::ClientBuilder::new(client)
-///     .with(ReqwestPropagation::new(Propagator::default()))
-///     .build();
+/// let (client, propagation) =
+///     ReqwestPropagation::with_client(Propagator::default(), Client::builder(), Policy::default())?;
+/// let client = reqwest_middleware::ClientBuilder::new(client).with(propagation).build();
 /// # let _ = client;
 /// # Ok::<(), reqwest::Error>(())
 /// ```
+///
+/// See [`Redirects`] for clients that are built elsewhere. Put retries above this middleware: each attempt gets a span.
 #[derive(Clone, Debug)]
 pub struct ReqwestPropagation {
     options: Arc<Options>,
-    redirects: u32,
-    warned: Arc<AtomicBool>,
+    redirects: Redirects,
 }
 
-impl ReqwestPropagation {
-    /// How many redirects are followed, as reqwest does by itself.
-    pub const MAX_REDIRECTS: u32 = 10;
+/// How often a request was sent already: kept in the extensions that retries of one request share.
+#[derive(Clone, Copy, Debug)]
+struct Attempts(u32);
 
-    /// A middleware for this propagator.
+impl ReqwestPropagation {
+    /// A middleware for a client whose treatment of redirects is not known yet: it sends no baggage until
+    /// [`with_redirects`](Self::with_redirects) states it.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        Self {
-            options: Arc::new(Options::new(propagator)),
-            redirects: Self::MAX_REDIRECTS,
-            warned: Arc::new(AtomicBool::new(false)),
-        }
+        Self { options: Arc::new(Options::new(propagator)), redirects: Redirects::default() }
     }
 
-    /// A builder of clients that leave redirects to the middleware.
-    pub fn client_builder() -> ::reqwest::ClientBuilder {
-        ::reqwest::Client::builder().redirect(RedirectPolicy::none())
+    /// Builds a client and its middleware. The client treats redirects as `redirects` does, but stops, and returns the redirect, where
+    /// the next host may receive less context than the first.
+    ///
+    /// `redirects` replaces the redirect policy of the builder, which cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ClientBuilder::build`].
+    pub fn with_client(
+        propagator: Propagator,
+        client: ClientBuilder,
+        redirects: Policy,
+    ) -> ::reqwest::Result<(Client, Self)> {
+        let propagation = Self::new(propagator).with_redirects(Redirects::Guarded);
+        let client = client.redirect(propagation.guard(redirects)).build()?;
+        Ok((client, propagation))
     }
 
-    /// How many redirects to follow; with 0 none is, and the answer is the redirect. One more than that is an error, as it is with
-    /// reqwest.
+    /// States how the client treats redirects.
     #[must_use]
-    pub fn max_redirects(mut self, redirects: u32) -> Self {
+    pub fn with_redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
         self
     }
 
-    /// What is not shown of URLs.
+    /// Wraps a client's redirect policy: it stops, and returns the redirect, where the next host may receive less context than the first
+    /// host of the exchange. All else is decided by `redirects`.
+    ///
+    /// For a client that is built elsewhere; state [`Redirects::Guarded`] then.
+    #[must_use]
+    pub fn guard(&self, redirects: Policy) -> Policy {
+        redirects::guard(self.options.propagator.clone(), redirects)
+    }
+
+    /// Sets which parts of URLs are redacted.
     #[must_use]
     pub fn redaction(mut self, redaction: Redaction) -> Self {
         Arc::make_mut(&mut self.options).redaction = redaction;
         self
     }
 
-    async fn attempt(
-        &self,
-        mut request: Request,
-        extensions: &mut Extensions,
-        next: Next<'_>,
-        resend: u32,
-    ) -> Result<Response> {
-        let (method, asked) = (request.method().clone(), request.url().clone());
-        let uri = uri_of(&asked);
-        let hop = self.options.start(&method, &uri, None, request.headers_mut(), resend);
+    /// Writes the context on a request; reports once that baggage was withheld.
+    fn inject(&self, hop: &HopSpan, authority: &str, request: &mut Request) {
+        let known = self.redirects != Redirects::Unknown;
+        let injection = self.options.inject(hop, authority, request.headers_mut(), known);
+        let withheld = !known && injection.left_out.iter().any(|rejection| rejection.reason == Reason::NotCovered);
+        if withheld && self.options.is_first(Report::WithheldBaggage) {
+            tracing::warn!(
+                target: "propagation",
+                "baggage withheld from HTTP requests: reqwest would send it to other hosts when it follows a redirect. \
+                 Build client and middleware with ReqwestPropagation::with_client, or wrap the client's redirect policy with \
+                 ReqwestPropagation::guard and state Redirects::Guarded; for a client with redirect::Policy::none(), state \
+                 Redirects::NotFollowed"
+            );
+        }
+    }
+
+    /// The same response with a body that ends the hop.
+    fn covering(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
+        let mut classify = ClientClassify::new(Arc::clone(&self.options), "");
+        let url = response.url().clone();
+        let (mut head, body) = http::Response::<Body>::from(response).into_parts();
+        classify.head(&mut head, &hop);
+        let body = Body::wrap(ResponseBody::new(body, hop, classify, &head, bodiless));
+        // reqwest keeps the URL beside the response, and takes it back from an extension.
+        if let Ok(carrier) = http::Response::builder().url(url).body(()) {
+            head.extensions.extend(carrier.into_parts().0.extensions);
+        }
+        http::Response::from_parts(head, body).into()
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for ReqwestPropagation {
+    async fn handle(&self, mut request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
+        let Attempts(resend) = extensions.get().copied().unwrap_or(Attempts(0));
+        extensions.insert(Attempts(resend.saturating_add(1)));
+        let method = request.method().clone();
+        let uri = uri_of(request.url());
+        let authority = attributes::authority(&uri, request.headers()).to_owned();
+        let hop = self.options.start(&method, &uri, None, request.headers(), &authority, resend);
+        self.inject(&hop, &authority, &mut request);
         let answer = hop.scope(next.run(request, extensions)).await;
         match answer {
             Ok(response) => {
-                self.warn_of_redirects(&asked, response.url());
+                let baggage = self.redirects != Redirects::Unknown;
+                let last = response.url().host_str().unwrap_or_default();
+                if self.options.has_leaked(hop.context(), &authority, last, baggage)
+                    && self.options.is_first(Report::FollowedRedirect)
+                {
+                    tracing::warn!(
+                        target: "propagation",
+                        stated = ?self.redirects,
+                        "the client followed a redirect to a host that may receive less context than the first, and sent the first \
+                         host's headers; build client and middleware with ReqwestPropagation::with_client"
+                    );
+                }
                 Ok(self.covering(response, hop, method == Method::HEAD))
             }
             Err(error) => {
@@ -102,116 +159,21 @@ impl ReqwestPropagation {
             }
         }
     }
-
-    /// The same response with a body that ends the hop.
-    fn covering(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
-        let mut classify = ClientClassify::new(Arc::clone(&self.options));
-        let url = response.url().clone();
-        let (mut head, body) = http::Response::<Body>::from(response).into_parts();
-        classify.head(&mut head, &hop);
-        let body = Body::wrap(ResponseBody::new(body, hop, classify, &head, bodiless));
-        // reqwest keeps the URL beside the response, and takes it back from an extension.
-        if let Ok(said) = http::Response::builder().url(url).body(()) {
-            head.extensions.extend(said.into_parts().0.extensions);
-        }
-        http::Response::from_parts(head, body).into()
-    }
-
-    /// A client that follows redirects by itself has sent this host's context to another.
-    fn warn_of_redirects(&self, asked: &Url, answered: &Url) {
-        if asked.host() == answered.host() {
-            return;
-        }
-        self.options.propagator.count(Direction::Outbound, Reason::NotCovered);
-        if !self.warned.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                target: "propagation",
-                "the client follows redirects by itself and takes baggage along to other hosts; \
-                 build it with ReqwestPropagation::client_builder()"
-            );
-        }
-    }
 }
 
-#[async_trait::async_trait]
-impl Middleware for ReqwestPropagation {
-    async fn handle(&self, request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        let mut request = request;
-        let mut followed = 0;
-        loop {
-            // A body that can be read only once can't be sent again: such a request is not redirected.
-            let again = if self.redirects > 0 { request.try_clone() } else { None };
-            let response = self.attempt(request, extensions, next.clone(), followed).await?;
-            match again.and_then(|again| redirected(again, &response)) {
-                Some(_) if followed == self.redirects => {
-                    return Err(reqwest_middleware::Error::middleware(TooManyRedirects));
-                }
-                Some(redirected) => request = redirected,
-                None => return Ok(response),
-            }
-            followed += 1;
-        }
-    }
-}
-
-/// A server redirects without end.
-#[derive(Debug)]
-struct TooManyRedirects;
-
-impl fmt::Display for TooManyRedirects {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too many redirects")
-    }
-}
-
-impl std::error::Error for TooManyRedirects {}
-
-/// The request that a redirect asks for (RFC 9110, 15.4).
-fn redirected(mut request: Request, response: &Response) -> Option<Request> {
-    let status = response.status();
-    // As reqwest does it: of 301 and 302 only POST becomes GET, which is what browsers made of them.
-    let drops_body = match status {
-        StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => *request.method() == Method::POST,
-        StatusCode::SEE_OTHER => true,
-        StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => false,
-        _ => return None,
-    };
-    let location = std::str::from_utf8(response.headers().get(header::LOCATION)?.as_bytes()).ok()?;
-    let target = request.url().join(location).ok().filter(|target| matches!(target.scheme(), "http" | "https"))?;
-    if drops_body {
-        if *request.method() != Method::HEAD {
-            *request.method_mut() = Method::GET;
-        }
-        *request.body_mut() = None;
-        for name in [header::CONTENT_LENGTH, header::CONTENT_TYPE, header::CONTENT_ENCODING, header::TRANSFER_ENCODING]
-        {
-            request.headers_mut().remove(name);
-        }
-    }
-    let same_origin = target.host() == request.url().host()
-        && target.port_or_known_default() == request.url().port_or_known_default()
-        && target.scheme() == request.url().scheme();
-    if !same_origin {
-        for name in [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION, header::WWW_AUTHENTICATE] {
-            request.headers_mut().remove(name);
-        }
-        request.headers_mut().remove("cookie2");
-    }
-    request.headers_mut().remove(header::HOST);
-    *request.url_mut() = target;
-    Some(request)
-}
-
+/// The URL as `http` has it. One that is too long for it is cut to its origin.
 fn uri_of(url: &Url) -> Uri {
-    url.as_str().parse().unwrap_or_default()
+    let origin = || url.origin().ascii_serialization().parse().ok();
+    url.as_str().parse().ok().or_else(origin).unwrap_or_default()
 }
 
-/// What went wrong, in a word: an error's text may hold the URL.
+/// The kind of an error, for `error.type`: its text may hold the URL.
 fn kind(error: &reqwest_middleware::Error) -> &'static str {
     match error {
         reqwest_middleware::Error::Middleware(_) => "middleware",
         reqwest_middleware::Error::Reqwest(error) if error.is_timeout() => "timeout",
         reqwest_middleware::Error::Reqwest(error) if error.is_connect() => "connect",
+        reqwest_middleware::Error::Reqwest(error) if error.is_redirect() => "redirect",
         reqwest_middleware::Error::Reqwest(error) if error.is_body() || error.is_decode() => "body",
         reqwest_middleware::Error::Reqwest(_) => "request",
     }

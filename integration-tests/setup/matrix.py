@@ -16,7 +16,7 @@ HEAD = "| Crate | Version | Tested with | Where |"
 # What must have a row: whatever a user of ours names, too.
 NAMED = [
     "opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "tracing", "tracing-opentelemetry", "tracing-subscriber", "axum", "tonic",
-    "reqwest", "reqwest-middleware", "tower-layer", "tower-service", "rdkafka", "lapin", "aws-sdk-sqs",
+    "reqwest", "reqwest-middleware", "tower-http", "tower-layer", "tower-service", "rdkafka", "lapin", "aws-sdk-sqs",
 ]  # fmt: skip
 # Crates that only make programs of ours.
 APART = {"propagation-examples", "propagation-testkit"}

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{Rejection, Text, TraceParent};
+use crate::{Rejection, Text, TraceParent, TraceState};
 
 /// The name of a field: lower-case, legal on every transport.
 ///
@@ -315,16 +315,48 @@ impl Fields {
         self.fields.iter().any(|field| field.name().as_str() == name)
     }
 
-    /// Keeps the fields that pass, asking for the most important first. What a carrier has no room for goes this way.
+    /// Keeps the fields that pass, asking for the most important first. Fields that a carrier has no room for are dropped this way. State
+    /// is dropped without being asked for where all ids are: it is meaningless without them.
     ///
-    /// Answers which fields were left out.
+    /// Returns the names of the dropped fields.
     pub fn fit(&mut self, mut fits: impl FnMut(&Field) -> bool) -> Vec<FieldName> {
         let mut order: SmallVec<[usize; 4]> = (0..self.fields.len()).collect();
         order.sort_by_key(|&at| std::cmp::Reverse(self.fields.get(at).map(Field::priority)));
+        let (mut ids, mut ids_kept) = (0, 0);
+        let mut keeps = |field: &Field| match field.priority() {
+            Priority::Ids => {
+                let kept = fits(field);
+                ids += 1;
+                ids_kept += usize::from(kept);
+                kept
+            }
+            Priority::State if ids > 0 && ids_kept == 0 => false,
+            Priority::State | Priority::Baggage => fits(field),
+        };
         let mut out: SmallVec<[usize; 4]> =
-            order.into_iter().filter(|&at| !self.fields.get(at).is_some_and(&mut fits)).collect();
+            order.into_iter().filter(|&at| !self.fields.get(at).is_some_and(&mut keeps)).collect();
         out.sort_unstable();
         out.iter().rev().map(|&at| self.fields.remove(at).name().clone()).collect()
+    }
+
+    /// Truncates `tracestate` by whole members (Trace Context, 3.3.1.5) where it does not fit beside the ids: members longer than 128
+    /// bytes first, then from the end. Call it before [`fit`](Self::fit), which drops a list of which no member fits.
+    ///
+    /// `room` is the number of bytes that the carrier has for all fields, `cost` what one field takes: its value's length and a constant.
+    /// Returns the name of the truncated field.
+    pub fn truncate_state(&mut self, room: usize, cost: impl Fn(&Field) -> usize) -> Option<FieldName> {
+        let total =
+            |priority| self.fields.iter().filter(|field| field.priority() == priority).map(&cost).sum::<usize>();
+        let left = room.checked_sub(total(Priority::Ids))?;
+        let excess = total(Priority::State).checked_sub(left).filter(|excess| *excess > 0)?;
+        let field = self.fields.iter_mut().find(|field| field.name().as_str() == "tracestate")?;
+        let fitting = field.value().len().checked_sub(excess)?;
+        let state = TraceState::parse(field.value()).ok()?.truncated(fitting);
+        if state.is_empty() {
+            return None;
+        }
+        field.value = Written::Text(state.text().clone());
+        Some(field.name().clone())
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admit;
 mod builder;
+mod compare;
 mod explain;
 #[cfg(feature = "policy-file")]
 mod file;

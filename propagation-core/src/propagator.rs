@@ -82,10 +82,60 @@ impl Propagator {
 
     /// Writes what a peer may learn of a context. Never fails: what could not be written is counted and said.
     pub fn inject(&self, peer: &Peer<'_>, context: &PropagationContext, into: &mut dyn Inject) -> Injection {
+        self.write(peer, context, into, Vec::new())
+    }
+
+    /// Like [`inject`](Self::inject), but keeps the baggage that other code has put on the carrier, as far as the policy releases it to this
+    /// peer. The context's own members win. A trace on the carrier is replaced.
+    ///
+    /// Members that are dropped (malformed, without a rule, beyond the limits, or with a key of the context's own) are counted and reported.
+    pub fn inject_merged<C: Extract + Inject>(
+        &self,
+        peer: &Peer<'_>,
+        context: &PropagationContext,
+        into: &mut C,
+    ) -> Injection {
+        if !self.is_enabled() {
+            return Injection::none();
+        }
+        let (found, mut rejections) = self.read(peer.transport, &*into).into_parts();
+        // Only baggage is merged: a trace that is replaced need not be valid.
+        rejections.retain(|rejection| rejection.field == "baggage");
+        let policy = self.policy();
+        for rejection in &mut rejections {
+            rejection.key.take_if(|key| !policy.lets_telemetry_say(rejection.field, key));
+        }
+        if found.baggage.is_empty() {
+            return self.write(peer, context, into, rejections);
+        }
+        let mut merged = context.clone();
+        merged.baggage.merge(&found.baggage);
+        for member in found.baggage.iter() {
+            let reason = match merged.baggage.member(member.key()) {
+                Some(kept) if kept.value() == member.value() => continue,
+                Some(_) => Reason::DuplicateKey,
+                None => Reason::TooManyMembers,
+            };
+            let rejection = Rejection::new("baggage", reason);
+            let shown = policy.lets_telemetry_say("baggage", member.key());
+            rejections.push(if shown { rejection.with_key(member.key().as_bytes()) } else { rejection });
+        }
+        self.write(peer, &merged, into, rejections)
+    }
+
+    /// Writes a context, and reports `rejections` beside what is rejected here.
+    fn write(
+        &self,
+        peer: &Peer<'_>,
+        context: &PropagationContext,
+        into: &mut dyn Inject,
+        rejections: Vec<Rejection>,
+    ) -> Injection {
         if !self.is_enabled() {
             return Injection::none();
         }
         let mut fields = self.0.owned.sharing_owned();
+        *fields.left_out_mut() = rejections;
         let released = self.0.policy.load().judge_outbound(peer, context, fields.left_out_mut());
         for format in &self.0.inject {
             format.write(&released, &mut fields);

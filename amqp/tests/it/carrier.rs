@@ -253,3 +253,43 @@ fn room_in_a_frame_is_counted_to_the_byte_whatever_a_message_has() {
         assert!(fits(limit - 1).is_none(), "{message:?} does not fit into {}", limit - 1);
     }
 }
+
+#[test]
+fn tracestate_short_of_room_loses_whole_members() {
+    let state = format!("a=1,long={},b=2,c=3", "x".repeat(200));
+    // What the properties take without a value of tracestate.
+    let frame =
+        |value: usize| u32::try_from(8 + 12 + 2 + 4 + (1 + 11 + 1 + 4 + 55) + (1 + 10 + 1 + 4) + value).unwrap();
+    for (room, kept) in [
+        (state.len(), Some(state.as_str())),
+        (state.len() - 1, Some("a=1,b=2,c=3")),
+        (11, Some("a=1,b=2,c=3")),
+        (10, Some("a=1,b=2")),
+        (3, Some("a=1")),
+        (2, None),
+    ] {
+        let from = vec![
+            ("traceparent".to_owned(), PARENT.as_bytes().to_vec()),
+            ("tracestate".to_owned(), state.clone().into_bytes()),
+        ];
+        let propagator = open();
+        let context = propagator.extract(&Peer::http(""), &from).context;
+        let mut message = BasicProperties::default();
+        let mut carrier = PropertiesCarrier::new(&mut message, frame(room));
+        let injection = propagator.inject(&Peer::amqp("shop"), &context, &mut carrier);
+        let written = headers(&message);
+        assert_eq!(written.get("tracestate").map(String::as_str), kept, "{room}");
+        assert_eq!(written["traceparent"], PARENT);
+        assert_eq!(injection.left_out.len(), usize::from(kept != Some(&state)), "{room}");
+    }
+}
+
+#[test]
+fn tracestate_is_never_written_without_ids() {
+    let from = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec()), ("tracestate".to_owned(), b"a=1".to_vec())];
+    let propagator = open();
+    let context = propagator.extract(&Peer::http(""), &from).context;
+    let mut message = BasicProperties::default();
+    propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrier::new(&mut message, 60));
+    assert_eq!(message, BasicProperties::default());
+}

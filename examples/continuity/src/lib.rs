@@ -13,6 +13,7 @@ use propagation_core::{
     start_up::{StartUp, Telemetry},
 };
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
+use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::net::TcpListener;
 
@@ -28,23 +29,24 @@ pub struct Service {
 
 /// Starts `stock`, which says how many there are of an article.
 pub async fn stock(start_up: StartUp) -> Result<Service, Error> {
-    serve(start_up, |_| Router::new().route("/stock/{article}", get(left))).await
+    serve(start_up, |_| Ok(Router::new().route("/stock/{article}", get(left)))).await
 }
 
 /// Starts `shop`, which takes orders of what the `stock` at this URL has.
 pub async fn shop(stock: &str, start_up: StartUp) -> Result<Service, Error> {
-    let plain = ReqwestPropagation::client_builder().build()?;
     serve(start_up, |propagator| {
-        let client = ClientBuilder::new(plain).with(ReqwestPropagation::new(propagator)).build();
-        Router::new().route("/orders/{article}", get(order)).with_state((client, stock.to_owned()))
+        let (client, propagation) =
+            ReqwestPropagation::with_client(propagator, reqwest::Client::builder(), Policy::default())?;
+        let client = ClientBuilder::new(client).with(propagation).build();
+        Ok(Router::new().route("/orders/{article}", get(order)).with_state((client, stock.to_owned())))
     })
     .await
 }
 
 /// What every service does: telemetry, the layer around its routes, a port.
-async fn serve(start_up: StartUp, routes: impl FnOnce(Propagator) -> Router) -> Result<Service, Error> {
+async fn serve(start_up: StartUp, routes: impl FnOnce(Propagator) -> Result<Router, Error>) -> Result<Service, Error> {
     let telemetry = start_up.start()?;
-    let app = routes(telemetry.propagator()).layer(ServerPropagationLayer::new(telemetry.propagator()));
+    let app = routes(telemetry.propagator())?.layer(ServerPropagationLayer::new(telemetry.propagator()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, app).into_future());

@@ -80,16 +80,15 @@ pub fn router() -> Result<Router, Box<dyn std::error::Error>> {
     let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
     // A proxy of the environment is none of a suite's business. Each call has a connection of its own: small servers of suites close
     // theirs after an answer and don't say so.
-    let client = ReqwestPropagation::client_builder().no_proxy().connect_timeout(CONNECT).pool_max_idle_per_host(0);
-    let client = client.build()?;
+    let client = || reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).pool_max_idle_per_host(0);
 
     let mut router = Router::new();
     for (name, profile) in Profile::all() {
         let bridge = OpenTelemetryBridge::new(provider.tracer("conformance"));
         let propagator = profile.builder()?.bridge(bridge).build();
-        let client = reqwest_middleware::ClientBuilder::new(client.clone())
-            .with(ReqwestPropagation::new(propagator.clone()))
-            .build();
+        let redirects = reqwest::redirect::Policy::default();
+        let (client, propagation) = ReqwestPropagation::with_client(propagator.clone(), client(), redirects)?;
+        let client = reqwest_middleware::ClientBuilder::new(client).with(propagation).build();
         let handler = move |body: Bytes| forward(client.clone(), body);
         router = router.route(&format!("/{name}"), post(handler).layer(ServerPropagationLayer::new(propagator)));
     }

@@ -167,11 +167,16 @@ struct Orders {
 impl Orders {
     async fn open(propagator: &Propagator, outcomes: &Outcomes) -> Self {
         let billing = listen_billing(outcomes).await;
-        let client = ClientBuilder::new(propagation_http::ReqwestPropagation::client_builder().build().unwrap());
+        let (client, propagation) = propagation_http::ReqwestPropagation::with_client(
+            propagator.clone(),
+            reqwest::Client::builder(),
+            reqwest::redirect::Policy::default(),
+        )
+        .unwrap();
         Self {
             propagator: propagator.clone(),
             outcomes: Arc::clone(outcomes),
-            client: client.with(propagation_http::ReqwestPropagation::new(propagator.clone())).build(),
+            client: ClientBuilder::new(client).with(propagation).build(),
             channel: Channel::from_shared(billing.clone()).unwrap().connect_lazy(),
             billing,
         }

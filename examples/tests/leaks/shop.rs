@@ -18,6 +18,7 @@ use lapin::{
     types::{AMQPValue, FieldTable},
 };
 use propagation_core::{Baggage, Extract, Hop, Peer, PropagationContext, Propagator, StoredContext};
+use propagation_http::ReqwestPropagation;
 use propagation_testkit::{
     loopback_amqp::LoopbackAmqp,
     loopback_sqs::LoopbackSqs,
@@ -86,7 +87,7 @@ impl Receiver {
 pub(crate) struct Shop {
     receiver: Receiver,
     handled: mpsc::UnboundedReceiver<()>,
-    http: (ClientWithMiddleware, String),
+    http: ([(&'static str, ClientWithMiddleware); 2], String),
     grpc: (GrpcChannel, propagation_grpc::ClientPropagationLayer),
     kafka: (FutureProducer, propagation_kafka::ProducerPropagation),
     amqp: (Channel, propagation_amqp::ProducerPropagation),
@@ -99,9 +100,16 @@ impl Shop {
     pub(crate) async fn open(propagator: &Propagator, wire: &Wire) -> Self {
         let (done, handled) = mpsc::unbounded_channel();
         let receiver = Receiver { propagator: propagator.clone(), wire: wire.clone(), done };
-        let http = ClientBuilder::new(propagation_http::ReqwestPropagation::client_builder().build().unwrap())
-            .with(propagation_http::ReqwestPropagation::new(propagator.clone()))
-            .build();
+        let (client, propagation) = ReqwestPropagation::with_client(
+            propagator.clone(),
+            reqwest::Client::builder(),
+            reqwest::redirect::Policy::default(),
+        )
+        .unwrap();
+        // A guarded client returns a redirect to a host that may receive less; one that was built elsewhere follows it.
+        let unguarded =
+            ClientBuilder::new(reqwest::Client::new()).with(ReqwestPropagation::new(propagator.clone())).build();
+        let http = [("orders", ClientBuilder::new(client).with(propagation).build()), ("moved", unguarded)];
         let layer = propagation_grpc::ClientPropagationLayer::new(propagator.clone()).peer(SERVICE);
         let (cluster, kafka, consuming) = kafka(&receiver);
         let (broker, connection, channel) = amqp(&receiver).await;
@@ -124,8 +132,8 @@ impl Shop {
         let body = number.to_string();
         let hop = self.receiver.propagator.start(Hop::resume(context.clone()));
         hop.scope(async {
-            let (client, url) = &self.http;
-            for path in ["orders", "moved"] {
+            let (clients, url) = &self.http;
+            for (path, client) in clients {
                 let sent = client.post(format!("{url}/{path}")).header("x-number", &body).send().await.unwrap();
                 assert_eq!(sent.status(), StatusCode::NO_CONTENT);
             }

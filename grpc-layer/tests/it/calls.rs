@@ -368,3 +368,34 @@ async fn readiness_is_the_inner_service_s_on_both_sides() {
     assert!(format!("{server:?}").starts_with("ServerPropagationLayer {"));
     assert!(format!("{:?}", server.layer(Busy)).contains("inner: Busy"), "what is inside can be seen");
 }
+
+#[tokio::test]
+async fn baggage_of_other_code_on_metadata_is_merged() {
+    let setup = Setup::new().await;
+    let (propagator, mut context) = (setup.propagator.clone(), PropagationContext::EMPTY);
+    let rule = OutboundRule::peers(["grpc:test.Echo"]).allow("tenant.id").allow("sentry-*");
+    propagator.set_policy(Policy::builder().outbound(rule).build().unwrap());
+    context.baggage.set("tenant.id", "blue").unwrap();
+    let theirs = "sentry-release=1,tenant.id=red,secret=x";
+    let hop = propagator.start(Hop::resume(context));
+
+    let mut request = tonic::Request::new(());
+    request.metadata_mut().insert("baggage", theirs.parse().unwrap());
+    let mut interceptor = ClientInterceptor::new(propagator.clone()).peer("test.Echo");
+    let sent = hop.in_scope(|| interceptor.call(request)).unwrap();
+    assert_eq!(sent.metadata().get("baggage").unwrap(), "tenant.id=blue,sentry-release=1");
+
+    let seen = Arc::<std::sync::Mutex<Option<String>>>::default();
+    let wire = Arc::clone(&seen);
+    let inner = tower::service_fn(move |request: http::Request<tonic::body::Body>| {
+        *wire.lock().unwrap() = Some(format!("{:?}", request.headers()["baggage"]));
+        std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(tonic::body::Body::empty())))
+    });
+    let client = ClientPropagationLayer::new(propagator.clone()).peer("test.Echo").layer(inner);
+    let request = http::Request::post(UNARY).header("baggage", theirs).body(tonic::body::Body::empty()).unwrap();
+    hop.scope(client.oneshot(request)).await.unwrap();
+    assert_eq!(seen.lock().unwrap().as_deref(), Some("\"tenant.id=blue,sentry-release=1\""));
+    let counted = |reason| propagator.counters().get(propagation_core::Direction::Outbound, reason);
+    assert_eq!(counted(propagation_core::Reason::NotAllowed), 2, "the secret");
+    assert_eq!(counted(propagation_core::Reason::DuplicateKey), 2, "the other tenant");
+}

@@ -11,17 +11,31 @@ use crate::exchange::{Classify, Ending};
 pub struct ClientClassify {
     options: Arc<Options>,
     status: StatusCode,
+    /// The host that the request was sent to, to notice a redirect that was followed below.
+    #[cfg(feature = "tower-http-0-6")]
+    authority: Box<str>,
 }
 
 impl ClientClassify {
-    pub(crate) fn new(options: Arc<Options>) -> Self {
-        Self { options, status: StatusCode::OK }
+    #[cfg_attr(
+        not(feature = "tower-http-0-6"),
+        expect(unused_variables, reason = "only tower-http shows the final URI")
+    )]
+    pub(crate) fn new(options: Arc<Options>, authority: &str) -> Self {
+        Self {
+            options,
+            status: StatusCode::OK,
+            #[cfg(feature = "tower-http-0-6")]
+            authority: authority.into(),
+        }
     }
 }
 
 impl Classify for ClientClassify {
     fn head(&mut self, head: &mut Parts, hop: &HopSpan) {
         self.status = head.status;
+        #[cfg(feature = "tower-http-0-6")]
+        crate::tower_http::check_final_uri(&self.options, &head.extensions, hop, &self.authority);
         if !hop.records() {
             return;
         }

@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Method, Uri, Version};
-use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind};
+use propagation_core::{Hop, HopSpan, Injection, Peer, Propagator, SpanKind};
 use tower_layer::Layer;
 
 use super::ClientPropagation;
-use crate::{HeaderCarrierMut, Redaction, attributes};
+use crate::{
+    HeaderCarrierMut, Redaction, attributes,
+    carrier::{RestrictedHeaders, inject_merged},
+};
 
 /// Sends the current context with every request, as far as the policy lets its host learn it, with a CLIENT span.
 ///
@@ -21,6 +24,11 @@ pub(crate) struct Options {
     pub(crate) redaction: Redaction,
     pub(crate) request_headers: Vec<HeaderName>,
     pub(crate) response_headers: Vec<HeaderName>,
+    /// The most bytes that our headers take together.
+    pub(crate) header_limit: Option<usize>,
+    /// A bit for each [`Report`](super::Report) that was made; shared by all clones.
+    #[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
+    pub(crate) reported: Arc<std::sync::atomic::AtomicU8>,
 }
 
 impl ClientPropagationLayer {
@@ -52,6 +60,17 @@ impl ClientPropagationLayer {
     }
 }
 
+impl ClientPropagationLayer {
+    /// Limits the bytes that our headers take together, as HTTP/2 counts them (name, value and 32 each); no limit without this.
+    ///
+    /// Baggage is dropped first, then `tracestate` is truncated by whole members; both are counted.
+    #[must_use]
+    pub fn with_header_limit(mut self, bytes: usize) -> Self {
+        Arc::make_mut(&mut self.options).header_limit = Some(bytes);
+        self
+    }
+}
+
 impl<S> Layer<S> for ClientPropagationLayer {
     type Service = ClientPropagation<S>;
 
@@ -62,27 +81,53 @@ impl<S> Layer<S> for ClientPropagationLayer {
 
 impl Options {
     pub(crate) fn new(propagator: Propagator) -> Self {
-        Self { propagator, redaction: Redaction::default(), request_headers: Vec::new(), response_headers: Vec::new() }
+        Self {
+            propagator,
+            redaction: Redaction::default(),
+            request_headers: Vec::new(),
+            response_headers: Vec::new(),
+            header_limit: None,
+            #[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
+            reported: Arc::default(),
+        }
     }
 
-    /// Starts the span of one attempt and puts its context on the headers.
+    /// Writes the context of a hop on the headers of its request, as far as the policy releases it to the host.
+    pub(crate) fn inject(
+        &self,
+        hop: &HopSpan,
+        authority: &str,
+        headers: &mut http::HeaderMap,
+        baggage: bool,
+    ) -> Injection {
+        let (host, _) = attributes::host_and_port(authority);
+        let host = attributes::canonical_host(host);
+        let peer = Peer::http(&host);
+        if baggage && self.header_limit.is_none() {
+            return inject_merged(&self.propagator, &peer, hop.context(), &mut HeaderCarrierMut(headers));
+        }
+        let mut headers = RestrictedHeaders { headers, baggage, limit: self.header_limit };
+        inject_merged(&self.propagator, &peer, hop.context(), &mut headers)
+    }
+
+    /// Starts the span of one attempt.
     pub(crate) fn start(
         &self,
         method: &Method,
         uri: &Uri,
         version: Option<Version>,
-        headers: &mut http::HeaderMap,
+        headers: &http::HeaderMap,
+        authority: &str,
         resend: u32,
     ) -> HopSpan {
-        let authority = attributes::authority(uri, headers).to_owned();
         let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
         if self.propagator.records() {
             hop.name = attributes::known_method(method).unwrap_or("HTTP").into();
             attributes::method(&mut hop, method);
             let scheme = uri.scheme_str().unwrap_or("http");
-            attributes::server(&mut hop, &authority, scheme, true);
+            attributes::server(&mut hop, authority, scheme, true);
             let policy = self.propagator.policy();
-            let url = self.redaction.url(uri, scheme, &authority, &policy);
+            let url = self.redaction.url(uri, scheme, authority, &policy);
             attributes::push(&mut hop, "url.full", url);
             if let Some(version) = version {
                 attributes::version(&mut hop, version);
@@ -92,10 +137,6 @@ impl Options {
             }
             attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, headers, &policy);
         }
-        let hop = self.propagator.start(hop);
-        let (host, _) = attributes::host_and_port(&authority);
-        let host = attributes::canonical_host(host);
-        self.propagator.inject(&Peer::http(&host), hop.context(), &mut HeaderCarrierMut(headers));
-        hop
+        self.propagator.start(hop)
     }
 }

@@ -8,7 +8,10 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{ClientClassify, Options};
-use crate::exchange::{ResponseBody, ResponseFuture};
+use crate::{
+    attributes,
+    exchange::{ResponseBody, ResponseFuture},
+};
 
 /// The service of [`ClientPropagationLayer`](crate::ClientPropagationLayer).
 #[derive(Clone, Debug)]
@@ -32,10 +35,12 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let hop = self.options.start(&head.method, &head.uri, None, &mut head.headers, 0);
+        let authority = attributes::authority(&head.uri, &head.headers).to_owned();
+        let hop = self.options.start(&head.method, &head.uri, None, &head.headers, &authority, 0);
+        self.options.inject(&hop, &authority, &mut head.headers, true);
         let bodiless = head.method == Method::HEAD;
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, ClientClassify::new(Arc::clone(&self.options)), bodiless)
+        ResponseFuture::new(inner, hop, ClientClassify::new(Arc::clone(&self.options), &authority), bodiless)
     }
 }

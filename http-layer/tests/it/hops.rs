@@ -72,11 +72,13 @@ impl Shop {
     /// The same over a socket.
     async fn ask_by_reqwest(&self) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + use<> {
         let url = serve(self.billing.clone()).await + "/charges";
-        let client = reqwest_middleware::ClientBuilder::new(
-            propagation_http::ReqwestPropagation::client_builder().build().unwrap(),
+        let (client, propagation) = propagation_http::ReqwestPropagation::with_client(
+            self.services.orders.clone(),
+            reqwest::Client::builder(),
+            reqwest::redirect::Policy::default(),
         )
-        .with(propagation_http::ReqwestPropagation::new(self.services.orders.clone()))
-        .build();
+        .unwrap();
+        let client = reqwest_middleware::ClientBuilder::new(client).with(propagation).build();
         move || {
             let asked = client.post(&url).header("traceparent", stale());
             Box::pin(async move {

@@ -2,11 +2,14 @@
 
 mod attributes;
 mod carrier;
+mod client_rules;
 mod hops;
+mod merge;
 mod metrics;
 mod redirect;
 mod reqwest;
 mod server;
 mod telemetry;
+mod tower_redirect;
 mod tree;
 mod wire;

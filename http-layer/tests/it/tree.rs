@@ -15,10 +15,10 @@ pub(crate) async fn serve(app: Router) -> String {
 }
 
 pub(crate) fn client(telemetry: &Telemetry) -> ClientWithMiddleware {
-    let propagation = ReqwestPropagation::new(telemetry.propagator.clone());
-    reqwest_middleware::ClientBuilder::new(ReqwestPropagation::client_builder().build().unwrap())
-        .with(propagation)
-        .build()
+    let (propagator, redirects) = (telemetry.propagator.clone(), reqwest::redirect::Policy::default());
+    let (client, propagation) =
+        ReqwestPropagation::with_client(propagator, reqwest::Client::builder(), redirects).unwrap();
+    reqwest_middleware::ClientBuilder::new(client).with(propagation).build()
 }
 
 #[tracing::instrument(skip_all)]

@@ -34,10 +34,9 @@ pub(crate) struct HttpSender {
 
 impl HttpSender {
     pub(crate) fn open(service: &Service, to: &Address) -> Result<Self, Failure> {
-        let client = ClientBuilder::new(ReqwestPropagation::client_builder().build()?)
-            .with(ReqwestPropagation::new(service.propagator.clone()))
-            .build();
-        Ok(Self { client, url: to.name.clone() })
+        let (propagator, redirects) = (service.propagator.clone(), reqwest::redirect::Policy::default());
+        let (client, propagation) = ReqwestPropagation::with_client(propagator, reqwest::Client::builder(), redirects)?;
+        Ok(Self { client: ClientBuilder::new(client).with(propagation).build(), url: to.name.clone() })
     }
 
     pub(crate) async fn send(&self, body: &str) -> Result<(), Failure> {

@@ -115,6 +115,15 @@ impl KeyRule {
         self.tells.unwrap_or_else(|| scrub::key_hint(member.wire_key()))
     }
 
+    /// Whether it lets the same values of the same keys cross, unchanged or changed alike.
+    pub(super) fn equals(&self, other: &Self) -> bool {
+        let expression = |rule: &Self| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
+        self.key == other.key
+            && (self.max_length, &self.values) == (other.max_length, &other.values)
+            && expression(self) == expression(other)
+            && (self.report, self.scrubbed, self.action) == (other.report, other.scrubbed, other.action)
+    }
+
     pub(super) fn reports(&self) -> bool {
         self.report
     }

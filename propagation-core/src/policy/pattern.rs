@@ -49,6 +49,18 @@ impl Pattern {
         false
     }
 
+    /// The expression as it was compiled.
+    #[cfg(feature = "patterns")]
+    pub(super) fn as_str(&self) -> &str {
+        self.regex.as_str()
+    }
+
+    #[cfg(not(feature = "patterns"))]
+    #[allow(clippy::unused_self, reason = "no pattern can be made without the feature")]
+    pub(super) fn as_str(&self) -> &str {
+        ""
+    }
+
     /// Where it matches, in order.
     #[cfg(feature = "patterns")]
     pub(super) fn spans(&self, text: &str) -> Vec<std::ops::Range<usize>> {

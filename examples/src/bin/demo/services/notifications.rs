@@ -31,9 +31,9 @@ struct Notifications {
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
     let client = sqs::client(&service)?;
     let queue = sqs::Queue::open(&client, &variable("DEMO_SQS_QUEUE_IN")?).await?;
-    let http = ClientBuilder::new(ReqwestPropagation::client_builder().build()?)
-        .with(ReqwestPropagation::new(service.propagator.clone()))
-        .build();
+    let (propagator, redirects) = (service.propagator.clone(), reqwest::redirect::Policy::default());
+    let (http, propagation) = ReqwestPropagation::with_client(propagator, reqwest::Client::builder(), redirects)?;
+    let http = ClientBuilder::new(http).with(propagation).build();
     let (gateway, _stripped) = transit::way(Hop::Http, variable("DEMO_GATEWAY_URL")?).await?;
     let notifications = Arc::new(Notifications {
         consumer: ConsumerPropagation::new(service.propagator.clone(), queue.url.as_str()),

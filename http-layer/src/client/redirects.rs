@@ -1,0 +1,52 @@
+//! Redirects that a client follows below the layer, with the headers that were written for the first host.
+
+use std::sync::atomic::Ordering;
+
+use propagation_core::{Direction, Peer, PropagationContext, Propagator, Reason};
+
+use super::Options;
+use crate::attributes;
+
+/// Whether a redirect to `next` must not be followed with the headers that were written for `first`.
+pub(crate) fn releases_less(propagator: &Propagator, next: &str, first: &str) -> bool {
+    let (next, first) = (attributes::policy_host(next), attributes::policy_host(first));
+    next != first
+        && propagator.is_enabled()
+        && propagator.policy().releases_less(&Peer::http(&next), &Peer::http(&first))
+}
+
+/// What is reported once per client, instead of once per request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Report {
+    WithheldBaggage = 1,
+    FollowedRedirect = 2,
+}
+
+impl Options {
+    /// Whether this was not reported before.
+    pub(crate) fn is_first(&self, report: Report) -> bool {
+        let bit = report as u8;
+        self.reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
+    /// Whether a host that answered has received headers of the first host that the policy would not have released to it. Counted.
+    pub(crate) fn has_leaked(&self, context: &PropagationContext, first: &str, last: &str, baggage: bool) -> bool {
+        let (first, last) = (attributes::policy_host(first), attributes::policy_host(last));
+        if first == last || !self.propagator.is_enabled() {
+            return false;
+        }
+        let policy = self.propagator.policy();
+        let sent = policy.release(&Peer::http(&first), context).context;
+        let allowed = policy.release(&Peer::http(&last), context).context;
+        let trace =
+            sent.trace.has_ids() && (!allowed.trace.has_ids() || allowed.trace.state.len() < sent.trace.state.len());
+        let baggage = baggage
+            && sent.baggage.iter().any(|member| {
+                allowed.baggage.member(member.key()).is_none_or(|allowed| allowed.value() != member.value())
+            });
+        if trace || baggage {
+            self.propagator.count(Direction::Outbound, Reason::NotCovered);
+        }
+        trace || baggage
+    }
+}
