@@ -32,8 +32,8 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use propagation_core::{
     Hop, InboundRule, Outcome, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext, Trust,
-    bridge::opentelemetry_0_33::OpenTelemetryBridge,
 };
+use propagation_opentelemetry::OpenTelemetryBridge;
 
 use crate::{
     in_memory::InMemory,

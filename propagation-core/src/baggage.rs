@@ -6,8 +6,6 @@ mod read;
 
 use std::{borrow::Cow, fmt};
 
-#[cfg(feature = "opentelemetry-sdk-0-33")]
-pub(crate) use encoding::decode;
 pub(crate) use encoding::{decode_each, encode, is_token};
 pub use member::{BaggageError, Member};
 
@@ -172,8 +170,8 @@ impl Baggage {
         }
     }
 
-    /// Takes over what user code has set, changed or removed in a copy that keeps neither order nor repeated keys.
-    pub(crate) fn follow(&mut self, copy: &Self) {
+    /// Applies the changes that user code made in a copy which keeps neither order nor repeated keys: OpenTelemetry's map.
+    pub fn follow(&mut self, copy: &Self) {
         self.retain(|member| copy.member(member.key()).is_some());
         for member in copy.iter() {
             if self.get(member.key()).as_deref() != Some(&*member.value()) {

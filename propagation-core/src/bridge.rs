@@ -1,12 +1,6 @@
 //! The one seam to whichever tracing API the application uses.
 
 mod none;
-#[cfg(feature = "opentelemetry-0-33")]
-pub mod opentelemetry_0_33;
-#[cfg(feature = "opentelemetry-metrics-0-33")]
-pub mod opentelemetry_metrics_0_33;
-#[cfg(feature = "tracing-opentelemetry-0-34")]
-pub mod tracing_opentelemetry_0_34;
 
 use std::{
     borrow::Cow,

@@ -4,9 +4,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use crate::{Admission, Exception, Policy, PropagationContext, TraceContext, bridge::Marker};
 
-/// The role of a span in a hop, in OpenTelemetry's words.
+/// The span kind, closed by OpenTelemetry's specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum SpanKind {
     /// Handles a request.
     Server,

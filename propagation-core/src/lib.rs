@@ -13,12 +13,11 @@ mod exception;
 mod field;
 mod flags;
 mod format;
+mod glob;
 mod hex;
 mod hop;
 mod id;
 mod list;
-#[cfg(feature = "tracing-subscriber-0-3")]
-pub mod logs;
 pub mod messaging;
 mod notice;
 mod octets;
@@ -26,9 +25,7 @@ mod peer;
 mod policy;
 mod propagator;
 mod rejection;
-pub mod sampling;
-#[cfg(feature = "opentelemetry-sdk-0-33")]
-pub mod start_up;
+mod sampling;
 pub mod task;
 mod text;
 mod traceparent;
@@ -49,6 +46,7 @@ pub use format::{
     B3Format, BaggageFormat, DatadogFormat, Format, Formats, FormatsError, GoogleCloudFormat, GrpcTraceBinFormat,
     JaegerFormat, Reading, RepeatedParent, TraceContextFormat, XRayFormat,
 };
+pub use glob::Glob;
 pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};
@@ -64,4 +62,4 @@ pub use rejection::{Reason, Rejection};
 pub use sampling::{Priority as SamplingPriority, Sampling};
 pub use text::Text;
 pub use traceparent::{TraceParent, TraceParentError};
-pub use tracestate::{TraceState, TraceStateError};
+pub use tracestate::{TraceState, TraceStateError, ot};

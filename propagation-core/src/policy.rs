@@ -6,7 +6,6 @@ mod compare;
 mod explain;
 #[cfg(feature = "policy-file")]
 mod file;
-mod glob;
 mod host;
 mod judge;
 mod key_rule;
@@ -25,8 +24,6 @@ pub use builder::{PolicyBuilder, PolicyError};
 pub use explain::{Explanation, Verdict};
 #[cfg(feature = "policy-file")]
 pub use file::{PolicyFileError, Reload};
-#[cfg(feature = "opentelemetry-sdk-0-33")]
-pub(crate) use glob::Glob;
 pub use key_rule::KeyRule;
 pub use lint::Warning;
 pub use profile::UnknownProfile;

@@ -226,9 +226,9 @@ impl Propagator {
         self.0.policy.store(Arc::new(policy));
     }
 
-    /// What was refused so far.
+    /// Returns the counters of rejections; a clone of the handle does not keep the propagator alive.
     #[must_use]
-    pub fn counters(&self) -> &Counters {
+    pub fn counters(&self) -> &Arc<Counters> {
         &self.0.counters
     }
 
@@ -264,12 +264,6 @@ impl Propagator {
     /// Whether hops get spans: if not, a context passes through as it came.
     pub(crate) fn makes_spans(&self) -> bool {
         self.is_enabled() && self.0.bridge.makes_spans()
-    }
-
-    /// The counters, for whom the propagator may not be kept alive.
-    #[cfg(feature = "opentelemetry-metrics-0-33")]
-    pub(crate) fn shared_counters(&self) -> &Arc<Counters> {
-        &self.0.counters
     }
 
     /// Counts what was refused, and says it. Rare, and so kept out of the way.

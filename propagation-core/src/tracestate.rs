@@ -1,6 +1,6 @@
 //! The `tracestate` list.
 
-pub(crate) mod ot;
+pub mod ot;
 mod scan;
 
 use std::fmt;

@@ -7,7 +7,8 @@ use lapin::{
     options::{BasicAckOptions, BasicCancelOptions, BasicGetOptions, BasicPublishOptions},
 };
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
-use propagation_core::{NoBridge, Propagator, bridge::opentelemetry_metrics_0_33::HopMetrics};
+use propagation_core::{NoBridge, Propagator};
+use propagation_opentelemetry::metrics::HopMetrics;
 use propagation_testkit::in_memory::InMemoryMetrics;
 
 use crate::shop::Shop;

@@ -11,9 +11,8 @@ use lapin::{
 };
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
-use propagation_core::{
-    InboundRule, OutboundRule, Policy, Propagator, bridge::opentelemetry_0_33::OpenTelemetryBridge,
-};
+use propagation_core::{InboundRule, OutboundRule, Policy, Propagator};
+use propagation_opentelemetry::OpenTelemetryBridge;
 use propagation_testkit::loopback_amqp::LoopbackAmqp;
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

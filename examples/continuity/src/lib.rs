@@ -8,10 +8,8 @@ use axum::{
     http::StatusCode,
     routing::get,
 };
-use propagation_core::{
-    Propagator,
-    start_up::{StartUp, Telemetry},
-};
+use propagation_core::Propagator;
+use propagation_opentelemetry::setup::{StartUp, Telemetry};
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};

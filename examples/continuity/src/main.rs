@@ -1,7 +1,7 @@
 //! Runs both services, with the environment that the process was given: `OTEL_EXPORTER_OTLP_ENDPOINT=… cargo run`.
 
 use continuity::{Error, shop, stock};
-use propagation_core::start_up::StartUp;
+use propagation_opentelemetry::setup::StartUp;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

@@ -1,5 +1,5 @@
 use continuity::{Error, shop, stock};
-use propagation_core::start_up::StartUp;
+use propagation_opentelemetry::setup::StartUp;
 use propagation_testkit::otlp::OtlpReceiver;
 use propagation_testkit::trace::{SpanKind, service};
 

@@ -25,14 +25,13 @@ use axum::{
     http::StatusCode,
     routing::post,
 };
-use propagation_core::{
-    InboundRule, OutboundRule, Policy, Propagator,
-    logs::Correlation,
-    start_up::{StartUp, Telemetry},
-    task,
-};
+use propagation_core::{InboundRule, OutboundRule, Policy, Propagator, task};
 use propagation_http::ServerPropagationLayer;
 use propagation_kafka::{ConsumerPropagation, ProducerPropagation};
+use propagation_opentelemetry::{
+    logs::Correlation,
+    setup::{StartUp, Telemetry},
+};
 use rdkafka::{
     ClientConfig, Message,
     consumer::{Consumer, StreamConsumer},

@@ -10,8 +10,8 @@ use hyper_util::{
 };
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
-use propagation_core::bridge::opentelemetry_0_33::OpenTelemetryBridge;
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
+use propagation_opentelemetry::OpenTelemetryBridge;
 use reqwest_middleware::ClientWithMiddleware;
 use serde::Deserialize;
 use tokio::net::TcpListener;

@@ -13,10 +13,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use propagation_core::{
-    Formats, InboundRule, OutboundRule, Policy, Propagator, Trust,
-    bridge::opentelemetry_0_33::OpenTelemetryBridge,
-    sampling::opentelemetry_sdk_0_33::{AlwaysOff, AlwaysOn, CompositeSampler, LinksBased, Rule, RuleBased},
+use propagation_core::{Formats, InboundRule, OutboundRule, Policy, Propagator, Trust};
+use propagation_opentelemetry::{
+    OpenTelemetryBridge,
+    sampling::{AlwaysOff, AlwaysOn, CompositeSampler, LinksBased, Rule, RuleBased},
 };
 use propagation_testkit::{
     in_memory::InMemory,

@@ -11,10 +11,8 @@ use std::collections::BTreeSet;
 
 use futures_util::StreamExt;
 use opentelemetry::trace::TracerProvider;
-use propagation_core::{
-    InboundRule, KeyRule, OutboundRule, Policy, Propagator, Scrub, bridge::opentelemetry_0_33::OpenTelemetryBridge,
-    logs::Correlation,
-};
+use propagation_core::{InboundRule, KeyRule, OutboundRule, Policy, Propagator, Scrub};
+use propagation_opentelemetry::{OpenTelemetryBridge, logs::Correlation};
 use propagation_testkit::{
     canary::{Canaries, Evidence, Lines, Sighting},
     in_memory::InMemory,

@@ -5,11 +5,12 @@ use opentelemetry::trace::{SpanKind, Status, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext,
-    Trust, bridge::opentelemetry_0_33::OpenTelemetryBridge,
+    Trust,
 };
 use propagation_grpc::{
     Admitted, ClientInterceptor, ClientPropagationLayer, ServerInterceptor, ServerPropagationLayer,
 };
+use propagation_opentelemetry::OpenTelemetryBridge;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Code,

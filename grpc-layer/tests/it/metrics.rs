@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use propagation_core::{NoBridge, Propagator, bridge::opentelemetry_metrics_0_33::HopMetrics};
+use propagation_core::{NoBridge, Propagator};
 use propagation_grpc::{ClientPropagationLayer, ServerPropagationLayer};
+use propagation_opentelemetry::metrics::HopMetrics;
 use propagation_testkit::in_memory::InMemoryMetrics;
 use tower::Layer;
 

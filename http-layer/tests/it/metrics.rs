@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, convert::Infallible};
 use axum::{Router, body::Body, routing::get};
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use propagation_core::{NoBridge, Propagator, bridge::opentelemetry_metrics_0_33::HopMetrics};
+use propagation_core::{NoBridge, Propagator};
 use propagation_http::{ClientPropagationLayer, ServerPropagationLayer};
+use propagation_opentelemetry::metrics::HopMetrics;
 use propagation_testkit::in_memory::InMemoryMetrics;
 use tower::{ServiceBuilder, ServiceExt, service_fn};
 

@@ -2,10 +2,8 @@
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
-use propagation_core::{
-    Bridge, InboundRule, OutboundRule, Policy, Propagator,
-    bridge::{opentelemetry_0_33::OpenTelemetryBridge, tracing_opentelemetry_0_34::TracingBridge},
-};
+use propagation_core::{Bridge, InboundRule, OutboundRule, Policy, Propagator};
+use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 

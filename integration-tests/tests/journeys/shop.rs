@@ -11,9 +11,8 @@ use std::{
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-use propagation_core::{
-    InboundRule, OutboundRule, Policy, Propagator, bridge::opentelemetry_0_33::OpenTelemetryBridge,
-};
+use propagation_core::{InboundRule, OutboundRule, Policy, Propagator};
+use propagation_opentelemetry::OpenTelemetryBridge;
 use propagation_testkit::{
     otlp::OtlpReceiver,
     trace::{Broken, SpanId, TraceGraph, TraceId},

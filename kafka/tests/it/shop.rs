@@ -9,9 +9,9 @@ use opentelemetry::{Value, trace::TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Direction, Hop, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, Reason, SpanKind,
-    bridge::opentelemetry_0_33::OpenTelemetryBridge,
 };
 use propagation_kafka::{ConsumerPropagation, HeadersExt, NativeHeaders, ProducerPropagation};
+use propagation_opentelemetry::OpenTelemetryBridge;
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{Consumer, StreamConsumer},

@@ -1,4 +1,5 @@
-use super::{glob::Glob, pattern::Pattern, scrubbing::Action};
+use super::{pattern::Pattern, scrubbing::Action};
+use crate::Glob;
 use crate::{Member, PolicyError, Reason, scrub};
 
 /// Which baggage key may cross, and what its value must be like.

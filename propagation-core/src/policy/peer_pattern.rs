@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{glob::Glob, host};
-use crate::{Direction, Peer, Transport};
+use super::host;
+use crate::{Direction, Glob, Peer, Transport};
 
 /// The peers of a rule.
 #[derive(Clone, Debug)]

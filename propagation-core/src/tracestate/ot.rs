@@ -1,4 +1,6 @@
-//! The `ot` member: what OpenTelemetry keeps in `tracestate`.
+//! The `ot` list-member of tracestate: OpenTelemetry's sampling threshold and randomness.
+//!
+//! The functions parse parts of the member's value, for code that holds a tracestate in another type.
 
 use super::{TraceState, TraceStateError};
 use crate::Reason;
@@ -102,19 +104,21 @@ impl TraceState {
     }
 }
 
-/// What the digits of `th` say, if they are well-formed.
-pub(crate) fn threshold_of(digits: &str) -> Option<u64> {
+/// Parses the digits of `th`: 1 to 14 lower-case hex digits, of 56 bits the most significant ones.
+#[must_use]
+pub fn threshold_of(digits: &str) -> Option<u64> {
     let missing = u32::try_from(DIGITS.checked_sub(digits.len())?).ok()?;
     Some(hex(digits)? << (4 * missing))
 }
 
-/// What the digits of `rv` say, if they are well-formed.
-pub(crate) fn randomness_of(digits: &str) -> Option<u64> {
+/// Parses the digits of `rv`: 14 lower-case hex digits.
+#[must_use]
+pub fn randomness_of(digits: &str) -> Option<u64> {
     if digits.len() == DIGITS { hex(digits) } else { None }
 }
 
-/// The sub-keys of the value of `ot`, without what is none.
-pub(crate) fn sub_keys(ot: &str) -> impl Iterator<Item = (&str, &str)> {
+/// Returns the sub-keys of the member's value, `key:value` separated by `;`. Pieces without a colon are skipped.
+pub fn sub_keys(ot: &str) -> impl Iterator<Item = (&str, &str)> {
     ot.split(';').filter_map(|piece| piece.split_once(':'))
 }
 

@@ -1,6 +1,7 @@
 //! The standard metrics, from what the adapter says of messages.
 
-use propagation_core::{NoBridge, Propagator, bridge::opentelemetry_metrics_0_33::HopMetrics};
+use propagation_core::{NoBridge, Propagator};
+use propagation_opentelemetry::metrics::HopMetrics;
 use propagation_sqs::{ConsumerPropagation, SqsPropagation};
 use propagation_testkit::in_memory::InMemoryMetrics;
 

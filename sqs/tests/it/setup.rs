@@ -14,8 +14,8 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, TraceContext, TraceState,
-    bridge::{opentelemetry_0_33::OpenTelemetryBridge, tracing_opentelemetry_0_34::TracingBridge},
 };
+use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use propagation_sqs::SqsPropagation;
 use propagation_testkit::loopback_sqs::{AttributeValue, Attributes, LoopbackSqs};
 

@@ -1,9 +1,7 @@
 //! Spans, logs and the policy: what every service sets up when it starts.
 
-use propagation_core::{
-    InboundRule, OutboundRule, Policy,
-    start_up::{LogLines, StartUp, Telemetry},
-};
+use propagation_core::{InboundRule, OutboundRule, Policy};
+use propagation_opentelemetry::setup::{LogLines, StartUp, Telemetry};
 use tracing::{
     Subscriber,
     field::{Field, Visit},

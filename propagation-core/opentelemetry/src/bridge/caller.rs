@@ -1,0 +1,50 @@
+#[cfg(feature = "sdk")]
+use opentelemetry::trace::SpanContext;
+use opentelemetry::{
+    Context,
+    trace::{SpanId, TraceId},
+};
+
+use propagation_core::{Sampling, TraceContext};
+
+/// What a caller has decided about sampling, where the sampled flag that samplers see can't say it: nothing yet, debug, a priority, or a
+/// decision without ids. In the context that samplers get.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "sdk"), expect(dead_code, reason = "read by our samplers"))]
+pub(crate) struct Caller {
+    /// The parent that this is about; `None` where the caller names no trace.
+    parent: Option<(TraceId, SpanId)>,
+    sampling: Sampling,
+}
+
+impl Caller {
+    /// Leaves it in a context whose span is the parent that `trace` names.
+    pub(crate) fn note(trace: &TraceContext, context: Context) -> Context {
+        let told = match trace.sampling {
+            Sampling::Drop => true,
+            Sampling::Sample => trace.has_ids(),
+            Sampling::Defer => !trace.has_ids(),
+            _ => false,
+        };
+        // What an outer hop has left must not stand for this one.
+        if told && context.get::<Self>().is_none() {
+            return context;
+        }
+        let ids = trace.trace_id().zip(trace.span_id());
+        let parent = ids.map(|(trace_id, span_id)| {
+            (TraceId::from_bytes(trace_id.to_bytes()), SpanId::from_bytes(span_id.to_bytes()))
+        });
+        context.with_value(Self { parent, sampling: trace.sampling })
+    }
+
+    /// What it says of a new span with this parent. Contexts are handed down, and only debug with them: the next span's parent has a
+    /// decision of its own.
+    #[cfg(feature = "sdk")]
+    pub(crate) fn said_of(context: &Context, trace_id: TraceId, parent: Option<&SpanContext>) -> Option<Sampling> {
+        let found = context.get::<Self>()?;
+        let direct = found.parent.map(|(_, span_id)| span_id) == parent.map(SpanContext::span_id);
+        let inherited =
+            found.sampling == Sampling::Debug && found.parent.is_none_or(|(of_trace, _)| of_trace == trace_id);
+        (direct || inherited).then_some(found.sampling)
+    }
+}

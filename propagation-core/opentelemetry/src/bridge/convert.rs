@@ -1,0 +1,163 @@
+//! Between our types and those of the `opentelemetry` API.
+
+use std::{
+    hash::{BuildHasher, Hasher, RandomState},
+    str::FromStr,
+};
+
+use opentelemetry::{
+    Array, Context, Key, KeyValue, StringValue, Value,
+    baggage::{Baggage as OtelBaggage, BaggageExt},
+    trace::{self as otel, SpanContext, SpanKind as OtelKind},
+};
+
+use propagation_core::{
+    Attribute, AttributeValue, Baggage, Sampling, SpanId, SpanKind, TraceContext, TraceFlags, TraceId, TraceParent,
+    TraceState,
+};
+
+pub(crate) fn kind(kind: SpanKind) -> OtelKind {
+    match kind {
+        SpanKind::Server => OtelKind::Server,
+        SpanKind::Client => OtelKind::Client,
+        SpanKind::Producer => OtelKind::Producer,
+        SpanKind::Consumer => OtelKind::Consumer,
+        SpanKind::Internal => OtelKind::Internal,
+    }
+}
+
+pub(crate) fn attribute(attribute: Attribute) -> KeyValue {
+    let value = match attribute.value {
+        AttributeValue::Text(text) => Value::String(StringValue::from(text)),
+        AttributeValue::Int(number) => Value::I64(number),
+        AttributeValue::Float(number) => Value::F64(number),
+        AttributeValue::Bool(truth) => Value::Bool(truth),
+        AttributeValue::Texts(texts) => Value::Array(Array::String(texts.into_iter().map(StringValue::from).collect())),
+        // A kind of value that a later core adds: an empty attribute shows that it was there.
+        _ => Value::String(StringValue::from("")),
+    };
+    KeyValue::new(Key::from(attribute.key), value)
+}
+
+/// A span context of these ids; `None` without ids.
+pub(crate) fn span_context(trace: &TraceContext, remote: bool) -> Option<SpanContext> {
+    let parent = trace.parent?;
+    // Where nothing is decided yet, the decision is ours: a stock parent-based sampler would read the unset flag as a no.
+    let sampled = trace.sampling.decided().unwrap_or(true);
+    Some(SpanContext::new(
+        otel::TraceId::from_bytes(parent.trace_id.to_bytes()),
+        otel::SpanId::from_bytes(parent.span_id.to_bytes()),
+        otel::TraceFlags::new(parent.flags.with_sampled(sampled).to_byte()),
+        remote,
+        state_into(&trace.state),
+    ))
+}
+
+/// The span context of a link. It is sampled only where somebody we believe has said so: samplers that go by links must not be an
+/// outsider's way to be kept.
+pub(crate) fn linked(trace: &TraceContext) -> Option<SpanContext> {
+    let sampling = if trace.sampling.decided().is_some() { trace.sampling } else { Sampling::Drop };
+    span_context(&trace.clone().with_sampling(sampling), true)
+}
+
+/// A remote parent that says no: for a caller who denies sampling and names no trace (`b3: 0`). Parent-based samplers follow it, and
+/// what goes on has ids, without which other formats could not say so. Nothing is recorded, so nothing refers to the parent.
+pub(crate) fn denied(trace: &TraceContext) -> Option<SpanContext> {
+    if trace.has_ids() || trace.sampling.decided() != Some(false) {
+        return None;
+    }
+    let random = || RandomState::new().build_hasher().finish();
+    let trace_id = u128::from(random()) << 64 | u128::from(random());
+    // Never zero: one time in 2⁶⁴ an id is a little less random.
+    let (trace_id, span_id) = (otel::TraceId::from(trace_id.max(1)), otel::SpanId::from(random().max(1)));
+    let flags = otel::TraceFlags::new(TraceFlags::RANDOM.to_byte());
+    Some(SpanContext::new(trace_id, span_id, flags, true, otel::TraceState::NONE))
+}
+
+/// What a span context says. From its parent come what OpenTelemetry's types can't hold: tracestate as it was received, finer
+/// sampling decisions, the random flag.
+pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, random_ids: bool) -> TraceContext {
+    let ids = TraceId::from_bytes(span.trace_id().to_bytes()).zip(SpanId::from_bytes(span.span_id().to_bytes()));
+    let Some((trace_id, span_id)) = ids else { return TraceContext::EMPTY };
+    // A decision without ids is the parent's, too: debug goes on.
+    let parent = parent.filter(|parent| parent.trace_id().is_none_or(|id| id == trace_id));
+    let flags = TraceFlags::from_byte(span.trace_flags().to_u8());
+    let random = parent
+        .and_then(|parent| parent.parent)
+        .map_or(random_ids || flags.is_random(), |parent| parent.flags.is_random());
+    let sampled = span.is_sampled();
+    let kept = parent.filter(|parent| parent.sampling.decided() == Some(sampled));
+
+    let mut state = state_from(span.trace_state(), parent);
+    if let Some(parent) = parent
+        && kept.is_none()
+        && state.ot("th") == parent.state.ot("th")
+    {
+        state.erase_threshold();
+    }
+    let sampling = kept.map_or(Sampling::from_sampled(sampled), |parent| parent.sampling);
+    let parent = TraceParent { trace_id, span_id, flags: flags.with_random(random) };
+    TraceContext::new(parent).with_sampling(sampling).with_state(state)
+}
+
+/// The span's tracestate: the parent's as it was received, unless a sampler has changed it.
+fn state_from(found: &otel::TraceState, parent: Option<&TraceContext>) -> TraceState {
+    let header = found.header();
+    let Some(parent) = parent else { return TraceState::parse(header.as_bytes()).unwrap_or_default() };
+    let given = state_into(&parent.state).header();
+    if given == header {
+        return parent.state.clone();
+    }
+    let found = TraceState::parse(header.as_bytes()).unwrap_or_default();
+    let given = TraceState::parse(given.as_bytes()).unwrap_or_default();
+    if given.len() == parent.state.len() {
+        return found;
+    }
+    // OpenTelemetry's type refuses some keys of Level 2; what it was given in their place a sampler has changed.
+    let mut state = parent.state.clone();
+    state.retain(|key| given.get(key).is_none());
+    let members: Vec<_> = found.iter().collect();
+    for (key, value) in members.into_iter().rev() {
+        let _ = state.set(key, value);
+    }
+    state
+}
+
+/// The same list; where OpenTelemetry's type refuses one of the keys, at least the member that samplers decide by.
+fn state_into(state: &TraceState) -> otel::TraceState {
+    if state.is_empty() {
+        return otel::TraceState::NONE;
+    }
+    otel::TraceState::from_str(&state.to_string())
+        .or_else(|_| otel::TraceState::from_key_value(state.get("ot").map(|member| ("ot", member))))
+        .unwrap_or_default()
+}
+
+/// Attaches our baggage, so that user code can read it through OpenTelemetry's API.
+pub(crate) fn baggage_into(baggage: &Baggage, context: Context) -> Context {
+    if baggage.is_empty() && context.baggage().is_empty() {
+        return context;
+    }
+    let mut members = OtelBaggage::new();
+    for member in baggage.iter() {
+        members.insert_with_metadata(
+            member.key().to_owned(),
+            member.value().into_owned(),
+            member.properties().to_owned(),
+        );
+    }
+    context.with_baggage(members)
+}
+
+/// What user code, or we, have set through OpenTelemetry's API.
+pub(crate) fn baggage_from(members: &OtelBaggage) -> Baggage {
+    let mut baggage = Baggage::new();
+    // Theirs has no order; ours should not be a different one each time.
+    let mut members: Vec<_> = members.iter().collect();
+    members.sort_unstable_by_key(|(key, _)| key.as_str());
+    for (key, (value, metadata)) in members {
+        // What can't stand on the wire can't travel.
+        let _ = baggage.set_with_properties(key.as_str(), value.as_str(), metadata.as_str());
+    }
+    baggage
+}

@@ -1,0 +1,197 @@
+//! The bridge to the `opentelemetry` API 0.33.
+
+use std::{borrow::Cow, fmt};
+
+use opentelemetry::{
+    Context, KeyValue,
+    baggage::BaggageExt,
+    trace::{Link, Span, SpanBuilder, SpanRef, Status, TraceContextExt, Tracer},
+};
+
+use super::convert::{attribute, baggage_from, baggage_into, denied, kind, linked, span_context, trace_context};
+use super::{Caller, convert};
+use propagation_core::bridge::{Bridge, BridgeSpan, Innermost, Marker, Started};
+use propagation_core::{Attribute, Exception, Hop, Outcome, PropagationContext, SpanId, TraceContext};
+
+/// Makes spans with an OpenTelemetry tracer.
+///
+/// ```
+/// use opentelemetry::trace::TracerProvider;
+/// use propagation_core::Propagator;
+/// use propagation_opentelemetry::OpenTelemetryBridge;
+///
+/// let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().build();
+/// let propagator = Propagator::builder().bridge(OpenTelemetryBridge::new(provider.tracer("shop"))).build();
+/// # let _ = propagator;
+/// ```
+pub struct OpenTelemetryBridge<T> {
+    tracer: T,
+    random_ids: bool,
+}
+
+impl<T> OpenTelemetryBridge<T> {
+    /// A bridge to this tracer.
+    #[must_use]
+    pub fn new(tracer: T) -> Self {
+        Self { tracer, random_ids: true }
+    }
+
+    /// Whether the tracer's own trace ids are random in their right-most seven bytes; they are, with the SDK's generators. The
+    /// SDK does not set the random flag on them: this bridge does (Trace Context Level 2, 3.2.2.5.2).
+    #[must_use]
+    pub fn with_random_ids(mut self, random: bool) -> Self {
+        self.random_ids = random;
+        self
+    }
+}
+
+impl<T> fmt::Debug for OpenTelemetryBridge<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenTelemetryBridge").finish_non_exhaustive()
+    }
+}
+
+impl<T> Bridge for OpenTelemetryBridge<T>
+where
+    T: Tracer + Send + Sync,
+    T::Span: Send + Sync + 'static,
+{
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
+        Context::map_current(|context| current_in(context, innermost, self.random_ids))
+    }
+
+    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
+        Context::map_current(|context| span_inside(context, marker))
+    }
+
+    fn start(&self, hop: Hop) -> Started {
+        let marker = hop.marker();
+        let parent = parent_context(&hop);
+        let Some(span_kind) = hop.kind else {
+            return Started::span(hop.parent, Box::new(OtelSpan::around(parent.with_value(marker))));
+        };
+        let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(span_kind));
+        builder = builder.with_attributes(hop.attributes.into_iter().map(attribute));
+        builder = builder.with_links(hop.links.iter().filter_map(linked).map(Link::with_context).collect());
+        let span = self.tracer.build_with_context(builder, &parent);
+        let trace = trace_context(span.span_context(), Some(&hop.parent.trace), self.random_ids);
+        // A tracer that makes no spans (the API's no-op) must not end the trace.
+        let trace = if trace.has_ids() { trace } else { hop.parent.trace };
+        let context = PropagationContext::new(trace).with_baggage(hop.parent.baggage);
+        Started::span(context, Box::new(OtelSpan::own(parent.with_span(span).with_value(marker))))
+    }
+}
+
+/// What a context of OpenTelemetry says, if its span is one that counts.
+pub(super) fn current_in(
+    context: &Context,
+    innermost: Option<Innermost<'_>>,
+    random_ids: bool,
+) -> Option<PropagationContext> {
+    let inside = innermost.is_none_or(|hop| context.get::<Marker>() == Some(&hop.marker));
+    if !inside || !context.has_active_span() {
+        return None;
+    }
+    let trace = trace_context(context.span().span_context(), innermost.map(|hop| hop.trace), random_ids);
+    trace.has_ids().then(|| PropagationContext::new(trace).with_baggage(baggage_from(context.baggage())))
+}
+
+/// The span of a context that is inside of a hop.
+pub(super) fn span_inside(context: &Context, marker: Marker) -> Option<SpanId> {
+    let inside = context.get::<Marker>() == Some(&marker) && context.has_active_span();
+    SpanId::from_bytes(context.span().span_context().span_id().to_bytes()).filter(|_| inside)
+}
+
+/// The parent of a hop's span, with the hop's baggage readable through OpenTelemetry's API.
+pub(super) fn parent_context(hop: &Hop) -> Context {
+    let current = Context::current();
+    let parent = span_context(&hop.parent.trace, !hop.local).or_else(|| denied(&hop.parent.trace));
+    let is_current = |parent: &opentelemetry::trace::SpanContext| {
+        current.has_active_span() && current.span().span_context().span_id() == parent.span_id()
+    };
+    let context = match parent {
+        Some(parent) if hop.local && is_current(&parent) => current,
+        Some(parent) => current.with_remote_span_context(parent),
+        None => Context::new(),
+    };
+    Caller::note(&hop.parent.trace, baggage_into(&hop.parent.baggage, context))
+}
+
+#[derive(Debug)]
+pub(super) struct OtelSpan {
+    context: Context,
+    /// Whether the span in `context` is this hop's. If not, it is a parent's: there to be entered, not ours to change or end.
+    own: bool,
+}
+
+impl OtelSpan {
+    /// A span of the hop.
+    pub(super) fn own(context: Context) -> Self {
+        Self { context, own: true }
+    }
+
+    /// No span of its own, only a context to enter.
+    pub(super) fn around(context: Context) -> Self {
+        Self { context, own: false }
+    }
+
+    fn with_own(&self, change: impl FnOnce(SpanRef<'_>)) {
+        if self.own {
+            change(self.context.span());
+        }
+    }
+}
+
+/// An exception record of the semantic conventions 1.44 (exceptions on spans).
+fn said_of(exception: &Exception) -> Vec<KeyValue> {
+    let texts = [("exception.message", &exception.message), ("exception.stacktrace", &exception.stacktrace)];
+    let texts = texts.into_iter().filter_map(|(key, text)| Some(KeyValue::new(key, text.clone()?)));
+    std::iter::once(KeyValue::new("exception.type", exception.kind.clone())).chain(texts).collect()
+}
+
+impl BridgeSpan for OtelSpan {
+    fn enter(&self, run: &mut dyn FnMut()) {
+        let _left = self.context.clone().attach();
+        run();
+    }
+
+    fn set_attribute(&self, attribute: Attribute) {
+        self.with_own(|span| span.set_attribute(convert::attribute(attribute)));
+    }
+
+    fn add_link(&self, trace: &TraceContext) {
+        if let Some(linked) = linked(trace) {
+            self.with_own(|span| span.add_link(linked, Vec::new()));
+        }
+    }
+
+    fn rename(&self, name: Cow<'static, str>) {
+        self.with_own(|span| span.update_name(name));
+    }
+
+    fn end(&self, outcome: &Outcome) {
+        self.with_own(|span| {
+            match outcome {
+                Outcome::Error { kind, description, exception } => {
+                    span.set_attribute(KeyValue::new("error.type", kind.clone()));
+                    let message = exception.as_ref().and_then(|exception| exception.message.as_ref());
+                    let described = Some(description).filter(|text| !text.is_empty()).or(message);
+                    span.set_status(Status::error(described.cloned().unwrap_or_default()));
+                    if let Some(exception) = exception {
+                        span.add_event("exception", said_of(exception));
+                    }
+                }
+                Outcome::Cancelled => {
+                    span.set_attribute(KeyValue::new("error.type", "cancelled"));
+                    span.set_status(Status::error("cancelled"));
+                }
+                _ => {}
+            }
+            span.end();
+        });
+    }
+}

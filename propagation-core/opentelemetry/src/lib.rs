@@ -1,0 +1,20 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod bridge;
+#[cfg(feature = "tracing-subscriber")]
+pub mod logs;
+#[cfg(feature = "metrics")]
+pub mod metrics;
+mod propagator;
+#[cfg(feature = "sdk")]
+pub mod sampling;
+#[cfg(feature = "sdk")]
+pub mod setup;
+
+pub use bridge::OpenTelemetryBridge;
+#[cfg(feature = "tracing")]
+pub use bridge::TracingBridge;
+pub use propagator::OtelPropagator;

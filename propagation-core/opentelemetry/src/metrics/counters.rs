@@ -1,0 +1,45 @@
+use std::sync::Arc;
+
+use opentelemetry::{KeyValue, metrics::Meter};
+
+use propagation_core::Propagator;
+
+/// Shows a propagator's [counters](Propagator::counters) to a meter.
+///
+/// One observable counter, `propagation.rejections` (unit `{rejection}`): what was refused, stopped, changed, truncated or restarted,
+/// with the attributes `propagation.direction` (`inbound`, `outbound`) and `propagation.reason` (the names of
+/// [`Reason`](propagation_core::Reason)); a reason that never occurred is left out. No keys, no peers, no values: at most
+/// two time series for each reason. These names are ours; the semantic conventions have none for it.
+///
+/// Call it once for a propagator, whose clones share their counters. Several propagators need a meter each, of a name of its own:
+/// two that show numbers under the same one are one too many.
+///
+/// ```
+/// use opentelemetry::metrics::MeterProvider;
+/// use propagation_core::Propagator;
+/// use propagation_opentelemetry::metrics::observe_counters;
+///
+/// let provider = opentelemetry_sdk::metrics::SdkMeterProvider::builder().build();
+/// let propagator = Propagator::default();
+/// observe_counters(&provider.meter("shop"), &propagator);
+/// ```
+pub fn observe_counters(meter: &Meter, propagator: &Propagator) {
+    // Not the propagator: its bridge may hold instruments of this very meter.
+    let counters = Arc::clone(propagator.counters());
+    let _registered = meter
+        .u64_observable_counter("propagation.rejections")
+        .with_unit("{rejection}")
+        .with_description("What was refused, stopped, changed, truncated or restarted, by direction and reason.")
+        .with_callback(move |observer| {
+            for (direction, reason, count) in counters.iter() {
+                observer.observe(
+                    count,
+                    &[
+                        KeyValue::new("propagation.direction", direction.as_str()),
+                        KeyValue::new("propagation.reason", reason.as_str()),
+                    ],
+                );
+            }
+        })
+        .build();
+}

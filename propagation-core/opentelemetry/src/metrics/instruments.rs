@@ -1,0 +1,190 @@
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use opentelemetry::{
+    KeyValue,
+    metrics::{Counter, Histogram, Meter},
+};
+
+use super::{
+    conventions::{
+        BATCH_COUNT, CONSUMED, DESTINATION, HTTP_CLIENT, HTTP_METHOD, HTTP_SERVER, MESSAGING_SYSTEM, OPERATION,
+        OPERATION_TYPE, PARTITION, RPC_CLIENT, RPC_METHOD, RPC_SERVER, RPC_STATUS, RPC_SYSTEM, SENT, URL_SCHEME,
+    },
+    measured::Noted,
+};
+use propagation_core::{Attribute, AttributeValue, Outcome, SpanKind};
+
+use crate::bridge::attribute;
+
+/// The bucket boundaries that the conventions advise for every duration, in seconds.
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+/// One instrument for each metric.
+pub(super) struct Instruments {
+    http_server: Histogram<f64>,
+    http_client: Histogram<f64>,
+    rpc_server: Histogram<f64>,
+    rpc_client: Histogram<f64>,
+    operation: Histogram<f64>,
+    process: Histogram<f64>,
+    sent: Counter<u64>,
+    consumed: Counter<u64>,
+    received: Arc<Received>,
+    destinations: bool,
+}
+
+impl Instruments {
+    pub(super) fn new(meter: &Meter) -> Self {
+        let duration = |name: &'static str, description: &'static str| {
+            let histogram = meter.f64_histogram(name).with_unit("s").with_description(description);
+            histogram.with_boundaries(SECONDS.to_vec()).build()
+        };
+        let messages = |name: &'static str, description: &'static str| {
+            meter.u64_counter(name).with_unit("{message}").with_description(description).build()
+        };
+        Self {
+            http_server: duration("http.server.request.duration", "Duration of HTTP server requests."),
+            http_client: duration("http.client.request.duration", "Duration of HTTP client requests."),
+            rpc_server: duration("rpc.server.call.duration", "Duration of incoming remote procedure calls."),
+            rpc_client: duration("rpc.client.call.duration", "Duration of outgoing remote procedure calls."),
+            operation: duration(
+                "messaging.client.operation.duration",
+                "Duration of operations that a producer or consumer client initiates.",
+            ),
+            process: duration("messaging.process.duration", "Duration of processing messages."),
+            sent: messages("messaging.client.sent.messages", "Messages that a producer attempted to send."),
+            consumed: messages(
+                "messaging.client.consumed.messages",
+                "Messages that were delivered to the application.",
+            ),
+            received: Arc::default(),
+            destinations: true,
+        }
+    }
+
+    pub(super) fn without_destinations(&self) -> Self {
+        Self {
+            http_server: self.http_server.clone(),
+            http_client: self.http_client.clone(),
+            rpc_server: self.rpc_server.clone(),
+            rpc_client: self.rpc_client.clone(),
+            operation: self.operation.clone(),
+            process: self.process.clone(),
+            sent: self.sent.clone(),
+            consumed: self.consumed.clone(),
+            received: Arc::clone(&self.received),
+            destinations: false,
+        }
+    }
+
+    /// Measures a hop that ends now.
+    pub(super) fn record(&self, hop: &Noted, outcome: &Outcome) {
+        let seconds = hop.began.elapsed().as_secs_f64();
+        // gRPC is HTTP, too: the innermost protocol counts.
+        if hop.get(RPC_SYSTEM).is_some() {
+            match hop.kind {
+                SpanKind::Server => self.rpc_server.record(seconds, &self.attributes(RPC_SERVER, hop, outcome)),
+                _ => self.rpc_client.record(seconds, &self.attributes(RPC_CLIENT, hop, outcome)),
+            }
+        } else if hop.get(MESSAGING_SYSTEM).is_some() {
+            self.record_messaging(seconds, hop, outcome);
+        } else if hop.get(HTTP_METHOD).is_some() {
+            match hop.kind {
+                SpanKind::Server => self.http_server.record(seconds, &self.attributes(HTTP_SERVER, hop, outcome)),
+                _ => self.http_client.record(seconds, &self.attributes(HTTP_CLIENT, hop, outcome)),
+            }
+        }
+    }
+
+    fn record_messaging(&self, seconds: f64, hop: &Noted, outcome: &Outcome) {
+        let operation = hop.text(OPERATION_TYPE);
+        if operation == Some("process") {
+            let attributes = self.attributes(CONSUMED, hop, outcome);
+            self.process.record(seconds, &attributes);
+            if !self.received.knows(hop) {
+                self.consumed.add(batch_count(hop).unwrap_or(1), &attributes);
+            }
+            return;
+        }
+        self.operation.record(seconds, &self.attributes(OPERATION, hop, outcome));
+        match operation {
+            Some("send") => {
+                self.sent.add(batch_count(hop).unwrap_or(1), &self.attributes(SENT, hop, outcome));
+            }
+            Some("receive") => {
+                // Where no number is said, the span links to each message that came.
+                let messages = batch_count(hop).unwrap_or(hop.links);
+                if messages > 0 {
+                    self.received.note(hop);
+                    self.consumed.add(messages, &self.attributes(CONSUMED, hop, outcome));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn attributes(&self, table: &[&str], hop: &Noted, outcome: &Outcome) -> Vec<KeyValue> {
+        let hidden = |key: &str| !self.destinations && (key == DESTINATION || key == PARTITION);
+        let listed = hop.attributes.iter().filter(|known| table.contains(&&*known.key) && !hidden(&known.key));
+        let said = listed.map(|known| {
+            if is_made_up(hop, known) { KeyValue::new(known.key.clone(), "_OTHER") } else { attribute(known.clone()) }
+        });
+        // As the bridges say it on spans.
+        let error = outcome.error_type().map(|kind| KeyValue::new("error.type", kind));
+        said.chain(error).collect()
+    }
+}
+
+/// Whether a caller chose a value freely: each would be a time series of its own.
+fn is_made_up(hop: &Noted, known: &Attribute) -> bool {
+    if hop.kind != SpanKind::Server {
+        return false;
+    }
+    match &*known.key {
+        RPC_METHOD => hop.text(RPC_STATUS) == Some("UNIMPLEMENTED"),
+        URL_SCHEME => !matches!(hop.text(URL_SCHEME), Some("http" | "https")),
+        _ => false,
+    }
+}
+
+fn batch_count(hop: &Noted) -> Option<u64> {
+    match hop.get(BATCH_COUNT)? {
+        AttributeValue::Int(count) => u64::try_from(*count).ok(),
+        _ => None,
+    }
+}
+
+/// Where receive spans have counted messages: processing them must not count them again.
+#[derive(Default)]
+struct Received(RwLock<HashSet<String>>);
+
+/// More queues than one process receives from; beyond, processing counts.
+const MOST_QUEUES: usize = 1024;
+
+impl Received {
+    fn note(&self, hop: &Noted) {
+        if self.knows(hop) {
+            return;
+        }
+        let mut queues = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if queues.len() < MOST_QUEUES {
+            queues.insert(queue(hop));
+        }
+    }
+
+    fn knows(&self, hop: &Noted) -> bool {
+        let queues = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        !queues.is_empty() && queues.contains(&queue(hop))
+    }
+}
+
+/// System and queue. Where exchange and routing key are part of a destination, the queue stands last; before receiving it is all
+/// that is known.
+fn queue(hop: &Noted) -> String {
+    let destination = hop.text(DESTINATION).unwrap_or_default();
+    let queue = destination.rsplit(':').next().unwrap_or_default();
+    format!("{} {queue}", hop.text(MESSAGING_SYSTEM).unwrap_or_default())
+}

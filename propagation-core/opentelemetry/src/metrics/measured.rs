@@ -1,0 +1,112 @@
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use super::{conventions, instruments::Instruments};
+use propagation_core::{Attribute, AttributeValue, Hop, Outcome, SpanKind, TraceContext, bridge::BridgeSpan};
+
+/// A span, if a bridge makes one, that is measured when it ends.
+pub(super) struct Measured {
+    span: Option<Box<dyn BridgeSpan>>,
+    noted: Mutex<Noted>,
+    instruments: Arc<Instruments>,
+}
+
+/// What a hop says of itself that matters to a metric.
+pub(super) struct Noted {
+    pub(super) kind: SpanKind,
+    pub(super) attributes: Vec<Attribute>,
+    /// How many messages the hop links to.
+    pub(super) links: u64,
+    pub(super) began: Instant,
+}
+
+impl Noted {
+    /// Nothing for work that is only resumed, and for work inside a process.
+    pub(super) fn of(hop: &Hop) -> Option<Self> {
+        let kind = hop.kind.filter(|kind| conventions::is_measured(*kind))?;
+        let attributes = hop.attributes.iter().filter(|attribute| conventions::is_known(&attribute.key));
+        Some(Self {
+            kind,
+            attributes: attributes.cloned().collect(),
+            links: u64::try_from(hop.links.len()).unwrap_or(u64::MAX),
+            began: Instant::now(),
+        })
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&AttributeValue> {
+        self.attributes.iter().find(|attribute| attribute.key == key).map(|attribute| &attribute.value)
+    }
+
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key)? {
+            AttributeValue::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn set(&mut self, attribute: &Attribute) {
+        if !conventions::is_known(&attribute.key) {
+            return;
+        }
+        match self.attributes.iter_mut().find(|known| known.key == attribute.key) {
+            Some(known) => known.value = attribute.value.clone(),
+            None => self.attributes.push(attribute.clone()),
+        }
+    }
+}
+
+impl Measured {
+    pub(super) fn new(span: Option<Box<dyn BridgeSpan>>, noted: Noted, instruments: Arc<Instruments>) -> Self {
+        Self { span, noted: Mutex::new(noted), instruments }
+    }
+
+    fn noted(&self) -> MutexGuard<'_, Noted> {
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Measured").field("span", &self.span).finish_non_exhaustive()
+    }
+}
+
+impl BridgeSpan for Measured {
+    fn enter(&self, run: &mut dyn FnMut()) {
+        match &self.span {
+            Some(span) => span.enter(run),
+            None => run(),
+        }
+    }
+
+    fn set_attribute(&self, attribute: Attribute) {
+        self.noted().set(&attribute);
+        if let Some(span) = &self.span {
+            span.set_attribute(attribute);
+        }
+    }
+
+    fn add_link(&self, trace: &TraceContext) {
+        self.noted().links += 1;
+        if let Some(span) = &self.span {
+            span.add_link(trace);
+        }
+    }
+
+    fn rename(&self, name: Cow<'static, str>) {
+        if let Some(span) = &self.span {
+            span.rename(name);
+        }
+    }
+
+    fn end(&self, outcome: &Outcome) {
+        self.instruments.record(&self.noted(), outcome);
+        if let Some(span) = &self.span {
+            span.end(outcome);
+        }
+    }
+}

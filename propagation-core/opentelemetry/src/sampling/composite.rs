@@ -1,0 +1,125 @@
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Link, SpanContext, SpanKind, SpanRef, TraceContextExt, TraceId, TraceState},
+};
+use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
+
+use super::{ComposableSampler, NewSpan, ParentThreshold, Probability, SamplingIntent, member};
+use propagation_core::Sampling;
+
+use crate::sampling::{Randomness, SamplerError, Threshold};
+
+/// A sampler for a tracer provider, made of composable ones (OpenTelemetry, SDK, "CompositeSampler").
+///
+/// It asks them for an intent, decides with the trace's randomness, and returns the tracestate that goes with the decision: with `th`
+/// where the span is sampled and the probability known, otherwise without; `rv` and sub-keys that it doesn't know stay. What a caller wants kept for
+/// debugging (B3's `d`, Jaeger's debug bit) is kept, whatever the parts want.
+///
+/// ```
+/// use opentelemetry::trace::{Span, Tracer, TracerProvider};
+/// use opentelemetry_sdk::trace::SdkTracerProvider;
+/// use propagation_opentelemetry::sampling::CompositeSampler;
+///
+/// let provider = SdkTracerProvider::builder().with_sampler(CompositeSampler::probability(1.0)?).build();
+/// let span = provider.tracer("shop").start("order");
+/// assert_eq!(span.span_context().trace_state().header(), "ot=th:0");
+/// # Ok::<(), propagation_opentelemetry::sampling::SamplerError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CompositeSampler {
+    sampler: Arc<dyn ComposableSampler>,
+    explicit_randomness: bool,
+    presumed: Arc<AtomicBool>,
+}
+
+impl CompositeSampler {
+    /// A sampler of this part, for roots and children alike.
+    #[must_use]
+    pub fn new(sampler: impl ComposableSampler + 'static) -> Self {
+        let presumed = Arc::new(AtomicBool::new(false));
+        Self { sampler: Arc::new(sampler), explicit_randomness: false, presumed }
+    }
+
+    /// A sampler that follows the caller, and asks this part where nothing is decided yet.
+    #[must_use]
+    pub fn parent_based(root: impl ComposableSampler + 'static) -> Self {
+        Self::new(ParentThreshold::new(root))
+    }
+
+    /// A sampler that keeps this share of all traces, whatever the caller has decided: OpenTelemetry's `ProbabilitySampler`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Probability::new`].
+    pub fn probability(probability: f64) -> Result<Self, SamplerError> {
+        Probability::new(probability).map(Self::new)
+    }
+
+    /// Gives each new trace a randomness of its own in `rv`: for id generators whose ids are not random in their last seven bytes. The
+    /// SDK's are.
+    #[must_use]
+    pub fn with_explicit_randomness(mut self) -> Self {
+        self.explicit_randomness = true;
+        self
+    }
+
+    /// Once a sampler: a child whose caller does not say that its trace id is random is decided on as if it were.
+    fn warn_of_presumption(&self, span: &NewSpan<'_>) {
+        const RANDOM: u8 = 0x02;
+        let presumed =
+            span.parent.is_some_and(|parent| parent.is_remote() && parent.trace_flags().to_u8() & RANDOM == 0);
+        if presumed && !span.explicit && !self.presumed.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                target: "propagation",
+                "a caller does not set the random flag; its trace ids are presumed random to sample them consistently"
+            );
+        }
+    }
+
+    fn decides(&self, intent: &SamplingIntent, span: &NewSpan<'_>) -> bool {
+        let Some(threshold) = intent.threshold else { return false };
+        if threshold > Threshold::ALWAYS && span.parent_threshold() != Some(threshold) {
+            self.warn_of_presumption(span);
+        }
+        threshold.keeps(span.randomness) && intent.buckets.iter().all(|bucket| bucket.admits())
+    }
+}
+
+impl ShouldSample for CompositeSampler {
+    fn should_sample(
+        &self,
+        context: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let active = context.map(TraceContextExt::span);
+        let parent = active.as_ref().map(SpanRef::span_context);
+        let mut span = NewSpan::new(context, parent, trace_id, (name, kind), (attributes, links));
+        let mut state = parent.map(SpanContext::trace_state).cloned().unwrap_or(TraceState::NONE);
+        if self.explicit_randomness && span.parent.is_none() && !span.explicit {
+            let randomness = Randomness::random();
+            if let Some(with) = member::with_randomness(&state, randomness) {
+                (state, span.randomness, span.explicit) = (with, randomness, true);
+            }
+        }
+        let mut intent = self.sampler.intent(&span);
+        if span.caller() == Sampling::Debug {
+            intent = SamplingIntent::keep_uncounted().with_attributes(intent.attributes);
+        }
+        let kept = self.decides(&intent, &span);
+        let threshold = intent.threshold.filter(|_| kept && intent.is_reliable());
+        SamplingResult {
+            decision: if kept { SamplingDecision::RecordAndSample } else { SamplingDecision::Drop },
+            attributes: if kept { intent.attributes } else { Vec::new() },
+            trace_state: member::with_threshold(&state, threshold),
+        }
+    }
+}

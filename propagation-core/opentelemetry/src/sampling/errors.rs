@@ -1,0 +1,106 @@
+use std::time::Duration;
+
+use opentelemetry::{
+    Context, KeyValue,
+    trace::{Link, SpanContext, SpanKind, Status, TraceId},
+};
+use opentelemetry_sdk::{
+    Resource,
+    error::OTelSdkResult,
+    trace::{SamplingDecision, SamplingResult, ShouldSample, Span, SpanData, SpanProcessor},
+};
+
+use super::member;
+
+/// Records what another sampler drops, without sampling it: for processors that want to see how it ends, as [`KeepErrors`] does.
+///
+/// The decision stays as it is: what goes out says not sampled. Recording costs attributes and events of every span.
+#[derive(Clone, Debug)]
+pub struct Recording(Box<dyn ShouldSample>);
+
+impl Recording {
+    /// Records all, and samples what `sampler` samples.
+    #[must_use]
+    pub fn new(sampler: impl Into<Box<dyn ShouldSample>>) -> Self {
+        Self(sampler.into())
+    }
+}
+
+impl ShouldSample for Recording {
+    fn should_sample(
+        &self,
+        parent: Option<&Context>,
+        trace_id: TraceId,
+        name: &str,
+        kind: &SpanKind,
+        attributes: &[KeyValue],
+        links: &[Link],
+    ) -> SamplingResult {
+        let mut result = self.0.should_sample(parent, trace_id, name, kind, attributes, links);
+        if result.decision == SamplingDecision::Drop {
+            result.decision = SamplingDecision::RecordOnly;
+        }
+        result
+    }
+}
+
+/// Gives another processor the spans that ended with the status error as if they had been sampled: failures are seen whatever the share
+/// of traces that is kept.
+///
+/// Only what was recorded can be kept: see [`Recording`]. Spans around it that did not fail are missing, so such a trace can be in pieces; it
+/// has no `th`, so nobody counts it for many. Whole traces with errors in them are for the Collector's tail sampling.
+///
+/// ```
+/// use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SimpleSpanProcessor};
+/// use propagation_opentelemetry::sampling::{CompositeSampler, KeepErrors, Probability, Recording};
+///
+/// let exporter = InMemorySpanExporter::default();
+/// let provider = SdkTracerProvider::builder()
+///     .with_sampler(Recording::new(CompositeSampler::parent_based(Probability::new(0.1)?)))
+///     .with_span_processor(KeepErrors::new(SimpleSpanProcessor::new(exporter)))
+///     .build();
+/// # let _ = provider;
+/// # Ok::<(), propagation_opentelemetry::sampling::SamplerError>(())
+/// ```
+#[derive(Debug)]
+pub struct KeepErrors<P>(P);
+
+impl<P: SpanProcessor> KeepErrors<P> {
+    /// In front of `processor`, which drops what is not sampled: the SDK's own do.
+    #[must_use]
+    pub fn new(processor: P) -> Self {
+        Self(processor)
+    }
+}
+
+impl<P: SpanProcessor> SpanProcessor for KeepErrors<P> {
+    fn on_start(&self, span: &mut Span, context: &Context) {
+        self.0.on_start(span, context);
+    }
+
+    fn on_end(&self, mut span: SpanData) {
+        if matches!(span.status, Status::Error { .. }) && !span.span_context.is_sampled() {
+            let was = &span.span_context;
+            let state = member::with_threshold(was.trace_state(), None);
+            let flags = was.trace_flags().with_sampled(true);
+            span.span_context = SpanContext::new(was.trace_id(), was.span_id(), flags, was.is_remote(), state);
+        }
+        self.0.on_end(span);
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        self.0.shutdown()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.0.set_resource(resource);
+    }
+}

@@ -1,0 +1,160 @@
+use std::{fmt, sync::Arc};
+
+use opentelemetry::{Value, baggage::BaggageExt, trace::SpanKind};
+
+use super::NewSpan;
+use propagation_core::{Glob, Sampling, SamplingPriority};
+
+/// Which spans a rule is for: those that meet all of its conditions. Without conditions, all.
+///
+/// Patterns are exact, or have a `*` for any number of characters. Only what is known when a span starts can be asked for: the status of
+/// an answer is not. To keep traces that turn out to fail, keep all here and sample in the Collector.
+#[derive(Clone, Debug, Default)]
+pub struct Rule {
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone)]
+enum Condition {
+    Root,
+    Kind(SpanKind),
+    Name(Glob),
+    Route(Glob),
+    Attribute(Box<str>, Glob),
+    Baggage(Box<str>, Glob),
+    Error,
+    Priority,
+    When(When),
+}
+
+type When = Arc<dyn Fn(&NewSpan<'_>) -> bool + Send + Sync>;
+
+impl Rule {
+    /// For every span.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// For spans without a parent.
+    #[must_use]
+    pub fn root(self) -> Self {
+        self.and(Condition::Root)
+    }
+
+    /// For spans of this kind.
+    #[must_use]
+    pub fn kind(self, kind: SpanKind) -> Self {
+        self.and(Condition::Kind(kind))
+    }
+
+    /// For spans that start with such a name.
+    #[must_use]
+    pub fn name(self, pattern: &str) -> Self {
+        self.and(Condition::Name(Glob::new(pattern)))
+    }
+
+    /// For requests to such a route: `http.route` or, where a router has not matched yet, `url.path`.
+    #[must_use]
+    pub fn route(self, pattern: &str) -> Self {
+        self.and(Condition::Route(Glob::new(pattern)))
+    }
+
+    /// For spans that start with an attribute of such a value, numbers and truths as text; `*` for any value.
+    #[must_use]
+    pub fn attribute(self, key: &str, pattern: &str) -> Self {
+        self.and(Condition::Attribute(key.into(), Glob::new(pattern)))
+    }
+
+    /// For spans in whose context a baggage key has such a value. What a caller may say there is up to the policy.
+    #[must_use]
+    pub fn baggage(self, key: &str, pattern: &str) -> Self {
+        self.and(Condition::Baggage(key.into(), Glob::new(pattern)))
+    }
+
+    /// For spans that start as errors: with `error.type`, `error` set to true, or an `http.response.status_code` from 500 on.
+    #[must_use]
+    pub fn error(self) -> Self {
+        self.and(Condition::Error)
+    }
+
+    /// For spans that somebody wants kept: with a `sampling.priority` above zero, or of a caller who says debug (B3, Jaeger) or user
+    /// keep (Datadog's 2).
+    #[must_use]
+    pub fn priority(self) -> Self {
+        self.and(Condition::Priority)
+    }
+
+    /// For spans of which this is true.
+    #[must_use]
+    pub fn when(self, condition: impl Fn(&NewSpan<'_>) -> bool + Send + Sync + 'static) -> Self {
+        self.and(Condition::When(Arc::new(condition)))
+    }
+
+    fn and(mut self, condition: Condition) -> Self {
+        self.conditions.push(condition);
+        self
+    }
+
+    pub(super) fn is_met_by(&self, span: &NewSpan<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.is_met_by(span))
+    }
+}
+
+impl Condition {
+    fn is_met_by(&self, span: &NewSpan<'_>) -> bool {
+        let matches = |pattern: &Glob, value: Option<&Value>| {
+            value.is_some_and(|value| pattern.matches(value.as_str().as_bytes()))
+        };
+        match self {
+            Self::Root => span.parent().is_none(),
+            Self::Kind(kind) => span.kind() == kind,
+            Self::Name(pattern) => pattern.matches(span.name()),
+            Self::Route(pattern) => {
+                matches(pattern, span.attribute("http.route").or_else(|| span.attribute("url.path")))
+            }
+            Self::Attribute(key, pattern) => matches(pattern, span.attribute(key)),
+            Self::Baggage(key, pattern) => {
+                let value = span.context().and_then(|context| context.baggage().get(key));
+                value.is_some_and(|value| pattern.matches(value.as_str()))
+            }
+            Self::Error => is_error(span),
+            Self::Priority => has_priority(span),
+            Self::When(condition) => condition(span),
+        }
+    }
+}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("Root"),
+            Self::Kind(kind) => write!(f, "Kind({kind:?})"),
+            Self::Name(pattern) => write!(f, "Name({:?})", pattern.as_str()),
+            Self::Route(pattern) => write!(f, "Route({:?})", pattern.as_str()),
+            Self::Attribute(key, pattern) => write!(f, "Attribute({key:?}, {:?})", pattern.as_str()),
+            Self::Baggage(key, pattern) => write!(f, "Baggage({key:?}, {:?})", pattern.as_str()),
+            Self::Error => f.write_str("Error"),
+            Self::Priority => f.write_str("Priority"),
+            Self::When(_) => f.write_str("When(…)"),
+        }
+    }
+}
+
+fn is_error(span: &NewSpan<'_>) -> bool {
+    span.attributes().iter().any(|found| match found.key.as_str() {
+        "error.type" => true,
+        "error" => found.value == Value::Bool(true),
+        "http.response.status_code" => matches!(found.value, Value::I64(500..)),
+        _ => false,
+    })
+}
+
+fn has_priority(span: &NewSpan<'_>) -> bool {
+    let asked = match span.attribute("sampling.priority") {
+        Some(Value::I64(priority)) => *priority > 0,
+        Some(Value::F64(priority)) => *priority > 0.0,
+        _ => false,
+    };
+    asked || matches!(span.caller(), Sampling::Debug | Sampling::Priority(SamplingPriority::UserKeep))
+}

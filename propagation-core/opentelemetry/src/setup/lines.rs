@@ -1,0 +1,95 @@
+use std::fmt;
+
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::Targets,
+    fmt::{MakeWriter, writer::BoxMakeWriter},
+    registry::LookupSpan,
+};
+
+use super::{StartUpError, settings::refused};
+use propagation_core::Propagator;
+
+use crate::logs::Correlation;
+
+/// The log lines of a service: each with the ids of the trace that it belongs to.
+///
+/// `RUST_LOG` chooses what is written, where it is set; else [`filter`](Self::filter), else everything from info up.
+#[must_use]
+pub struct LogLines {
+    json: bool,
+    keys: Vec<String>,
+    filter: Targets,
+    writer: BoxMakeWriter,
+}
+
+impl LogLines {
+    /// One JSON object a line, to standard output.
+    pub fn json() -> Self {
+        Self::new(true)
+    }
+
+    /// Lines of text, to standard output.
+    pub fn text() -> Self {
+        Self::new(false)
+    }
+
+    fn new(json: bool) -> Self {
+        let filter = Targets::new().with_default(LevelFilter::INFO);
+        Self { json, keys: Vec::new(), filter, writer: BoxMakeWriter::new(std::io::stdout) }
+    }
+
+    /// Adds these keys of the baggage, as [`Correlation::with_baggage`].
+    pub fn with_baggage(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.keys = keys.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// What is written where `RUST_LOG` is not set.
+    pub fn filter(mut self, filter: Targets) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Writes elsewhere, `std::io::stderr` for instance.
+    pub fn writer<W>(mut self, writer: W) -> Self
+    where
+        W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+    {
+        self.writer = BoxMakeWriter::new(writer);
+        self
+    }
+
+    /// The layer that writes them.
+    pub(super) fn layer<S>(
+        self,
+        propagator: &Propagator,
+        look_up: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Box<dyn Layer<S> + Send + Sync>, StartUpError>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        const NAME: &str = "RUST_LOG";
+        let said = match look_up(NAME).filter(|value| !value.trim().is_empty()) {
+            Some(value) => Some(EnvFilter::try_new(value).map_err(|_| refused(NAME, "is no filter of log lines"))?),
+            None => None,
+        };
+        let correlation = Correlation::new(propagator).with_baggage(self.keys);
+        let lines = if self.json {
+            correlation.json_layer().with_writer(self.writer).boxed()
+        } else {
+            correlation.text_layer().with_ansi(false).with_writer(self.writer).boxed()
+        };
+        Ok(match said {
+            Some(filter) => lines.with_filter(filter).boxed(),
+            None => lines.with_filter(self.filter).boxed(),
+        })
+    }
+}
+
+impl fmt::Debug for LogLines {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogLines").field("json", &self.json).field("keys", &self.keys).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,61 @@
+//! A program of its own, because a process has one subscriber.
+#![cfg(all(feature = "sdk", feature = "tracing", feature = "tracing-subscriber"))]
+
+use std::{
+    io::{self, Write},
+    sync::{Arc, Mutex},
+};
+
+use opentelemetry_sdk::trace::InMemorySpanExporterBuilder;
+use propagation_core::{Hop, Outcome, PropagationContext, SpanKind, TraceContext};
+use propagation_opentelemetry::setup::{LogLines, StartUp, StartUpError};
+
+#[derive(Clone, Default)]
+struct Written(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start_up(rust_log: Option<&'static str>) -> StartUp {
+    StartUp::new("orders").variables(move |name| match name {
+        "OTEL_TRACES_EXPORTER" => Some("none".to_owned()),
+        "RUST_LOG" => rust_log.map(str::to_owned),
+        _ => None,
+    })
+}
+
+#[test]
+fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
+    let broken = start_up(Some("orders=[")).log_lines(LogLines::json()).install();
+    assert!(matches!(broken, Err(StartUpError::Variable { name: "RUST_LOG", .. })), "{broken:?}");
+
+    let (exporter, written) = (InMemorySpanExporterBuilder::new().build(), Written::default());
+    let to = written.clone();
+    let lines = LogLines::json().writer(move || to.clone());
+    let telemetry = start_up(None).exporter(exporter.clone()).log_lines(lines).install().unwrap();
+
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+    let caller = PropagationContext::new(TraceContext::new(parent));
+    let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller).named("server"));
+    hop.in_scope(|| tracing::info_span!("handler").in_scope(|| tracing::info!("at work")));
+    tracing::debug!("not asked for");
+    hop.end(&Outcome::Unset);
+
+    let spans = exporter.get_finished_spans().unwrap();
+    let span = |name: &str| spans.iter().find(|span| span.name == name).unwrap().clone();
+    assert_eq!(span("handler").parent_span_id, span("server").span_context.span_id());
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let line: serde_json::Value = serde_json::from_str(text.trim()).expect(&text);
+    assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(line["span_id"], span("handler").span_context.span_id().to_string());
+
+    let second = start_up(None).install();
+    assert!(matches!(second, Err(StartUpError::SubscriberInstalled)), "{second:?}");
+}

@@ -1,0 +1,380 @@
+#![cfg(feature = "tracing")]
+
+use opentelemetry::{
+    Context, KeyValue,
+    baggage::BaggageExt,
+    trace::{Span, Status, TraceContextExt, Tracer, TracerProvider},
+};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use propagation_core::{
+    Bridge, Exception, Hop, OutboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, Sampling, Scrub,
+    SpanKind, TraceContext, TraceState,
+};
+use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+};
+
+use crate::wire::PARENT;
+
+struct Setup {
+    provider: SdkTracerProvider,
+    exporter: InMemorySpanExporter,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        Self { provider, exporter }
+    }
+
+    fn span(&self, name: &str) -> SpanData {
+        let spans = self.exporter.get_finished_spans().unwrap();
+        spans.into_iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}"))
+    }
+}
+
+/// Runs a check with each bridge, under a subscriber that exports to the same place.
+fn with_each_bridge(check: impl Fn(&Setup, Propagator)) {
+    type Make = Box<dyn FnOnce() -> Propagator>;
+    let bridges: [fn(&Setup) -> Make; 2] = [
+        |setup| {
+            let bridge = OpenTelemetryBridge::new(setup.provider.tracer("shop"));
+            Box::new(move || propagator(bridge))
+        },
+        |_| Box::new(|| propagator(TracingBridge::new())),
+    ];
+    for bridge in bridges {
+        for activation in [true, false] {
+            let setup = Setup::new();
+            let layer = tracing_opentelemetry::layer()
+                .with_tracer(setup.provider.tracer("app"))
+                .with_context_activation(activation);
+            let subscriber = tracing_subscriber::registry().with(LevelFilter::DEBUG).with(layer);
+            let make = bridge(&setup);
+            tracing::subscriber::with_default(subscriber, || check(&setup, make()));
+        }
+    }
+}
+
+fn propagator(bridge: impl Bridge + 'static) -> Propagator {
+    Propagator::builder().bridge(bridge).build()
+}
+
+fn caller() -> PropagationContext {
+    let state = TraceState::parse(b"0day=1,congo=t61rcWkgMzE").unwrap();
+    let mut context = PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()).with_state(state));
+    context.baggage.set("tenant.id", "blue").unwrap();
+    context
+}
+
+#[test]
+fn a_server_span_is_a_child_of_its_caller_and_a_client_span_of_the_server() {
+    with_each_bridge(|setup, propagator| {
+        let server = propagator
+            .start(Hop::remote(SpanKind::Server, caller()).named("GET /orders").with("http.request.method", "GET"));
+        let sent = server.in_scope(|| {
+            let client = propagator.start(Hop::local(SpanKind::Client, propagator.current()).named("GET"));
+            let sent = client.context().clone();
+            client.end(&Outcome::error("503"));
+            sent
+        });
+        server.end(&Outcome::Unset);
+
+        let (server, client) = (setup.span("GET /orders"), setup.span("GET"));
+        assert_eq!(server.span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(
+            (server.parent_span_id.to_string(), server.parent_span_is_remote),
+            ("00f067aa0ba902b7".into(), true)
+        );
+        assert_eq!(client.parent_span_id, server.span_context.span_id());
+        assert_eq!(sent.trace.span_id().unwrap().to_string(), client.span_context.span_id().to_string());
+        assert_eq!(sent.trace.state, caller().trace.state, "what was received goes on as it came");
+        assert_eq!(sent.baggage, caller().baggage);
+        assert!(matches!(client.status, Status::Error { .. }));
+        assert!(client.attributes.contains(&KeyValue::new("error.type", "503")));
+        assert!(server.attributes.contains(&KeyValue::new("http.request.method", "GET")));
+    });
+}
+
+#[test]
+fn user_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
+    with_each_bridge(|setup, propagator| {
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        let sent = server.in_scope(|| setup.provider.tracer("user").in_span("user", |_| propagator.current()));
+        server.end(&Outcome::Unset);
+        let (server, user) = (setup.span("server"), setup.span("user"));
+        assert_eq!(user.parent_span_id, server.span_context.span_id());
+        assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+    });
+}
+
+/// A span of `tracing` inside of a hop is its child, and the parent of what goes out.
+fn assert_tracing_spans_take_part(setup: &Setup, propagator: &Propagator) {
+    let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+    let sent = server.in_scope(|| tracing::info_span!("handler").in_scope(|| propagator.current()));
+    server.end(&Outcome::Unset);
+    let (server, user) = (setup.span("server"), setup.span("handler"));
+    assert_eq!(user.parent_span_id, server.span_context.span_id());
+    assert_eq!(sent.trace.span_id().unwrap().to_string(), user.span_context.span_id().to_string());
+}
+
+#[test]
+fn tracing_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
+    with_each_bridge(|setup, propagator| {
+        if format!("{propagator:?}").contains("OpenTelemetryBridge") {
+            // That bridge sees `tracing` spans only where the layer activates them; see `context_activation`.
+            return;
+        }
+        assert_tracing_spans_take_part(setup, &propagator);
+    });
+}
+
+#[test]
+fn context_activation_joins_tracing_spans_to_the_opentelemetry_bridge() {
+    let setup = Setup::new();
+    let propagator = propagator(OpenTelemetryBridge::new(setup.provider.tracer("shop")));
+    let layer = tracing_opentelemetry::layer().with_tracer(setup.provider.tracer("app"));
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        assert_tracing_spans_take_part(&setup, &propagator);
+    });
+}
+
+#[test]
+fn an_outer_span_is_never_adopted() {
+    with_each_bridge(|setup, propagator| {
+        let sent = tracing::info_span!("loop").in_scope(|| {
+            setup.provider.tracer("user").in_span("outer", |_| {
+                let hop = propagator.start(Hop::remote(SpanKind::Consumer, caller()).named("process"));
+                hop.in_scope(|| propagator.current())
+            })
+        });
+        assert_eq!(sent.trace.trace_id(), caller().trace.trace_id());
+    });
+}
+
+#[test]
+fn a_filter_that_disables_the_span_does_not_lose_the_trace() {
+    let setup = Setup::new();
+    let layer = tracing_opentelemetry::layer().with_tracer(setup.provider.tracer("app"));
+    let subscriber = tracing_subscriber::registry().with(LevelFilter::ERROR).with(layer);
+    tracing::subscriber::with_default(subscriber, || {
+        let propagator = propagator(TracingBridge::new());
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        server.in_scope(|| assert_eq!(propagator.current(), caller()));
+    });
+}
+
+#[test]
+fn where_a_filter_disables_our_spans_user_spans_join_the_callers_trace_and_calls_take_them_as_parent() {
+    for activation in [true, false] {
+        let setup = Setup::new();
+        let layer = tracing_opentelemetry::layer()
+            .with_tracer(setup.provider.tracer("app"))
+            .with_context_activation(activation);
+        let filter = Targets::new().with_default(LevelFilter::INFO).with_target("propagation", LevelFilter::OFF);
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(filter).with(layer), || {
+            let propagator = propagator(TracingBridge::new());
+            tracing::info_span!("loop").in_scope(|| {
+                let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+                let handler = server.in_scope(|| tracing::info_span!("handler"));
+                let (own, unseen) = server.in_scope(|| {
+                    let own = handler.in_scope(|| propagator.current());
+                    (own, tracing::debug_span!("unseen").in_scope(|| propagator.current()))
+                });
+                assert_eq!(unseen, caller(), "a span that is filtered out is no parent");
+                assert_eq!(own.trace.trace_id(), caller().trace.trace_id(), "activation: {activation}");
+                assert_eq!(own.baggage, caller().baggage);
+                drop(handler);
+                let handler = setup.span("handler");
+                if activation {
+                    assert_eq!(handler.parent_span_id.to_string(), "00f067aa0ba902b7");
+                    assert_eq!(own.trace.span_id().unwrap().to_string(), handler.span_context.span_id().to_string());
+                } else {
+                    // As docs/telemetry.md says: `tracing` knows no other parent for it.
+                    let around = tracing::Span::current().context().span().span_context().span_id();
+                    assert_eq!(handler.parent_span_id, around);
+                    assert_eq!(own, caller());
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn baggage_that_user_code_sets_goes_out_only_as_the_policy_allows() {
+    with_each_bridge(|_, propagator| {
+        let rule = OutboundRule::peers(["kafka:orders"]).allow("tenant.id").allow("note");
+        propagator.set_policy(Policy::builder().outbound(rule).build().unwrap());
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        let record = server.in_scope(|| {
+            let set = [
+                KeyValue::new("tenant.id", "green"),
+                KeyValue::new("plan", "pro"),
+                KeyValue::new("note", "anna@example.com"),
+            ];
+            let _guard = Context::current().with_baggage(set).attach();
+            let mut record: Vec<(String, Vec<u8>)> = Vec::new();
+            propagator.inject(&Peer::kafka("orders"), &propagator.current(), &mut record);
+            record
+        });
+        let baggage = record.iter().find(|(name, _)| name == "baggage").map(|(_, value)| value.as_slice());
+        assert_eq!(baggage, Some(&b"tenant.id=green"[..]));
+    });
+}
+
+#[test]
+fn baggage_is_readable_through_opentelemetry_and_what_user_code_sets_there_goes_out() {
+    with_each_bridge(|_, propagator| {
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        server.in_scope(|| {
+            assert_eq!(Context::current().baggage().get("tenant.id").map(ToString::to_string).as_deref(), Some("blue"));
+            let extended =
+                Context::current().with_baggage([KeyValue::new("tenant.id", "green"), KeyValue::new("plan", "pro")]);
+            let _guard = extended.attach();
+            let baggage = propagator.current().baggage;
+            assert_eq!(
+                (baggage.get("tenant.id").as_deref(), baggage.get("plan").as_deref()),
+                (Some("green"), Some("pro"))
+            );
+        });
+    });
+}
+
+#[test]
+fn a_hop_that_is_dropped_ends_as_cancelled() {
+    with_each_bridge(|setup, propagator| {
+        drop(propagator.start(Hop::remote(SpanKind::Server, caller()).named("given up")));
+        assert!(setup.span("given up").attributes.contains(&KeyValue::new("error.type", "cancelled")));
+    });
+}
+
+#[test]
+fn resumed_work_continues_the_trace_without_a_span_of_its_own() {
+    with_each_bridge(|setup, propagator| {
+        let hop = propagator.start(Hop::resume(caller()));
+        hop.in_scope(|| {
+            assert_eq!(propagator.current(), caller());
+            setup.provider.tracer("user").start("work").end();
+        });
+        drop(hop);
+        assert_eq!(setup.span("work").parent_span_id.to_string(), "00f067aa0ba902b7");
+        assert_eq!(setup.exporter.get_finished_spans().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_new_trace_has_the_random_flag_and_links_to_the_callers() {
+    with_each_bridge(|setup, propagator| {
+        let hop = propagator
+            .start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY).named("edge").linked(vec![caller().trace]));
+        assert!(hop.context().trace.flags().is_random() && hop.context().trace.sampling == Sampling::Sample);
+        hop.end(&Outcome::Unset);
+        let links = setup.span("edge").links;
+        assert_eq!(
+            links.iter().map(|link| link.span_context.span_id().to_string()).collect::<Vec<_>>(),
+            ["00f067aa0ba902b7"]
+        );
+    });
+}
+
+/// The exception records of a span, `key=value` in order.
+fn exceptions(span: &SpanData) -> Vec<Vec<String>> {
+    assert!(span.events.iter().all(|event| event.name == "exception"));
+    let said = |event: &opentelemetry::trace::Event| {
+        event.attributes.iter().map(|each| format!("{}={}", each.key, each.value)).collect()
+    };
+    span.events.iter().map(said).collect()
+}
+
+#[test]
+fn an_error_becomes_a_status_and_an_exception_record_and_success_neither() {
+    with_each_bridge(|setup, propagator| {
+        let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Consumer, caller()).named(name));
+        let refused: Result<u32, std::num::ParseIntError> = "4711x".parse();
+        start("typed").end(&Outcome::of(&refused));
+        let error = refused.unwrap_err();
+        let traced = Exception::of(&error).with_stacktrace("0: shop::orders::accept");
+        start("told").end(&Outcome::raised(traced));
+        start("described").end(&Outcome::raised(Exception::of(&error)).described("no such order"));
+        start("status").end(&Outcome::error("503"));
+        start("fine").end(&Outcome::of(&Ok::<_, std::num::ParseIntError>(1)));
+
+        let error_type = KeyValue::new("error.type", "core::num::error::ParseIntError");
+        for (name, status) in [("typed", ""), ("told", "invalid digit found in string"), ("described", "no such order")]
+        {
+            let span = setup.span(name);
+            assert_eq!(span.status, Status::error(status), "{name}");
+            assert!(span.attributes.contains(&error_type), "{name}");
+        }
+        let kind = "exception.type=core::num::error::ParseIntError";
+        let message = "exception.message=invalid digit found in string";
+        assert_eq!(exceptions(&setup.span("typed")), [[kind]]);
+        assert_eq!(exceptions(&setup.span("told")), [[kind, message, "exception.stacktrace=0: shop::orders::accept"]]);
+        assert_eq!(exceptions(&setup.span("described")), [[kind, message]]);
+        assert!(exceptions(&setup.span("status")).is_empty(), "a status code is no exception");
+        assert_eq!((setup.span("fine").status, exceptions(&setup.span("fine")).len()), (Status::Unset, 0));
+    });
+}
+
+#[test]
+fn what_is_personal_in_an_error_stays_out_of_status_and_record() {
+    with_each_bridge(|setup, propagator| {
+        let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Consumer, caller()).named(name));
+        let error = std::io::Error::other("no account for anna@example.com");
+        let traced = Exception::of(&error).with_stacktrace("at card 4111 1111 1111 1111");
+        start("raised").end(&Outcome::raised(traced));
+        start("described").end(&Outcome::error("refused").described("anna%40example.com is not known"));
+        for name in ["raised", "described"] {
+            let span = setup.span(name);
+            assert_eq!(span.status, Status::error(""), "{name}: still an error");
+            let said = format!("{span:?}");
+            assert!(!said.contains("anna") && !said.contains("4111"), "{said}");
+        }
+        assert_eq!(exceptions(&setup.span("raised")), [["exception.type=std::io::error::Error"]]);
+
+        // With the scrubbers off it is said: the absence above is theirs.
+        let off = Policy::builder().scrub(Scrub::off()).build().unwrap();
+        propagator.set_policy(off);
+        start("off").end(&Outcome::raised(Exception::of(&error)));
+        assert!(format!("{:?}", setup.span("off")).contains("anna@example.com"));
+    });
+}
+
+#[test]
+fn what_a_handler_notes_is_the_record_of_its_own_hop_if_that_fails() {
+    with_each_bridge(|setup, propagator| {
+        let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Server, caller()).named(name));
+        let note = |text: &'static str| Exception::new("shop::Refused").with_message(text).note();
+        let (failed, nested, fine) = (start("failed"), start("nested"), start("fine"));
+        failed.in_scope(|| {
+            nested.in_scope(|| note("of the call inside"));
+            note("no such order");
+            note("the same, told again further out");
+        });
+        fine.in_scope(|| note("handled"));
+        failed.end(&Outcome::error("500"));
+        // Only the type came this far.
+        nested.end(&Outcome::of(&Err::<(), _>(Refused)));
+        fine.end(&Outcome::Unset);
+        note("outside of any hop");
+
+        let record =
+            |message: &str| vec![["exception.type=shop::Refused".to_owned(), format!("exception.message={message}")]];
+        assert_eq!(exceptions(&setup.span("failed")), record("no such order"));
+        assert_eq!(setup.span("failed").status, Status::error("no such order"));
+        assert!(setup.span("failed").attributes.contains(&KeyValue::new("error.type", "500")));
+        assert_eq!(exceptions(&setup.span("nested")), record("of the call inside"));
+        assert!(exceptions(&setup.span("fine")).is_empty());
+
+        let personal = start("personal");
+        personal.in_scope(|| note("no account for anna@example.com"));
+        personal.end(&Outcome::error("500"));
+        assert_eq!(exceptions(&setup.span("personal")), [["exception.type=shop::Refused"]]);
+    });
+}
+
+struct Refused;

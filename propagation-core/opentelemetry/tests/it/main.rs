@@ -1,0 +1,16 @@
+//! The public API with the real SDK.
+
+mod bridges;
+mod formats_bridge;
+mod formats_differential;
+mod left_behind;
+mod logs;
+mod messaging;
+mod metrics;
+mod otel_propagator;
+mod sampling;
+mod side_by_side;
+mod start_up;
+mod strategies;
+mod tasks;
+mod wire;

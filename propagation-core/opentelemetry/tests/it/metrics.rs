@@ -1,0 +1,336 @@
+#![cfg(all(feature = "metrics", feature = "tracing"))]
+
+mod messages;
+
+use std::collections::BTreeMap;
+
+use opentelemetry::{
+    metrics::{Meter, MeterProvider},
+    trace::TracerProvider,
+};
+use opentelemetry_sdk::{
+    metrics::{
+        InMemoryMetricExporter, SdkMeterProvider,
+        data::{AggregatedMetrics, MetricData, ScopeMetrics},
+    },
+    trace::{InMemorySpanExporter, SdkTracerProvider},
+};
+use propagation_core::{
+    Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, Reason, SpanKind,
+    TraceContext,
+    messaging::{self, Relation},
+};
+use propagation_opentelemetry::{
+    OpenTelemetryBridge, TracingBridge,
+    metrics::{HopMetrics, observe_counters},
+};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::wire::PARENT;
+
+/// A meter, and what was exported of it.
+struct Metered {
+    provider: SdkMeterProvider,
+    exporter: InMemoryMetricExporter,
+}
+
+/// One time series: its attributes as text, and how often or how many.
+type Series = (BTreeMap<String, String>, u64);
+
+/// What one metric said.
+struct Said {
+    unit: String,
+    bounds: Vec<f64>,
+    exemplars: usize,
+    series: Vec<Series>,
+}
+
+impl Metered {
+    fn new() -> Self {
+        let exporter = InMemoryMetricExporter::default();
+        Self { provider: SdkMeterProvider::builder().with_periodic_exporter(exporter.clone()).build(), exporter }
+    }
+
+    fn meter(&self) -> Meter {
+        self.provider.meter("shop")
+    }
+
+    fn propagator(&self, inner: impl Bridge + 'static) -> Propagator {
+        Propagator::builder().bridge(HopMetrics::new(&self.meter(), inner)).build()
+    }
+
+    /// Every metric by its name.
+    fn said(&self) -> BTreeMap<String, Said> {
+        self.provider.force_flush().unwrap();
+        let exported = self.exporter.get_finished_metrics().unwrap();
+        let Some(last) = exported.last() else { return BTreeMap::new() };
+        let metrics = last.scope_metrics().flat_map(ScopeMetrics::metrics);
+        metrics
+            .map(|metric| {
+                let mut said =
+                    Said { unit: metric.unit().to_owned(), bounds: Vec::new(), exemplars: 0, series: Vec::new() };
+                match metric.data() {
+                    AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
+                        for point in histogram.data_points() {
+                            said.bounds = point.bounds().collect();
+                            said.exemplars += point.exemplars().count();
+                            said.series.push((texts(point.attributes()), point.count()));
+                        }
+                    }
+                    AggregatedMetrics::U64(MetricData::Sum(sum)) => {
+                        assert!(sum.is_monotonic());
+                        for point in sum.data_points() {
+                            said.series.push((texts(point.attributes()), point.value()));
+                        }
+                    }
+                    other => panic!("an instrument of no convention: {other:?}"),
+                }
+                (metric.name().to_owned(), said)
+            })
+            .collect()
+    }
+
+    /// The only metric there is.
+    fn only(&self) -> (String, Said) {
+        let said = self.said();
+        assert_eq!(said.len(), 1, "{:?}", said.keys());
+        said.into_iter().next().unwrap()
+    }
+}
+
+fn texts<'a>(attributes: impl Iterator<Item = &'a opentelemetry::KeyValue>) -> BTreeMap<String, String> {
+    attributes.map(|each| (each.key.to_string(), each.value.to_string())).collect()
+}
+
+fn series<const N: usize>(attributes: [(&str, &str); N], count: u64) -> Series {
+    (attributes.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(), count)
+}
+
+fn caller() -> PropagationContext {
+    let mut context = PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()));
+    context.baggage.set("tenant.id", "blue").unwrap();
+    context
+}
+
+/// What the conventions advise for every duration.
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
+
+fn request(kind: SpanKind) -> Hop {
+    Hop::remote(kind, caller())
+        .named("GET /orders/{id}")
+        .with("http.request.method", "GET")
+        .with("url.path", "/orders/4711")
+        .with("url.full", "http://shop.example/orders/4711")
+        .with("url.scheme", "http")
+        .with("http.route", "/orders/{id}")
+        .with("server.address", "shop.example")
+        .with("server.port", 8080_u16)
+        .with("network.protocol.version", "1.1")
+        .with("client.address", "203.0.113.7")
+        .with("tenant.id", "blue")
+}
+
+#[test]
+fn a_server_request_is_measured_with_the_attributes_of_the_conventions_and_no_others() {
+    let metered = Metered::new();
+    let propagator = metered.propagator(NoBridge);
+    let hop = propagator.start(request(SpanKind::Server));
+    hop.set_attribute("http.response.status_code", 503_u16);
+    hop.set_attribute("http.response.header.x-user", "anna");
+    hop.end(&Outcome::error("503"));
+
+    let (name, said) = metered.only();
+    assert_eq!((name.as_str(), said.unit.as_str()), ("http.server.request.duration", "s"));
+    assert_eq!(said.bounds, SECONDS);
+    let expected = series(
+        [
+            ("error.type", "503"),
+            ("http.request.method", "GET"),
+            ("http.response.status_code", "503"),
+            ("http.route", "/orders/{id}"),
+            ("network.protocol.version", "1.1"),
+            ("url.scheme", "http"),
+        ],
+        1,
+    );
+    assert_eq!(said.series, [expected]);
+    assert_eq!(said.exemplars, 0, "the docs say that the SDK attaches none: tell users if it does");
+}
+
+#[test]
+fn a_client_request_names_its_server_and_a_dropped_one_is_cancelled() {
+    let metered = Metered::new();
+    let propagator = metered.propagator(NoBridge);
+    drop(propagator.start(request(SpanKind::Client)));
+    let (name, said) = metered.only();
+    assert_eq!((name.as_str(), said.bounds.as_slice()), ("http.client.request.duration", SECONDS.as_slice()));
+    let expected = series(
+        [
+            ("error.type", "cancelled"),
+            ("http.request.method", "GET"),
+            ("network.protocol.version", "1.1"),
+            ("server.address", "shop.example"),
+            ("server.port", "8080"),
+        ],
+        1,
+    );
+    assert_eq!(said.series, [expected]);
+}
+
+#[test]
+fn calls_are_measured_as_calls_and_a_caller_cannot_make_up_methods_or_schemes() {
+    let metered = Metered::new();
+    let propagator = metered.propagator(NoBridge);
+    let call = |kind, method: &str, status: &'static str| {
+        let hop = Hop::remote(kind, caller()).with("rpc.system.name", "grpc").with("rpc.method", method.to_owned());
+        let hop = propagator.start(hop.with("server.address", "orders").with("http.request.method", "POST"));
+        hop.set_attribute("rpc.response.status_code", status);
+        hop.end(&if status == "OK" { Outcome::Unset } else { Outcome::error(status) });
+    };
+    call(SpanKind::Server, "shop.Orders/Place", "OK");
+    for n in 0..50 {
+        call(SpanKind::Server, &format!("shop.Orders/Made{n}"), "UNIMPLEMENTED");
+    }
+    call(SpanKind::Client, "shop.Orders/Place", "UNAVAILABLE");
+    for n in 0..50 {
+        let hop = Hop::remote(SpanKind::Server, caller()).with("http.request.method", "GET");
+        propagator.start(hop.with("url.scheme", format!("scheme{n}"))).end(&Outcome::Unset);
+    }
+
+    let said = metered.said();
+    let server = &said["rpc.server.call.duration"];
+    let ok = [("rpc.method", "shop.Orders/Place"), ("rpc.response.status_code", "OK"), ("rpc.system.name", "grpc")];
+    let unknown = [
+        ("error.type", "UNIMPLEMENTED"),
+        ("rpc.method", "_OTHER"),
+        ("rpc.response.status_code", "UNIMPLEMENTED"),
+        ("rpc.system.name", "grpc"),
+    ];
+    assert_eq!((server.unit.as_str(), server.bounds.as_slice()), ("s", SECONDS.as_slice()));
+    assert_eq!(server.series.len(), 2);
+    assert!(server.series.contains(&series(ok, 1)) && server.series.contains(&series(unknown, 50)));
+    let client = [
+        ("error.type", "UNAVAILABLE"),
+        ("rpc.method", "shop.Orders/Place"),
+        ("rpc.response.status_code", "UNAVAILABLE"),
+        ("rpc.system.name", "grpc"),
+        ("server.address", "orders"),
+    ];
+    assert_eq!(said["rpc.client.call.duration"].series, [series(client, 1)]);
+    let http = [("http.request.method", "GET"), ("url.scheme", "_OTHER")];
+    assert_eq!(said["http.server.request.duration"].series, [series(http, 50)]);
+    assert_eq!(said.len(), 3);
+}
+
+#[test]
+fn work_that_is_no_hop_between_services_is_not_measured() {
+    let metered = Metered::new();
+    let propagator = metered.propagator(NoBridge);
+    drop(propagator.start(Hop::resume(caller())));
+    propagator.start(Hop::local(SpanKind::Internal, caller()).with("http.request.method", "GET")).end(&Outcome::Unset);
+    propagator.start(Hop::remote(SpanKind::Server, caller()).named("of no system")).end(&Outcome::Unset);
+    assert!(metered.said().is_empty());
+}
+
+#[test]
+fn around_either_bridge_the_spans_stay_as_they_were() {
+    for with_tracing in [true, false] {
+        let metered = Metered::new();
+        let exporter = InMemorySpanExporter::default();
+        let spans = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let layer = tracing_opentelemetry::layer().with_tracer(spans.tracer("app"));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            let propagator = if with_tracing {
+                metered.propagator(TracingBridge::new())
+            } else {
+                metered.propagator(OpenTelemetryBridge::new(spans.tracer("shop")))
+            };
+            let server = propagator.start(request(SpanKind::Server).linked(vec![caller().trace]));
+            let sent = server.in_scope(|| {
+                tracing::info_span!("handler").in_scope(|| {
+                    let client = propagator.start(Hop::local(SpanKind::Client, propagator.current()).named("call"));
+                    client.rename("renamed");
+                    client.set_attribute("http.request.method", "PUT");
+                    let sent = client.context().clone();
+                    client.end(&Outcome::error("timeout"));
+                    sent
+                })
+            });
+            server.end(&Outcome::Unset);
+            let finished = exporter.get_finished_spans().unwrap();
+            let span = |name: &str| finished.iter().find(|span| span.name == name).unwrap();
+            let (server, handler, client) = (span("GET /orders/{id}"), span("handler"), span("renamed"));
+            assert_eq!(handler.parent_span_id, server.span_context.span_id());
+            assert_eq!(client.parent_span_id, handler.span_context.span_id());
+            assert_eq!(sent.trace.span_id().unwrap().to_string(), client.span_context.span_id().to_string());
+            assert_eq!(server.links.len(), 1);
+            assert!(
+                server.attributes.iter().any(|each| each.key.as_str() == "url.path"),
+                "spans say more than metrics"
+            );
+        });
+        let said = metered.said();
+        assert_eq!(said.keys().collect::<Vec<_>>(), ["http.client.request.duration", "http.server.request.duration"]);
+        let (attributes, count) = &said["http.client.request.duration"].series[0];
+        assert_eq!((attributes["error.type"].as_str(), *count), ("timeout", 1));
+    }
+}
+
+#[test]
+fn metrics_without_spans_change_no_context() {
+    let metered = Metered::new();
+    let propagator = metered.propagator(NoBridge);
+    let server = propagator.start(request(SpanKind::Server));
+    assert_eq!(server.context(), &caller());
+    server.in_scope(|| assert_eq!(propagator.current(), caller()));
+    for relation in [Relation::Ambient, Relation::LinkOnly] {
+        let other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap();
+        let mut admission = Admission::default();
+        admission.context = PropagationContext::new(TraceContext::new(other));
+        server.in_scope(|| {
+            let process = messaging::process(&propagator, admission, relation, None, |_| {});
+            assert_eq!(process.context().trace.parent, Some(other), "{relation:?}: as without any bridge");
+        });
+    }
+}
+
+#[test]
+fn the_sdks_off_switch_takes_the_metrics_along() {
+    let metered = Metered::new();
+    let bridge = HopMetrics::new(&metered.meter(), NoBridge);
+    let off = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned());
+    let propagator = Propagator::builder().bridge(bridge).switches_from(off).build();
+    propagator.start(request(SpanKind::Server)).end(&Outcome::Unset);
+    assert!(metered.said().is_empty());
+}
+
+#[test]
+fn what_was_refused_is_visible_as_a_metric_by_direction_and_reason() {
+    let metered = Metered::new();
+    let propagator = Propagator::default();
+    observe_counters(&metered.meter(), &propagator);
+    let hostile = vec![
+        ("traceparent".to_owned(), b"00-nonsense".to_vec()),
+        ("baggage".to_owned(), b"user.mail=anna%40example.com".to_vec()),
+    ];
+    for _ in 0..2 {
+        let _ = propagator.extract(&Peer::http(""), &hostile);
+    }
+    propagator.inject(&Peer::kafka("orders"), &caller(), &mut Vec::new());
+    propagator.count(Direction::Outbound, Reason::NoRoom);
+
+    let (name, said) = metered.only();
+    assert_eq!((name.as_str(), said.unit.as_str()), ("propagation.rejections", "{rejection}"));
+    let of = |direction, reason| series([("propagation.direction", direction), ("propagation.reason", reason)], 0).0;
+    let found: BTreeMap<_, _> = said.series.into_iter().collect();
+    assert_eq!(found[&of("inbound", "malformed")], 2);
+    assert_eq!(found[&of("outbound", "no_room")], 1);
+    for (direction, reason, count) in propagator.counters().iter() {
+        assert_eq!(found[&of(direction.as_str(), reason.as_str())], count);
+    }
+    assert_eq!(found.len(), propagator.counters().iter().count());
+
+    propagator.count(Direction::Outbound, Reason::NoRoom);
+    let (_, said) = metered.only();
+    assert!(said.series.contains(&(of("outbound", "no_room"), 2)), "it goes on counting");
+}

@@ -1,0 +1,237 @@
+#![cfg(all(feature = "sdk", feature = "tracing"))]
+
+use opentelemetry::trace::{Span, Tracer};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, InMemorySpanExporterBuilder};
+use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext};
+use propagation_opentelemetry::setup::{StartUp, StartUpError, Telemetry};
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::wire::PARENT;
+
+type Variables = &'static [(&'static str, &'static str)];
+
+fn start_up(variables: Variables) -> StartUp {
+    StartUp::new("orders")
+        .variables(move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+}
+
+fn started(variables: Variables) -> (Telemetry, InMemorySpanExporter) {
+    let exporter = InMemorySpanExporterBuilder::new().build();
+    (start_up(variables).environment("staging").exporter(exporter.clone()).start().unwrap(), exporter)
+}
+
+fn caller() -> PropagationContext {
+    PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()))
+}
+
+#[test]
+fn one_call_makes_spans_under_the_callers_and_a_propagator_that_writes_them() {
+    let (telemetry, exporter) = started(&[]);
+    let propagator = telemetry.propagator();
+    let hop = propagator.start(Hop::remote(SpanKind::Server, caller()).named("GET /orders"));
+    let mut written = Vec::new();
+    propagator.inject(&Peer::http("api"), hop.context(), &mut written);
+    hop.end(&Outcome::Unset);
+    let spans = exporter.get_finished_spans().unwrap();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].parent_span_id.to_string(), "00f067aa0ba902b7");
+    let (name, value): &(String, Vec<u8>) = &written[0];
+    assert_eq!(name, "traceparent");
+    assert!(String::from_utf8_lossy(value).contains(&spans[0].span_context.span_id().to_string()));
+}
+
+#[test]
+fn with_tracing_the_spans_of_tracing_join_the_hops() {
+    let exporter = InMemorySpanExporterBuilder::new().build();
+    let telemetry = start_up(&[]).with_tracing().exporter(exporter.clone()).start().unwrap();
+    let subscriber = tracing_subscriber::registry().with(telemetry.span_layer());
+    tracing::subscriber::with_default(subscriber, || {
+        let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        hop.in_scope(|| tracing::info_span!("handler").in_scope(|| {}));
+        hop.end(&Outcome::Unset);
+    });
+    let spans = exporter.get_finished_spans().unwrap();
+    let span = |name: &str| spans.iter().find(|span| span.name == name).unwrap();
+    assert_eq!(span("handler").parent_span_id, span("server").span_context.span_id());
+}
+
+#[test]
+fn variables_go_before_what_code_says_of_the_resource() {
+    // The provider shows its resource only so.
+    let shown = |telemetry: &Telemetry| format!("{:?}", telemetry.provider());
+    let (code, _) = started(&[]);
+    let text = shown(&code);
+    assert!(text.contains("orders") && text.contains("staging"), "{text}");
+    let (said, _) = started(&[
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=ignored,deployment.environment.name=production%20eu, team = a"),
+        ("OTEL_SERVICE_NAME", "payments"),
+    ]);
+    let text = shown(&said);
+    assert!(text.contains("payments") && text.contains("production eu"), "{text}");
+    assert!(!text.contains("ignored") && !text.contains("orders") && !text.contains("staging"), "{text}");
+}
+
+#[test]
+fn the_sampler_of_the_variables_decides_for_roots_and_the_caller_for_children() {
+    let (telemetry, exporter) = started(&[("OTEL_TRACES_SAMPLER", "parentbased_always_off")]);
+    telemetry.tracer("test").start("root").end();
+    assert!(exporter.get_finished_spans().unwrap().is_empty());
+    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    assert_eq!(exporter.get_finished_spans().unwrap().len(), 1);
+
+    let (telemetry, exporter) = started(&[("OTEL_TRACES_SAMPLER", "traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "0")]);
+    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    assert!(exporter.get_finished_spans().unwrap().is_empty());
+}
+
+#[test]
+fn limits_hold() {
+    let (telemetry, exporter) = started(&[("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "2")]);
+    let hop = Hop::remote(SpanKind::Server, caller()).with("a", 1_i64).with("b", 2_i64).with("c", 3_i64);
+    telemetry.propagator().start(hop).end(&Outcome::Unset);
+    assert_eq!(exporter.get_finished_spans().unwrap()[0].attributes.len(), 2);
+}
+
+#[test]
+fn what_does_not_fit_is_an_error_that_names_the_variable_and_not_its_value() {
+    for name_and_value in [
+        &[("OTEL_TRACES_SAMPLER", "sometimes")] as Variables,
+        &[("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote")],
+        &[("OTEL_TRACES_SAMPLER", "rate_limited"), ("OTEL_TRACES_SAMPLER_ARG", "5")],
+        &[("OTEL_TRACES_SAMPLER", "links_based")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "2"), ("OTEL_TRACES_SAMPLER", "consistent_probability")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "1e-20"), ("OTEL_TRACES_SAMPLER", "parentbased_consistent_probability")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "-0.5"), ("OTEL_TRACES_SAMPLER", "parentbased_links_based")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "0"), ("OTEL_TRACES_SAMPLER", "parentbased_rate_limited")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "lots"), ("OTEL_TRACES_SAMPLER", "adaptive")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "inf"), ("OTEL_TRACES_SAMPLER", "parentbased_adaptive")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "1.5"), ("OTEL_TRACES_SAMPLER", "traceidratio")],
+        &[("OTEL_TRACES_SAMPLER_ARG", "NaN"), ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")],
+        &[("OTEL_TRACES_EXPORTER", "zipkin")],
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")],
+        &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://:4317")],
+        &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")],
+        &[("OTEL_SPAN_LINK_COUNT_LIMIT", "many")],
+        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4 KiB")],
+        &[("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign")],
+        &[("OTEL_PROPAGATORS", "morse")],
+    ] {
+        let (name, value) = name_and_value[0];
+        let error = start_up(name_and_value).exporter(InMemorySpanExporter::default()).start().unwrap_err().to_string();
+        assert!(error.contains(name) || name == "OTEL_PROPAGATORS", "{error}");
+        assert!(!error.contains(value) || name == "OTEL_PROPAGATORS", "{error}");
+    }
+}
+
+#[test]
+fn export_outside_of_a_runtime_is_an_error_and_no_panic() {
+    assert!(matches!(start_up(&[]).start(), Err(StartUpError::NoRuntime)));
+    assert!(start_up(&[("OTEL_TRACES_EXPORTER", "none")]).start().is_ok());
+}
+
+#[test]
+fn the_console_needs_no_runtime_and_gets_a_line_for_each_span() {
+    // Standard output is the process's: the test runs itself, and reads what it wrote.
+    if std::env::var_os("WRITE_A_SPAN").is_some() {
+        let telemetry = start_up(&[("OTEL_TRACES_EXPORTER", "console")]).start().unwrap();
+        let hop = Hop::remote(SpanKind::Server, caller()).named("GET /orders").with("text", "two\nlines");
+        telemetry.propagator().start(hop).end(&Outcome::error("503"));
+        return;
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "start_up::the_console_needs_no_runtime_and_gets_a_line_for_each_span", "--nocapture"])
+        .env("WRITE_A_SPAN", "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let line = text.lines().find(|line| line.contains("GET /orders")).expect(&text);
+    for part in
+        ["Server", "service=\"orders\"", "4bf92f3577b34da6a3ce929d0e0e4736", "parent=00f067aa0ba902b7", "status=error"]
+    {
+        assert!(line.contains(part), "no {part} in {line}");
+    }
+    assert!(line.contains("two\\nlines"), "{line}");
+}
+
+#[test]
+fn switched_off_nothing_is_exported_and_the_context_still_goes_on() {
+    let (telemetry, exporter) = started(&[("OTEL_SDK_DISABLED", "true")]);
+    let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller()));
+    assert_eq!(*hop.context(), caller());
+    hop.end(&Outcome::Unset);
+    telemetry.tracer("test").start("own").end();
+    assert!(exporter.get_finished_spans().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn spans_that_no_collector_takes_are_told_at_shutdown_and_not_swallowed() {
+    // Nobody listens on the port any more.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let endpoint = format!("http://127.0.0.1:{port}");
+    let telemetry = StartUp::new("orders")
+        .variables(move |name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()))
+        .start()
+        .unwrap();
+    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    assert!(matches!(telemetry.shutdown().await, Err(StartUpError::Shutdown(_))));
+}
+
+/// Takes one request, and answers with its head.
+#[cfg(feature = "otlp-http")]
+fn collector() -> (String, std::thread::JoinHandle<String>) {
+    use std::io::{BufRead, BufReader, Read, Write};
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let taken = std::thread::spawn(move || {
+        let mut stream = BufReader::new(listener.accept().unwrap().0);
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            stream.read_line(&mut head).unwrap();
+        }
+        let head = head.to_ascii_lowercase();
+        let length = head.split("content-length: ").nth(1).unwrap().split("\r\n").next().unwrap().parse().unwrap();
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).unwrap();
+        // The name of the span is in the message as it is.
+        assert!(body.windows(11).any(|bytes| bytes == b"GET /orders"));
+        stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").unwrap();
+        head
+    });
+    (address, taken)
+}
+
+#[cfg(feature = "otlp-http")]
+#[test]
+fn http_protobuf_goes_below_the_endpoint_of_all_signals_and_to_that_of_traces_as_it_is() {
+    for (variable, path, request) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "", "post /v1/traces http/1.1"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "/otlp/", "post /otlp/v1/traces http/1.1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "/spans", "post /spans http/1.1"),
+    ] {
+        for inside_of_a_runtime in [false, true] {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _inside = inside_of_a_runtime.then(|| runtime.enter());
+            let (address, taken) = collector();
+            let url = format!("http://{address}{path}");
+            let start_up = StartUp::new("orders").variables(move |name| match name {
+                "OTEL_EXPORTER_OTLP_PROTOCOL" => Some("http/protobuf".to_owned()),
+                _ => (name == variable).then(|| url.clone()),
+            });
+            let telemetry = start_up.start().unwrap();
+            let hop = Hop::remote(SpanKind::Server, caller()).named("GET /orders");
+            telemetry.propagator().start(hop).end(&Outcome::Unset);
+            telemetry.provider().force_flush().unwrap();
+            let head = taken.join().unwrap();
+            assert!(head.starts_with(request) && head.contains("application/x-protobuf"), "{head}");
+        }
+    }
+}
+
+#[cfg(not(feature = "otlp-http"))]
+#[test]
+fn http_protobuf_without_its_feature_is_an_error_that_names_the_feature() {
+    let error = start_up(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).start().unwrap_err();
+    assert!(error.to_string().contains("otlp-http"), "{error}");
+}
