@@ -5,8 +5,6 @@
 mod assertions;
 pub mod backend;
 pub mod canary;
-#[cfg(feature = "cli")]
-pub mod cli;
 pub mod fault;
 pub mod html;
 #[cfg(feature = "opentelemetry-sdk-0-33")]

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{Exit, complain, say};
-use crate::backend::jaeger::Jaeger;
-use crate::backend::zipkin::Zipkin;
-use crate::backend::{BackendError, otlp_json};
-use crate::html::Page;
-use crate::trace::conventions::Version;
-use crate::trace::{Broken, InvalidId, Span, TraceGraph, TraceId};
+use propagation_testkit::backend::jaeger::Jaeger;
+use propagation_testkit::backend::zipkin::Zipkin;
+use propagation_testkit::backend::{BackendError, otlp_json};
+use propagation_testkit::html::Page;
+use propagation_testkit::trace::conventions::Version;
+use propagation_testkit::trace::{Broken, InvalidId, Span, TraceGraph, TraceId};
 
 /// What to judge, and what to make of it.
 #[derive(Debug, Args)]

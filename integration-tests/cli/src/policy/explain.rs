@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use propagation_core::{Baggage, Direction, Explanation, Peer, Policy, PropagationContext, Verdict};
 
 use super::{Error, Exit};
-use crate::cli::{complain, say};
+use crate::{complain, say};
 
 /// Says for each baggage key whether it crosses, and by which rule.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! The command `propagation`: one module for each of its subcommands.
+//! The command `propagation`: one module for each subcommand.
 //!
 //! A subcommand is a module with an `Arguments` type (`clap::Args`) and a function `run` that takes it and returns an
 //! `Exit`; it is added to the enum here.
@@ -49,9 +49,7 @@ enum Sub {
     Policy(policy::Policy),
 }
 
-/// Runs the command with the arguments of this process.
-#[must_use]
-pub fn main() -> ExitCode {
+fn main() -> ExitCode {
     match Command::parse().subcommand {
         Sub::Continuity(arguments) => continuity::run(&arguments).into(),
         Sub::Policy(policy) => policy::run(&policy).into(),

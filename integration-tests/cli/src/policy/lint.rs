@@ -3,7 +3,7 @@ use std::path::Path;
 use propagation_core::Policy;
 
 use super::{Error, Exit};
-use crate::cli::say;
+use crate::say;
 
 pub(super) fn run(file: &Path, strict: bool) -> Result<Exit, Error> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
