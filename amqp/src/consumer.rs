@@ -55,7 +55,7 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn process<T, E>(
+    pub async fn process<T, E: 'static>(
         &self,
         delivery: &Delivery,
         handler: impl Future<Output = Result<T, E>>,

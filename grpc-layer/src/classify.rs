@@ -1,5 +1,5 @@
 use http::{HeaderMap, response::Parts};
-use propagation_core::{Exception, HopSpan, Outcome, SpanKind};
+use propagation_core::{HopSpan, Outcome, SpanKind};
 use propagation_http::exchange::{Classify, Ending};
 use tonic::Code;
 
@@ -46,6 +46,10 @@ impl GrpcClassify {
     }
 
     fn end(&self, code: Code, hop: &HopSpan) -> Outcome {
+        if hop.has_panicked() {
+            // No status was sent: the panic is the error.
+            return Outcome::Cancelled;
+        }
         hop.set_attribute("rpc.response.status_code", name(code));
         if self.is_error(code) { Outcome::error(name(code)) } else { Outcome::Unset }
     }
@@ -70,21 +74,18 @@ impl Classify for GrpcClassify {
             // A stream that ends without a status was broken off.
             (None, Ending::Complete) => self.end(Code::Unknown, hop),
             (None, _) if self.is_late() => self.end(Code::DeadlineExceeded, hop),
-            (None, _) => {
-                hop.set_attribute("rpc.response.status_code", name(Code::Cancelled));
-                Outcome::Cancelled
-            }
+            (None, _) => self.end(Code::Cancelled, hop),
         }
     }
 
-    fn failed(&mut self, error: &'static str, hop: &HopSpan) -> Outcome {
+    fn failed<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
         let unsaid = match self.kind {
             _ if self.is_late() => Code::DeadlineExceeded,
             SpanKind::Server => Code::Unknown,
             _ => Code::Unavailable,
         };
-        hop.set_attribute("rpc.response.status_code", name(self.code.unwrap_or(unsaid)));
-        Outcome::raised(Exception::new(error))
+        let outcome = self.end(self.code.unwrap_or(unsaid), hop);
+        (error, outcome)
     }
 }
 

@@ -74,7 +74,8 @@ pub struct ClientPropagation<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientPropagation<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body,
+    S::Error: 'static,
+    ResBody: Body<Error: 'static>,
 {
     type Response = Response<ResponseBody<ResBody, GrpcClassify>>;
     type Error = S::Error;

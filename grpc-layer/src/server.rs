@@ -86,7 +86,8 @@ pub struct ServerPropagation<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerPropagation<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body,
+    S::Error: 'static,
+    ResBody: Body<Error: 'static>,
 {
     type Response = Response<ResponseBody<ResBody, GrpcClassify>>;
     type Error = S::Error;

@@ -1,11 +1,13 @@
 //! The client's side.
 
+mod caller;
 mod classify;
 mod layer;
 #[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
 mod redirects;
 mod service;
 
+pub use caller::{CallerContext, CallerContextLayer, WithCallerContext};
 pub(crate) use classify::ClientClassify;
 pub use layer::ClientPropagationLayer;
 pub(crate) use layer::Options;

@@ -23,6 +23,6 @@ pub use self::reqwest::{Redirects, ReqwestPropagation};
 #[cfg(feature = "tower-http-0-6")]
 pub use self::tower_http::GuardRedirects;
 pub use carrier::{HeaderCarrier, HeaderCarrierMut, extract, inject};
-pub use client::{ClientPropagation, ClientPropagationLayer};
+pub use client::{CallerContext, CallerContextLayer, ClientPropagation, ClientPropagationLayer, WithCallerContext};
 pub use redact::Redaction;
 pub use server::{PeerAddress, ServerPropagation, ServerPropagationLayer, TrustedProxies};

@@ -88,7 +88,7 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn process<M: Message<Headers: NativeHeaders>, T, E>(
+    pub async fn process<M: Message<Headers: NativeHeaders>, T, E: 'static>(
         &self,
         message: &M,
         handler: impl Future<Output = Result<T, E>>,
@@ -101,7 +101,7 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub fn process_sync<M: Message<Headers: NativeHeaders>, T, E>(
+    pub fn process_sync<M: Message<Headers: NativeHeaders>, T, E: 'static>(
         &self,
         message: &M,
         handler: impl FnOnce() -> Result<T, E>,
@@ -143,7 +143,7 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn process_batch<M: Message<Headers: NativeHeaders>, T, E>(
+    pub async fn process_batch<M: Message<Headers: NativeHeaders>, T, E: 'static>(
         &self,
         messages: &[M],
         handler: impl Future<Output = Result<T, E>>,
@@ -223,7 +223,7 @@ impl ConsumerPropagation {
     }
 }
 
-async fn run<T, E>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+async fn run<T, E: 'static>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let answer = hop.scope(handler).await;
     hop.end(&Outcome::of(&answer));
     answer

@@ -49,14 +49,45 @@ struct Telling {
     span: Box<dyn BridgeSpan>,
     propagator: Propagator,
     noted: OnceLock<Box<Exception>>,
+    /// Whether a panic has unwound through a scope of the hop.
+    panicked: AtomicBool,
+    /// The outcome that a [`HopSpan::refining`] handle has decided.
+    decided: OnceLock<Box<Outcome>>,
 }
 
 impl Telling {
-    /// Apart from the way of hops that nothing is told of.
+    /// Out of line: most hops record nothing and skip this.
     #[inline(never)]
     fn finish(&self, outcome: &Outcome) {
+        let outcome = match self.decided.get() {
+            // A layer between the two has answered with an error of its own.
+            Some(decided)
+                if matches!(
+                    (&**decided, outcome),
+                    (Outcome::Error { .. }, _) | (_, Outcome::Unset | Outcome::Cancelled)
+                ) =>
+            {
+                decided
+            }
+            _ => outcome,
+        };
+        let panicked = self.panicked.load(Ordering::Relaxed) && matches!(outcome, Outcome::Unset | Outcome::Cancelled);
+        let outcome = if panicked { &Outcome::raised(Exception::new("panic")) } else { outcome };
         let outcome = outcome.guarded(self.noted.get().map(AsRef::as_ref), || self.propagator.policy());
         self.span.end(&outcome);
+    }
+}
+
+/// Marks a hop as failed if it is dropped before the work has returned: then a panic unwinds through the hop.
+///
+/// Unlike [`std::thread::panicking`], this does not mistake a hop that is dropped while another task's panic unwinds.
+struct PanicMark<'a>(Option<&'a Telling>);
+
+impl Drop for PanicMark<'_> {
+    fn drop(&mut self) {
+        if let Some(span) = self.0 {
+            span.panicked.store(true, Ordering::Relaxed);
+        }
     }
 }
 
@@ -71,11 +102,25 @@ impl std::ops::Deref for Telling {
 /// A hop that was started: its context, its span if a bridge made one.
 ///
 /// Dropped before [`end`](Self::end), it ends as [`Outcome::Cancelled`]. Cheap to move from a future into the body it answers with.
-pub struct HopSpan(Arc<Active>);
+///
+/// A panic that unwinds through [`in_scope`](Self::in_scope), or through a poll or drop of [`scope`](Self::scope), marks the hop as
+/// failed: it ends with the `error.type` `panic`, unless its end names another error.
+pub struct HopSpan(Arc<Active>, Role);
+
+/// The effect of a handle on its hop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// Ends the span.
+    Owner,
+    /// Changes the span and decides its outcome.
+    Refining,
+    /// Enters the hop, and no more.
+    Following,
+}
 
 impl HopSpan {
     pub(crate) fn new(context: PropagationContext, marker: Marker) -> Self {
-        Self(Arc::new(Active { context, marker, span: None, ended: AtomicBool::new(false) }))
+        Self(Arc::new(Active { context, marker, span: None, ended: AtomicBool::new(false) }), Role::Owner)
     }
 
     pub(crate) fn telling(
@@ -84,8 +129,44 @@ impl HopSpan {
         span: Box<dyn BridgeSpan>,
         propagator: Propagator,
     ) -> Self {
-        let span = Some(Telling { span, propagator, noted: OnceLock::new() });
-        Self(Arc::new(Active { context, marker, span, ended: AtomicBool::new(false) }))
+        let span = Some(Telling {
+            span,
+            propagator,
+            noted: OnceLock::new(),
+            panicked: AtomicBool::new(false),
+            decided: OnceLock::new(),
+        });
+        Self(Arc::new(Active { context, marker, span, ended: AtomicBool::new(false) }), Role::Owner)
+    }
+
+    /// Returns a second handle on the hop that changes its span and decides its outcome: for a layer inside of another one around the
+    /// same message. The span ends when its owner does.
+    #[must_use]
+    pub fn refining(&self) -> Self {
+        Self(Arc::clone(&self.0), Role::Refining)
+    }
+
+    /// Returns a second handle on the hop that enters it, and records nothing.
+    #[must_use]
+    pub fn following(&self) -> Self {
+        Self(Arc::clone(&self.0), Role::Following)
+    }
+
+    /// Returns `true` once the span has ended.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.0.ended.load(Ordering::Relaxed)
+    }
+
+    /// Returns `true` if a panic has unwound through a scope of the hop. Always `false` where no span is made.
+    #[must_use]
+    pub fn has_panicked(&self) -> bool {
+        self.0.span.as_ref().is_some_and(|span| span.panicked.load(Ordering::Relaxed))
+    }
+
+    /// The span, if this handle may change it.
+    fn span(&self) -> Option<&Telling> {
+        self.0.span.as_ref().filter(|_| self.1 != Role::Following)
     }
 
     /// The hop's own context: what calls made inside it carry.
@@ -97,7 +178,7 @@ impl HopSpan {
     /// Whether a bridge made a span: if not, attributes go nowhere.
     #[must_use]
     pub fn records(&self) -> bool {
-        self.0.span.is_some()
+        self.span().is_some()
     }
 
     /// Runs `run` inside the hop.
@@ -126,41 +207,52 @@ impl HopSpan {
 
     /// Adds or replaces an attribute.
     pub fn set_attribute(&self, key: &'static str, value: impl Into<AttributeValue>) {
-        if let Some(span) = &self.0.span {
+        if let Some(span) = self.span() {
             span.set_attribute(Attribute::new(key, value));
         }
     }
 
     /// Adds or replaces an attribute.
     pub fn set(&self, attribute: Attribute) {
-        if let Some(span) = &self.0.span {
+        if let Some(span) = self.span() {
             span.set_attribute(attribute);
         }
     }
 
     /// Adds a link.
     pub fn add_link(&self, trace: &TraceContext) {
-        if let Some(span) = &self.0.span {
+        if let Some(span) = self.span() {
             span.add_link(trace);
         }
     }
 
     /// Changes the span's name.
     pub fn rename(&self, name: impl Into<std::borrow::Cow<'static, str>>) {
-        if let Some(span) = &self.0.span {
+        if let Some(span) = self.span() {
             span.rename(name.into());
         }
     }
 
     /// Ends the hop.
     pub fn end(self, outcome: &Outcome) {
-        self.0.end(outcome);
+        match self.1 {
+            Role::Owner => self.0.end(outcome),
+            Role::Refining => {
+                if let Some(span) = &self.0.span {
+                    // The innermost layer knows the protocol best.
+                    let _ = span.decided.set(Box::new(outcome.clone()));
+                }
+            }
+            Role::Following => {}
+        }
     }
 }
 
 impl Drop for HopSpan {
     fn drop(&mut self) {
-        self.0.end(&Outcome::Cancelled);
+        if self.1 == Role::Owner {
+            self.0.end(&Outcome::Cancelled);
+        }
     }
 }
 
@@ -267,6 +359,7 @@ fn enter<R>(active: &Arc<Active>, place: Place, run: impl FnOnce() -> R) -> R {
 fn enter_span<R>(active: &Arc<Active>, place: Place, run: impl FnOnce() -> R) -> R {
     let _left = push(active, place);
     let Some(span) = &active.span else { return run() };
+    let mut mark = PanicMark(Some(span));
     let mut run = Some(run);
     let mut answer = None;
     span.enter(&mut || {
@@ -275,11 +368,13 @@ fn enter_span<R>(active: &Arc<Active>, place: Place, run: impl FnOnce() -> R) ->
         }
     });
     // A bridge that forgets to call back must not lose the user's work.
-    match (answer, run) {
+    let answer = match (answer, run) {
         (Some(answer), _) => answer,
         (None, Some(run)) => run(),
         (None, None) => unreachable!("a closure that was taken has answered"),
-    }
+    };
+    mark.0 = None;
+    answer
 }
 
 /// Puts a hop on this thread's stack; leaving removes it, also when the work panics.

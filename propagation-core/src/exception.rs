@@ -1,6 +1,6 @@
 use std::{borrow::Cow, error::Error};
 
-use crate::{Policy, current};
+use crate::{Policy, current, error_type::named};
 
 /// What failed, as an exception record on a span says it: `exception.type`, `exception.message`, `exception.stacktrace`.
 ///
@@ -36,7 +36,7 @@ impl Exception {
     /// An error with its message. The errors behind it are left out: whoever wants them puts them into the message.
     #[must_use]
     pub fn of<E: Error + ?Sized>(error: &E) -> Self {
-        Self::new(std::any::type_name::<E>()).with_message(error.to_string())
+        Self::new(named(error)).with_message(error.to_string())
     }
 
     /// The same with a message.

@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use crate::{Admission, Exception, Policy, PropagationContext, TraceContext, bridge::Marker};
+use crate::{
+    Admission, Exception, Policy, PropagationContext, TraceContext,
+    bridge::Marker,
+    error_type::{error_type, is_opaque},
+};
 
 /// The span kind, closed by OpenTelemetry's specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -223,18 +227,19 @@ pub enum Outcome {
         /// What was raised, for an exception record.
         exception: Option<Box<Exception>>,
     },
-    /// It was dropped before it ended: the caller hung up, a timeout or a `select!` gave up on it.
+    /// It was dropped before it ended: the caller hung up, a timeout or a `select!` gave up on it. No error: the span's status stays
+    /// unset, and `error.type` is `cancelled`.
     Cancelled,
 }
 
 impl Outcome {
-    /// What a result says: an error's type, unwrapped of nothing, becomes `error.type` and an exception record. Its text is not
-    /// taken: it may be personal. See [`Exception::of`] for one with its text.
+    /// Returns the outcome of a result: the [type of its error](error_type) becomes `error.type` and an exception record. Its text is
+    /// not taken: it may be personal. See [`Exception::of`] for one with its text.
     #[must_use]
-    pub fn of<T, E>(result: &Result<T, E>) -> Self {
+    pub fn of<T, E: 'static>(result: &Result<T, E>) -> Self {
         match result {
             Ok(_) => Self::Unset,
-            Err(_) => Self::raised(Exception::new(std::any::type_name::<E>())),
+            Err(error) => Self::raised(Exception::new(error_type(error))),
         }
     }
 
@@ -276,6 +281,8 @@ impl Outcome {
     /// The same with an exception that was noted inside of the hop, and without what a policy lets no span say.
     pub(crate) fn guarded(&self, noted: Option<&Exception>, policy: impl FnOnce() -> Arc<Policy>) -> Cow<'_, Self> {
         let Self::Error { kind, description, exception } = self else { return Cow::Borrowed(self) };
+        // A type that was lost in a box is known to the code that noted the error.
+        let kind = noted.map(|noted| &noted.kind).filter(|_| is_opaque(kind)).unwrap_or(kind);
         // What the code inside says of an error is more than its type.
         let own = exception.as_deref();
         let exception = own.filter(|exception| exception.message.is_some()).or(noted).or(own);

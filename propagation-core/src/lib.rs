@@ -9,6 +9,7 @@ mod carrier;
 mod context;
 mod counters;
 mod current;
+mod error_type;
 mod exception;
 mod field;
 mod flags;
@@ -39,6 +40,7 @@ pub use carrier::{
 pub use context::{PropagationContext, TraceContext};
 pub use counters::{Counters, Direction};
 pub use current::{HopSpan, Scope};
+pub use error_type::{dyn_error_type, error_type};
 pub use exception::Exception;
 pub use field::{Field, FieldName, Fields, Priority, Value};
 pub use flags::TraceFlags;

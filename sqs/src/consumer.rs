@@ -83,7 +83,11 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn process<T, E>(&self, message: &Message, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    pub async fn process<T, E: 'static>(
+        &self,
+        message: &Message,
+        handler: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         run(self.start(message), handler).await
     }
 
@@ -92,7 +96,11 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub fn process_sync<T, E>(&self, message: &Message, handler: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub fn process_sync<T, E: 'static>(
+        &self,
+        message: &Message,
+        handler: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
         let hop = self.start(message);
         let answer = hop.in_scope(handler);
         hop.end(&Outcome::of(&answer));
@@ -106,7 +114,7 @@ impl ConsumerPropagation {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn process_batch<T, E>(
+    pub async fn process_batch<T, E: 'static>(
         &self,
         messages: &[Message],
         handler: impl Future<Output = Result<T, E>>,
@@ -151,7 +159,7 @@ impl ConsumerPropagation {
     }
 }
 
-async fn run<T, E>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+async fn run<T, E: 'static>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
     let answer = hop.scope(handler).await;
     hop.end(&Outcome::of(&answer));
     answer

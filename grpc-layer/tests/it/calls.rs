@@ -241,7 +241,8 @@ async fn a_handler_that_is_dropped_was_late_or_no_longer_wanted() {
         assert!(answer.is_err());
         let server = setup.span("test.Echo/Unary", SpanKind::Server).await;
         assert_eq!(attribute(&server, "rpc.response.status_code").as_deref(), Some(code), "{timeout}");
-        assert!(matches!(server.status, Status::Error { .. }), "{timeout}");
+        let late = code == "DEADLINE_EXCEEDED";
+        assert_eq!(matches!(server.status, Status::Error { .. }), late, "{timeout}: a caller that leaves is no error");
     }
 }
 
@@ -254,7 +255,7 @@ async fn a_call_that_is_given_up_is_cancelled_on_the_caller_s_side() {
     assert!(given_up.is_err());
     let client = setup.span("test.Echo/Unary", SpanKind::Client).await;
     assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("CANCELLED"));
-    assert_eq!(attribute(&client, "error.type").as_deref(), Some("cancelled"));
+    assert_eq!(attribute(&client, "error.type").as_deref(), Some("CANCELLED"));
 }
 
 #[tokio::test]
@@ -334,7 +335,7 @@ async fn a_call_that_never_got_an_answer_is_unavailable_to_its_caller_and_unknow
     for (kind, code) in [(SpanKind::Client, "UNAVAILABLE"), (SpanKind::Server, "UNKNOWN")] {
         let span = setup.span("test.Echo/Unary", kind).await;
         assert_eq!(attribute(&span, "rpc.response.status_code").as_deref(), Some(code));
-        assert_eq!(attribute(&span, "error.type").as_deref(), Some("std::io::error::Error"));
+        assert_eq!(attribute(&span, "error.type").as_deref(), Some(code));
     }
 }
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, response::Parts};
-use propagation_core::{Exception, Hop, HopSpan, Outcome};
+use propagation_core::{Hop, HopSpan, Outcome};
 
 use super::Options;
 use crate::exchange::{Classify, Ending};
@@ -56,18 +56,21 @@ impl Classify for ClientClassify {
 
     fn trailers(&mut self, _: &HeaderMap, _: &HopSpan) {}
 
-    fn outcome(&mut self, ending: Ending, _: &HopSpan) -> Outcome {
+    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
         if self.status.is_client_error() || self.status.is_server_error() {
             Outcome::error(self.status.as_u16().to_string())
         } else if matches!(ending, Ending::Complete | Ending::Unread) {
             // Who asks for the status alone and lets the body go has not given up.
             Outcome::Unset
-        } else {
+        } else if hop.has_panicked() {
             Outcome::Cancelled
+        } else {
+            Outcome::error("cancelled")
         }
     }
 
-    fn failed(&mut self, error: &'static str, _: &HopSpan) -> Outcome {
-        Outcome::raised(Exception::new(error))
+    fn failed<E: 'static>(&mut self, error: E, _: &HopSpan) -> (E, Outcome) {
+        let outcome = crate::exchange::failure(&error);
+        (error, outcome)
     }
 }

@@ -7,10 +7,10 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{ClientClassify, Options};
+use super::{CallerContext, ClientClassify, Options};
 use crate::{
     attributes,
-    exchange::{ResponseBody, ResponseFuture},
+    exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 
 /// The service of [`ClientPropagationLayer`](crate::ClientPropagationLayer).
@@ -23,7 +23,8 @@ pub struct ClientPropagation<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ClientPropagation<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body,
+    S::Error: 'static,
+    ResBody: Body<Error: 'static>,
 {
     type Response = Response<ResponseBody<ResBody, ClientClassify>>;
     type Error = S::Error;
@@ -35,12 +36,20 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let (mut head, body) = request.into_parts();
-        let authority = attributes::authority(&head.uri, &head.headers).to_owned();
-        let hop = self.options.start(&head.method, &head.uri, None, &head.headers, &authority, 0);
-        self.options.inject(&hop, &authority, &mut head.headers, true);
-        let bodiless = head.method == Method::HEAD;
-        let request = Request::from_parts(head, body);
-        let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, ClientClassify::new(Arc::clone(&self.options), &authority), bodiless)
+        ServerHop::remove(&mut head.extensions);
+        let caller = CallerContext::take(&mut head.extensions);
+        let call = || {
+            let authority = attributes::authority(&head.uri, &head.headers).to_owned();
+            let hop = self.options.start(&head.method, &head.uri, None, &head.headers, &authority, 0);
+            self.options.inject(&hop, &authority, &mut head.headers, true);
+            let bodiless = head.method == Method::HEAD;
+            let request = Request::from_parts(head, body);
+            let inner = hop.in_scope(|| self.inner.call(request));
+            ResponseFuture::new(inner, hop, ClientClassify::new(Arc::clone(&self.options), &authority), bodiless)
+        };
+        match caller {
+            Some(caller) => caller.in_scope(call),
+            None => call(),
+        }
     }
 }

@@ -34,7 +34,7 @@ impl<B: Body, C: Classify> ResponseBody<B, C> {
     }
 }
 
-impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
+impl<B: Body<Error: 'static>, C: Classify> Body for ResponseBody<B, C> {
     type Data = B::Data;
     type Error = B::Error;
 
@@ -54,8 +54,11 @@ impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
             Poll::Ready(frame)
         });
         let frame = ready!(frame);
-        match &frame {
+        Poll::Ready(match frame {
             Some(Ok(frame)) => {
+                if let Some(data) = frame.data_ref().filter(|_| hop.records()) {
+                    classify.data(data, hop);
+                }
                 if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {
                     *left = left.saturating_sub(data.remaining() as u64);
                 }
@@ -64,11 +67,18 @@ impl<B: Body, C: Classify> Body for ResponseBody<B, C> {
                     classify.trailers(trailers, hop);
                     end(this.hop, |classify, hop| classify.outcome(Ending::Complete, hop));
                 }
+                Some(Ok(frame))
             }
-            Some(Err(_)) => end(this.hop, |classify, hop| classify.failed(std::any::type_name::<B::Error>(), hop)),
-            None => end(this.hop, |classify, hop| classify.outcome(Ending::Complete, hop)),
-        }
-        Poll::Ready(frame)
+            Some(Err(error)) => {
+                let (error, outcome) = classify.failed(error, hop);
+                end(this.hop, |_, _| outcome);
+                Some(Err(error))
+            }
+            None => {
+                end(this.hop, |classify, hop| classify.outcome(Ending::Complete, hop));
+                None
+            }
+        })
     }
 
     fn is_end_stream(&self) -> bool {

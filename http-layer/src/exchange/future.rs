@@ -1,5 +1,4 @@
 use std::{
-    any::type_name,
     future::Future,
     pin::Pin,
     task::{Context, Poll, ready},
@@ -34,8 +33,9 @@ impl<F, C: Classify> ResponseFuture<F, C> {
 impl<F, C, B, E> Future for ResponseFuture<F, C>
 where
     F: Future<Output = Result<Response<B>, E>>,
-    B: Body,
+    B: Body<Error: 'static>,
     C: Classify,
+    E: 'static,
 {
     type Output = Result<Response<ResponseBody<B, C>>, E>;
 
@@ -61,7 +61,7 @@ where
                 Ok(Response::from_parts(head, body))
             }
             Err(error) => {
-                let outcome = classify.failed(type_name::<E>(), &hop);
+                let (error, outcome) = classify.failed(error, &hop);
                 hop.end(&outcome);
                 Err(error)
             }

@@ -1,7 +1,7 @@
 use std::{fmt, sync::Arc};
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, response::Parts};
-use propagation_core::{Exception, HopSpan, Outcome};
+use propagation_core::{HopSpan, Outcome};
 
 use super::layer::Options;
 use crate::exchange::{Classify, Ending};
@@ -45,18 +45,21 @@ impl Classify for ServerClassify {
 
     fn trailers(&mut self, _: &HeaderMap, _: &HopSpan) {}
 
-    fn outcome(&mut self, ending: Ending, _: &HopSpan) -> Outcome {
-        if self.status.is_server_error() {
-            Outcome::error(self.status.as_u16().to_string())
-        } else if ending == Ending::Complete {
-            Outcome::Unset
-        } else {
-            Outcome::Cancelled
+    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
+        match ending {
+            _ if self.status.is_server_error() => Outcome::error(self.status.as_u16().to_string()),
+            Ending::Unanswered => Outcome::Cancelled,
+            // A client leaves an event stream or a download as it likes.
+            Ending::Midway | Ending::Unread if self.options.aborted_bodies && !hop.has_panicked() => {
+                Outcome::error("cancelled")
+            }
+            Ending::Complete | Ending::Midway | Ending::Unread => Outcome::Unset,
         }
     }
 
-    fn failed(&mut self, error: &'static str, _: &HopSpan) -> Outcome {
-        Outcome::raised(Exception::new(error))
+    fn failed<E: 'static>(&mut self, error: E, _: &HopSpan) -> (E, Outcome) {
+        let outcome = crate::exchange::failure(&error);
+        (error, outcome)
     }
 }
 

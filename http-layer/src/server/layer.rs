@@ -1,10 +1,10 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use http::{HeaderName, request::Parts};
-use propagation_core::Propagator;
+use http::{HeaderName, Request, request::Parts};
+use propagation_core::{HopSpan, Propagator};
 use tower_layer::Layer;
 
-use super::{ServerPropagation, TrustedProxies};
+use super::{ServerClassify, ServerPropagation, TrustedProxies};
 use crate::Redaction;
 
 /// Puts every request into the context that its headers bring, as far as the policy admits it, with a SERVER span.
@@ -32,6 +32,7 @@ pub(super) struct Options {
     pub(super) scheme: &'static str,
     pub(super) redaction: Redaction,
     pub(super) traceresponse: bool,
+    pub(super) aborted_bodies: bool,
 }
 
 impl ServerPropagationLayer {
@@ -52,6 +53,7 @@ impl ServerPropagationLayer {
                 scheme: "http",
                 redaction: Redaction::default(),
                 traceresponse: false,
+                aborted_bodies: false,
             }),
         }
     }
@@ -134,6 +136,22 @@ impl ServerPropagationLayer {
     pub fn traceresponse(mut self) -> Self {
         self.options_mut().traceresponse = true;
         self
+    }
+
+    /// Whether a body that is dropped before its end is an error (`error.type` is `cancelled`). By default it is none: a client leaves
+    /// an event stream or a download as it likes.
+    #[must_use]
+    pub fn with_aborted_body_errors(mut self, errors: bool) -> Self {
+        self.options_mut().aborted_bodies = errors;
+        self
+    }
+
+    /// Starts the hop of a request, for a layer of another protocol on the same server. Run the service in the hop and give both to
+    /// [`ResponseFuture`](crate::exchange::ResponseFuture).
+    #[must_use]
+    pub fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>, ServerClassify) {
+        let (hop, request) = self.options.start(request);
+        (hop, request, ServerClassify::new(Arc::clone(&self.options)))
     }
 
     fn options_mut(&mut self) -> &mut Options {

@@ -13,7 +13,7 @@ use tower_service::Service;
 use super::{PeerAddress, classify::ServerClassify, layer::Options};
 use crate::{
     HeaderCarrier, attributes,
-    exchange::{ResponseBody, ResponseFuture},
+    exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 
 /// The service of [`ServerPropagationLayer`](crate::ServerPropagationLayer).
@@ -26,7 +26,8 @@ pub struct ServerPropagation<S> {
 impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for ServerPropagation<S>
 where
     S: Service<Request<ReqBody>, Response = Response<ResBody>>,
-    ResBody: Body,
+    S::Error: 'static,
+    ResBody: Body<Error: 'static>,
 {
     type Response = Response<ResponseBody<ResBody, ServerClassify>>;
     type Error = S::Error;
@@ -45,7 +46,7 @@ where
 }
 
 impl Options {
-    fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>) {
+    pub(super) fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>) {
         let address = connection(request.extensions());
         let address = address.and_then(|connection| self.proxies.caller(connection, request.headers()));
         if self.identity.is_none() && !self.propagator.records() {
@@ -53,7 +54,12 @@ impl Options {
             let admission = self.admit(request.headers(), address, None);
             return (self.propagator.pass(admission.context), request);
         }
-        let (head, body) = request.into_parts();
+        let (mut head, body) = request.into_parts();
+        if let Some(outer) = ServerHop::of(&head.extensions) {
+            self.refine(outer, &head);
+            let hop = outer.hop().following();
+            return (hop, Request::from_parts(head, body));
+        }
         let identity = self.identity.as_ref().and_then(|identity| identity(&head));
         let admission = self.admit(&head.headers, address, identity.as_deref());
         let hop = if !self.propagator.records() {
@@ -63,7 +69,9 @@ impl Options {
         } else {
             let mut hop = Hop::admitted(SpanKind::Server, admission);
             self.describe(&head, address, &mut hop);
-            self.propagator.start(hop)
+            let hop = self.propagator.start(hop);
+            ServerHop::insert(&hop, false, &mut head.extensions);
+            hop
         };
         (hop, Request::from_parts(head, body))
     }
@@ -75,10 +83,27 @@ impl Options {
         self.propagator.extract(&peer, &HeaderCarrier(headers))
     }
 
+    /// Adds the route that the layer around this one did not know.
+    fn refine(&self, outer: &ServerHop, head: &Parts) {
+        let hop = outer.hop().refining();
+        if !outer.is_rpc()
+            && hop.records()
+            && let Some(route) = self.route_of(head)
+        {
+            let method = attributes::known_method(&head.method).unwrap_or("HTTP");
+            hop.rename(format!("{method} {route}"));
+            hop.set_attribute("http.route", route);
+        }
+    }
+
+    fn route_of(&self, head: &Parts) -> Option<String> {
+        self.route.as_ref().and_then(|route| route(head)).or_else(|| matched_path(head))
+    }
+
     fn describe(&self, head: &Parts, address: Option<IpAddr>, hop: &mut Hop) {
         let policy = self.propagator.policy();
         let method = attributes::known_method(&head.method).unwrap_or("HTTP");
-        let route = self.route.as_ref().and_then(|route| route(head)).or_else(|| matched_path(head));
+        let route = self.route_of(head);
         hop.name = match &route {
             Some(route) => format!("{method} {route}").into(),
             None => method.into(),

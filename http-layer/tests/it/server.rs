@@ -1,4 +1,6 @@
 mod bodies;
+mod endings;
+mod layers;
 
 use std::{convert::Infallible, time::Duration};
 
@@ -90,7 +92,9 @@ async fn a_request_that_is_given_up_ends_its_span() {
     let slow = tower::service_fn(|_: Request| std::future::pending::<Result<Response, Infallible>>());
     let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(slow);
     assert!(tokio::time::timeout(Duration::from_millis(5), service.oneshot(request("/slow"))).await.is_err());
-    assert_eq!(attribute(&telemetry.span("GET"), "error.type").as_deref(), Some("cancelled"));
+    let span = telemetry.span("GET");
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("cancelled"));
+    assert_eq!(span.status, Status::Unset, "a client that leaves is no error");
 }
 
 #[tokio::test]

@@ -185,10 +185,7 @@ impl BridgeSpan for OtelSpan {
                         span.add_event("exception", said_of(exception));
                     }
                 }
-                Outcome::Cancelled => {
-                    span.set_attribute(KeyValue::new("error.type", "cancelled"));
-                    span.set_status(Status::error("cancelled"));
-                }
+                Outcome::Cancelled => span.set_attribute(KeyValue::new("error.type", "cancelled")),
                 _ => {}
             }
             span.end();

@@ -8,6 +8,7 @@ mod logs;
 mod messaging;
 mod metrics;
 mod otel_propagator;
+mod outcomes;
 mod sampling;
 mod side_by_side;
 mod start_up;
