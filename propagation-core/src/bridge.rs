@@ -1,5 +1,6 @@
 //! The one seam to whichever tracing API the application uses.
 
+mod error;
 mod none;
 
 use std::{
@@ -8,6 +9,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+pub use error::BridgeError;
 pub use none::NoBridge;
 
 use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, TraceContext};
@@ -22,6 +24,15 @@ pub trait Bridge: fmt::Debug + Send + Sync {
     /// Whether it makes spans, with ids of their own. One that only measures does not: then the context passes through.
     fn makes_spans(&self) -> bool {
         self.records()
+    }
+
+    /// Checks that spans can be made here. May make a span that is not exported.
+    ///
+    /// # Errors
+    ///
+    /// The reason why hops get no spans, with the remedy.
+    fn check(&self) -> Result<(), BridgeError> {
+        Ok(())
     }
 
     /// The context of the tracing API's innermost span, with the baggage that user code has set there.

@@ -19,7 +19,7 @@ use crate::SpanId;
 use crate::{
     Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
     PropagationContext, Reading, Reason, Rejection, Transport,
-    bridge::{Innermost, Marker},
+    bridge::{BridgeError, Innermost, Marker},
     current,
     notice::Notices,
 };
@@ -206,6 +206,15 @@ impl Propagator {
     #[must_use]
     pub fn records(&self) -> bool {
         self.is_enabled() && self.0.bridge.records()
+    }
+
+    /// Checks that the bridge makes spans here: call it when the subscriber is installed. The one-call set-up does.
+    ///
+    /// # Errors
+    ///
+    /// The reason why hops get no spans, with the remedy.
+    pub fn check(&self) -> Result<(), BridgeError> {
+        self.0.bridge.check()
     }
 
     /// The names that the formats read and write, and nothing to write under them: what a receiver asks for where a transport

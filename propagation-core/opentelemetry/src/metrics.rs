@@ -34,7 +34,7 @@
 //!
 //! A failed hop has the `error.type` that its span has. A method that a gRPC server does not implement, and a scheme that is
 //! neither `http` nor `https`, is `_OTHER`: callers can't make up time series. `OTEL_SDK_DISABLED=true` switches the metrics off together with the spans, if the builder reads it
-//! ([`switches_from_env`](crate::PropagatorBuilder::switches_from_env)).
+//! ([`switches_from_env`](propagation_core::PropagatorBuilder::switches_from_env)).
 //!
 //! The SDK 0.33 attaches no exemplars to what it exports, so a bucket does not lead to a trace yet.
 //!
@@ -54,12 +54,14 @@ use self::{
     instruments::Instruments,
     measured::{Measured, Noted},
 };
-use propagation_core::bridge::{Bridge, Innermost, Marker, Started};
-use propagation_core::{Hop, PropagationContext, SpanId};
+use propagation_core::{
+    Hop, PropagationContext, SpanId,
+    bridge::{Bridge, BridgeError, Innermost, Marker, Started},
+};
 
 pub use counters::observe_counters;
 
-/// Measures hops, around a bridge that makes spans of them, or around [`NoBridge`](crate::NoBridge).
+/// Measures hops, around a bridge that makes spans of them, or around [`NoBridge`](propagation_core::NoBridge).
 ///
 /// See the [module](self) for what it measures. Clones share their instruments.
 #[derive(Clone)]
@@ -98,6 +100,10 @@ impl<B: Bridge> Bridge for HopMetrics<B> {
 
     fn makes_spans(&self) -> bool {
         self.inner.makes_spans()
+    }
+
+    fn check(&self) -> Result<(), BridgeError> {
+        self.inner.check()
     }
 
     fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {

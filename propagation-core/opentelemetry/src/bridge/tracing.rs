@@ -1,23 +1,39 @@
 //! The bridge to `tracing` spans that `tracing-opentelemetry` 0.34 exports.
 
-use std::{borrow::Cow, fmt};
+mod callsite;
+
+use std::{
+    borrow::Cow,
+    fmt,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+};
 
 use opentelemetry::{Context, baggage::BaggageExt, trace::TraceContextExt};
-use tracing::{Span, field::Empty};
-use tracing_opentelemetry::OpenTelemetrySpanExt;
+use tracing::{Level, Span, dispatcher, subscriber::NoSubscriber};
+use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError};
+
+use propagation_core::{
+    Attribute, Hop, Outcome, PropagationContext, SpanId, SpanKind, TraceContext,
+    bridge::{Bridge, BridgeError, BridgeSpan, Innermost, Marker, Started},
+};
 
 use super::{
     Caller,
     convert::{attribute, baggage_from, baggage_into, linked, span_context, trace_context},
     opentelemetry::{OtelSpan, current_in, parent_context, span_inside},
 };
-use propagation_core::bridge::{Bridge, BridgeSpan, Innermost, Marker, Started};
-use propagation_core::{Attribute, Hop, Outcome, PropagationContext, SpanId, SpanKind, TraceContext};
 
-/// Makes `tracing` spans, for an application whose subscriber has a layer of `tracing-opentelemetry`.
+/// Makes `tracing` spans, for an application whose subscriber has a layer of `tracing-opentelemetry` 0.34.
 ///
-/// The spans have the target `propagation` and the level info. Where a filter disables them, or there is no such layer, the
-/// context goes on all the same.
+/// The spans have the target `propagation` and the level info. Where a filter disables them, the context goes on all the same, and that is
+/// reported once: as a warning, or on standard error where the filter hides that, too.
+///
+/// A subscriber without a layer of this very version, or with one inside of `tracing_subscriber::reload::Layer` (which hides it), cannot give a
+/// span its parent. The first span finds that out: one error of the target `propagation` names the cause, later hops make no span, and
+/// the context passes through. [`Propagator::check`](propagation_core::Propagator::check) finds it out at the start. Clones share the finding.
 ///
 /// ```
 /// use propagation_core::Propagator;
@@ -26,16 +42,57 @@ use propagation_core::{Attribute, Hop, Outcome, PropagationContext, SpanId, Span
 /// let propagator = Propagator::builder().bridge(TracingBridge::new()).build();
 /// # let _ = propagator;
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct TracingBridge {
     random_ids: bool,
+    findings: Arc<Findings>,
+}
+
+/// The findings of a bridge about the subscriber.
+#[derive(Debug, Default)]
+struct Findings {
+    /// The reason to make no more spans.
+    fatal: OnceLock<BridgeError>,
+    /// The problems that were reported, one bit each.
+    reported: AtomicU8,
+}
+
+impl Findings {
+    /// Reports a problem, once.
+    #[cold]
+    fn report(&self, problem: BridgeError) {
+        let bit = match problem {
+            BridgeError::NoSubscriber => 1,
+            BridgeError::SpansDisabled => 2,
+            _ => {
+                if self.fatal.set(problem).is_err() {
+                    return;
+                }
+                4
+            }
+        };
+        if self.reported.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            return;
+        }
+        // Without a parent: an error must not become the status of a span that is current here.
+        if bit == 4 && tracing::event_enabled!(target: "propagation", Level::ERROR) {
+            tracing::error!(target: "propagation", parent: None, "{problem}");
+        } else if bit != 4 && tracing::event_enabled!(target: "propagation", Level::WARN) {
+            tracing::warn!(target: "propagation", parent: None, "{problem}");
+        } else {
+            use std::io::Write as _;
+
+            // An error of standard error itself has no place to be reported.
+            let _ = writeln!(std::io::stderr().lock(), "propagation: {problem}");
+        }
+    }
 }
 
 impl TracingBridge {
     /// A bridge to the subscriber that is in force wherever it is used.
     #[must_use]
     pub fn new() -> Self {
-        Self { random_ids: true }
+        Self { random_ids: true, findings: Arc::default() }
     }
 
     /// Whether the tracer's own trace ids are random in their right-most seven bytes; they are, with the SDK's generators.
@@ -54,7 +111,22 @@ impl Default for TracingBridge {
 
 impl Bridge for TracingBridge {
     fn records(&self) -> bool {
-        true
+        self.findings.fatal.get().is_none()
+    }
+
+    fn check(&self) -> Result<(), BridgeError> {
+        if let Some(problem) = self.findings.fatal.get() {
+            return Err(*problem);
+        }
+        let probe = callsite::span("propagation check", SpanKind::Internal, true);
+        // Not exported: the SDK makes no span in such a context.
+        let result = set_parent(&probe, Context::new().with_telemetry_suppressed());
+        if let Err(problem @ (BridgeError::LayerNotFound | BridgeError::SpanAlreadyStarted)) = result {
+            self.findings.report(problem);
+            leave_open(probe);
+            return result;
+        }
+        if result.is_ok() && !probe.context().has_active_span() { Err(BridgeError::SpansDisabled) } else { result }
     }
 
     fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
@@ -85,8 +157,15 @@ impl Bridge for TracingBridge {
         let Some(kind) = hop.kind else {
             return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
         };
-        let span = new_span(kind, &hop);
-        let started = span.set_parent(parent.clone()).is_ok();
+        if !self.records() {
+            return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
+        }
+        let span = callsite::span(&hop.name, kind, !hop.local);
+        if let Err(problem) = set_parent(&span, parent.clone()) {
+            self.findings.report(problem);
+            leave_open(span);
+            return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
+        }
         for each in hop.attributes {
             let each = attribute(each);
             span.set_attribute(each.key, each.value);
@@ -95,8 +174,12 @@ impl Bridge for TracingBridge {
             span.add_link(linked);
         }
         let context = span.context();
+        if !context.has_active_span() {
+            // Enabled for other layers, and not for the one that exports.
+            self.findings.report(BridgeError::SpansDisabled);
+        }
         let trace = trace_context(context.span().span_context(), Some(&hop.parent.trace), self.random_ids);
-        let (trace, otel) = if started && trace.has_ids() {
+        let (trace, otel) = if trace.has_ids() {
             (trace, OtelSpan::own(context))
         } else {
             (hop.parent.trace, OtelSpan::around(parent))
@@ -113,20 +196,21 @@ fn local_parent(hop: &Hop) -> Option<Context> {
     (context.span().span_context().span_id() == parent.span_id()).then(|| Caller::note(&hop.parent.trace, context))
 }
 
-fn new_span(kind: SpanKind, hop: &Hop) -> Span {
-    let kind = match kind {
-        SpanKind::Server => "server",
-        SpanKind::Client => "client",
-        SpanKind::Producer => "producer",
-        SpanKind::Consumer => "consumer",
-        SpanKind::Internal => "internal",
-    };
-    let name: &str = &hop.name;
-    if hop.local {
-        tracing::info_span!(target: "propagation", "hop", otel.name = name, otel.kind = kind, otel.status_code = Empty)
-    } else {
-        tracing::info_span!(target: "propagation", parent: None, "hop", otel.name = name, otel.kind = kind, otel.status_code = Empty)
-    }
+/// Never closes a span: closed, a layer that the bridge cannot reach would export it as the root of another trace. At most two for a bridge.
+fn leave_open(span: Span) {
+    let _ = std::mem::ManuallyDrop::new(span);
+}
+
+/// Sets the parent of a span that was just made.
+fn set_parent(span: &Span, parent: Context) -> Result<(), BridgeError> {
+    span.set_parent(parent).map_err(|error| match error {
+        SetParentError::LayerNotFound => BridgeError::LayerNotFound,
+        SetParentError::AlreadyStarted => BridgeError::SpanAlreadyStarted,
+        SetParentError::SpanDisabled if dispatcher::get_default(|dispatch| dispatch.is::<NoSubscriber>()) => {
+            BridgeError::NoSubscriber
+        }
+        SetParentError::SpanDisabled => BridgeError::SpansDisabled,
+    })
 }
 
 struct TracingSpan {
@@ -154,6 +238,8 @@ impl BridgeSpan for TracingSpan {
     }
 
     fn rename(&self, name: Cow<'static, str>) {
+        // For log lines, which show the fields.
+        self.span.record("otel.name", &*name);
         self.otel.rename(name);
     }
 
