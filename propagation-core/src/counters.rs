@@ -40,12 +40,13 @@ impl Direction {
 pub struct Counters {
     inbound: Box<[AtomicU64]>,
     outbound: Box<[AtomicU64]>,
+    spans_not_exported: AtomicU64,
 }
 
 impl Default for Counters {
     fn default() -> Self {
         let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
-        Self { inbound: zeros(), outbound: zeros() }
+        Self { inbound: zeros(), outbound: zeros(), spans_not_exported: AtomicU64::new(0) }
     }
 }
 
@@ -64,6 +65,17 @@ impl Counters {
                 Reason::ALL.iter().map(move |&reason| (direction, reason, self.get(direction, reason)))
             })
             .filter(|(_, _, count)| *count > 0)
+    }
+
+    /// Returns how many spans could not be exported, if the exporter was made by a set-up that counts them.
+    #[must_use]
+    pub fn spans_not_exported(&self) -> u64 {
+        self.spans_not_exported.load(Ordering::Relaxed)
+    }
+
+    /// Adds spans that could not be exported. For crates that make exporters.
+    pub fn add_spans_not_exported(&self, spans: u64) {
+        self.spans_not_exported.fetch_add(spans, Ordering::Relaxed);
     }
 
     pub(crate) fn note<'r>(&self, direction: Direction, rejections: impl IntoIterator<Item = &'r Rejection>) {
@@ -91,10 +103,12 @@ impl fmt::Debug for Counters {
     /// Names the counts that are not zero: `Counters { inbound: {malformed: 1}, outbound: {} }`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let of = |direction| Named(self, direction);
-        f.debug_struct("Counters")
-            .field("inbound", &of(Direction::Inbound))
-            .field("outbound", &of(Direction::Outbound))
-            .finish()
+        let mut counters = f.debug_struct("Counters");
+        counters.field("inbound", &of(Direction::Inbound)).field("outbound", &of(Direction::Outbound));
+        if self.spans_not_exported() > 0 {
+            counters.field("spans_not_exported", &self.spans_not_exported());
+        }
+        counters.finish()
     }
 }
 

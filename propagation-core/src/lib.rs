@@ -11,6 +11,7 @@ mod counters;
 mod current;
 mod error_type;
 mod exception;
+mod exports;
 mod field;
 mod flags;
 mod format;
@@ -42,6 +43,7 @@ pub use counters::{Counters, Direction};
 pub use current::{HopSpan, Scope};
 pub use error_type::{dyn_error_type, error_type};
 pub use exception::Exception;
+pub use exports::{FailedExport, failed_exports, record_failed_export};
 pub use field::{Field, FieldName, Fields, Priority, Value};
 pub use flags::TraceFlags;
 pub use format::{

@@ -73,10 +73,12 @@ async fn main() -> Result<(), Error> {
         packed = pack_orders(propagator, config) => packed?,
         interrupted = tokio::signal::ctrl_c() => interrupted?,
     }
-    match telemetry {
-        Some(telemetry) => Ok(telemetry.shutdown().await?),
-        None => Ok(()),
+    if let Some(telemetry) = telemetry
+        && let Err(error) = telemetry.shutdown().await
+    {
+        tracing::error!(%error, "telemetry is incomplete");
     }
+    Ok(())
 }
 
 /// Spans, log lines and the policy. Without a bridge there are no spans to export, and so nothing to shut down.

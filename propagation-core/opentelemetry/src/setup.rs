@@ -9,7 +9,9 @@
 //! let propagator = telemetry.propagator();
 //! // … serve …
 //! # let _ = propagator;
-//! telemetry.shutdown().await?;
+//! if let Err(error) = telemetry.shutdown().await {
+//!     tracing::error!(%error, "telemetry is incomplete");
+//! }
 //! # Ok(())
 //! # }
 //! ```
@@ -17,10 +19,12 @@
 //! | Variable | What it does | Without it |
 //! |---|---|---|
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource | the name given in code |
-//! | `OTEL_TRACES_EXPORTER` | `otlp`, `console` (a line for each span on standard output) or `none` | `otlp` |
+//! | `OTEL_TRACES_EXPORTER` | a list of `otlp` and `console` (a line for each span on standard output), or `none` | `otlp` |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `…_TRACES_PROTOCOL` | `grpc`, or `http/protobuf` with the feature `otlp-http` | `grpc` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector; over HTTP, `/v1/traces` is added to the first, and not to the second | `http://localhost:4317`, over HTTP `http://localhost:4318` |
-//! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `TIMEOUT`, `INSECURE` | read by the exporter itself, from the environment; over HTTP, the timeout is looked up like the rest | a timeout of 10,000 ms |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT`, `…_TRACES_TIMEOUT` | milliseconds for an export | 10,000 |
+//! | `OTEL_EXPORTER_OTLP_INSECURE`, `…_TRACES_INSECURE` | over gRPC, the scheme of an endpoint without one: `http://` if `true`, `https://` if `false` | such an endpoint is ignored |
+//! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `COMPRESSION` | read by the exporter itself, from the environment | none |
 //! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches | 5,000 ms, 2,048, 512 |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: [names](#samplers) | the one given in code, or `parentbased_always_on` |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
@@ -43,40 +47,55 @@
 //! After `parentbased_`, which the last two need, the caller's decision goes before. Everything else, rules for instance, is given in
 //! code: [`StartUp::sampler`]. See [`sampling`](crate::sampling).
 //!
-//! What does not fit is an error that names the variable, never a silent default. [`StartUp::start`] sets no global;
-//! [`StartUp::install`] sets the subscriber of `tracing`, and nothing else.
+//! # Unknown values and lost spans
+//!
+//! A variable with an unknown or malformed value is reported and ignored; [`StartUp::strict`] makes it an error that names the variable.
+//! Reports are events of the target `propagation`, or lines on standard error where no subscriber takes them.
+//!
+//! Spans that could not be exported are counted ([`Telemetry::span_counts`], [`Counters::spans_not_exported`](propagation_core::Counters::spans_not_exported)).
+//! The first failure is reported with endpoint and cause, later ones at most once a minute, and [`Telemetry::shutdown`] returns an error with
+//! their number.
+//!
+//! [`StartUp::start`] sets no global; [`StartUp::install`] sets the subscriber of `tracing`, and nothing else.
 
 mod console;
-mod cutting;
 mod error;
+mod exports;
 #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
 mod install;
 #[cfg(feature = "tracing-subscriber")]
 mod lines;
 mod otlp;
+mod report;
 mod sampler;
 mod settings;
 mod telemetry;
+mod truncating;
+mod variables;
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::error::OTelSdkError;
 use opentelemetry_sdk::trace::{
     BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor, SpanExporter, SpanProcessor,
     TracerProviderBuilder,
 };
 
 pub use error::StartUpError;
+pub use exports::SpanCounts;
 #[cfg(feature = "tracing-subscriber")]
 pub use lines::LogLines;
 pub use telemetry::Telemetry;
 
 use self::{
     console::Console,
-    cutting::Cutting,
-    settings::{Export, Settings},
+    exports::{CountingExporter, CountingProcessor, Exports},
+    settings::{Export, Otlp, Settings},
+    truncating::TruncatingExporter,
+    variables::Variables,
 };
-use propagation_core::{Formats, Policy, Propagator};
+use propagation_core::{Policy, Propagator};
 
 use crate::{
     OpenTelemetryBridge,
@@ -84,7 +103,7 @@ use crate::{
 };
 
 type LookUp = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
-type Install = Box<dyn FnOnce(Pipeline) -> TracerProviderBuilder + Send>;
+type Install = Box<dyn FnOnce(Pipeline) -> Pipeline + Send>;
 
 /// What a service sets up before it serves.
 pub struct StartUp {
@@ -95,6 +114,7 @@ pub struct StartUp {
     exporter: Option<Install>,
     sampler: Option<Box<dyn ShouldSample>>,
     keep_errors: bool,
+    strict: bool,
     #[cfg(feature = "tracing")]
     tracing: bool,
     #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
@@ -113,6 +133,7 @@ impl StartUp {
             exporter: None,
             sampler: None,
             keep_errors: false,
+            strict: false,
             #[cfg(feature = "tracing")]
             tracing: false,
             #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
@@ -159,10 +180,15 @@ impl StartUp {
     /// Exports each span as it ends to this exporter, in place of OTLP: for tests and small tools.
     #[must_use]
     pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.exporter = Some(Box::new(move |pipeline| {
-            let exporter = Cutting::new(exporter, pipeline.value_limit);
-            pipeline.with(SimpleSpanProcessor::new(exporter))
-        }));
+        self.exporter = Some(Box::new(move |pipeline| pipeline.simple(exporter, "the exporter of StartUp::exporter")));
+        self
+    }
+
+    /// Makes a variable with an unknown or malformed value an error. Without it, such a variable is reported and ignored, as
+    /// OpenTelemetry's specification asks: platforms inject variables for other SDKs.
+    #[must_use]
+    pub fn strict(mut self) -> Self {
+        self.strict = true;
         self
     }
 
@@ -177,14 +203,26 @@ impl StartUp {
 
     /// Sets everything up.
     ///
+    /// A variable with an unknown value is ignored and reported: as a warning of the target `propagation`, or on standard error where no
+    /// subscriber takes it. An exporter that cannot be built (`https://` without a TLS feature of `opentelemetry-otlp`) exports nothing, and its
+    /// spans count as lost. [`strict`](Self::strict) makes both an error.
+    ///
     /// # Errors
     ///
-    /// Refuses a variable that says what cannot be done, names formats that there are none of, or an endpoint that the exporter
-    /// refuses; and to export by gRPC where no Tokio runtime runs.
+    /// If spans are exported over gRPC and no Tokio runtime runs.
     pub fn start(self) -> Result<Telemetry, StartUpError> {
-        let settings = Settings::read(&self.variables)?;
-        let formats = Formats::from_lookup(&self.variables).map_err(StartUpError::Formats)?;
+        let telemetry = self.start_quietly()?;
+        telemetry.ignored_variables().iter().for_each(report::ignored);
+        Ok(telemetry)
+    }
+
+    /// [`start`](Self::start) without reports.
+    fn start_quietly(self) -> Result<Telemetry, StartUpError> {
+        let variables = Variables::new(&self.variables, self.strict);
+        let settings = Settings::read(&variables)?;
         let resource = settings.resource(&self.service, self.environment.as_deref());
+        let service = resource.get(&opentelemetry::Key::from_static_str("service.name"));
+        let service = service.map_or_else(|| self.service.clone(), |name| name.to_string());
         let mut sampler = settings.sampler.clone().or(self.sampler).unwrap_or_else(sampler::standard);
         if self.keep_errors && !settings.disabled {
             sampler = Recording::new(sampler).into();
@@ -193,29 +231,34 @@ impl StartUp {
             .with_resource(resource)
             .with_sampler(sampler)
             .with_span_limits(settings.limits);
-        let pipeline = Pipeline { builder, value_limit: settings.value_limit, keep_errors: self.keep_errors };
-        let builder = match (self.exporter, &settings.export) {
-            _ if settings.disabled => pipeline.builder,
-            (Some(install), _) => install(pipeline),
-            (None, Export::Otlp(protocol)) => {
-                let exporter = Cutting::new(otlp::exporter(protocol)?, pipeline.value_limit);
-                pipeline.with(BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build())
+        let batched =
+            self.exporter.is_none() && settings.exports.iter().any(|export| matches!(export, Export::Otlp(_)));
+        let exports = Exports::new(service, batched.then(|| settings.capacity()));
+        let (value_limit, keep_errors) = (settings.value_limit, self.keep_errors);
+        let mut pipeline = Pipeline { builder, value_limit, keep_errors, exports: Arc::clone(&exports) };
+        match self.exporter {
+            _ if settings.disabled => {}
+            Some(install) => pipeline = install(pipeline),
+            None => {
+                for export in &settings.exports {
+                    pipeline = match export {
+                        Export::Otlp(otlp) => pipeline.otlp(otlp, &settings, &variables)?,
+                        Export::Console => pipeline.simple(Console::default(), "standard output"),
+                    };
+                }
             }
-            (None, Export::Console) => {
-                let exporter = Cutting::new(Console::default(), pipeline.value_limit);
-                pipeline.with(SimpleSpanProcessor::new(exporter))
-            }
-            (None, Export::None) => pipeline.builder,
-        };
-        let provider = builder.build();
-        let propagator = Propagator::builder().formats(formats).policy(self.policy).switches_from(&self.variables);
+        }
+        let ignored = variables.into_ignored();
+        let provider = pipeline.builder.build();
+        let propagator =
+            Propagator::builder().formats(settings.formats).policy(self.policy).switches_from(&self.variables);
         #[cfg(feature = "tracing")]
         if self.tracing {
             let bridge = crate::TracingBridge::new();
-            return Ok(Telemetry::new(propagator.bridge(bridge).build(), provider));
+            return Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored));
         }
         let bridge = OpenTelemetryBridge::new(provider.tracer("propagation"));
-        Ok(Telemetry::new(propagator.bridge(bridge).build(), provider))
+        Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored))
     }
 }
 
@@ -225,19 +268,59 @@ impl fmt::Debug for StartUp {
     }
 }
 
-/// A provider under way, and what its processors are to do.
+/// A provider that is being built, and the settings of its processors.
 struct Pipeline {
     builder: TracerProviderBuilder,
     value_limit: Option<usize>,
     keep_errors: bool,
+    exports: Arc<Exports>,
 }
 
 impl Pipeline {
-    fn with(self, processor: impl SpanProcessor + 'static) -> TracerProviderBuilder {
-        if self.keep_errors {
+    /// Exports each span as it ends.
+    fn simple(self, exporter: impl SpanExporter + 'static, endpoint: &str) -> Self {
+        let exporter = self.exporter(exporter, endpoint);
+        self.with(SimpleSpanProcessor::new(exporter), endpoint)
+    }
+
+    fn otlp(self, otlp: &Otlp, settings: &Settings, variables: &Variables<'_>) -> Result<Self, StartUpError> {
+        let endpoint = otlp::shown(&otlp.endpoint);
+        match otlp::exporter(otlp) {
+            Ok(exporter) => {
+                let exporter = self.exporter(exporter, &endpoint);
+                let processor = BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build();
+                Ok(self.with(processor, &endpoint))
+            }
+            Err(StartUpError::NoRuntime) => Err(StartUpError::NoRuntime),
+            Err(error) => {
+                let cause = error.to_string();
+                variables.ignore(error)?;
+                Ok(self.simple(NoExporter(cause), &endpoint))
+            }
+        }
+    }
+
+    fn exporter<E: SpanExporter>(&self, exporter: E, endpoint: &str) -> impl SpanExporter + use<E> {
+        CountingExporter::new(TruncatingExporter::new(exporter, self.value_limit), endpoint, &self.exports)
+    }
+
+    fn with(mut self, processor: impl SpanProcessor + 'static, endpoint: &str) -> Self {
+        let processor = CountingProcessor::new(processor, endpoint, &self.exports);
+        self.builder = if self.keep_errors {
             self.builder.with_span_processor(KeepErrors::new(processor))
         } else {
             self.builder.with_span_processor(processor)
-        }
+        };
+        self
+    }
+}
+
+/// In place of an exporter that could not be built: fails with the reason.
+#[derive(Debug)]
+struct NoExporter(String);
+
+impl SpanExporter for NoExporter {
+    async fn export(&self, _: Vec<opentelemetry_sdk::trace::SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
+        Err(OTelSdkError::InternalFailure(self.0.clone()))
     }
 }

@@ -33,7 +33,7 @@ fn start_up(rust_log: Option<&'static str>) -> StartUp {
 
 #[test]
 fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
-    let broken = start_up(Some("orders=[")).log_lines(LogLines::json()).install();
+    let broken = start_up(Some("orders=[")).strict().log_lines(LogLines::json()).install();
     assert!(matches!(broken, Err(StartUpError::Variable { name: "RUST_LOG", .. })), "{broken:?}");
 
     let (exporter, written) = (InMemorySpanExporterBuilder::new().build(), Written::default());
@@ -55,6 +55,11 @@ fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
     let line: serde_json::Value = serde_json::from_str(text.trim()).expect(&text);
     assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(line["span_id"], span("handler").span_context.span_id().to_string());
+
+    assert_eq!(line["spans"][0]["name"], "server");
+    let has = |name: &str, prefix: &str| span(name).attributes.iter().any(|each| each.key.as_str().starts_with(prefix));
+    assert!(!has("server", "code.") && has("handler", "code."), "only the user's spans have a place in a source");
+    assert!(!has("server", "thread.") && !has("handler", "thread."));
 
     let second = start_up(None).install();
     assert!(matches!(second, Err(StartUpError::SubscriberInstalled)), "{second:?}");

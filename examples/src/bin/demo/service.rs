@@ -82,7 +82,9 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
     }
     stopping.finish().await;
     // Sends what is left.
-    telemetry.shutdown().await?;
+    if let Err(error) = telemetry.shutdown().await {
+        tracing::error!(%error, "telemetry is incomplete");
+    }
     Ok(())
 }
 

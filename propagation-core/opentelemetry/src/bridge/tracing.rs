@@ -12,7 +12,7 @@ use std::{
 };
 
 use opentelemetry::{Context, baggage::BaggageExt, trace::TraceContextExt};
-use tracing::{Level, Span, dispatcher, subscriber::NoSubscriber};
+use tracing::{Dispatch, Level, Span, dispatcher, subscriber::NoSubscriber};
 use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError};
 
 use propagation_core::{
@@ -206,7 +206,7 @@ fn set_parent(span: &Span, parent: Context) -> Result<(), BridgeError> {
     span.set_parent(parent).map_err(|error| match error {
         SetParentError::LayerNotFound => BridgeError::LayerNotFound,
         SetParentError::AlreadyStarted => BridgeError::SpanAlreadyStarted,
-        SetParentError::SpanDisabled if dispatcher::get_default(|dispatch| dispatch.is::<NoSubscriber>()) => {
+        SetParentError::SpanDisabled if dispatcher::get_default(Dispatch::is::<NoSubscriber>) => {
             BridgeError::NoSubscriber
         }
         SetParentError::SpanDisabled => BridgeError::SpansDisabled,

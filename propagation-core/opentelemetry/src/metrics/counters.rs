@@ -11,6 +11,8 @@ use propagation_core::Propagator;
 /// [`Reason`](propagation_core::Reason)); a reason that never occurred is left out. No keys, no peers, no values: at most
 /// two time series for each reason. These names are ours; the semantic conventions have none for it.
 ///
+/// A second one, `propagation.spans.not_exported` (unit `{span}`), counts the spans that the exporter of a set-up lost.
+///
 /// Call it once for a propagator, whose clones share their counters. Several propagators need a meter each, of a name of its own:
 /// two that show numbers under the same one are one too many.
 ///
@@ -26,6 +28,7 @@ use propagation_core::Propagator;
 pub fn observe_counters(meter: &Meter, propagator: &Propagator) {
     // Not the propagator: its bridge may hold instruments of this very meter.
     let counters = Arc::clone(propagator.counters());
+    let not_exported = Arc::clone(&counters);
     let _registered = meter
         .u64_observable_counter("propagation.rejections")
         .with_unit("{rejection}")
@@ -39,6 +42,17 @@ pub fn observe_counters(meter: &Meter, propagator: &Propagator) {
                         KeyValue::new("propagation.reason", reason.as_str()),
                     ],
                 );
+            }
+        })
+        .build();
+    let _registered = meter
+        .u64_observable_counter("propagation.spans.not_exported")
+        .with_unit("{span}")
+        .with_description("Sampled spans that ended and could not be exported.")
+        .with_callback(move |observer| {
+            let spans = not_exported.spans_not_exported();
+            if spans > 0 {
+                observer.observe(spans, &[]);
             }
         })
         .build();

@@ -3,7 +3,8 @@ use std::{error::Error, fmt};
 use propagation_core::FormatsError;
 
 /// Why telemetry could not be started, or not be ended.
-#[derive(Debug)]
+///
+/// `Debug` prints the message, as `Display` does: a `main` that returns the error shows its cause.
 #[non_exhaustive]
 pub enum StartUpError {
     /// A variable says what cannot be done.
@@ -21,7 +22,16 @@ pub enum StartUpError {
     Exporter(Box<dyn Error + Send + Sync>),
     /// The process has a subscriber of `tracing` already: what was to be installed would see nothing.
     SubscriberInstalled,
-    /// The last spans could not be exported.
+    /// Spans were not exported, since the start. The service itself may be healthy: log it, and end as usual.
+    SpansLost {
+        /// The number of spans.
+        spans: u64,
+        /// The URL of the last failed export; empty if none has ended.
+        endpoint: String,
+        /// The error of the last failed export.
+        cause: String,
+    },
+    /// The shutdown failed. No span is known to be lost.
     Shutdown(Box<dyn Error + Send + Sync>),
 }
 
@@ -33,17 +43,30 @@ impl fmt::Display for StartUpError {
             Self::NoRuntime => f.write_str("OTLP over gRPC needs a Tokio runtime: start telemetry inside of it"),
             Self::Exporter(error) => write!(f, "the OTLP exporter could not be set up: {error}"),
             Self::SubscriberInstalled => f.write_str(
-                "a tracing subscriber is installed already: install telemetry first, or put its layers into that subscriber",
+                "a tracing subscriber is installed already, maybe by another crate (`cargo tree -i tracing-subscriber` lists those that \
+                 could): install telemetry first, or start() it and put Telemetry::span_layer() into that subscriber",
             ),
-            Self::Shutdown(error) => write!(f, "the last spans could not be exported: {error}"),
+            Self::SpansLost { spans, endpoint, cause } if endpoint.is_empty() => {
+                write!(f, "{spans} spans were not exported: {cause}")
+            }
+            Self::SpansLost { spans, endpoint, cause } => {
+                write!(f, "{spans} spans were not exported to {endpoint}: {cause}")
+            }
+            Self::Shutdown(error) => write!(f, "telemetry could not be shut down: {error}"),
         }
+    }
+}
+
+impl fmt::Debug for StartUpError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
 impl Error for StartUpError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Variable { .. } | Self::NoRuntime | Self::SubscriberInstalled => None,
+            Self::Variable { .. } | Self::NoRuntime | Self::SubscriberInstalled | Self::SpansLost { .. } => None,
             Self::Formats(error) => Some(error),
             Self::Exporter(error) | Self::Shutdown(error) => Some(error.as_ref()),
         }

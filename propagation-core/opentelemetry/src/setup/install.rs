@@ -1,9 +1,12 @@
 //! The whole of it: the subscriber of the process, too.
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{Layer, Registry, filter::Targets, layer::SubscriberExt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt};
 
-use super::{LogLines, StartUp, StartUpError, Telemetry};
+use super::{
+    LogLines, StartUp, StartUpError, Telemetry, report,
+    variables::{Variables, refused},
+};
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
@@ -40,24 +43,54 @@ impl StartUp {
 
     /// Sets everything up [`with_tracing`](Self::with_tracing), and makes it the subscriber of the process.
     ///
+    /// Where a filter disables our spans, or `RUST_LOG` our log lines, one line on standard error names it: nothing else would.
+    ///
     /// # Errors
     ///
-    /// As [`start`](Self::start), for a `RUST_LOG` that is no filter, and where the process has a subscriber already.
+    /// Like [`start`](Self::start); and where the process has a subscriber already.
     pub fn install(mut self) -> Result<Telemetry, StartUpError> {
+        const NAME: &str = "RUST_LOG";
         let layers = std::mem::take(&mut self.layers);
-        // Asked before anything is built; the variable is read again by nobody.
-        let rust_log = (self.variables)("RUST_LOG");
-        let telemetry = self.with_tracing().start()?;
+        let variables = Variables::new(&self.variables, self.strict);
+        let rust_log = variables.first_of([NAME], |name, value| match EnvFilter::try_new(value) {
+            Ok(filter) => Ok((filter, value.to_owned())),
+            Err(_) => Err(refused(name, "is no filter of log lines")),
+        })?;
+        let mut ignored = variables.into_ignored();
+        let mut telemetry = self.with_tracing().start_quietly()?;
         let spans = telemetry.span_layer().with_filter(layers.spans.unwrap_or_else(without_the_exporters));
         let mut all = vec![spans.boxed()];
+        let mut unseen = None;
         if let Some(lines) = layers.lines {
-            all.push(lines.layer(&telemetry.propagator(), &|_| rust_log.clone())?);
+            let (filter, value) = rust_log.unzip();
+            unseen = value.filter(|value| !shows_errors(value));
+            all.push(lines.layer(&telemetry.propagator(), filter));
         }
         all.extend(layers.more);
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(all))
             .map_err(|_| StartUpError::SubscriberInstalled)?;
+        telemetry.ignore(&mut ignored);
+        telemetry.ignored_variables().iter().for_each(report::ignored);
+        match (telemetry.propagator().check(), unseen) {
+            (Err(problem), _) => report::to_stderr(format_args!("{problem}")),
+            (Ok(()), Some(value)) => report::to_stderr(format_args!(
+                "RUST_LOG={value:?} hides the log lines of the target `propagation`, lost spans and rejected headers among them: \
+                 add `,propagation=info` to it"
+            )),
+            (Ok(()), None) => {}
+        }
         Ok(telemetry)
     }
+}
+
+/// Whether a filter shows errors of our target. One that is `off` hides them on purpose.
+fn shows_errors(value: &str) -> bool {
+    let Ok(filter) = EnvFilter::try_new(value) else { return true };
+    value.eq_ignore_ascii_case("off")
+        || tracing::subscriber::with_default(
+            tracing_subscriber::registry().with(filter),
+            || tracing::event_enabled!(target: "propagation", tracing::Level::ERROR),
+        )
 }
 
 /// The spans of what exports spans would be exported in turn, for ever.

@@ -8,7 +8,6 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::{StartUpError, settings::refused};
 use propagation_core::Propagator;
 
 use crate::logs::Correlation;
@@ -61,30 +60,21 @@ impl LogLines {
         self
     }
 
-    /// The layer that writes them.
-    pub(super) fn layer<S>(
-        self,
-        propagator: &Propagator,
-        look_up: &dyn Fn(&str) -> Option<String>,
-    ) -> Result<Box<dyn Layer<S> + Send + Sync>, StartUpError>
+    /// The layer that writes them, by this filter if there is one.
+    pub(super) fn layer<S>(self, propagator: &Propagator, filter: Option<EnvFilter>) -> Box<dyn Layer<S> + Send + Sync>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        const NAME: &str = "RUST_LOG";
-        let said = match look_up(NAME).filter(|value| !value.trim().is_empty()) {
-            Some(value) => Some(EnvFilter::try_new(value).map_err(|_| refused(NAME, "is no filter of log lines"))?),
-            None => None,
-        };
         let correlation = Correlation::new(propagator).with_baggage(self.keys);
         let lines = if self.json {
             correlation.json_layer().with_writer(self.writer).boxed()
         } else {
             correlation.text_layer().with_ansi(false).with_writer(self.writer).boxed()
         };
-        Ok(match said {
+        match filter {
             Some(filter) => lines.with_filter(filter).boxed(),
             None => lines.with_filter(self.filter).boxed(),
-        })
+        }
     }
 }
 

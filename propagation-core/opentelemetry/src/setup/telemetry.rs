@@ -1,7 +1,16 @@
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use std::sync::Arc;
 
-use super::StartUpError;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_sdk::{
+    error::OTelSdkError,
+    trace::{SdkTracer, SdkTracerProvider},
+};
+
+use super::{
+    StartUpError,
+    exports::{Exports, SpanCounts},
+    report,
+};
 use propagation_core::Propagator;
 
 /// Telemetry that was started. Keep it until the service ends: dropped, it exports what is left, and blocks meanwhile.
@@ -9,11 +18,39 @@ use propagation_core::Propagator;
 pub struct Telemetry {
     propagator: Propagator,
     provider: SdkTracerProvider,
+    exports: Arc<Exports>,
+    ignored: Vec<StartUpError>,
+    /// Whether lost spans were reported by the shutdown.
+    ended: bool,
 }
 
 impl Telemetry {
-    pub(super) fn new(propagator: Propagator, provider: SdkTracerProvider) -> Self {
-        Self { propagator, provider }
+    pub(super) fn new(
+        propagator: Propagator,
+        provider: SdkTracerProvider,
+        exports: Arc<Exports>,
+        ignored: Vec<StartUpError>,
+    ) -> Self {
+        exports.count_in(propagator.counters());
+        Self { propagator, provider, exports, ignored, ended: false }
+    }
+
+    /// The variables that were ignored because of their values, each with its error. They were reported at the start.
+    #[must_use]
+    pub fn ignored_variables(&self) -> &[StartUpError] {
+        &self.ignored
+    }
+
+    #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
+    pub(super) fn ignore(&mut self, errors: &mut Vec<StartUpError>) {
+        self.ignored.append(errors);
+    }
+
+    /// How many spans have ended and were exported so far. Lost ones are also in
+    /// [`Counters::spans_not_exported`](propagation_core::Counters::spans_not_exported).
+    #[must_use]
+    pub fn span_counts(&self) -> SpanCounts {
+        self.exports.counts()
     }
 
     /// The propagator that every adapter of the service is given a clone of.
@@ -41,32 +78,50 @@ impl Telemetry {
     where
         S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
     {
-        tracing_opentelemetry::layer().with_tracer(self.provider.tracer("tracing"))
+        tracing_opentelemetry::layer().with_threads(false).with_tracer(self.provider.tracer("tracing"))
     }
 
     /// Exports what is left and ends. Off the runtime's own threads, so that a runtime of one thread can drive the export.
     ///
+    /// A service is healthy without a Collector: log the error, and end as usual.
+    ///
+    /// ```no_run
+    /// # async fn run(telemetry: propagation_opentelemetry::setup::Telemetry) {
+    /// if let Err(error) = telemetry.shutdown().await {
+    ///     tracing::error!(%error, "telemetry is incomplete");
+    /// }
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
-    /// If spans could not be exported in time: then they are lost.
-    pub async fn shutdown(self) -> Result<(), StartUpError> {
+    /// [`StartUpError::SpansLost`] with the number of spans that were not exported since the start, and the last cause.
+    pub async fn shutdown(mut self) -> Result<(), StartUpError> {
+        self.ended = true;
         let provider = self.provider.clone();
-        // The SDK's shutdown does not tell whether its last export succeeded; its flush does.
         let ended = ::tokio::task::spawn_blocking(move || {
             let flushed = provider.force_flush();
             provider.shutdown().and(flushed)
         })
         .await;
+        self.exports.close()?;
         match ended {
-            Ok(ended) => ended.map_err(|error| StartUpError::Shutdown(Box::new(error))),
+            Ok(Ok(()) | Err(OTelSdkError::AlreadyShutdown)) => Ok(()),
+            Ok(Err(error)) => Err(StartUpError::Shutdown(Box::new(error))),
             Err(error) => Err(StartUpError::Shutdown(Box::new(error))),
         }
     }
 }
 
 impl Drop for Telemetry {
+    /// Exports what is left, and reports lost spans, unless [`shutdown`](Self::shutdown) has.
     fn drop(&mut self) {
-        // After `shutdown` this says only that it was done.
+        if self.ended {
+            return;
+        }
         let _ = self.provider.shutdown();
+        if let Err(StartUpError::SpansLost { spans, endpoint, cause }) = self.exports.close() {
+            report::lost_spans(&endpoint, &cause, spans);
+        }
     }
 }

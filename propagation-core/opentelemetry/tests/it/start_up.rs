@@ -92,36 +92,114 @@ fn limits_hold() {
     assert_eq!(exporter.get_finished_spans().unwrap()[0].attributes.len(), 2);
 }
 
-#[test]
-fn what_does_not_fit_is_an_error_that_names_the_variable_and_not_its_value() {
-    for name_and_value in [
-        &[("OTEL_TRACES_SAMPLER", "sometimes")] as Variables,
-        &[("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote")],
-        &[("OTEL_TRACES_SAMPLER", "rate_limited"), ("OTEL_TRACES_SAMPLER_ARG", "5")],
-        &[("OTEL_TRACES_SAMPLER", "links_based")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "2"), ("OTEL_TRACES_SAMPLER", "consistent_probability")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "1e-20"), ("OTEL_TRACES_SAMPLER", "parentbased_consistent_probability")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "-0.5"), ("OTEL_TRACES_SAMPLER", "parentbased_links_based")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "0"), ("OTEL_TRACES_SAMPLER", "parentbased_rate_limited")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "lots"), ("OTEL_TRACES_SAMPLER", "adaptive")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "inf"), ("OTEL_TRACES_SAMPLER", "parentbased_adaptive")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "1.5"), ("OTEL_TRACES_SAMPLER", "traceidratio")],
-        &[("OTEL_TRACES_SAMPLER_ARG", "NaN"), ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")],
-        &[("OTEL_TRACES_EXPORTER", "zipkin")],
-        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
-        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")],
-        &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://:4317")],
-        &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")],
-        &[("OTEL_SPAN_LINK_COUNT_LIMIT", "many")],
-        &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4 KiB")],
-        &[("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign")],
-        &[("OTEL_PROPAGATORS", "morse")],
-    ] {
-        let (name, value) = name_and_value[0];
-        let error = start_up(name_and_value).exporter(InMemorySpanExporter::default()).start().unwrap_err().to_string();
-        assert!(error.contains(name) || name == "OTEL_PROPAGATORS", "{error}");
-        assert!(!error.contains(value) || name == "OTEL_PROPAGATORS", "{error}");
+/// Values that operators inject and this set-up cannot use; the first variable of each row is the one to be named.
+const UNUSABLE: &[Variables] = &[
+    &[("OTEL_TRACES_SAMPLER", "xray")],
+    &[("OTEL_TRACES_SAMPLER", "jaeger_remote")],
+    &[("OTEL_TRACES_SAMPLER", "parentbased_jaeger_remote")],
+    &[("OTEL_TRACES_SAMPLER", "sometimes")],
+    &[("OTEL_TRACES_SAMPLER", "rate_limited"), ("OTEL_TRACES_SAMPLER_ARG", "5")],
+    &[("OTEL_TRACES_SAMPLER", "links_based")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "2"), ("OTEL_TRACES_SAMPLER", "consistent_probability")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "1e-20"), ("OTEL_TRACES_SAMPLER", "parentbased_consistent_probability")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "-0.5"), ("OTEL_TRACES_SAMPLER", "parentbased_links_based")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "0"), ("OTEL_TRACES_SAMPLER", "parentbased_rate_limited")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "lots"), ("OTEL_TRACES_SAMPLER", "adaptive")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "inf"), ("OTEL_TRACES_SAMPLER", "parentbased_adaptive")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "1.5"), ("OTEL_TRACES_SAMPLER", "traceidratio")],
+    &[("OTEL_TRACES_SAMPLER_ARG", "NaN"), ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")],
+    &[("OTEL_TRACES_EXPORTER", "zipkin")],
+    &[("OTEL_TRACES_EXPORTER", "console,jaeger")],
+    &[("OTEL_TRACES_EXPORTER", "none,otlp")],
+    &[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/json")],
+    &[("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "thrift")],
+    &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317")],
+    &[("OTEL_EXPORTER_OTLP_ENDPOINT", "collector")],
+    &[("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://:4317")],
+    &[("OTEL_EXPORTER_OTLP_ENDPOINT", "unix:///run/otel.sock")],
+    &[("OTEL_EXPORTER_OTLP_TIMEOUT", "10s")],
+    &[("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "-1")],
+    &[("OTEL_EXPORTER_OTLP_HEADERS", "authorization: Bearer secret")],
+    &[("OTEL_EXPORTER_OTLP_INSECURE", "yes")],
+    &[("OTEL_BSP_MAX_QUEUE_SIZE", "-1")],
+    &[("OTEL_BSP_MAX_QUEUE_SIZE", "0")],
+    &[("OTEL_BSP_SCHEDULE_DELAY", "5s")],
+    &[("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "9999")],
+    &[("OTEL_SPAN_LINK_COUNT_LIMIT", "many")],
+    &[("OTEL_SPAN_EVENT_COUNT_LIMIT", "-1")],
+    &[("OTEL_ATTRIBUTE_COUNT_LIMIT", "1e3")],
+    &[("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4 KiB")],
+    &[("OTEL_RESOURCE_ATTRIBUTES", "no-equals-sign")],
+    &[("OTEL_RESOURCE_ATTRIBUTES", "=value,team=a")],
+    &[("OTEL_PROPAGATORS", "tracecontext,baggage,xray-lambda")],
+    &[("OTEL_PROPAGATORS", "morse")],
+    &[("OTEL_PROPAGATORS", "none,b3")],
+    &[("OTEL_SDK_DISABLED", "yes")],
+    &[("OTEL_SDK_DISABLED", "1")],
+    &[("PROPAGATION_DISABLED", "on")],
+];
+
+#[tokio::test]
+async fn unusable_variables_are_ignored_and_reported() {
+    for row in UNUSABLE {
+        let (name, value) = row[0];
+        let telemetry = start_up(row).start().unwrap_or_else(|error| panic!("{row:?}: {error}"));
+        let texts: Vec<_> = telemetry.ignored_variables().iter().map(ToString::to_string).collect();
+        assert_eq!(texts.len(), 1, "{row:?}: {texts:?}");
+        assert!(texts[0].contains(name), "{row:?}: {texts:?}");
+        assert!(
+            !texts[0].contains(value) || ["OTEL_PROPAGATORS", "OTEL_EXPORTER_OTLP_PROTOCOL"].contains(&name),
+            "{texts:?}"
+        );
+        assert!(telemetry.propagator().is_enabled());
     }
+}
+
+#[tokio::test]
+async fn unusable_variables_are_errors_when_strict() {
+    for row in UNUSABLE {
+        let error = start_up(row).strict().start().map(|_| row).expect_err("an error").to_string();
+        assert!(error.contains(row[0].0), "{row:?}: {error}");
+    }
+    for usable in [
+        &[("OTEL_TRACES_EXPORTER", " OTLP , console ")] as Variables,
+        &[("OTEL_TRACES_SAMPLER", "")],
+        &[("OTEL_SDK_DISABLED", "TRUE")],
+        &[("OTEL_EXPORTER_OTLP_PROTOCOL", "GRPC")],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "HTTP://localhost:4317")],
+        &[("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4317"), ("OTEL_EXPORTER_OTLP_INSECURE", "True")],
+        &[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b, x-team = shop")],
+        &[("OTEL_PROPAGATORS", "B3,tracecontext")],
+    ] {
+        start_up(usable).strict().start().unwrap_or_else(|error| panic!("{usable:?}: {error}"));
+    }
+}
+
+#[test]
+fn ignored_variables_leave_the_rest_and_the_defaults() {
+    let (telemetry, exporter) = started(&[
+        ("OTEL_PROPAGATORS", "xray-lambda,b3,tracecontext"),
+        ("OTEL_TRACES_SAMPLER", "xray"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "team=a,nonsense"),
+    ]);
+    telemetry.tracer("test").start("root").end();
+    assert_eq!(exporter.get_finished_spans().unwrap().len(), 1, "parentbased_always_on");
+    let mut written: Vec<(String, Vec<u8>)> = Vec::new();
+    telemetry.propagator().inject(&Peer::http("api"), &caller(), &mut written);
+    let names: Vec<_> = written.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["b3", "traceparent"]);
+    assert!(!format!("{:?}", telemetry.provider()).contains("team"), "the list is discarded as a whole");
+}
+
+#[tokio::test]
+async fn https_without_tls_starts_and_counts_lost_spans() {
+    let https: Variables = &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:secret@collector.example:4317?key=1")];
+    assert!(matches!(start_up(https).strict().start(), Err(StartUpError::Exporter(_))));
+    let telemetry = start_up(https).start().unwrap();
+    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    let error = telemetry.shutdown().await.unwrap_err().to_string();
+    assert!(error.contains("1 span") && error.contains("https://collector.example:4317:"), "{error}");
+    assert!(error.contains("TLS") && !error.contains("secret@"), "{error}");
 }
 
 #[test]
@@ -164,17 +242,106 @@ fn switched_off_nothing_is_exported_and_the_context_still_goes_on() {
     assert!(exporter.get_finished_spans().unwrap().is_empty());
 }
 
-#[tokio::test]
-async fn spans_that_no_collector_takes_are_told_at_shutdown_and_not_swallowed() {
-    // Nobody listens on the port any more.
+/// The endpoint of a port that refuses connections.
+fn refusing() -> String {
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let endpoint = format!("http://127.0.0.1:{port}");
-    let telemetry = StartUp::new("orders")
-        .variables(move |name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()))
+    format!("http://127.0.0.1:{port}")
+}
+
+#[tokio::test]
+async fn lost_spans_are_counted_and_returned_by_the_shutdown() {
+    let endpoint = refusing();
+    let variable = endpoint.clone();
+    let telemetry = StartUp::new("loser")
+        .variables(move |name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| variable.clone()))
         .start()
         .unwrap();
-    telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
-    assert!(matches!(telemetry.shutdown().await, Err(StartUpError::Shutdown(_))));
+    let propagator = telemetry.propagator();
+    let spans = |count| {
+        for _ in 0..count {
+            propagator.start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+        }
+    };
+    // Two batches fail, not only the last one.
+    spans(3);
+    let provider = telemetry.provider().clone();
+    tokio::task::spawn_blocking(move || provider.force_flush()).await.unwrap().unwrap_err();
+    spans(2);
+    match telemetry.shutdown().await {
+        Err(StartUpError::SpansLost { spans, endpoint: shown, cause }) => {
+            assert_eq!((spans, shown.as_str()), (5, endpoint.as_str()));
+            assert!(cause.contains("onnection refused"), "{cause}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(propagator.counters().spans_not_exported(), 5);
+    let failed = propagation_core::failed_exports();
+    let failed = failed.iter().find(|failed| failed.service == "loser").expect("the failure is listed");
+    assert_eq!((failed.spans, failed.endpoint.as_str()), (5, endpoint.as_str()));
+    assert!(format!("{:?}", propagator.counters()).contains("spans_not_exported: 5"));
+}
+
+/// An exporter that fails while it is told to.
+#[derive(Clone, Debug, Default)]
+struct Flaky(std::sync::Arc<std::sync::atomic::AtomicBool>);
+
+impl opentelemetry_sdk::trace::SpanExporter for Flaky {
+    async fn export(&self, _: Vec<opentelemetry_sdk::trace::SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
+        if self.0.load(std::sync::atomic::Ordering::Relaxed) {
+            return Err(opentelemetry_sdk::error::OTelSdkError::InternalFailure("503\nretry later".into()));
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn failed_exports_make_one_error_event_a_minute() {
+    let flaky = Flaky::default();
+    let telemetry = start_up(&[]).exporter(flaky.clone()).start().unwrap();
+    let events = crate::logs_of::Events::default();
+    let subscriber = tracing_subscriber::registry().with(events.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let propagator = telemetry.propagator();
+        let span = || propagator.start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+        span();
+        flaky.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        (0..5).for_each(|_| span());
+        flaky.0.store(false, std::sync::atomic::Ordering::Relaxed);
+        span();
+    });
+    let errors = events.of(tracing::Level::ERROR);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].contains("503 retry later") && errors[0].contains("OTEL_TRACES_EXPORTER=none"), "{errors:?}");
+    let counts = telemetry.span_counts();
+    assert_eq!((counts.ended, counts.exported, counts.failed), (7, 2, 5));
+    assert!(matches!(telemetry.shutdown().await, Err(StartUpError::SpansLost { spans: 5, .. })));
+}
+
+#[tokio::test]
+async fn a_shutdown_without_lost_spans_succeeds() {
+    let (telemetry, _) = started(&[("OTEL_TRACES_SAMPLER", "parentbased_always_off")]);
+    let propagator = telemetry.propagator();
+    propagator.start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
+    // Not sampled: nothing to export, nothing lost.
+    propagator.start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY)).end(&Outcome::Unset);
+    assert_eq!(telemetry.span_counts().ended, 1);
+    telemetry.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_queue_counts_its_spans_as_lost() {
+    let endpoint = refusing();
+    let telemetry = StartUp::new("full")
+        .variables(move |name| match name {
+            "OTEL_BSP_MAX_QUEUE_SIZE" | "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some("4".to_owned()),
+            _ => (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()),
+        })
+        .start()
+        .unwrap();
+    let propagator = telemetry.propagator();
+    (0..500).for_each(|_| propagator.start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset));
+    assert!(matches!(telemetry.shutdown().await, Err(StartUpError::SpansLost { spans: 500, .. })));
+    assert_eq!(propagator.counters().spans_not_exported(), 500);
 }
 
 /// Takes one request, and answers with its head.

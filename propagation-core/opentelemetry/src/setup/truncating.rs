@@ -7,27 +7,27 @@ use opentelemetry_sdk::{
     trace::{SpanData, SpanExporter},
 };
 
-/// An exporter that is given no text longer than a limit, in characters: what the SDK 0.33 does not cut itself.
+/// Truncates the texts of attributes to a limit, in characters, before an export. The SDK 0.33 does not.
 #[derive(Debug)]
-pub(super) struct Cutting<E> {
+pub(super) struct TruncatingExporter<E> {
     exporter: E,
     limit: Option<usize>,
 }
 
-impl<E> Cutting<E> {
-    /// Without a limit, nothing is cut.
+impl<E> TruncatingExporter<E> {
+    /// Without a limit, nothing is truncated.
     pub(super) fn new(exporter: E, limit: Option<usize>) -> Self {
         Self { exporter, limit }
     }
 }
 
-impl<E: SpanExporter> SpanExporter for Cutting<E> {
+impl<E: SpanExporter> SpanExporter for TruncatingExporter<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
         if let Some(limit) = self.limit {
             for span in &mut batch {
-                cut(&mut span.attributes, limit);
-                span.events.events.iter_mut().for_each(|event| cut(&mut event.attributes, limit));
-                span.links.links.iter_mut().for_each(|link| cut(&mut link.attributes, limit));
+                truncate(&mut span.attributes, limit);
+                span.events.events.iter_mut().for_each(|event| truncate(&mut event.attributes, limit));
+                span.links.links.iter_mut().for_each(|link| truncate(&mut link.attributes, limit));
             }
         }
         self.exporter.export(batch).await
@@ -51,17 +51,17 @@ impl<E: SpanExporter> SpanExporter for Cutting<E> {
 }
 
 /// Texts alone and in arrays, each for itself (OpenTelemetry, Common, "Attribute Limits").
-fn cut(attributes: &mut [KeyValue], limit: usize) {
+fn truncate(attributes: &mut [KeyValue], limit: usize) {
     for attribute in attributes {
         match &mut attribute.value {
-            Value::String(text) => cut_text(text, limit),
-            Value::Array(Array::String(texts)) => texts.iter_mut().for_each(|text| cut_text(text, limit)),
+            Value::String(text) => truncate_text(text, limit),
+            Value::Array(Array::String(texts)) => texts.iter_mut().for_each(|text| truncate_text(text, limit)),
             _ => {}
         }
     }
 }
 
-fn cut_text(text: &mut StringValue, limit: usize) {
+fn truncate_text(text: &mut StringValue, limit: usize) {
     let end = text.as_str().char_indices().nth(limit).map(|(end, _)| end);
     if let Some(kept) = end.and_then(|end| text.as_str().get(..end)) {
         *text = kept.to_owned().into();
