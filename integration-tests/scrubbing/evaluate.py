@@ -58,7 +58,7 @@ def scan(command, lines):
 
 def stopped(command, lines):
     """How many were not let across unchanged, and by which detectors."""
-    verdicts = [verdict for verdict in scan(command, lines) if verdict["verdict"] != "crosses"]
+    verdicts = [verdict for verdict in scan(command, lines) if verdict["decision"] != "allowed"]
     return len(verdicts), Counter(verdict.get("detector", "?") for verdict in verdicts)
 
 

@@ -27,6 +27,8 @@ mod peer;
 mod policy;
 mod propagator;
 mod rejection;
+#[cfg(feature = "reload")]
+mod reload;
 mod sampling;
 pub mod task;
 mod text;
@@ -55,14 +57,17 @@ pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};
 pub use policy::{
-    Action, Admission, Explanation, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, PolicyError,
-    Pseudonymizer, Release, Scrub, StateRule, Trust, UnknownProfile, Verdict, Warning,
+    Action, Admission, Decision, ExplainedField, Explanation, InboundRule, KeyRule, Loosening, OutboundRule, Policy,
+    PolicyBuilder, PolicyError, PolicySink, PolicyWarning, PolicyWarningKind, Pseudonymizer, Release, RuleLocation,
+    RulePart, Scrub, StateRule, Trust, UnknownProfile,
 };
 #[cfg(feature = "policy-file")]
-pub use policy::{PolicyFileError, Reload};
+pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};
 pub use propagation_scrub as scrub;
 pub use propagator::{Propagator, PropagatorBuilder};
 pub use rejection::{Reason, Rejection};
+#[cfg(feature = "reload")]
+pub use reload::{Reload, ReloadThread};
 pub use sampling::{Priority as SamplingPriority, Sampling};
 pub use text::Text;
 pub use traceparent::{TraceParent, TraceParentError};

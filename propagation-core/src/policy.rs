@@ -3,13 +3,15 @@
 mod admit;
 mod builder;
 mod compare;
+mod coverage;
 mod explain;
 #[cfg(feature = "policy-file")]
-mod file;
+pub(crate) mod file;
 mod host;
 mod judge;
 mod key_rule;
 mod lint;
+mod loosening;
 mod pattern;
 mod peer_pattern;
 mod profile;
@@ -17,20 +19,23 @@ mod pseudonym;
 mod release;
 mod rule;
 mod scrubbing;
+mod sink;
 mod telemetry;
 
 pub use admit::Admission;
 pub use builder::{PolicyBuilder, PolicyError};
-pub use explain::{Explanation, Verdict};
+pub use explain::{Decision, ExplainedField, Explanation};
 #[cfg(feature = "policy-file")]
-pub use file::{PolicyFileError, Reload};
+pub use file::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};
 pub use key_rule::KeyRule;
-pub use lint::Warning;
+pub use lint::{PolicyWarning, PolicyWarningKind, RuleLocation, RulePart};
+pub use loosening::Loosening;
 pub use profile::UnknownProfile;
 pub use pseudonym::Pseudonymizer;
 pub use release::Release;
 pub use rule::{InboundRule, OutboundRule, StateRule, Trust};
 pub use scrubbing::{Action, Scrub};
+pub use sink::PolicySink;
 
 use crate::Peer;
 

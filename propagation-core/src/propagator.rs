@@ -18,7 +18,7 @@ pub use builder::PropagatorBuilder;
 use crate::SpanId;
 use crate::{
     Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
-    PropagationContext, Reading, Reason, Rejection, Transport,
+    PolicySink, PropagationContext, Reading, Reason, Rejection, Transport,
     bridge::{BridgeError, Innermost, Marker},
     current,
     notice::Notices,
@@ -292,6 +292,12 @@ impl Default for Propagator {
     /// W3C Trace Context and Baggage, [`Policy::default`], no bridge.
     fn default() -> Self {
         Self::builder().build()
+    }
+}
+
+impl PolicySink for Propagator {
+    fn replace_policy(&self, policy: Policy) {
+        self.set_policy(policy);
     }
 }
 

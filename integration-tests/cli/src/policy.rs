@@ -7,22 +7,22 @@ mod scan;
 use std::path::PathBuf;
 
 use clap::Subcommand;
-use propagation_core::Transport;
+use propagation_core::{Peer, Transport};
 
 use super::{Exit, complain};
 
 /// What can be asked of a policy file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
-    /// Checks a policy file: errors, and warnings for what looks wrong, with line and column.
+    /// Checks a policy file: errors and warnings with line, column and an excerpt of the file.
     Lint {
         /// The policy file.
         file: PathBuf,
-        /// Exit with 1 on warnings, too.
-        #[arg(long)]
-        strict: bool,
+        /// Exit with 1 if there are warnings.
+        #[arg(long, value_enum)]
+        deny: Option<lint::Denied>,
     },
-    /// Says for each baggage key whether it crosses, and by which rule.
+    /// Explains the effect of a policy on trust, trace context, tracestate and each key of baggage, and names the rule that decides.
     Explain(explain::Arguments),
     /// Reads `key=value` lines from standard input and writes a JSON object for each: what becomes of it.
     ///
@@ -39,11 +39,19 @@ pub(crate) enum Policy {
 /// Good if all is well, bad if something was found, unknown if the file can't be used.
 pub(crate) fn run(policy: &Policy) -> Exit {
     let ended = match policy {
-        Policy::Lint { file, strict } => lint::run(file, *strict),
+        Policy::Lint { file, deny } => lint::run(file, *deny),
         Policy::Explain(arguments) => explain::run(arguments),
         Policy::Scan { file, peer } => scan::run(file.as_deref(), peer.as_deref()),
     };
     ended.unwrap_or_else(complain)
+}
+
+/// A peer of a transport, where an AMQP queue is named with its prefix.
+fn peer_of(transport: Transport, name: &str) -> Peer<'_> {
+    match name.strip_prefix("queue/") {
+        Some(queue) if transport == Transport::Amqp => Peer::amqp_queue(queue),
+        _ => Peer::new(transport, name),
+    }
 }
 
 type Error = Box<dyn std::error::Error>;
@@ -64,7 +72,7 @@ fn peer(text: &str) -> Result<(Transport, String), Error> {
         _ => name,
     };
     let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
-    if host.contains('/') {
+    if host.contains(['/', '<']) {
         return Err(format!("{text:?} is not a peer: a host alone, as in http:api.example.com").into());
     }
     Ok((transport, host))

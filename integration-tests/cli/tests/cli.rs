@@ -190,6 +190,9 @@ fn a_policy_that_cannot_be_used_is_2_with_line_and_column() {
     for (name, content, says) in [
         ("detector.toml", "[scrub]\ndetectors = [\"email\", \"jwtt\"]\n", "detector.toml:2:23: error: \"jwtt\""),
         ("syntax.toml", "x = [\n", "syntax.toml:1:6: error"),
+        ("excerpt.toml", "[scrub]\naction = \"shred\"\n", "\n2 | action = \"shred\"\n  |          ^^^^^^^\n"),
+        ("empty.toml", "", "empty.toml: error: no rule and no profile"),
+        ("comment.toml", "\u{feff}# later\n", "comment.toml: error: no rule and no profile"),
         ("glob.toml", "[[outbound]]\npeers = [\"kafka:*\"]\nbaggage = [\"\"]\n", "glob.toml:3:12: error"),
     ] {
         let policy = file(name, content);
@@ -202,12 +205,16 @@ fn a_policy_that_cannot_be_used_is_2_with_line_and_column() {
 }
 
 #[test]
-fn a_policy_that_looks_wrong_is_0_with_warnings_and_1_if_strict() {
+fn lint_warnings_have_excerpts_and_fail_if_denied() {
     let policy = file("wrong.toml", "[[outbound]]\npeers = [\"http:*\"]\nbaggage = [\"user.email\"]\n");
     let policy = policy.to_str().expect("UTF-8");
-    let says = ["wrong.toml:3:12: warning: outbound rule \"http:*\"", "\"user.email\" looks personal"];
+    let says = [
+        "wrong.toml:3:12: warning: outbound rule \"http:*\"",
+        "\"user.email\" looks personal",
+        "\n3 | baggage = [\"user.email\"]\n  |            ^^^^^^^^^^^^\n",
+    ];
     assert_ends(&propagation(&["policy", "lint", policy]), 0, &says);
-    assert_ends(&propagation(&["policy", "lint", "--strict", policy]), 1, &says);
+    assert_ends(&propagation(&["policy", "lint", "--deny", "warnings", policy]), 1, &says);
 }
 
 #[test]
@@ -218,12 +225,39 @@ fn each_key_is_explained_and_what_cannot_be_read_is_said() {
     let asked =
         ["policy", "explain", policy, "--direction", "outbound", "--peer", "kafka:orders", "--baggage", baggage];
     let says = [
-        "tenant.id: changed by rule \"*\", scrubbed (email): ************.com",
-        "plan: stopped by rule \"*\", value_rule",
-        "other: stopped by rule \"*\", not_allowed",
+        "baggage tenant.id: modified by rule \"*\", scrubbed (email): ************.com",
+        "baggage plan: blocked by rule \"*\", value_rule",
+        "baggage other: blocked by rule \"*\", not_allowed",
         "1 of 4 members can't be read",
     ];
     assert_ends(&propagation(&asked), 0, &says);
+}
+
+#[test]
+fn explain_covers_trust_trace_context_and_tracestate() {
+    let text = "profile = \"edge\"\n[[outbound]]\npeers = [\"amqp:queue/replies\"]\ntracestate = [\"ot\"]\n";
+    let policy = file("explain-trace.toml", text);
+    let policy = policy.to_str().expect("UTF-8");
+    let inbound = ["policy", "explain", policy, "--direction", "inbound", "--peer", "http:", "--tracestate", "dd=s:1"];
+    let says = [
+        "trust: restart-and-link by rule \"edge\"; the next span links to the caller's",
+        "traceparent: blocked by rule \"edge\", restarted",
+        "tracestate dd: blocked by rule \"edge\", restarted",
+    ];
+    assert_ends(&propagation(&inbound), 0, &says);
+    let says = [
+        r#"{"decision":"blocked","field":"trust","linked":true,"rule":"edge","trust":"restart-and-link"}"#,
+        r#"{"decision":"blocked","field":"traceparent","reason":"restarted","rule":"edge"}"#,
+        r#"{"decision":"blocked","field":"tracestate","key":"dd","reason":"restarted","rule":"edge"}"#,
+    ];
+    assert_ends(&propagation(&[&inbound[..], &["--json"]].concat()), 0, &says);
+    let outbound = ["policy", "explain", policy, "--peer", "amqp:queue/replies", "--tracestate", "dd=s:1,ot=th:8"];
+    let says = [
+        "traceparent: allowed by rule \"amqp:queue/replies\"",
+        "tracestate dd: blocked by rule \"amqp:queue/replies\", untrusted",
+        "tracestate ot: allowed",
+    ];
+    assert_ends(&propagation(&outbound), 0, &says);
 }
 
 #[test]
@@ -232,7 +266,7 @@ fn a_host_is_explained_as_the_adapters_name_it() {
     let policy = policy.to_str().expect("UTF-8");
     for peer in ["http:api.example.com", "http:API.example.com", "http:api.example.com:8443", "http:api.example.com."] {
         let asked = ["policy", "explain", policy, "--peer", peer, "--baggage", "tenant.id=blue"];
-        assert_ends(&propagation(&asked), 0, &["tenant.id: crosses by rule \"http:api.example.com\""]);
+        assert_ends(&propagation(&asked), 0, &["baggage tenant.id: allowed by rule \"http:api.example.com\""]);
     }
     let asked = ["policy", "explain", policy, "--peer", "http://api.example.com/", "--baggage", "tenant.id=blue"];
     assert_ends(&propagation(&asked), 2, &["a host alone"]);
@@ -245,7 +279,7 @@ fn each_line_is_answered_before_the_next_and_a_reader_may_go_away() {
         command.args(["policy", "scan"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
     let (mut lines, answers) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
     let mut answers = BufReader::new(answers);
-    for (line, says) in [("a=1\r\n", "\"crosses\""), ("a=anna@example.com\n", "\"stopped\"")] {
+    for (line, says) in [("a=1\r\n", "\"allowed\""), ("a=anna@example.com\n", "\"blocked\"")] {
         lines.write_all(line.as_bytes()).expect("it reads");
         let mut answer = String::new();
         answers.read_line(&mut answer).expect("it answers");
@@ -261,8 +295,8 @@ fn each_line_is_answered_before_the_next_and_a_reader_may_go_away() {
 fn each_line_is_scanned_to_one_object_with_a_policy_and_without() {
     let lines = "tenant.id=anna@example.com\nother=blue\n";
     let alone = [
-        r#"{"detector":"email","key":"tenant.id","reason":"personal","rule":"everything","verdict":"stopped"}"#,
-        r#"{"key":"other","output":"blue","rule":"everything","verdict":"crosses"}"#,
+        r#"{"decision":"blocked","detector":"email","key":"tenant.id","reason":"personal","rule":"everything"}"#,
+        r#"{"decision":"allowed","key":"other","output":"blue","rule":"everything"}"#,
     ];
     assert_ends(&reading(&["policy", "scan"], lines), 0, &alone);
     // For everyone, for hosts of some name, and after a rule that no outgoing call can meet.
@@ -270,7 +304,7 @@ fn each_line_is_scanned_to_one_object_with_a_policy_and_without() {
     {
         let policy = file(&format!("scan-{name}.toml"), &POLICY.replace("\"*\"", &format!("\"{peers}\"")));
         let output = reading(&["policy", "scan", policy.to_str().expect("UTF-8")], lines);
-        let says = [r#""output":"************.com""#, r#""verdict":"changed""#, r#""reason":"not_allowed""#];
+        let says = [r#""output":"************.com""#, r#""decision":"modified""#, r#""reason":"not_allowed""#];
         assert_ends(&output, 0, &says);
         assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
     }

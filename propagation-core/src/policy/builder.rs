@@ -65,7 +65,8 @@ impl PolicyBuilder {
     }
 }
 
-fn check(name: &str, peers: &Peers, keys: &[KeyRule], scrub: &Scrub) -> Result<(), PolicyError> {
+/// Checks one rule.
+pub(super) fn check(name: &str, peers: &Peers, keys: &[KeyRule], scrub: &Scrub) -> Result<(), PolicyError> {
     if peers.iter().len() == 0 {
         let rule = if name.is_empty() { "a rule".to_owned() } else { format!("rule {name:?}") };
         return Err(PolicyError(format!("{rule} has no peers")));

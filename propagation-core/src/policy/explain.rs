@@ -1,90 +1,189 @@
-//! What a policy would do, and by which rule.
+//! The effect of a policy on a context, and the rule that decides.
 
-use super::Policy;
-use crate::{Direction, Member, Peer, PropagationContext, Reason, baggage::Rewrite};
+use super::{OutboundRule, Policy, StateRule, Trust, judge::Judge};
+use crate::{Direction, Member, Peer, PropagationContext, Reason, Rejection, TraceContext, baggage::Rewrite};
 
-/// What becomes of one baggage key.
+/// The effect of a policy on a context on its way from or to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Explanation {
-    /// The key.
-    pub key: String,
-    /// Whether it crosses.
-    pub verdict: Verdict,
-    /// The rule that decided: its name, or `default` where none matches the peer.
+    /// The name of the rule that decides; `default` where no rule matches the peer.
     pub rule: String,
-    /// Why it does not simply cross, or would not but for report mode.
+    /// Inbound, the trust in the caller's trace context.
+    pub trust: Option<Trust>,
+    /// Whether the next span links to the caller's.
+    pub linked: bool,
+    /// The trace context, each member of tracestate, and each key of baggage, in order.
+    pub fields: Vec<ExplainedField>,
+}
+
+impl Explanation {
+    /// Returns the explained keys of baggage, in order.
+    pub fn baggage(&self) -> impl Iterator<Item = &ExplainedField> {
+        self.fields.iter().filter(|field| field.field == "baggage")
+    }
+}
+
+/// The effect of a policy on one field, or on one key of a field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ExplainedField {
+    /// `traceparent`, `tracestate` or `baggage`.
+    pub field: &'static str,
+    /// The key of tracestate or baggage.
+    pub key: Option<String>,
+    /// Whether it crosses.
+    pub decision: Decision,
+    /// The reason for which it does not cross as it is, or would not but for report mode.
     pub reason: Option<Reason>,
     /// The detector or pattern that found something.
     pub detector: Option<String>,
-    /// The value that goes on, where it crosses or is changed.
+    /// The value that crosses.
     pub output: Option<String>,
 }
 
-/// Whether a key crosses.
+/// Whether a field or a key crosses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+#[non_exhaustive]
+pub enum Decision {
     /// As it is.
-    Crosses,
+    Allowed,
     /// With another value.
-    Changed,
+    Modified,
     /// Not at all.
-    Stopped,
+    Blocked,
 }
 
-impl Verdict {
-    /// `crosses`, `changed` or `stopped`.
+impl Decision {
+    /// Returns `allowed`, `modified` or `blocked`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Crosses => "crosses",
-            Self::Changed => "changed",
-            Self::Stopped => "stopped",
+            Self::Allowed => "allowed",
+            Self::Modified => "modified",
+            Self::Blocked => "blocked",
+        }
+    }
+
+    fn of(before: &str, after: Option<&str>) -> Self {
+        match after {
+            None => Self::Blocked,
+            Some(after) if after == before => Self::Allowed,
+            Some(_) => Self::Modified,
         }
     }
 }
 
 impl Policy {
-    /// Says for each baggage key of a context what becomes of it on the way from or to a peer. Changes and counts nothing.
+    /// Returns the effect on a context on its way from or to a peer: trust, trace context, tracestate and baggage. Changes and counts
+    /// nothing.
     ///
     /// ```
-    /// use propagation_core::{Direction, Peer, Policy, PropagationContext, Verdict};
+    /// use propagation_core::{Decision, Direction, Peer, Policy, PropagationContext};
     ///
     /// let policy = Policy::internal(["tenant.id"]);
     /// let mut context = PropagationContext::EMPTY;
     /// context.baggage.set("tenant.id", "anna@example.com")?;
     /// let explained = policy.explain(Direction::Outbound, &Peer::kafka("orders"), &context);
-    /// assert_eq!(explained[0].verdict, Verdict::Stopped);
-    /// assert_eq!(explained[0].detector.as_deref(), Some("email"));
+    /// let tenant = explained.baggage().next().unwrap();
+    /// assert_eq!(tenant.decision, Decision::Blocked);
+    /// assert_eq!(tenant.detector.as_deref(), Some("email"));
     /// # Ok::<(), propagation_core::BaggageError>(())
     /// ```
     #[must_use]
-    pub fn explain(&self, direction: Direction, peer: &Peer<'_>, context: &PropagationContext) -> Vec<Explanation> {
+    pub fn explain(&self, direction: Direction, peer: &Peer<'_>, context: &PropagationContext) -> Explanation {
         let scrub = Some(&self.scrub);
+        let mut explanation =
+            Explanation { rule: "default".to_owned(), trust: None, linked: false, fields: Vec::new() };
         let judge = match direction {
             Direction::Inbound => {
-                self.inbound_rule(peer).map_or_else(|| super::judge::Judge::deny(None), |rule| rule.judge(None))
+                let admission = self.admit(peer, context.clone(), Vec::new());
+                let judge = self.inbound_rule(peer).map_or_else(|| Judge::deny(None), |rule| rule.judge(None));
+                explanation.trust = Some(admission.trust);
+                explanation.linked = !admission.links.is_empty();
+                let after = &admission.context.trace;
+                let all = &StateRule::All;
+                self.explain_trace(&context.trace, after, &admission.rejections, all, &mut explanation.fields);
+                judge
             }
             Direction::Outbound => {
-                self.outbound_rule(peer).map_or_else(|| super::judge::Judge::deny(scrub), |rule| rule.judge(scrub))
+                let release = self.release(peer, context);
+                let rule = self.outbound_rule(peer);
+                let state = rule.map_or(&StateRule::All, OutboundRule::state);
+                let after = &release.context.trace;
+                self.explain_trace(&context.trace, after, &release.stopped, state, &mut explanation.fields);
+                rule.map_or_else(|| Judge::deny(scrub), |rule| rule.judge(scrub))
             }
         };
-        let explain = |member: Member<'_>| {
-            let judgement = judge.judge(&member);
-            let (verdict, output) = match judgement.fate {
-                Rewrite::Keep => (Verdict::Crosses, Some(member.value().into_owned())),
-                Rewrite::Drop => (Verdict::Stopped, None),
-                Rewrite::Set { value, .. } => (Verdict::Changed, Some(value)),
+        judge.rule.clone_into(&mut explanation.rule);
+        explanation.fields.extend(context.baggage.iter().map(|member| explain_member(&judge, &member)));
+        explanation
+    }
+
+    /// Explains a trace context by comparing it with the one that crossed.
+    fn explain_trace(
+        &self,
+        before: &TraceContext,
+        after: &TraceContext,
+        rejections: &[Rejection],
+        state: &StateRule,
+        out: &mut Vec<ExplainedField>,
+    ) {
+        if before.is_empty() {
+            return;
+        }
+        let decision = match (before.span_id() == after.span_id(), before.trace_id() == after.trace_id()) {
+            _ if after.is_empty() => Decision::Blocked,
+            (true, true) if before.sampling == after.sampling => Decision::Allowed,
+            _ => Decision::Modified,
+        };
+        let rejected = rejections.iter().find(|rejection| rejection.field == "traceparent");
+        // Ids without the sampling decision are no rejection: the decision is made anew.
+        let reason = rejected.map_or(Reason::Untrusted, |rejection| rejection.reason);
+        out.push(ExplainedField {
+            field: "traceparent",
+            key: None,
+            decision,
+            reason: (decision != Decision::Allowed).then_some(reason),
+            detector: None,
+            output: after.parent.map(|parent| parent.to_string()),
+        });
+        for (key, value) in before.state.iter() {
+            let found = after.state.get(key);
+            let (by_rule, detector) = (!state.includes(key), self.find_in_state(key, value));
+            let reason = match Decision::of(value, found) {
+                Decision::Blocked if decision == Decision::Blocked => Some(reason),
+                Decision::Blocked if by_rule => Some(Reason::Untrusted),
+                Decision::Modified => Some(Reason::Untrusted),
+                // The threshold of a sampling decision that is made anew goes with it.
+                Decision::Blocked if detector.is_none() => Some(Reason::Untrusted),
+                _ => detector.map(|_| Reason::Personal),
             };
-            Explanation {
-                key: member.key().to_owned(),
-                verdict,
-                rule: judge.rule.to_owned(),
-                reason: judgement.objection.map(|objection| objection.reason),
-                detector: judgement.objection.and_then(|objection| objection.detector).map(str::to_owned),
-                output,
-            }
-        };
-        context.baggage.iter().map(explain).collect()
+            out.push(ExplainedField {
+                field: "tracestate",
+                key: Some(key.to_owned()),
+                decision: Decision::of(value, found),
+                reason,
+                detector: detector.filter(|_| reason == Some(Reason::Personal)).map(str::to_owned),
+                output: found.map(str::to_owned),
+            });
+        }
+    }
+}
+
+fn explain_member(judge: &Judge<'_>, member: &Member<'_>) -> ExplainedField {
+    let judgement = judge.judge(member);
+    let (decision, output) = match judgement.fate {
+        Rewrite::Keep => (Decision::Allowed, Some(member.value().into_owned())),
+        Rewrite::Drop => (Decision::Blocked, None),
+        Rewrite::Set { value, .. } => (Decision::Modified, Some(value)),
+    };
+    ExplainedField {
+        field: "baggage",
+        key: Some(member.key().to_owned()),
+        decision,
+        reason: judgement.objection.map(|objection| objection.reason),
+        detector: judgement.objection.and_then(|objection| objection.detector).map(str::to_owned),
+        output,
     }
 }

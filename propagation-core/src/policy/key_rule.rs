@@ -69,6 +69,12 @@ impl KeyRule {
         Ok(self)
     }
 
+    #[cfg(feature = "policy-file")]
+    pub(super) fn with_pattern(mut self, pattern: Pattern) -> Self {
+        self.pattern = Some(pattern);
+        self
+    }
+
     /// Lets pass what the rule or the scrubbers would stop, and says so: for the first days of a policy.
     #[must_use]
     pub fn report(mut self) -> Self {
@@ -123,6 +129,26 @@ impl KeyRule {
             && (self.max_length, &self.values) == (other.max_length, &other.values)
             && expression(self) == expression(other)
             && (self.report, self.scrubbed, self.action) == (other.report, other.scrubbed, other.action)
+    }
+
+    /// Returns the ways in which a newer rule for the same key allows more.
+    pub(super) fn loosened_by(&self, newer: &Self) -> Vec<&'static str> {
+        let length = self.max_length.is_some_and(|max| newer.max_length.is_none_or(|newer| newer > max));
+        let values = self.values.as_ref().is_some_and(|values| {
+            newer.values.as_ref().is_none_or(|newer| !newer.iter().all(|value| values.contains(value)))
+        });
+        let expression = |rule: &Self| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
+        let pattern = self.pattern.is_some() && expression(self) != expression(newer);
+        [
+            (length && newer.values.is_none(), "may be longer"),
+            (values, "may have more values"),
+            (pattern && newer.values.is_none(), "has no pattern or another one"),
+            (newer.report && !self.report, "is in report mode and lets every value pass"),
+            (self.scrubbed && !newer.scrubbed, "is not scrubbed"),
+        ]
+        .into_iter()
+        .filter_map(|(looser, change)| looser.then_some(change))
+        .collect()
     }
 
     pub(super) fn reports(&self) -> bool {

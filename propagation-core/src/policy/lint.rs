@@ -1,100 +1,174 @@
-//! What is legal in a policy and still looks wrong.
+//! Rules that are legal and probably a mistake.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::{
     Policy,
+    coverage::Coverage,
     key_rule::KeyRule,
     peer_pattern::{PeerPattern, Peers},
 };
-use crate::{Transport, baggage};
+use crate::{Direction, Transport, baggage};
 
-/// Something in a policy that deserves a second look.
+/// Something in a policy that is legal and probably a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Warning {
-    /// `inbound` or `outbound`.
-    pub direction: &'static str,
-    /// The rule's place among those of its direction, from 0.
-    pub index: usize,
-    /// The rule's name.
-    pub rule: String,
-    /// The peer or the key that is odd, as the policy has it; empty if the rule is.
-    pub word: String,
-    /// What is odd.
-    pub text: String,
+pub struct PolicyWarning {
+    /// The direction of the rule.
+    pub direction: Direction,
+    /// The rule, and the peer or key of it.
+    pub location: RuleLocation,
+    /// The mistake.
+    pub kind: PolicyWarningKind,
 }
 
-/// What is told of a rule: the word that it is about, and what is odd.
-type Warn<'a> = dyn FnMut(&str, String) + 'a;
+/// A rule of a policy, or a peer or key of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleLocation {
+    /// The rule's place among those of its direction, from 0.
+    pub rule: usize,
+    /// The rule's name.
+    pub name: String,
+    /// The part of the rule.
+    pub part: RulePart,
+}
 
-impl fmt::Display for Warning {
+/// A part of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RulePart {
+    /// The rule itself.
+    Rule,
+    /// One of its peers, from 0.
+    Peer(usize),
+    /// One of its keys, from 0.
+    Key(usize),
+}
+
+/// A probable mistake in a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PolicyWarningKind {
+    /// A rule before this one takes every such peer.
+    UnreachablePeer {
+        /// The peer.
+        peer: String,
+        /// The name of the rule before it.
+        by: String,
+    },
+    /// No peer can have that name.
+    ImpossiblePeer {
+        /// The peer.
+        peer: String,
+        /// The reason, and the remedy where there is one.
+        why: &'static str,
+    },
+    /// The key is not a token, and no baggage can have it.
+    IllegalKey(String),
+    /// The key allows all baggage.
+    AllowsEverything(String),
+    /// The words of the key are those of personal data or of a secret.
+    PersonalKey(String),
+    /// A key before this one in the rule takes it.
+    UnreachableKey {
+        /// The key.
+        key: String,
+        /// The key before it.
+        by: String,
+    },
+    /// The rule's keys go to every host on the internet.
+    EveryHost,
+}
+
+impl fmt::Display for PolicyWarningKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rule {:?}: {}", self.direction, self.rule, self.text)
+        match self {
+            Self::UnreachablePeer { peer, by } => {
+                write!(f, "{peer} can never match: {by:?} before it takes every such peer")
+            }
+            Self::ImpossiblePeer { peer, why } => write!(f, "{peer} can never match: {why}"),
+            Self::IllegalKey(key) => {
+                write!(f, "the key {key:?} can never match: keys are letters, digits and !#$%&'*+-.^_`|~")
+            }
+            Self::AllowsEverything(key) => write!(f, "the key {key:?} allows everything"),
+            Self::PersonalKey(key) => write!(f, "the key {key:?} looks personal"),
+            Self::UnreachableKey { key, by } => write!(f, "the key {key:?} can never match: {by:?} before it takes it"),
+            Self::EveryHost => f.write_str("its keys go to every host, also to hosts of third parties"),
+        }
     }
 }
 
+impl fmt::Display for PolicyWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rule {:?}: {}", self.direction.as_str(), self.location.name, self.kind)
+    }
+}
+
+/// Takes a warning about a part of a rule.
+type Warn<'a> = dyn FnMut(RulePart, PolicyWarningKind) + 'a;
+
 impl Policy {
-    /// Looks for rules, peers and keys that can never match, keys allowed that look personal, and globs that allow everything.
+    /// Returns warnings for rules, peers and keys that can never match, for keys that look personal, and for globs that allow everything.
     #[must_use]
-    pub fn lint(&self) -> Vec<Warning> {
+    pub fn lint(&self) -> Vec<PolicyWarning> {
         let mut warnings = Vec::new();
-        let inbound =
-            self.inbound.iter().map(|rule| (rule.name(), rule.peer_patterns(), rule.keys())).collect::<Vec<_>>();
-        let outbound =
-            self.outbound.iter().map(|rule| (rule.name(), rule.peer_patterns(), rule.keys())).collect::<Vec<_>>();
-        for (direction, rules) in [("inbound", inbound), ("outbound", outbound)] {
-            let mut warn = |index: usize, rule: &str, word: &str, text: String| {
-                warnings.push(Warning { direction, index, rule: rule.to_owned(), word: word.to_owned(), text });
-            };
-            for (index, (name, peers, keys)) in rules.iter().enumerate() {
-                unreachable(&rules, index, peers, &mut |word, text| warn(index, name, word, text));
-                nobody(peers, direction, &mut |word, text| warn(index, name, word, text));
-                keys_of(keys, peers, direction, &mut |word, text| warn(index, name, word, text));
+        let inbound: Vec<_> =
+            self.inbound.iter().map(|rule| (rule.name(), rule.peer_patterns(), rule.keys())).collect();
+        let outbound: Vec<_> =
+            self.outbound.iter().map(|rule| (rule.name(), rule.peer_patterns(), rule.keys())).collect();
+        for (direction, rules) in [(Direction::Inbound, inbound), (Direction::Outbound, outbound)] {
+            let mut before = Coverage::default();
+            for (rule, (name, peers, keys)) in rules.iter().enumerate() {
+                let mut warn = |part, kind| {
+                    let location = RuleLocation { rule, name: (*name).to_owned(), part };
+                    warnings.push(PolicyWarning { direction, location, kind });
+                };
+                for (at, pattern) in peers.iter().enumerate() {
+                    let by = before.first_covering(pattern).and_then(|by| rules.get(by));
+                    if let Some((by, ..)) = by {
+                        let (peer, by) = (pattern.describe(), (*by).to_owned());
+                        warn(RulePart::Peer(at), PolicyWarningKind::UnreachablePeer { peer, by });
+                    }
+                }
+                impossible(peers, direction, &mut warn);
+                keys_of(keys, &mut warn);
+                if direction == Direction::Outbound && !keys.is_empty() && peers.iter().any(PeerPattern::is_any_host) {
+                    warn(RulePart::Rule, PolicyWarningKind::EveryHost);
+                }
+                before.add(rule, peers);
             }
         }
         warnings
     }
 }
 
-fn unreachable(rules: &[(&str, &Peers, &[KeyRule])], index: usize, peers: &Peers, warn: &mut Warn<'_>) {
-    let before = rules.get(..index).unwrap_or_default();
-    for pattern in peers.iter() {
-        if let Some((name, ..)) =
-            before.iter().find(|(_, earlier, _)| earlier.iter().any(|other| other.covers(pattern)))
-        {
-            let peer = pattern.describe();
-            warn(&peer, format!("{peer} can never match: {name:?} before it takes every such peer"));
-        }
-    }
-}
-
-/// Looks for peers that nobody is called.
-fn nobody(peers: &Peers, direction: &str, warn: &mut Warn<'_>) {
-    for pattern in peers.iter() {
+/// Warns about peers that can't exist.
+fn impossible(peers: &Peers, direction: Direction, warn: &mut Warn<'_>) {
+    const NAMELESS: &str = "callers have no name; go by address: or identity:";
+    for (at, pattern) in peers.iter().enumerate() {
         let why = match pattern {
-            PeerPattern::Identity(_) | PeerPattern::Address { .. } if direction == "outbound" => {
+            PeerPattern::Identity(_) | PeerPattern::Address { .. } if direction == Direction::Outbound => {
                 Some("only callers have an address or an identity")
             }
-            PeerPattern::HostRange { .. } | PeerPattern::SingleLabel if direction == "inbound" => {
-                Some("callers have no name; go by address: or identity:")
+            PeerPattern::HostRange { .. } | PeerPattern::SingleLabel if direction == Direction::Inbound => {
+                Some(NAMELESS)
             }
             PeerPattern::Name { transport: Some(Transport::Http | Transport::Grpc), name, .. }
-                if direction == "inbound" && !name.matches("") =>
+                if direction == Direction::Inbound && !name.matches("") =>
             {
-                Some("callers have no name; go by address: or identity:")
+                Some(NAMELESS)
             }
             PeerPattern::Name { transport: Some(Transport::Http), name, .. } => no_host(name.as_str()),
             _ => None,
         };
         if let Some(why) = why {
-            let peer = pattern.describe();
-            warn(&peer, format!("{peer} can never match: {why}"));
+            warn(RulePart::Peer(at), PolicyWarningKind::ImpossiblePeer { peer: pattern.describe(), why });
         }
     }
 }
 
-/// Why no host can be called that.
+/// Returns the reason for which no host can have that name.
 fn no_host(name: &str) -> Option<&'static str> {
     let port = name.rsplit_once(':').is_some_and(|(host, _)| host.ends_with(']') || !host.contains(':'));
     if name.starts_with("//") {
@@ -110,25 +184,29 @@ fn no_host(name: &str) -> Option<&'static str> {
     }
 }
 
-fn keys_of(keys: &[KeyRule], peers: &Peers, direction: &str, warn: &mut Warn<'_>) {
+fn keys_of(keys: &[KeyRule], warn: &mut Warn<'_>) {
+    let (mut exact, mut globs): (HashSet<&str>, Vec<&KeyRule>) = Default::default();
     for (at, key) in keys.iter().enumerate() {
         let text = key.key.as_str();
+        let mut warn = |kind| warn(RulePart::Key(at), kind);
         if !baggage::is_token(text.as_bytes()) {
-            warn(text, format!("the key {text:?} can never match: keys are letters, digits and !#$%&'*+-.^_`|~"));
+            warn(PolicyWarningKind::IllegalKey(text.to_owned()));
         }
         if text.bytes().all(|byte| byte == b'*') {
-            warn(text, format!("the key {text:?} allows everything"));
+            warn(PolicyWarningKind::AllowsEverything(text.to_owned()));
         } else if looks_personal(text) {
-            warn(text, format!("the key {text:?} looks personal"));
+            warn(PolicyWarningKind::PersonalKey(text.to_owned()));
         }
-        let covered = keys.get(..at).unwrap_or_default().iter().find(|earlier| earlier.key.covers(&key.key));
-        if let Some(earlier) = covered {
-            warn(text, format!("the key {text:?} can never match: {:?} before it takes it", earlier.key.as_str()));
+        let by = exact.get(text).copied();
+        let by = by.or_else(|| globs.iter().find(|glob| glob.key.covers(&key.key)).map(|glob| glob.key.as_str()));
+        if let Some(by) = by {
+            warn(PolicyWarningKind::UnreachableKey { key: text.to_owned(), by: by.to_owned() });
         }
-    }
-    let everyone = direction == "outbound" && !keys.is_empty() && peers.iter().any(PeerPattern::is_any_host);
-    if everyone {
-        warn("", "its keys go to every host, those of others too".to_owned());
+        if key.key.is_exact() {
+            exact.insert(text);
+        } else {
+            globs.push(key);
+        }
     }
 }
 

@@ -178,6 +178,15 @@ impl PeerPattern {
         }
     }
 
+    /// Whether it is the name of one peer, without a `*`.
+    pub(super) fn is_one_name(&self) -> bool {
+        match self {
+            Self::Name { transport, name, .. } => transport.is_some() && name.is_exact(),
+            Self::Queue(name) | Self::Identity(name) => name.is_exact(),
+            _ => false,
+        }
+    }
+
     fn is_everyone(&self) -> bool {
         matches!(self, Self::Name { transport: None, name, .. } if name.is_any())
     }

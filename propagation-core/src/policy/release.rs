@@ -47,6 +47,10 @@ impl Policy {
         released
     }
 
+    pub(super) fn find_in_state(&self, key: &str, value: &str) -> Option<&str> {
+        find_in_member(&self.scrub, key, value)
+    }
+
     /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed. Answers what is left, if
     /// that is not all.
     #[inline]
@@ -98,12 +102,7 @@ fn scrub_state(
 ) -> Option<TraceState> {
     let found: Vec<(String, String)> = state
         .iter()
-        // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
-        .filter(|(key, value)| !(*key == "ot" && is_of_sampling(value)))
-        .filter_map(|(key, value)| {
-            let detector = scrub.find_in(key.as_bytes(), value).or_else(|| scrub.find_in_key(key))?;
-            Some((key.to_owned(), detector.to_owned()))
-        })
+        .filter_map(|(key, value)| Some((key.to_owned(), find_in_member(scrub, key, value)?.to_owned())))
         .collect();
     for (_, detector) in &found {
         let rejection = Rejection::new("tracestate", Reason::Personal);
@@ -116,6 +115,15 @@ fn scrub_state(
     let mut left = state.clone();
     left.retain(|key| !found.iter().any(|(personal, _)| personal == key));
     Some(left)
+}
+
+/// Returns the detector that finds something in a member of tracestate.
+fn find_in_member<'s>(scrub: &'s Scrub, key: &str, value: &str) -> Option<&'s str> {
+    // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
+    if key == "ot" && is_of_sampling(value) {
+        return None;
+    }
+    scrub.find_in(key.as_bytes(), value).or_else(|| scrub.find_in_key(key))
 }
 
 /// Whether a value of `ot` holds nothing but consistent sampling's `th` and `rv`.

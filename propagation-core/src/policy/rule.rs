@@ -18,6 +18,27 @@ pub enum Trust {
     Ignore,
 }
 
+impl Trust {
+    /// Returns the name in a policy file.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Trust => "trust",
+            Self::AcceptIds => "accept-ids",
+            Self::RestartAndLink => "restart-and-link",
+            Self::Restart => "restart",
+            Self::Ignore => "ignore",
+        }
+    }
+
+    /// Returns the level of trust of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        let all = [Self::Trust, Self::AcceptIds, Self::RestartAndLink, Self::Restart, Self::Ignore];
+        all.into_iter().find(|trust| trust.as_str() == name)
+    }
+}
+
 /// What may come in from some peers. Without more than its peers, a rule believes their trace context and lets no baggage in.
 ///
 /// ```
@@ -98,6 +119,17 @@ pub enum StateRule {
     None,
     /// The members of these keys.
     Keys(Vec<String>),
+}
+
+impl StateRule {
+    /// Whether a member goes out.
+    pub(super) fn includes(&self, key: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::None => false,
+            Self::Keys(keys) => keys.iter().any(|allowed| allowed == key),
+        }
+    }
 }
 
 /// What some peers may learn. Without more than its peers, a rule lets them have trace context and tracestate, and no baggage.
@@ -200,6 +232,10 @@ macro_rules! shared {
 
             pub(super) fn keys(&self) -> &[KeyRule] {
                 &self.keys
+            }
+
+            pub(super) fn reports(&self) -> bool {
+                self.report
             }
 
             pub(super) fn judge<'a>(&'a self, scrub: Option<&'a Scrub>) -> Judge<'a> {

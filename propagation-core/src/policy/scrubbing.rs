@@ -125,6 +125,19 @@ impl Scrub {
         self
     }
 
+    pub(super) fn detectors(&self) -> Detectors {
+        self.detectors
+    }
+
+    /// Returns names and expressions of the patterns.
+    pub(super) fn expressions(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.patterns.iter().map(|(name, pattern)| (&**name, pattern.as_str()))
+    }
+
+    pub(super) fn chosen_action(&self) -> Action {
+        self.action
+    }
+
     /// Whether nothing is looked for.
     pub(super) fn finds_nothing(&self) -> bool {
         self.detectors.is_empty() && self.patterns.is_empty()

@@ -1,11 +1,15 @@
 //! The guard: scrubbing, report mode, explanations, policy files.
 
+mod explain;
+mod linear;
+mod loosening;
+#[cfg(feature = "reload")]
 mod reload;
 mod reports;
 
 use propagation_core::{
-    Action, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Pseudonymizer,
-    Reason, Scrub, Verdict,
+    Action, Decision, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
+    Pseudonymizer, Reason, Scrub,
 };
 
 fn context(baggage: &str) -> PropagationContext {
@@ -181,13 +185,13 @@ fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
     assert_eq!(reasons, underlying.map(|underlying| (Reason::Reported, underlying)));
     assert_eq!(stopped[0].to_string(), "baggage plan: allowed by report mode, would be blocked: value_rule (*)",);
     let explained = policy.explain(Direction::Outbound, &Peer::kafka("orders"), &context(baggage));
-    let reasons: Vec<_> = explained.iter().map(|key| (key.verdict, key.reason.unwrap())).collect();
+    let reasons: Vec<_> = explained.baggage().map(|key| (key.decision, key.reason.unwrap())).collect();
     assert_eq!(
         reasons,
         [
-            (Verdict::Crosses, Reason::ValueRule),
-            (Verdict::Crosses, Reason::Personal),
-            (Verdict::Crosses, Reason::NotAllowed)
+            (Decision::Allowed, Reason::ValueRule),
+            (Decision::Allowed, Reason::Personal),
+            (Decision::Allowed, Reason::NotAllowed)
         ]
     );
 }
@@ -239,7 +243,7 @@ fn a_policy_file_says_what_the_builder_says() {
         released(&policy, "tenant.id=blue,plan=gold,by=E123456,secret=1"),
         "tenant.id=blue,plan=gold,by=*******"
     );
-    assert!(Policy::from_toml("").unwrap().lint().is_empty());
+    assert!(Policy::from_toml("open = true").unwrap().lint().is_empty());
 }
 
 #[test]
@@ -300,7 +304,7 @@ baggage = ["plan"]
     let warnings: Vec<String> = Policy::lint_toml(text)
         .unwrap()
         .into_iter()
-        .map(|((line, column), warning)| format!("{line}:{column}: {}", warning.text))
+        .map(|warning| format!("{}:{}: {}", warning.line, warning.column, warning.warning.kind))
         .collect();
     assert_eq!(warnings.len(), 5, "{warnings:#?}");
     assert!(warnings[0].starts_with("5:12: the key \"user.email\" looks personal"));
@@ -324,8 +328,8 @@ baggage = ["tenant id", "tenant.*"]
 peers = ["http:*.internal", "grpc:shop.Orders", "http:*", "kafka:orders", "address:10.0.0.0/8"]
 "#;
     let warnings = Policy::lint_toml(text).unwrap();
-    assert!(warnings.iter().all(|(_, warning)| warning.text.contains("can never match")), "{warnings:#?}");
-    let places: Vec<(usize, usize)> = warnings.iter().map(|(place, _)| *place).collect();
+    assert!(warnings.iter().all(|warning| warning.to_string().contains("can never match")), "{warnings:#?}");
+    let places: Vec<(usize, usize)> = warnings.iter().map(|warning| (warning.line, warning.column)).collect();
     let hosts = [(3, 10), (3, 36), (3, 65), (3, 76)];
     let expected = [&[(10, 10), (10, 29)][..], &hosts, &[(6, 10), (6, 32), (7, 12)]].concat();
     assert_eq!(places, expected, "{warnings:#?}");
@@ -340,31 +344,6 @@ fn lint_tells_personal_keys_however_their_words_are_set_apart() {
     for key in ["tenant.id", "shippingPlan", "tokenizer", "ship", "span", "feature.mailing", "zipkin"] {
         assert!(!personal(key), "{key}");
     }
-}
-
-#[test]
-fn a_broken_reload_changes_nothing_and_says_so() {
-    let directory = std::env::temp_dir().join(format!("propagation-reload-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("policy.toml");
-    let allow = |key: &str| format!("[[outbound]]\npeers = [\"*\"]\nbaggage = [\"{key}\"]\n");
-    std::fs::write(&file, allow("first")).unwrap();
-
-    let propagator = Propagator::default();
-    let reload = propagation_core::Reload::start(propagator.clone(), &file).unwrap();
-    let crosses = || released(&propagator.policy(), "first=1,second.key=2");
-    assert_eq!(crosses(), "first=1");
-    assert!(!reload.reload_if_changed().unwrap());
-    std::fs::write(&file, allow("second.key")).unwrap();
-    assert!(reload.reload_if_changed().unwrap());
-    assert_eq!(crosses(), "second.key=2");
-    // Nonsense, and a file that somebody has just begun to write.
-    for broken in ["peers = nonsense", "", "\n"] {
-        std::fs::write(&file, broken).unwrap();
-        assert!(reload.reload().is_err(), "{broken:?}");
-        assert_eq!(crosses(), "second.key=2");
-    }
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]

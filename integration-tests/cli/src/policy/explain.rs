@@ -1,20 +1,24 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use propagation_core::{Baggage, Direction, Explanation, Peer, Policy, PropagationContext, Verdict};
+use propagation_core::{
+    Baggage, Decision, Direction, ExplainedField, Explanation, Policy, PropagationContext, TraceContext, TraceParent,
+    TraceState, Trust,
+};
+use serde_json::{Value, json};
 
 use super::{Error, Exit};
 use crate::{complain, say};
 
-/// Says for each baggage key whether it crosses, and by which rule.
+/// Explains the effect of a policy on trust, trace context, tracestate and each key of baggage.
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The policy file.
     file: PathBuf,
-    /// Which way the baggage goes.
+    /// The direction of the context.
     #[arg(long, value_enum, default_value = "outbound")]
     direction: Way,
-    /// Who is on the other side, such as `kafka:orders`.
+    /// The other side, such as `kafka:orders`, or `http:` for a caller.
     #[arg(long, value_name = "TRANSPORT:NAME")]
     peer: String,
     /// A caller's address, for inbound rules that go by it.
@@ -23,10 +27,16 @@ pub(crate) struct Arguments {
     /// A caller's identity, for inbound rules that go by it.
     #[arg(long)]
     identity: Option<String>,
+    /// The traceparent; without it, one that is sampled.
+    #[arg(long, default_value = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
+    traceparent: TraceParent,
+    /// The tracestate, as in its header: `dd=s:1,ot=th:8`.
+    #[arg(long, default_value = "")]
+    tracestate: String,
     /// The baggage, as in its header: `tenant.id=blue,plan=free`.
-    #[arg(long)]
+    #[arg(long, default_value = "")]
     baggage: String,
-    /// One JSON object a key instead of text.
+    /// One JSON object for each of them instead of text.
     #[arg(long)]
     json: bool,
 }
@@ -40,7 +50,7 @@ enum Way {
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let policy = Policy::from_file(&arguments.file)?;
     let (transport, name) = super::peer(&arguments.peer)?;
-    let mut peer = Peer::new(transport, &name);
+    let mut peer = super::peer_of(transport, &name);
     if let Some(address) = arguments.address {
         peer = peer.with_address(address);
     }
@@ -56,29 +66,61 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     if baggage.len() < given {
         complain(format_args!("{} of {given} members can't be read, and go nowhere", given - baggage.len()));
     }
-    let context = PropagationContext::EMPTY.with_baggage(baggage);
-    for explanation in policy.explain(direction, &peer, &context) {
+    let state = match arguments.tracestate.as_str() {
+        "" => TraceState::EMPTY,
+        text => TraceState::parse(text.as_bytes()).map_err(|error| format!("tracestate: {error}"))?,
+    };
+    let trace = TraceContext::new(arguments.traceparent).with_state(state);
+    let context = PropagationContext::new(trace).with_baggage(baggage);
+    let explanation = policy.explain(direction, &peer, &context);
+    if let Some(trust) = explanation.trust {
         if arguments.json {
-            say(super::scan::json(&explanation));
+            say(trust_as_json(&explanation, trust));
         } else {
-            say(line(&explanation));
+            let linked = if explanation.linked { "; the next span links to the caller's" } else { "" };
+            say(format_args!("trust: {} by rule {:?}{linked}", trust.as_str(), explanation.rule));
+        }
+    }
+    for field in &explanation.fields {
+        if arguments.json {
+            let mut object = super::scan::json(&explanation.rule, field);
+            object.insert("field".to_owned(), field.field.into());
+            say(Value::Object(object));
+        } else {
+            say(line(&explanation.rule, field));
         }
     }
     Ok(Exit::Good)
 }
 
-fn line(explanation: &Explanation) -> String {
-    let Explanation { key, verdict, rule, reason, detector, output, .. } = explanation;
-    let mut line = format!("{key}: {} by rule {rule:?}", verdict.as_str());
+fn trust_as_json(explanation: &Explanation, trust: Trust) -> Value {
+    let decision = match trust {
+        Trust::Trust => Decision::Allowed,
+        Trust::AcceptIds => Decision::Modified,
+        _ => Decision::Blocked,
+    };
+    json!({
+        "field": "trust",
+        "decision": decision.as_str(),
+        "trust": trust.as_str(),
+        "linked": explanation.linked,
+        "rule": explanation.rule,
+    })
+}
+
+fn line(rule: &str, explained: &ExplainedField) -> String {
+    let ExplainedField { field, key, decision, reason, detector, output, .. } = explained;
+    let key = key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
+    let mut line = format!("{field}{key}: {} by rule {rule:?}", decision.as_str());
     if let Some(reason) = reason {
-        let would = if *verdict == Verdict::Crosses { ", in report mode: would be " } else { ", " };
+        let would = if *decision == Decision::Allowed { ", in report mode: would be " } else { ", " };
         line += &format!("{would}{reason}");
     }
     if let Some(detector) = detector {
         line += &format!(" ({detector})");
     }
     match output {
-        Some(output) if *verdict == Verdict::Changed => line + &format!(": {output}"),
+        Some(output) if *decision == Decision::Modified => line + &format!(": {output}"),
         _ => line,
     }
 }

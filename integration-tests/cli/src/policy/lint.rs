@@ -1,26 +1,33 @@
 use std::path::Path;
 
+use clap::ValueEnum;
 use propagation_core::Policy;
 
 use super::{Error, Exit};
 use crate::say;
 
-pub(super) fn run(file: &Path, strict: bool) -> Result<Exit, Error> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let warnings = match Policy::lint_toml(&text) {
+/// Findings that make the command fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Denied {
+    /// Warnings, and not errors alone.
+    Warnings,
+}
+
+pub(super) fn run(file: &Path, denied: Option<Denied>) -> Result<Exit, Error> {
+    let warnings = match Policy::lint_file(file) {
         Ok(warnings) => warnings,
         Err(error) => {
-            return Err(format!("{}:{}error: {}", file.display(), place(error.place()), error.message()).into());
+            let place = error.place().map_or_else(String::new, |(line, column)| format!("{line}:{column}:"));
+            let excerpt = error.excerpt().map_or_else(String::new, |excerpt| format!("\n{excerpt}"));
+            return Err(format!("{}:{place} error: {}{excerpt}", file.display(), error.message()).into());
         }
     };
-    for ((line, column), warning) in &warnings {
-        say(format_args!("{}:{line}:{column}: warning: {warning}", file.display()));
+    for found in &warnings {
+        let (line, column) = (found.line, found.column);
+        say(format_args!("{}:{line}:{column}: warning: {}", file.display(), found.warning));
+        say(&found.excerpt);
     }
     let count = warnings.len();
     say(format_args!("{}: {count} warning{}", file.display(), if count == 1 { "" } else { "s" }));
-    Ok(if strict && count > 0 { Exit::Bad } else { Exit::Good })
-}
-
-fn place(place: Option<(usize, usize)>) -> String {
-    place.map_or_else(|| " ".to_owned(), |(line, column)| format!("{line}:{column}: "))
+    Ok(if denied.is_some() && count > 0 { Exit::Bad } else { Exit::Good })
 }

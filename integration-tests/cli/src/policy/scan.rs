@@ -3,7 +3,7 @@ use std::{
     path::Path,
 };
 
-use propagation_core::{Baggage, Direction, Explanation, OutboundRule, Peer, Policy, PropagationContext};
+use propagation_core::{Baggage, Direction, ExplainedField, OutboundRule, Peer, Policy, PropagationContext};
 use serde_json::{Map, Value};
 
 use super::{Error, Exit};
@@ -17,7 +17,7 @@ pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<Exit, Error
     let first = policy.outbound_peers().find(|peer| super::peer(peer).is_ok() || peer == "*");
     let first = first.filter(|first| first != "*").unwrap_or_else(|| "process:scan".to_owned());
     let (transport, name) = super::peer(peer.unwrap_or(&first))?;
-    let peer = Peer::new(transport, &name);
+    let peer = super::peer_of(transport, &name);
     match scan_all(&policy, &peer, io::stdin().lock(), io::stdout().lock()) {
         // A reader that has gone away is no reason to fail.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Good),
@@ -51,26 +51,26 @@ fn scan(policy: &Policy, peer: &Peer<'_>, line: &str) -> Value {
     let mut baggage = Baggage::new();
     // What can't be baggage at all does not cross, whatever it holds.
     if let Err(error) = baggage.set(key, value) {
-        return serde_json::json!({ "key": key, "verdict": "stopped", "rule": error.to_string() });
+        return serde_json::json!({ "key": key, "decision": "blocked", "rule": error.to_string() });
     }
     let context = PropagationContext::EMPTY.with_baggage(baggage);
     let explained = policy.explain(Direction::Outbound, peer, &context);
-    explained.first().map_or(Value::Null, json)
+    explained.baggage().next().map_or(Value::Null, |field| json(&explained.rule, field).into())
 }
 
-/// An explanation as one JSON object.
-pub(super) fn json(explanation: &Explanation) -> Value {
+/// Returns an explained key as one JSON object.
+pub(super) fn json(rule: &str, field: &ExplainedField) -> Map<String, Value> {
     let mut object = Map::new();
     let mut put = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
             object.insert(name.to_owned(), value.into());
         }
     };
-    put("key", Some(&explanation.key));
-    put("verdict", Some(explanation.verdict.as_str()));
-    put("detector", explanation.detector.as_deref());
-    put("rule", Some(&explanation.rule));
-    put("reason", explanation.reason.map(propagation_core::Reason::as_str));
-    put("output", explanation.output.as_deref());
-    Value::Object(object)
+    put("key", field.key.as_deref());
+    put("decision", Some(field.decision.as_str()));
+    put("detector", field.detector.as_deref());
+    put("rule", Some(rule));
+    put("reason", field.reason.map(propagation_core::Reason::as_str));
+    put("output", field.output.as_deref());
+    object
 }

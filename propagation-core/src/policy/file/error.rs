@@ -1,46 +1,82 @@
 use std::{fmt, io, ops::Range, path::Path};
 
-/// A policy file was refused.
+use super::excerpt::Lines;
+
+/// A policy file was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyFileError {
+    kind: PolicyFileErrorKind,
     message: String,
     place: Option<(usize, usize)>,
+    excerpt: Option<String>,
     file: Option<String>,
 }
 
+/// The cause for which a policy file was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PolicyFileErrorKind {
+    /// The text is not TOML, or not a policy.
+    Invalid,
+    /// The text has no rule and no profile, and does not ask for an open policy by `open = true`.
+    NoRules,
+    /// The file, or the key that it refers to, can't be read at this moment. A reload tries again.
+    Unreadable,
+    /// The file keeps changing. A reload tries again.
+    Unstable,
+    /// The file, or a key's file, is the beginning of the one in force: it was probably cut while it was written.
+    Truncated,
+}
+
 impl PolicyFileError {
-    /// Where it went wrong: line and column, both from 1.
+    /// Returns the cause.
+    #[must_use]
+    pub fn kind(&self) -> PolicyFileErrorKind {
+        self.kind
+    }
+
+    /// Returns line and column of the error, both from 1.
     #[must_use]
     pub fn place(&self) -> Option<(usize, usize)> {
         self.place
     }
 
-    /// What is wrong, without the place.
+    /// Returns the message, without the place.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
     }
 
+    /// Returns the line of the error with its number, and carets below the word that is wrong.
+    #[must_use]
+    pub fn excerpt(&self) -> Option<&str> {
+        self.excerpt.as_deref()
+    }
+
+    pub(crate) fn new(kind: PolicyFileErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), place: None, excerpt: None, file: None }
+    }
+
     pub(super) fn at(text: &str, span: Option<Range<usize>>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: span.map(|span| place(text, span.start)), file: None }
+        let error = Self::new(PolicyFileErrorKind::Invalid, message);
+        let Some(span) = span else { return error };
+        let lines = Lines::of(text);
+        Self { place: Some(lines.place(span.start)), excerpt: Some(lines.excerpt(&span)), ..error }
     }
 
-    pub(super) fn unreadable(path: &Path, error: &io::Error) -> Self {
-        Self { message: error.to_string(), place: None, file: Some(path.display().to_string()) }
+    pub(super) fn of_kind(mut self, kind: PolicyFileErrorKind) -> Self {
+        self.kind = kind;
+        self
     }
 
-    pub(super) fn in_file(mut self, path: &Path) -> Self {
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::new(PolicyFileErrorKind::Unreadable, error.to_string()).in_file(path)
+    }
+
+    pub(crate) fn in_file(mut self, path: &Path) -> Self {
         self.file = Some(path.display().to_string());
         self
     }
-}
-
-/// Line and column of a byte, from 1; columns count characters.
-pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-    (before.bytes().filter(|&byte| byte == b'\n').count() + 1, column)
 }
 
 impl fmt::Display for PolicyFileError {

@@ -1,24 +1,36 @@
 //! The words of a policy file, and what they stand for.
 
-use std::{collections::BTreeMap, ops::Range};
+#[cfg(feature = "reload")]
+use std::path::PathBuf;
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+    path::Path,
+};
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    PolicyFileError,
-    error::place,
+    PolicyFileError, PolicyFileErrorKind, ReadKey,
     shapes::{AllowedKey, ScrubKey, State},
 };
 use crate::{
-    Action, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, Pseudonymizer, Scrub, StateRule, Trust,
-    policy::builder::check_peer,
+    Action, Direction, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Pseudonymizer, Scrub, StateRule, Trust,
+    policy::{
+        RuleLocation, RulePart,
+        builder::{check, check_peer},
+        pattern::Pattern,
+    },
     scrub::{Detector, Detectors},
 };
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case")]
 struct File {
+    /// Asks for a policy without rules.
+    open: Option<bool>,
     profile: Option<Spanned<String>>,
     scrub: Option<Scrubbing>,
     pseudonyms: Option<Pseudonyms>,
@@ -80,50 +92,107 @@ struct Outbound {
     baggage: Vec<Spanned<AllowedKey>>,
 }
 
-/// Reads a text, with the place of whatever is wrong.
-pub(super) fn read(text: &str) -> Result<Policy, PolicyFileError> {
-    let file: File =
-        toml::from_str(text).map_err(|error| PolicyFileError::at(text, error.span(), error.message().trim()))?;
-    let reader = Reader { text };
-    let mut builder = Policy::builder().scrub(reader.scrub(file.scrub, file.pseudonyms)?);
+/// Where the rules of a file are, for the warnings about them.
+#[derive(Default)]
+pub(super) struct Places {
+    inbound: Vec<RulePlaces>,
+    outbound: Vec<RulePlaces>,
+    profile: Range<usize>,
+}
+
+struct RulePlaces {
+    rule: Range<usize>,
+    peers: Vec<Range<usize>>,
+    keys: Vec<Range<usize>>,
+}
+
+impl Places {
+    /// Returns the span of a rule, or of its peer or key. Rules past the file's own are the profile's.
+    pub(super) fn of(&self, direction: Direction, location: &RuleLocation) -> Range<usize> {
+        let rules = if direction == Direction::Inbound { &self.inbound } else { &self.outbound };
+        let Some(rule) = rules.get(location.rule) else { return self.profile.clone() };
+        let part = match location.part {
+            RulePart::Peer(at) => rule.peers.get(at),
+            RulePart::Key(at) => rule.keys.get(at),
+            RulePart::Rule => None,
+        };
+        part.unwrap_or(&rule.rule).clone()
+    }
+}
+
+fn parse(text: &str) -> Result<File, PolicyFileError> {
+    toml::from_str(text).map_err(|error| PolicyFileError::at(text, error.span(), error.message().trim()))
+}
+
+/// Returns the files that a policy file reads pseudonym keys from.
+#[cfg(feature = "reload")]
+pub(crate) fn key_files(text: &str) -> Vec<PathBuf> {
+    let pseudonyms = parse(text).ok().and_then(|file| file.pseudonyms);
+    let keys =
+        pseudonyms.into_iter().flat_map(|pseudonyms| std::iter::once(pseudonyms.current).chain(pseudonyms.previous));
+    keys.filter_map(|key| key.into_inner().file).map(PathBuf::from).collect()
+}
+
+/// Compiles a text. Each rule is checked when it is added, and alone: the time is linear in the text.
+pub(super) fn read(text: &str, read_key: &ReadKey<'_>) -> Result<(Policy, Places), PolicyFileError> {
+    let file = parse(text)?;
+    let has_rules = file.profile.is_some() || !file.inbound.is_empty() || !file.outbound.is_empty();
+    let is_open = has_rules || file.open == Some(true);
+    let reader = Reader { text, read_key, patterns: RefCell::default() };
+    let mut places = Places::default();
+    let scrub = reader.scrub(file.scrub, file.pseudonyms)?;
+    let mut builder = Policy::builder().scrub(scrub.clone());
     for rule in file.inbound {
         let span = rule.span();
-        builder = reader.checked(span, builder.inbound(reader.inbound(rule.into_inner())?))?;
+        let rule = rule.into_inner();
+        places.inbound.push(RulePlaces::of(&span, &rule.peers, &rule.baggage));
+        let built = reader.inbound(rule)?;
+        check(built.name(), built.peer_patterns(), built.keys(), &scrub)
+            .map_err(|error| reader.error(span, error.to_string()))?;
+        builder = builder.inbound(built);
     }
     for rule in file.outbound {
         let span = rule.span();
-        builder = reader.checked(span, builder.outbound(reader.outbound(rule.into_inner())?))?;
+        let rule = rule.into_inner();
+        places.outbound.push(RulePlaces::of(&span, &rule.peers, &rule.baggage));
+        let built = reader.outbound(rule)?;
+        check(built.name(), built.peer_patterns(), built.keys(), &scrub)
+            .map_err(|error| reader.error(span, error.to_string()))?;
+        builder = builder.outbound(built);
     }
     if let Some(profile) = file.profile {
+        places.profile = profile.span();
         builder =
             builder.profile(profile.get_ref()).map_err(|error| reader.error(profile.span(), error.to_string()))?;
     }
-    builder.build().map_err(|error| PolicyFileError::at(text, None, error.to_string()))
+    if !is_open {
+        let message =
+            "no rule and no profile, which would trust every caller; write rules, or `open = true` if that is intended";
+        return Err(PolicyFileError::at(text, None, message).of_kind(PolicyFileErrorKind::NoRules));
+    }
+    let policy = builder.build().map_err(|error| PolicyFileError::at(text, None, error.to_string()))?;
+    Ok((policy, places))
 }
 
-/// The line and the column of what a warning is about: a word of a rule, or the rule, or the profile that brought it.
-pub(super) fn place_of(text: &str, warning: &crate::policy::Warning) -> (usize, usize) {
-    let Ok(file) = toml::from_str::<File>(text) else { return (1, 1) };
-    let (inbound, outbound) = (file.inbound.iter().map(Spanned::span), file.outbound.iter().map(Spanned::span));
-    let mut rules: Vec<Range<usize>> =
-        if warning.direction == "inbound" { inbound.collect() } else { outbound.collect() };
-    if warning.index >= rules.len() {
-        // Rules past the file's own are the profile's.
-        return place(text, file.profile.as_ref().map_or(0, |profile| profile.span().start));
+impl RulePlaces {
+    fn of(rule: &Range<usize>, peers: &[Spanned<String>], keys: &[Spanned<AllowedKey>]) -> Self {
+        let key = |key: &Spanned<AllowedKey>| match key.get_ref() {
+            AllowedKey::Name(_) => key.span(),
+            AllowedKey::Rule(detailed) => detailed.key.span(),
+        };
+        Self {
+            rule: rule.clone(),
+            peers: peers.iter().map(Spanned::span).collect(),
+            keys: keys.iter().map(key).collect(),
+        }
     }
-    let rule = rules.swap_remove(warning.index);
-    // A table's own span may be that of its header alone: what is below belongs to it, up to the next.
-    let below = text.get(rule.end..).unwrap_or_default();
-    let end = rule.end + below.find("\n[").unwrap_or(below.len());
-    let word = |quote: char| {
-        let found = text.get(rule.start..end)?.rfind(&format!("{quote}{}{quote}", warning.word))?;
-        (!warning.word.is_empty()).then_some(rule.start + found)
-    };
-    place(text, word('"').or_else(|| word('\'')).unwrap_or(rule.start))
 }
 
 struct Reader<'a> {
     text: &'a str,
+    read_key: &'a ReadKey<'a>,
+    /// Patterns by their expression: many rules have the same ones, and each takes a while to compile.
+    patterns: RefCell<HashMap<String, Pattern>>,
 }
 
 impl Reader<'_> {
@@ -131,10 +200,13 @@ impl Reader<'_> {
         PolicyFileError::at(self.text, Some(span), message)
     }
 
-    /// Builds what there is so far, so that an error names the rule that brought it.
-    fn checked(&self, span: Range<usize>, builder: PolicyBuilder) -> Result<PolicyBuilder, PolicyFileError> {
-        builder.clone().build().map_err(|error| self.error(span, error.to_string()))?;
-        Ok(builder)
+    fn pattern(&self, expression: String) -> Result<Pattern, PolicyError> {
+        if let Some(known) = self.patterns.borrow().get(&expression) {
+            return Ok(known.clone());
+        }
+        let pattern = Pattern::whole(&expression)?;
+        self.patterns.borrow_mut().insert(expression, pattern.clone());
+        Ok(pattern)
     }
 
     fn inbound(&self, rule: Inbound) -> Result<InboundRule, PolicyFileError> {
@@ -143,7 +215,7 @@ impl Reader<'_> {
             built = built.named(name);
         }
         if let Some(trust) = &rule.trust {
-            built = built.trust(trust_of(trust.get_ref()).ok_or_else(|| {
+            built = built.trust(Trust::from_name(trust.get_ref()).ok_or_else(|| {
                 let names = "trust, accept-ids, restart-and-link, restart, ignore";
                 self.error(trust.span(), format!("{:?} is not a trust: {names}", trust.get_ref()))
             })?);
@@ -204,10 +276,10 @@ impl Reader<'_> {
             }
             AllowedKey::Rule(rule) => *rule,
         };
-        if rule.key.is_empty() {
+        if rule.key.get_ref().is_empty() {
             return Err(self.error(span, "an empty key"));
         }
-        let mut built = KeyRule::new(&rule.key);
+        let mut built = KeyRule::new(rule.key.get_ref());
         if let Some(bytes) = rule.max_length {
             built = built.max_length(bytes);
         }
@@ -215,7 +287,8 @@ impl Reader<'_> {
             built = built.values(values);
         }
         if let Some(pattern) = rule.pattern {
-            built = built.pattern(&pattern).map_err(|error| self.error(span.clone(), error.to_string()))?;
+            let pattern = self.pattern(pattern).map_err(|error| self.error(span.clone(), error.to_string()))?;
+            built = built.with_pattern(pattern);
         }
         if let Some(mode) = rule.mode
             && self.is_report(&mode, span.clone())?
@@ -286,13 +359,14 @@ impl Reader<'_> {
     /// A key never stands in the policy file itself.
     fn secret(&self, key: &Spanned<Key>) -> Result<Vec<u8>, PolicyFileError> {
         let Key { id, env, file } = key.get_ref();
+        let unreadable = |message: String| self.error(key.span(), message).of_kind(PolicyFileErrorKind::Unreadable);
         match (env, file) {
             (Some(variable), None) => std::env::var(variable)
                 .map(String::into_bytes)
-                .map_err(|_| self.error(key.span(), format!("the key {id:?}: {variable} is not set, or not UTF-8"))),
+                .map_err(|_| unreadable(format!("the key {id:?}: {variable} is not set, or not UTF-8"))),
             (None, Some(file)) => {
-                let mut secret = std::fs::read(file)
-                    .map_err(|error| self.error(key.span(), format!("the key {id:?}: {file}: {error}")))?;
+                let mut secret = (self.read_key)(Path::new(file))
+                    .map_err(|error| unreadable(format!("the key {id:?}: {file}: {error}")))?;
                 while secret.last().is_some_and(|byte| matches!(byte, b'\r' | b'\n')) {
                     secret.pop();
                 }
@@ -301,15 +375,4 @@ impl Reader<'_> {
             _ => Err(self.error(key.span(), format!("the key {id:?} needs either `env` or `file`"))),
         }
     }
-}
-
-fn trust_of(name: &str) -> Option<Trust> {
-    Some(match name {
-        "trust" => Trust::Trust,
-        "accept-ids" => Trust::AcceptIds,
-        "restart-and-link" => Trust::RestartAndLink,
-        "restart" => Trust::Restart,
-        "ignore" => Trust::Ignore,
-        _ => return None,
-    })
 }

@@ -11,6 +11,7 @@ use serde::{
         value::{MapAccessDeserializer, SeqAccessDeserializer},
     },
 };
+use toml::Spanned;
 
 /// `tracestate = false`, or a list of keys.
 pub(super) enum State {
@@ -27,7 +28,7 @@ pub(super) enum AllowedKey {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DetailedKey {
-    pub(super) key: String,
+    pub(super) key: Spanned<String>,
     pub(super) max_length: Option<usize>,
     pub(super) values: Option<Vec<String>>,
     pub(super) pattern: Option<String>,

@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use propagation_core::{Peer, Policy, PropagationContext, Propagator, Reload};
@@ -129,7 +130,7 @@ fn a_reload_under_load_loses_no_request_and_each_extract_and_inject_sees_one_pol
                 for (text, is_good) in [(letter("b"), true), ("peers = [".to_owned(), false), (letter("a"), true)] {
                     fs::write(&file, text).unwrap();
                     let before = propagator.policy();
-                    let outcome = reload.reload();
+                    let outcome = reload.force();
                     assert_eq!(outcome.is_ok(), is_good, "{outcome:?}");
                     reloads += usize::from(is_good);
                     refused += usize::from(!is_good);
@@ -146,4 +147,126 @@ fn a_reload_under_load_loses_no_request_and_each_extract_and_inject_sees_one_pol
     assert!(reloads >= 2 && refused >= 1, "{reloads} reloads, {refused} refused");
     assert_eq!(said.len(), refused, "each refusal is said once");
     assert!(said.iter().all(|line| line.contains("the policy in force stays")), "{said:?}");
+}
+
+/// A policy file in a directory of its own, and a propagator that it is in force in.
+struct Watched {
+    directory: std::path::PathBuf,
+    file: std::path::PathBuf,
+    propagator: Propagator,
+}
+
+impl Watched {
+    fn new(name: &str) -> Self {
+        let directory = std::env::temp_dir().join(format!("propagation-{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let file = directory.join("policy.toml");
+        fs::write(&file, letter("a")).unwrap();
+        Self { directory, file, propagator: Propagator::default() }
+    }
+
+    fn save(&self, text: &str) {
+        let new = self.directory.join("new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &self.file).unwrap();
+    }
+
+    /// The letter whose keys cross.
+    fn letter(&self) -> String {
+        let everyone = Policy::from_toml("[[inbound]]\npeers = [\"*\"]\nbaggage = [\"*\"]\n").unwrap();
+        let carrier = vec![("baggage".to_owned(), ALL.as_bytes().to_vec())];
+        let everything = Propagator::builder().policy(everyone).build().extract(&Peer::http(""), &carrier).context;
+        let release = self.propagator.policy().release(&Peer::kafka("orders"), &everything);
+        release.context.baggage.iter().map(|member| member.key()[..1].to_owned()).next().unwrap_or_default()
+    }
+
+    fn wait_for(&self, letter: &str) {
+        let began = Instant::now();
+        while self.letter() != letter {
+            assert!(began.elapsed() < Duration::from_secs(20), "{letter} never comes into force");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn spawned_reload_takes_a_new_file_and_stops() {
+    let watched = Watched::new("spawned");
+    let reload = Reload::start(watched.propagator.clone(), &watched.file).unwrap();
+    let thread = reload.spawn(Duration::from_millis(100)).unwrap();
+    watched.save(&letter("b"));
+    watched.wait_for("b");
+    // A file that is rejected ends nothing.
+    watched.save("peers = [");
+    thread::sleep(Duration::from_millis(1500));
+    assert_eq!(watched.letter(), "b");
+    watched.save(&letter("a"));
+    watched.wait_for("a");
+    thread.stop();
+    watched.save(&letter("b"));
+    thread::sleep(Duration::from_millis(1500));
+    assert_eq!(watched.letter(), "a");
+}
+
+#[cfg(unix)]
+#[test]
+fn sighup_reads_the_file_before_its_time() {
+    let watched = Watched::new("sighup");
+    let reload = Reload::start(watched.propagator.clone(), &watched.file).unwrap();
+    let thread = reload.with_sighup(true).spawn(Duration::from_secs(3600)).unwrap();
+    watched.save(&letter("b"));
+    let status = std::process::Command::new("kill").args(["-HUP", &std::process::id().to_string()]).status();
+    assert!(status.unwrap().success());
+    watched.wait_for("b");
+    thread.stop();
+}
+
+#[test]
+fn reload_logs_key_by_key_what_it_loosens() {
+    let lines: &'static Loosened = Box::leak(Box::default());
+    let watched = Watched::new("loosened");
+    let reload = Reload::start(watched.propagator.clone(), &watched.file).unwrap();
+    watched.save(&(letter("a") + "[[outbound]]\npeers = [\"kafka:orders\"]\nbaggage = [\"a.1\"]\n"));
+    tracing::subscriber::with_default(lines, || reload.force().unwrap());
+    assert!(lines.0.lock().unwrap().is_empty(), "a rule that can never match loosens nothing");
+    let more =
+        "[[inbound]]\npeers = [\"*\"]\nbaggage = [\"a.*\", \"c\"]\n[[outbound]]\npeers = [\"*\"]\nmode = \"report\"\n";
+    watched.save(more);
+    tracing::subscriber::with_default(lines, || reload.force().unwrap());
+    let lines = lines.0.lock().unwrap();
+    let line = |words: &[&str]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
+    assert!(line(&["policy reload allows more", "inbound", "key=\"c\"", "is allowed"]), "{lines:?}");
+    assert!(line(&["policy reload allows more", "outbound", "report mode lets every key pass"]), "{lines:?}");
+    assert!(!line(&["a.*"]), "{lines:?}");
+}
+
+/// The events at level `WARN`, by this thread.
+#[derive(Default)]
+struct Loosened(Mutex<Vec<String>>);
+
+impl Subscriber for &'static Loosened {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() == tracing::Level::WARN
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut said = Said(String::new());
+        event.record(&mut said);
+        self.0.lock().unwrap().push(said.0);
+    }
 }
