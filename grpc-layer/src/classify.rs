@@ -1,21 +1,29 @@
-use http::{HeaderMap, response::Parts};
+use std::io::IoSlice;
+
+use bytes::Buf;
+use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, response::Parts};
 use propagation_core::{HopSpan, Outcome, SpanKind};
-use propagation_http::exchange::{Classify, Ending};
+use propagation_http::exchange::{Classify, Ending, ServerClassify};
 use tonic::Code;
 
-use crate::deadline::Deadline;
+use crate::{deadline::Deadline, method::UnknownMethod, status, web::WebFrames};
 
-/// Tells from trailers, or a response of trailers only, how a call went.
+/// Classifies a call by its status: from the trailers, from a response of trailers only, or from a grpc-web body.
 #[derive(Debug)]
 pub struct GrpcClassify {
     kind: SpanKind,
     code: Option<Code>,
     deadline: Option<Deadline>,
+    unknown: Option<UnknownMethod>,
+    /// Whether the response is one of gRPC: what a proxy or a middleware answers is no message.
+    is_grpc: bool,
+    answered: bool,
+    web: Option<WebFrames>,
 }
 
 impl GrpcClassify {
-    pub(crate) fn new(kind: SpanKind, deadline: Option<Deadline>) -> Self {
-        Self { kind, code: None, deadline }
+    pub(crate) fn new(kind: SpanKind, deadline: Option<Deadline>, unknown: Option<UnknownMethod>) -> Self {
+        Self { kind, code: None, deadline, unknown, is_grpc: false, answered: false, web: None }
     }
 
     fn is_late(&self) -> bool {
@@ -29,9 +37,20 @@ impl GrpcClassify {
         }
     }
 
+    fn read_data(&mut self, bytes: &[u8]) {
+        match &mut self.web {
+            None => self.answered |= !bytes.is_empty(),
+            Some(web) => {
+                web.read(bytes);
+                self.answered |= web.answered;
+                self.code = web.code.or(self.code);
+            }
+        }
+    }
+
     fn is_error(&self, code: Code) -> bool {
         match self.kind {
-            // What a caller did wrong is no fault of the server's (semantic conventions 1.44, rpc/grpc).
+            // A fault of the caller's is no error of the server's (semantic conventions 1.45, rpc/grpc).
             SpanKind::Server => matches!(
                 code,
                 Code::Unknown
@@ -45,7 +64,10 @@ impl GrpcClassify {
         }
     }
 
-    fn end(&self, code: Code, hop: &HopSpan) -> Outcome {
+    fn end(&mut self, code: Code, hop: &HopSpan) -> Outcome {
+        if let Some(unknown) = self.unknown.take() {
+            unknown.settle(self.answered || self.code == Some(Code::Ok), hop);
+        }
         if hop.has_panicked() {
             // No status was sent: the panic is the error.
             return Outcome::Cancelled;
@@ -56,11 +78,27 @@ impl GrpcClassify {
 }
 
 impl Classify for GrpcClassify {
-    fn head(&mut self, head: &mut Parts, _: &HopSpan) {
+    fn head(&mut self, head: &mut Parts, hop: &HopSpan) {
         self.read(&head.headers);
         if self.code.is_none() && !head.status.is_success() {
             // Something on the way that is not a gRPC server has answered.
             self.code = Some(of_http(head.status));
+        }
+        if hop.records() {
+            let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+            self.is_grpc = is_grpc(content_type);
+            self.web = WebFrames::of(content_type);
+        }
+    }
+
+    fn data(&mut self, data: &impl Buf, _: &HopSpan) {
+        if !self.is_grpc || (self.web.is_none() && self.answered) {
+            return;
+        }
+        let mut parts = [IoSlice::new(&[]); 16];
+        let count = data.chunks_vectored(&mut parts);
+        for part in parts.iter().take(count) {
+            self.read_data(part);
         }
     }
 
@@ -69,24 +107,74 @@ impl Classify for GrpcClassify {
     }
 
     fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
-        match (self.code, ending) {
-            (Some(code), _) => self.end(code, hop),
+        let code = match (self.code, ending) {
+            (Some(code), _) => code,
             // A stream that ends without a status was broken off.
-            (None, Ending::Complete) => self.end(Code::Unknown, hop),
-            (None, _) if self.is_late() => self.end(Code::DeadlineExceeded, hop),
-            (None, _) => self.end(Code::Cancelled, hop),
+            (None, Ending::Complete) => Code::Unknown,
+            (None, _) if self.is_late() => Code::DeadlineExceeded,
+            (None, _) => Code::Cancelled,
+        };
+        self.end(code, hop)
+    }
+
+    fn failed<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
+        let (error, code) = status::of_error(error);
+        let code = self.code.or(code).unwrap_or(Code::Unknown);
+        let outcome = self.end(code, hop);
+        (error, outcome)
+    }
+}
+
+/// Classifies what a server with our layer answers: calls, and the plain HTTP requests beside them.
+#[derive(Debug)]
+pub enum CallClassify {
+    /// A remote procedure call.
+    Grpc(GrpcClassify),
+    /// Any other request.
+    Http(ServerClassify),
+}
+
+impl Classify for CallClassify {
+    fn head(&mut self, head: &mut Parts, hop: &HopSpan) {
+        match self {
+            Self::Grpc(grpc) => grpc.head(head, hop),
+            Self::Http(http) => http.head(head, hop),
+        }
+    }
+
+    fn data(&mut self, data: &impl Buf, hop: &HopSpan) {
+        match self {
+            Self::Grpc(grpc) => grpc.data(data, hop),
+            Self::Http(http) => http.data(data, hop),
+        }
+    }
+
+    fn trailers(&mut self, trailers: &HeaderMap, hop: &HopSpan) {
+        match self {
+            Self::Grpc(grpc) => grpc.trailers(trailers, hop),
+            Self::Http(http) => http.trailers(trailers, hop),
+        }
+    }
+
+    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
+        match self {
+            Self::Grpc(grpc) => grpc.outcome(ending, hop),
+            Self::Http(http) => http.outcome(ending, hop),
         }
     }
 
     fn failed<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
-        let unsaid = match self.kind {
-            _ if self.is_late() => Code::DeadlineExceeded,
-            SpanKind::Server => Code::Unknown,
-            _ => Code::Unavailable,
-        };
-        let outcome = self.end(self.code.unwrap_or(unsaid), hop);
-        (error, outcome)
+        match self {
+            Self::Grpc(grpc) => grpc.failed(error, hop),
+            Self::Http(http) => http.failed(error, hop),
+        }
     }
+}
+
+/// Whether a content type is one of gRPC or grpc-web: `application/grpc`, with a suffix or parameters.
+pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
+    let Some((start, rest)) = content_type.split_at_checked("application/grpc".len()) else { return false };
+    start.eq_ignore_ascii_case(b"application/grpc") && rest.first().is_none_or(|next| b"+-; ".contains(next))
 }
 
 /// The mapping for responses without a gRPC status (gRPC, `http-grpc-status-mapping`).

@@ -1,7 +1,9 @@
 //! For those who cannot use a layer. An interceptor sees a call's start and not its end: no spans.
 
+use std::{fmt, net::IpAddr, sync::Arc};
+
 use propagation_core::{Admission, Peer, Propagator};
-use propagation_http::{HeaderCarrier, PeerAddress};
+use propagation_http::{HeaderCarrier, PeerAddress, TrustedProxies};
 use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 
 use crate::carrier;
@@ -65,10 +67,14 @@ impl Interceptor for ClientInterceptor {
 /// }
 /// # let _ = (interceptor, place);
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ServerInterceptor {
     propagator: Propagator,
+    identity: Option<Arc<Identity>>,
+    proxies: TrustedProxies,
 }
+
+type Identity = dyn Fn(&Request<()>) -> Option<String> + Send + Sync;
 
 /// What a call has brought; a handler runs in it with `propagator.start(Hop::resume(admitted.0.context))`.
 #[derive(Clone, Debug)]
@@ -78,7 +84,27 @@ impl ServerInterceptor {
     /// An interceptor for this propagator.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        Self { propagator }
+        Self { propagator, identity: None, proxies: TrustedProxies::default() }
+    }
+
+    /// The caller's identity, as the application has established it: policy rules can name it.
+    #[must_use]
+    pub fn identity(mut self, identity: impl Fn(&Request<()>) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// The proxies whose `x-forwarded-for` counts for the address that policy rules match; none without this.
+    #[must_use]
+    pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
+        self.proxies = TrustedProxies::new(trusted);
+        self
+    }
+}
+
+impl fmt::Debug for ServerInterceptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerInterceptor").field("propagator", &self.propagator).finish_non_exhaustive()
     }
 }
 
@@ -86,7 +112,11 @@ impl Interceptor for ServerInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let mut peer = Peer::grpc("");
         let said = request.extensions().get::<PeerAddress>().map(|PeerAddress(address)| *address);
-        peer.address = said.or_else(|| request.remote_addr().map(|address| address.ip()));
+        let connection = said.or_else(|| request.remote_addr().map(|address| address.ip()));
+        let headers = request.metadata().as_ref();
+        peer.address = connection.and_then(|connection| self.proxies.caller(connection, headers));
+        let identity = self.identity.as_ref().and_then(|identity| identity(&request));
+        peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &HeaderCarrier(request.metadata().as_ref()));
         request.extensions_mut().insert(Admitted(admission));
         Ok(request)

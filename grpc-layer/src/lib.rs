@@ -7,11 +7,17 @@ mod carrier;
 mod classify;
 mod client;
 mod deadline;
+mod descriptor;
 mod interceptor;
 mod method;
+mod methods;
 mod server;
+mod status;
+mod web;
 
 pub use carrier::MetadataCarrierMut;
+pub use classify::{CallClassify, GrpcClassify};
 pub use client::{ClientPropagation, ClientPropagationLayer};
+pub use descriptor::DescriptorSetError;
 pub use interceptor::{Admitted, ClientInterceptor, ServerInterceptor};
 pub use server::{ServerPropagation, ServerPropagationLayer};

@@ -1,20 +1,96 @@
-//! What is called.
+//! The method that a call names.
 
-/// A method as its path names it: `/package.Service/Method`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct RpcMethod<'a> {
-    path: &'a str,
+use propagation_core::{Hop, HopSpan};
+use propagation_http::attributes::push;
+
+use crate::methods::Methods;
+
+/// The name of a method that the service does not know: callers must not make up names.
+const OTHER: &str = "_OTHER";
+
+/// Returns the full name, `package.Service/Method`, of a path of that form.
+pub(crate) fn full_name(path: &str) -> Option<&str> {
+    let name = path.strip_prefix('/')?;
+    let (service, method) = name.split_once('/')?;
+    (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some(name)
 }
 
-impl<'a> RpcMethod<'a> {
-    pub(crate) fn of(uri: &'a http::Uri) -> Self {
-        Self { path: uri.path().strip_prefix('/').unwrap_or(uri.path()) }
+/// Whether a path is one of the services for health checks and reflection.
+pub(crate) fn is_infrastructure(path: &str) -> bool {
+    path.starts_with("/grpc.health.v1.") || path.starts_with("/grpc.reflection.v1")
+}
+
+/// A method whose name is not known, or not yet.
+#[derive(Debug)]
+pub(crate) struct UnknownMethod {
+    methods: Methods,
+    path: Box<str>,
+}
+
+impl UnknownMethod {
+    /// Names the hop after the method if the call has shown that it exists, else records the name that the caller gave.
+    pub(crate) fn settle(self, exists: bool, hop: &HopSpan) {
+        match full_name(&self.path) {
+            Some(name) if exists && self.methods.learn(name) => {
+                hop.rename(name.to_owned());
+                hop.set_attribute("rpc.method", name.to_owned());
+            }
+            _ => {
+                let original = self.path.strip_prefix('/').unwrap_or(&self.path);
+                hop.set_attribute("rpc.method_original", original.to_owned());
+            }
+        }
+    }
+}
+
+/// The name of a span, and the method that is to be learned at its end.
+pub(crate) struct MethodName {
+    name: Option<String>,
+    pub(crate) unknown: Option<UnknownMethod>,
+}
+
+impl MethodName {
+    /// The method that a client's generated code names.
+    pub(crate) fn known(name: String) -> Self {
+        Self { name: Some(name), unknown: None }
     }
 
-    /// `package.Service/Method`, if the path is of that form.
-    pub(crate) fn full(self) -> Option<&'a str> {
-        let (service, method) = self.path.split_once('/')?;
-        (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some(self.path)
+    /// The method that a path names.
+    pub(crate) fn of_path(path: &str, methods: &Methods) -> Self {
+        match full_name(path).filter(|name| methods.knows(name)) {
+            Some(name) => Self::known(name.to_owned()),
+            None => Self { name: None, unknown: Some(UnknownMethod { methods: methods.clone(), path: path.into() }) },
+        }
+    }
+
+    /// Names a hop that is about to start.
+    pub(crate) fn describe(&self, hop: &mut Hop) {
+        push(hop, "rpc.system.name", "grpc");
+        match &self.name {
+            Some(name) => {
+                hop.name = name.clone().into();
+                push(hop, "rpc.method", name.clone());
+            }
+            None => {
+                hop.name = OTHER.into();
+                push(hop, "rpc.method", OTHER);
+            }
+        }
+    }
+
+    /// Names a hop that a layer of HTTP has started.
+    pub(crate) fn refine(&self, hop: &HopSpan) {
+        hop.set_attribute("rpc.system.name", "grpc");
+        match &self.name {
+            Some(name) => {
+                hop.rename(name.clone());
+                hop.set_attribute("rpc.method", name.clone());
+            }
+            None => {
+                hop.rename(OTHER);
+                hop.set_attribute("rpc.method", OTHER);
+            }
+        }
     }
 }
 
@@ -30,9 +106,9 @@ mod tests {
             ("/", None),
             ("/a/b/c", None),
             ("//Place", None),
+            ("*", None),
         ] {
-            let uri: http::Uri = http::Uri::builder().path_and_query(path).build().unwrap();
-            assert_eq!(RpcMethod::of(&uri).full(), full, "{path}");
+            assert_eq!(full_name(path), full, "{path}");
         }
     }
 }

@@ -7,21 +7,30 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, Request, Response, request::Parts};
+use http::{Extensions, HeaderMap, Request, Response, header::CONTENT_TYPE, request::Parts};
 use http_body::Body;
 use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind};
 use propagation_http::{
     HeaderCarrier, PeerAddress, TrustedProxies,
-    attributes::push,
-    exchange::{ResponseBody, ResponseFuture},
+    exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::{classify::GrpcClassify, deadline::Deadline, method::RpcMethod};
+use crate::{
+    DescriptorSetError,
+    classify::{CallClassify, GrpcClassify, is_grpc},
+    deadline::Deadline,
+    method::{MethodName, UnknownMethod, is_infrastructure},
+    methods::Methods,
+};
 
 /// Puts every call into the context that its metadata brings, as far as the policy admits it, with a SERVER span named
 /// `package.Service/Method`. It covers the whole call, also of streams in either direction.
+///
+/// A span has the name of a method that the service knows: [declared](Self::with_methods), or learned from a call that succeeded or had
+/// a message for an answer. Any other is `_OTHER`, so that callers make up neither span names nor time series. Requests without a content
+/// type of gRPC are plain HTTP requests, and recorded as such.
 #[derive(Clone)]
 pub struct ServerPropagationLayer {
     options: Arc<Options>,
@@ -32,9 +41,13 @@ type Ask<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
 #[derive(Clone)]
 struct Options {
     propagator: Propagator,
+    methods: Methods,
+    infrastructure: bool,
     filter: Option<Ask<bool>>,
     identity: Option<Ask<Option<String>>>,
     proxies: TrustedProxies,
+    /// For the requests that are no calls.
+    http: propagation_http::ServerPropagationLayer,
 }
 
 impl ServerPropagationLayer {
@@ -42,29 +55,85 @@ impl ServerPropagationLayer {
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self {
-            options: Arc::new(Options { propagator, filter: None, identity: None, proxies: TrustedProxies::default() }),
+            options: Arc::new(Options {
+                http: propagation_http::ServerPropagationLayer::new(propagator.clone()),
+                propagator,
+                methods: Methods::default(),
+                infrastructure: false,
+                filter: None,
+                identity: None,
+                proxies: TrustedProxies::default(),
+            }),
         }
     }
 
-    /// Which calls get a span. The others (health checks) propagate all the same.
+    /// Declares methods of the service, as `package.Service/Method`: their spans have their names from the first call on, and also if
+    /// they only ever fail.
     #[must_use]
-    pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        Arc::make_mut(&mut self.options).filter = Some(Arc::new(filter));
+    pub fn with_methods(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        let declared = &mut self.options_mut().methods;
+        methods.into_iter().for_each(|method| declared.declare(method.as_ref()));
         self
     }
 
-    /// Who a caller is, as the application has established it: policy rules can name it.
+    /// Declares the methods of an encoded `FileDescriptorSet`: the bytes that reflection is set up with.
+    ///
+    /// # Errors
+    ///
+    /// If the bytes are no descriptor set, or one without methods.
+    pub fn with_descriptor_set(mut self, set: &[u8]) -> Result<Self, DescriptorSetError> {
+        self.options_mut().methods.declare_set(set)?;
+        Ok(self)
+    }
+
+    /// Whether calls of the health and reflection services (`grpc.health.v1`, `grpc.reflection.v1`) get a span; by default they do not.
+    #[must_use]
+    pub fn with_health_and_reflection(mut self, spans: bool) -> Self {
+        self.options_mut().infrastructure = spans;
+        self
+    }
+
+    /// Which requests get a span. The others propagate all the same.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        let filter: Ask<bool> = Arc::new(filter);
+        let options = self.options_mut();
+        options.filter = Some(Arc::clone(&filter));
+        options.http = options.http.clone().filter(move |head| filter(head));
+        self
+    }
+
+    /// The caller's identity, as the application has established it: policy rules can name it.
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
-        Arc::make_mut(&mut self.options).identity = Some(Arc::new(identity));
+        let identity: Ask<Option<String>> = Arc::new(identity);
+        let options = self.options_mut();
+        options.identity = Some(Arc::clone(&identity));
+        options.http = options.http.clone().identity(move |head| identity(head));
         self
     }
 
     /// The proxies whose `x-forwarded-for` counts for the address that policy rules match; none without this.
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
-        Arc::make_mut(&mut self.options).proxies = TrustedProxies::new(trusted);
+        let trusted = Arc::new(trusted);
+        let options = self.options_mut();
+        let for_http = Arc::clone(&trusted);
+        options.proxies = TrustedProxies::new(move |address| trusted(address));
+        options.http = options.http.clone().trusted_proxies(move |address| for_http(address));
         self
+    }
+
+    /// The layer for the plain HTTP requests on the same server, with options of its own (routes, recorded headers). Without it, they are
+    /// recorded with the filter, the identity and the proxies of this layer.
+    #[must_use]
+    pub fn with_http(mut self, layer: propagation_http::ServerPropagationLayer) -> Self {
+        self.options_mut().http = layer;
+        self
+    }
+
+    fn options_mut(&mut self) -> &mut Options {
+        Arc::make_mut(&mut self.options)
     }
 }
 
@@ -89,56 +158,81 @@ where
     S::Error: 'static,
     ResBody: Body<Error: 'static>,
 {
-    type Response = Response<ResponseBody<ResBody, GrpcClassify>>;
+    type Response = Response<ResponseBody<ResBody, CallClassify>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, GrpcClassify>;
+    type Future = ResponseFuture<S::Future, CallClassify>;
 
     fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(task)
     }
 
-    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+    fn call(&mut self, mut request: Request<ReqBody>) -> Self::Future {
+        let connection = connection(request.extensions_mut());
+        if !has_grpc(request.headers()) {
+            if let Some(address) = connection {
+                request.extensions_mut().insert(PeerAddress(address));
+            }
+            let bodiless = request.method() == http::Method::HEAD;
+            let (hop, request, classify) = self.options.http.start(request);
+            let inner = hop.in_scope(|| self.inner.call(request));
+            return ResponseFuture::new(inner, hop, CallClassify::Http(classify), bodiless);
+        }
         let (mut head, body) = request.into_parts();
-        let connection = connection(&mut head.extensions);
-        let hop = self.options.start(&head, connection);
+        let (hop, unknown) = self.options.start(&mut head, connection);
         let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Server, deadline), false)
+        let classify = GrpcClassify::new(SpanKind::Server, deadline, unknown);
+        ResponseFuture::new(inner, hop, CallClassify::Grpc(classify), false)
     }
 }
 
 impl Options {
-    fn start(&self, head: &Parts, connection: Option<IpAddr>) -> HopSpan {
+    fn start(&self, head: &mut Parts, connection: Option<IpAddr>) -> (HopSpan, Option<UnknownMethod>) {
+        if let Some(outer) = ServerHop::of(&head.extensions).cloned() {
+            return self.join(&outer, head);
+        }
         let identity = self.identity.as_ref().and_then(|identity| identity(head));
         let mut peer = Peer::grpc("");
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, &head.headers));
         peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &HeaderCarrier(&head.headers));
         if !self.propagator.records() {
-            return self.propagator.pass(admission.context);
+            return (self.propagator.pass(admission.context), None);
         }
-        if !self.filter.as_ref().is_none_or(|filter| filter(head)) {
-            return self.propagator.start(Hop::resume(admission.context));
+        if !self.has_span(head) {
+            return (self.propagator.start(Hop::resume(admission.context)), None);
         }
         let mut hop = Hop::admitted(SpanKind::Server, admission);
-        describe(&mut hop, RpcMethod::of(&head.uri));
+        let method = MethodName::of_path(head.uri.path(), &self.methods);
+        method.describe(&mut hop);
         let authority = propagation_http::attributes::authority(&head.uri, &head.headers);
         propagation_http::attributes::server(&mut hop, authority, "http", false);
-        self.propagator.start(hop)
+        let hop = self.propagator.start(hop);
+        ServerHop::insert(&hop, true, &mut head.extensions);
+        (hop, method.unknown)
+    }
+
+    /// Goes on in the hop of a layer around this one: makes it a call's, if that layer is HTTP's.
+    fn join(&self, outer: &ServerHop, head: &mut Parts) -> (HopSpan, Option<UnknownMethod>) {
+        if outer.is_rpc() || !self.has_span(head) {
+            return (outer.hop().following(), None);
+        }
+        let hop = outer.hop().refining();
+        let method = MethodName::of_path(head.uri.path(), &self.methods);
+        method.refine(&hop);
+        ServerHop::insert(&hop, true, &mut head.extensions);
+        (hop, method.unknown)
+    }
+
+    fn has_span(&self, head: &Parts) -> bool {
+        (self.infrastructure || !is_infrastructure(head.uri.path()))
+            && self.filter.as_ref().is_none_or(|filter| filter(head))
     }
 }
 
-/// Names a hop after its method; what is none is the system alone, so that callers can't make names up.
-pub(crate) fn describe(hop: &mut Hop, method: RpcMethod<'_>) {
-    push(hop, "rpc.system.name", "grpc");
-    match method.full() {
-        Some(full) => {
-            hop.name = full.to_owned().into();
-            push(hop, "rpc.method", full.to_owned());
-        }
-        None => hop.name = "grpc".into(),
-    }
+fn has_grpc(headers: &HeaderMap) -> bool {
+    headers.get(CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()))
 }
 
 fn connection(extensions: &mut Extensions) -> Option<IpAddr> {

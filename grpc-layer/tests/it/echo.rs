@@ -47,6 +47,7 @@ impl Echo {
         match asked {
             "missing" => Err(Status::not_found("missing")),
             "broken" => Err(Status::internal("broken")),
+            "panic" => panic!("on purpose"),
             _ => Ok(text(&context.baggage.get("tenant.id").unwrap_or_default())),
         }
     }

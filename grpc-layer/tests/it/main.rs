@@ -3,5 +3,9 @@
 mod calls;
 mod carrier;
 mod echo;
+mod endings;
 mod hops;
 mod metrics;
+mod names;
+mod neighbours;
+mod telemetry;

@@ -89,7 +89,9 @@ pub(crate) struct GrpcSender {
 impl GrpcSender {
     pub(crate) fn open(service: &Service, to: &Address) -> Result<Self, Failure> {
         let layer = propagation_grpc::ClientPropagationLayer::new(service.propagator.clone()).peer(SERVICE);
-        Ok(Self { channel: Channel::from_shared(to.name.clone())?.connect_lazy(), layer })
+        let endpoint = Channel::from_shared(to.name.clone())?;
+        let layer = layer.endpoint(endpoint.uri()).with_methods([METHOD]);
+        Ok(Self { channel: endpoint.connect_lazy(), layer })
     }
 
     pub(crate) async fn send(&self, body: &str) -> Result<(), Failure> {
@@ -121,6 +123,7 @@ pub(crate) async fn listen_grpc(stop: Arc<Stop>) -> Result<String, Failure> {
         request
     });
     let propagation = propagation_grpc::ServerPropagationLayer::new(stop.service.propagator.clone());
+    let propagation = propagation.with_methods([METHOD]);
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);
     let routes = Routes::from(Router::new().route(METHOD, post(place)).with_state(stop));

@@ -32,6 +32,7 @@ use crate::{
 
 struct Gateway {
     service: Service,
+    calls: ClientPropagationLayer,
     orders: Channel,
     /// What every order's number begins with.
     numbers: String,
@@ -43,13 +44,18 @@ pub(crate) const RUN: &str = "DEMO_RUN";
 
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
     let (orders, _stripped) = transit::way(Hop::Grpc, variable("DEMO_ORDERS_URL")?).await?;
-    let orders = Channel::from_shared(orders)?.connect_lazy();
+    let endpoint = Channel::from_shared(orders)?;
+    let calls = ClientPropagationLayer::new(service.propagator.clone())
+        .peer(grpc::SERVICE)
+        .endpoint(endpoint.uri())
+        .with_methods([grpc::PLACE]);
+    let orders = endpoint.connect_lazy();
     let propagation = ServerPropagationLayer::new(service.propagator.clone());
     let numbers = match std::env::var(RUN) {
         Ok(run) if !run.is_empty() => format!("o-{run}"),
         _ => "o".to_owned(),
     };
-    let gateway = Arc::new(Gateway { service: service.clone(), orders, numbers, count: AtomicU64::new(1) });
+    let gateway = Arc::new(Gateway { service: service.clone(), calls, orders, numbers, count: AtomicU64::new(1) });
     let routes = Router::new()
         .route("/orders", post(place))
         .route("/orders/{id}/delivered", post(delivered))
@@ -107,8 +113,7 @@ async fn ask_orders(gateway: &Gateway, order: &Order) -> Result<grpc::PlaceReply
     let _ = baggage.insert(shop::CONTACT, order.email.clone());
     let careless = context.with_baggage(baggage);
 
-    let layer = ClientPropagationLayer::new(gateway.service.propagator.clone()).peer(grpc::SERVICE);
-    let channel = ServiceBuilder::new().layer(layer).service(gateway.orders.clone());
+    let channel = ServiceBuilder::new().layer(gateway.calls.clone()).service(gateway.orders.clone());
     let request = PlaceRequest {
         order: order.id.clone(),
         sku: order.sku.clone(),

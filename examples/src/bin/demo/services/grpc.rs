@@ -17,7 +17,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 pub(crate) const SERVICE: &str = "shop.Orders";
-const PLACE: &str = "/shop.Orders/Place";
+pub(crate) const PLACE: &str = "/shop.Orders/Place";
 
 /// What the gateway asks for.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -11,7 +11,7 @@ use rdkafka::{
 };
 use tonic::{Request, Response, Status, transport::Server};
 
-use super::grpc::{OrdersServer, Place, PlaceReply, PlaceRequest};
+use super::grpc::{OrdersServer, PLACE, Place, PlaceReply, PlaceRequest};
 use crate::{
     Error,
     service::{self, Service, variable},
@@ -28,7 +28,7 @@ struct Orders {
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
     let producer: FutureProducer =
         ClientConfig::new().set("bootstrap.servers", variable("DEMO_KAFKA_BROKERS")?).set("linger.ms", "0").create()?;
-    let layer = ServerPropagationLayer::new(service.propagator.clone());
+    let layer = ServerPropagationLayer::new(service.propagator.clone()).with_methods([PLACE]);
     let propagation = ProducerPropagation::new(service.propagator.clone());
     let orders = OrdersServer::new(Orders { service: service.clone(), producer, propagation });
 

@@ -1,0 +1,67 @@
+use std::{
+    collections::HashSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use crate::DescriptorSetError;
+
+/// The most methods that are learned from calls: more than a service has, and a bound for a server that accepts any name.
+const MAX_LEARNED: usize = 1_000;
+
+/// Longer names are not learned.
+const MAX_NAME: usize = 256;
+
+/// The methods that a service knows: declared ones, and those that a call has shown to exist.
+///
+/// Clones share what is learned.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Methods {
+    declared: HashSet<Box<str>>,
+    learned: Arc<RwLock<HashSet<Box<str>>>>,
+}
+
+impl Methods {
+    pub(crate) fn declare(&mut self, name: &str) {
+        self.declared.insert(name.strip_prefix('/').unwrap_or(name).into());
+    }
+
+    pub(crate) fn declare_set(&mut self, set: &[u8]) -> Result<(), DescriptorSetError> {
+        crate::descriptor::methods(set).map(|found| self.declared.extend(found.into_iter().map(String::into_boxed_str)))
+    }
+
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.declared.contains(name) || self.learned.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    /// Keeps a method that exists; returns `false` if there are too many already.
+    pub(crate) fn learn(&self, name: &str) -> bool {
+        if self.knows(name) {
+            return true;
+        }
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        let fits = learned.len() < MAX_LEARNED && name.len() <= MAX_NAME;
+        if fits {
+            learned.insert(name.into());
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn learned_methods_are_bounded_and_shared_by_clones() {
+        let mut methods = Methods::default();
+        methods.declare("/shop.Orders/Place");
+        let clone = methods.clone();
+        assert!(clone.knows("shop.Orders/Place") && !clone.knows("shop.Orders/Cancel"));
+        for n in 0..MAX_LEARNED {
+            assert!(clone.learn(&format!("made.Up{n}/Call")));
+        }
+        assert!(methods.knows("made.Up999/Call") && methods.learn("made.Up7/Call"));
+        assert!(!methods.learn("one.More/Call") && !methods.knows("one.More/Call"));
+        assert!(!Methods::default().learn(&format!("long.Name/{}", "x".repeat(MAX_NAME))));
+    }
+}

@@ -1,0 +1,112 @@
+//! The gRPC status of an error: the one that tonic shows the caller.
+
+use std::{any::Any, error::Error, fmt, sync::Arc};
+
+use tonic::{Code, Status};
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Returns the status that tonic derives from an error, if it derives one, and the error as it was.
+///
+/// tonic's own conversion decides, so that the span and the caller agree. It consumes the error; this lends it one.
+pub(crate) fn of_error<E: 'static>(error: E) -> (E, Option<Code>) {
+    let mut lent = Some(error);
+    let any: &mut dyn Any = &mut lent;
+    let code = if let Some(status) = any.downcast_ref::<Option<Status>>() {
+        status.as_ref().map(Status::code)
+    } else if let Some(boxed) = any.downcast_mut::<Option<BoxError>>() {
+        let overloaded = boxed.as_ref().filter(|boxed| is_overloaded(&***boxed)).map(|_| Code::ResourceExhausted);
+        overloaded.or_else(|| lend(boxed, |boxed| &**boxed))
+    } else if let Some(error) = any.downcast_mut::<Option<tonic::transport::Error>>() {
+        lend(error, |error| error)
+    } else if let Some(error) = any.downcast_mut::<Option<std::io::Error>>() {
+        lend(error, |error| error)
+    } else {
+        None
+    };
+    match lent {
+        Some(error) => (error, code),
+        None => unreachable!("an error that was lent is given back"),
+    }
+}
+
+/// tonic knows this one only where it is not wrapped.
+fn is_overloaded(error: &(dyn Error + 'static)) -> bool {
+    error.source().is_none() && propagation_core::dyn_error_type(error) == "tower::load_shed::error::Overloaded"
+}
+
+fn lend<T: Send + Sync + 'static>(place: &mut Option<T>, view: fn(&T) -> &(dyn Error + 'static)) -> Option<Code> {
+    let lent = Arc::new(place.take()?);
+    let status = Status::try_from_error(Box::new(Lent { error: Arc::clone(&lent), view }));
+    // tonic keeps the error as the status's source: both go before it is given back.
+    let code = status.ok().map(|status| status.code());
+    *place = Arc::into_inner(lent);
+    code
+}
+
+/// An error that shows another one as its source.
+struct Lent<T> {
+    error: Arc<T>,
+    view: fn(&T) -> &(dyn Error + 'static),
+}
+
+impl<T> Error for Lent<T> {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some((self.view)(&self.error))
+    }
+}
+
+impl<T> fmt::Display for Lent<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("lent")
+    }
+}
+
+impl<T> fmt::Debug for Lent<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Lent")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Wrapped(BoxError);
+
+    impl fmt::Display for Wrapped {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("wrapped")
+        }
+    }
+
+    impl Error for Wrapped {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&*self.0)
+        }
+    }
+
+    #[test]
+    fn status_of_an_error_is_the_one_that_tonic_shows() {
+        let errors: [fn() -> BoxError; 8] = [
+            || Box::new(Status::not_found("x")),
+            || Box::new(tonic::TimeoutExpired(())),
+            || Box::new(tonic::ConnectError("refused".into())),
+            || Box::new(Wrapped(Box::new(tonic::TimeoutExpired(())))),
+            || Box::new(Wrapped(Box::new(Wrapped(Box::new(Status::data_loss("x")))))),
+            || Box::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)),
+            || "text".into(),
+            || Box::new(tower::load_shed::error::Overloaded::new()),
+        ];
+        for error in errors {
+            let shown = Status::from_error(error()).code();
+            let text = error().to_string();
+            let (kept, code) = of_error(error());
+            assert_eq!(code.unwrap_or(Code::Unknown), shown, "{text}");
+            assert_eq!(kept.to_string(), text, "the error stays as it was");
+        }
+        assert_eq!(of_error(Status::aborted("x")).1, Some(Code::Aborted));
+        assert_eq!(of_error(std::fmt::Error).1, None);
+    }
+}

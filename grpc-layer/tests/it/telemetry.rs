@@ -1,0 +1,86 @@
+//! What the tests share: spans and metrics of the real SDK, and a real server and channel.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use opentelemetry::trace::{SpanKind, Status, TracerProvider};
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use propagation_core::{Hop, HopSpan, PropagationContext, Propagator, SpanKind as Kind};
+use propagation_opentelemetry::{OpenTelemetryBridge, metrics::HopMetrics};
+use propagation_testkit::in_memory::InMemoryMetrics;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::{Channel, Endpoint};
+
+pub(crate) struct Telemetry {
+    pub(crate) propagator: Propagator,
+    pub(crate) metrics: InMemoryMetrics,
+    exporter: InMemorySpanExporter,
+    _provider: SdkTracerProvider,
+}
+
+impl Telemetry {
+    pub(crate) fn new() -> Self {
+        let exporter = InMemorySpanExporter::default();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
+        let metrics = InMemoryMetrics::new();
+        let bridge = HopMetrics::new(&metrics.meter("grpc"), OpenTelemetryBridge::new(provider.tracer("grpc")));
+        Self { propagator: Propagator::builder().bridge(bridge).build(), metrics, exporter, _provider: provider }
+    }
+
+    pub(crate) fn spans(&self, kind: &SpanKind) -> Vec<SpanData> {
+        self.exporter.get_finished_spans().unwrap().into_iter().filter(|span| span.span_kind == *kind).collect()
+    }
+
+    /// The spans of a kind, once there are so many.
+    pub(crate) async fn finished(&self, kind: &SpanKind, count: usize) -> Vec<SpanData> {
+        for _ in 0..400 {
+            if self.spans(kind).len() >= count {
+                break;
+            }
+            // The server's span ends with its body, which may be after the client has all of it.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        // One more would be one too many.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let spans = self.spans(kind);
+        assert_eq!(spans.len(), count, "{spans:?}");
+        spans
+    }
+
+    pub(crate) async fn one(&self, kind: &SpanKind) -> SpanData {
+        self.finished(kind, 1).await.remove(0)
+    }
+
+    pub(crate) fn names(&self, kind: &SpanKind) -> BTreeSet<String> {
+        self.spans(kind).into_iter().map(|span| span.name.to_string()).collect()
+    }
+
+    pub(crate) fn caller(&self) -> HopSpan {
+        self.propagator.start(Hop::remote(Kind::Consumer, PropagationContext::EMPTY).named("caller"))
+    }
+}
+
+pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<String> {
+    span.attributes.iter().rev().find(|each| each.key.as_str() == key).map(|each| each.value.to_string())
+}
+
+/// `rpc.response.status_code`, `error.type`, and whether the status is an error.
+pub(crate) fn ending(span: &SpanData) -> (Option<String>, Option<String>, bool) {
+    let failed = matches!(span.status, Status::Error { .. });
+    (attribute(span, "rpc.response.status_code"), attribute(span, "error.type"), failed)
+}
+
+/// The ending of a call with this status: an error of this type, or none.
+pub(crate) fn code(code: &str, failed: bool) -> (Option<String>, Option<String>, bool) {
+    (Some(code.to_owned()), failed.then(|| code.to_owned()), failed)
+}
+
+/// A socket of its own for a server, and its URL.
+pub(crate) async fn listen() -> (TcpListenerStream, String) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (TcpListenerStream::new(listener), url)
+}
+
+pub(crate) async fn connect(url: &str) -> Channel {
+    Endpoint::from_shared(url.to_owned()).unwrap().connect().await.unwrap()
+}
