@@ -1,6 +1,12 @@
-//! What the semantic conventions want to know of a message on RabbitMQ (1.44, messaging/rabbitmq).
+//! The attributes of a message on RabbitMQ (semantic conventions 1.44, messaging/rabbitmq).
 
-use propagation_core::Hop;
+use lapin::BasicProperties;
+use propagation_core::{Attribute, Hop};
+
+use crate::names::{Names, is_generated};
+
+/// The name of the exchange whose name is empty.
+const DEFAULT_EXCHANGE: &str = "amq.default";
 
 /// Exchange and routing key of a message, and the queue it was taken from.
 #[derive(Clone, Copy, Debug)]
@@ -8,30 +14,94 @@ pub(crate) struct Destination<'a> {
     pub(crate) exchange: &'a str,
     pub(crate) routing_key: &'a str,
     pub(crate) queue: Option<&'a str>,
+    /// Whether the queue was made for a while only, as its consumer states.
+    pub(crate) temporary: bool,
+    pub(crate) names: &'a Names,
+}
+
+/// The name of a destination, as far as the service knows its parts.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Name {
+    /// The parts that are no patterns.
+    name: String,
+    /// All parts, where one is a pattern.
+    template: Option<String>,
+}
+
+impl Name {
+    fn new(parts: &[(&str, bool)]) -> Self {
+        let join = |patterns: bool| {
+            let shown = parts.iter().filter(|(part, is_pattern)| !part.is_empty() && (patterns || !is_pattern));
+            shown.map(|(part, _)| *part).collect::<Vec<_>>().join(":")
+        };
+        let name = join(false);
+        let has_pattern = parts.iter().any(|(_, is_pattern)| *is_pattern);
+        Self {
+            name: if name.is_empty() { DEFAULT_EXCHANGE.to_owned() } else { name },
+            template: has_pattern.then(|| join(true)),
+        }
+    }
+
+    pub(crate) fn for_span(&self) -> &str {
+        self.template.as_deref().unwrap_or(&self.name)
+    }
 }
 
 impl Destination<'_> {
-    /// `{exchange}:{routing_key}`, with `:{queue}` on the consuming side; what is empty is left out, and a queue of the same
-    /// name as the routing key is not said twice.
-    pub(crate) fn name(&self) -> String {
-        let queue = self.queue.filter(|queue| *queue != self.routing_key);
-        let parts: Vec<&str> = [Some(self.exchange), Some(self.routing_key), queue]
-            .into_iter()
-            .flatten()
-            .filter(|part| !part.is_empty())
-            .collect();
-        if parts.is_empty() { "amq.default".to_owned() } else { parts.join(":") }
+    /// `{exchange}:{routing_key}`, as far as both are declared, otherwise the exchange alone; with `:{queue}` on the consuming side. Empty parts
+    /// are left out, as are a queue of the same name as the routing key and queues whose names are generated.
+    ///
+    /// Whoever publishes a message chooses its routing key: each would be a span name and a time series of its own.
+    pub(crate) fn name(&self) -> Name {
+        let queue = self.queue.filter(|queue| !self.temporary && !is_generated(queue));
+        if self.exchange.is_empty() {
+            // Here the routing key names the queue.
+            let sent_to = Some(self.routing_key).filter(|key| !is_generated(key) && self.names.has_queue(key));
+            return Name::new(&[(queue.or(sent_to).unwrap_or_default(), false)]);
+        }
+        match self.names.find(self.exchange, self.routing_key) {
+            Some((exchange, key)) => Name::new(&[
+                (exchange.as_str(), exchange.is_pattern()),
+                (key.as_str(), key.is_pattern()),
+                (queue.filter(|queue| *queue != key.as_str()).unwrap_or_default(), false),
+            ]),
+            None => Name::new(&[(self.exchange, false), (queue.unwrap_or_default(), false)]),
+        }
     }
 
-    /// Names a hop and says where the message goes or comes from.
+    /// Whether the message is not there yet, and so neither its exchange nor its routing key.
+    fn is_receive(&self) -> bool {
+        self.queue.is_some() && self.exchange.is_empty() && self.routing_key.is_empty()
+    }
+
+    fn is_anonymous(&self) -> bool {
+        let sent_to = Some(self.routing_key).filter(|_| self.exchange.is_empty());
+        self.queue.or(sent_to).is_some_and(is_generated)
+    }
+
+    /// Names a hop and describes the destination or source of its message.
     pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
         let name = self.name();
         let mut described = std::mem::replace(hop, Hop::resume(propagation_core::PropagationContext::EMPTY))
-            .named(format!("{operation} {name}"))
+            .named(operation)
             .with("messaging.system", "rabbitmq")
             .with("messaging.operation.name", operation)
-            .with("messaging.operation.type", kind)
-            .with("messaging.destination.name", name);
+            .with("messaging.operation.type", kind);
+        // Nothing is known of a message that is yet to be received from a queue without a name.
+        if !self.is_receive() || name.name != DEFAULT_EXCHANGE {
+            described = described
+                .named(format!("{operation} {}", name.for_span()))
+                .with("messaging.destination.name", name.name);
+        }
+        if let Some(template) = name.template {
+            described = described.with("messaging.destination.template", template);
+        }
+        if self.temporary || self.is_anonymous() {
+            described = described.with("messaging.destination.temporary", true);
+        }
+        if self.is_anonymous() {
+            described = described.with("messaging.destination.anonymous", true);
+        }
         if !self.routing_key.is_empty() {
             described = described.with("messaging.rabbitmq.destination.routing_key", self.routing_key.to_owned());
         }
@@ -39,21 +109,64 @@ impl Destination<'_> {
     }
 }
 
+/// The ids that a publisher has given to a message and to the conversation that it belongs to.
+pub(crate) fn ids(properties: &BasicProperties) -> impl Iterator<Item = Attribute> {
+    let ids = [
+        ("messaging.message.id", properties.message_id()),
+        ("messaging.message.conversation_id", properties.correlation_id()),
+    ];
+    ids.into_iter().filter_map(|(key, id)| Some(Attribute::new(key, id.as_ref()?.as_str().to_owned())))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn destinations_are_named_as_the_conventions_say() {
-        for (exchange, routing_key, queue, name) in [
-            ("shop", "paid", None, "shop:paid"),
-            ("shop", "paid", Some("shipping"), "shop:paid:shipping"),
-            ("", "shipping", None, "shipping"),
-            ("", "shipping", Some("shipping"), "shipping"),
-            ("shop", "", Some("shipping"), "shop:shipping"),
-            ("", "", None, "amq.default"),
+    fn destination_is_named_by_its_declared_parts() {
+        let names = Names::default()
+            .with_exchange("shop", ["paid", "orders.*", ""])
+            .with_exchange("tenant-*", ["#"])
+            .with_queues(["shipping"]);
+        for (exchange, routing_key, queue, span, name) in [
+            ("shop", "paid", None, "shop:paid", "shop:paid"),
+            ("shop", "paid", Some("shipping"), "shop:paid:shipping", "shop:paid:shipping"),
+            ("shop", "paid", Some("paid"), "shop:paid", "shop:paid"),
+            ("shop", "orders.4711", None, "shop:orders.*", "shop"),
+            ("shop", "orders.4711", Some("shipping"), "shop:orders.*:shipping", "shop:shipping"),
+            ("shop", "anna@example.com", None, "shop", "shop"),
+            ("shop", "anna@example.com", Some("shipping"), "shop:shipping", "shop:shipping"),
+            ("shop", "", Some("shipping"), "shop:shipping", "shop:shipping"),
+            ("other", "paid", None, "other", "other"),
+            ("tenant-anna", "anna@example.com", None, "tenant-*:#", "amq.default"),
+            ("", "shipping", None, "shipping", "shipping"),
+            ("", "shipping", Some("shipping"), "shipping", "shipping"),
+            ("", "billing", Some("billing"), "billing", "billing"),
+            ("", "reply-4711", None, "amq.default", "amq.default"),
+            ("", "amq.gen-JzTY20BRgKO-HjmUJj0wLg", None, "amq.default", "amq.default"),
+            ("", "amq.rabbitmq.reply-to.g1h2AA5yZXBseUAy", None, "amq.default", "amq.default"),
+            ("", "amq.gen-a", Some("amq.gen-a"), "amq.default", "amq.default"),
+            ("shop", "paid", Some("amq.gen-a"), "shop:paid", "shop:paid"),
+            ("shop", "x", Some("amq.gen-a"), "shop", "shop"),
+            ("", "", None, "amq.default", "amq.default"),
         ] {
-            assert_eq!(Destination { exchange, routing_key, queue }.name(), name);
+            let named = Destination { exchange, routing_key, queue, temporary: false, names: &names }.name();
+            assert_eq!((named.for_span(), named.name.as_str()), (span, name), "{exchange} {routing_key} {queue:?}");
         }
+    }
+
+    #[test]
+    fn undeclared_routing_key_is_in_no_name() {
+        let names = Names::default();
+        for (exchange, queue, name) in
+            [("shop", None, "shop"), ("shop", Some("shipping"), "shop:shipping"), ("", None, "amq.default")]
+        {
+            let routing_key = "anna@example.com";
+            let named = Destination { exchange, routing_key, queue, temporary: false, names: &names }.name();
+            assert_eq!((named.for_span(), named.name.as_str()), (name, name));
+        }
+        let named =
+            Destination { exchange: "shop", routing_key: "x", queue: Some("mine"), temporary: true, names: &names };
+        assert_eq!(named.name().for_span(), "shop", "a temporary queue is left out");
     }
 }

@@ -11,7 +11,11 @@ use propagation_core::{
     messaging::{self, Relation},
 };
 
-use crate::{HeadersCarrier, attributes::Destination};
+use crate::{
+    HeadersCarrier,
+    attributes::{Destination, ids},
+    names::Names,
+};
 
 /// Handles messages of one queue in the context that they carry.
 ///
@@ -35,12 +39,41 @@ pub struct ConsumerPropagation {
     propagator: Propagator,
     queue: String,
     relation: Relation,
+    temporary: bool,
+    names: Names,
 }
 
 impl ConsumerPropagation {
     /// For messages of a queue.
     pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
-        Self { propagator, queue: queue.into(), relation: Relation::default() }
+        Self {
+            propagator,
+            queue: queue.into(),
+            relation: Relation::default(),
+            temporary: false,
+            names: Names::default(),
+        }
+    }
+
+    /// Declares an exchange and the routing keys, or their templates, that messages come with: `["paid", "orders.*"]`. Only these become part of
+    /// span names and metrics, beside exchange and queue.
+    ///
+    /// Templates are words separated by dots, as in bindings of topic exchanges: `*` and `{…}` stand for one word, `#` for any number.
+    #[must_use]
+    pub fn with_exchange<I>(mut self, exchange: &str, routing_keys: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.names = self.names.with_exchange(exchange, routing_keys);
+        self
+    }
+
+    /// States that the queue exists only for a while, such as an exclusive or auto-delete queue with a name made up at run time: it is left
+    /// out of span names and metrics. Queues whose names the broker has generated (`amq.gen-…`, direct reply-to) always are.
+    #[must_use]
+    pub fn with_temporary_queue(mut self, temporary: bool) -> Self {
+        self.temporary = temporary;
+        self
     }
 
     /// How process spans relate to the message's creation context.
@@ -87,7 +120,7 @@ impl ConsumerPropagation {
     ///
     /// Those of [`Channel::basic_get`].
     pub async fn get(&self, channel: &Channel, options: BasicGetOptions) -> lapin::Result<Option<BasicGetMessage>> {
-        let destination = Destination { exchange: "", routing_key: "", queue: Some(&self.queue) };
+        let destination = self.source("", "");
         let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
         if self.propagator.records() {
             destination.describe(&mut hop, "receive", "receive");
@@ -151,11 +184,12 @@ impl ConsumerPropagation {
     }
 
     fn destination<'a>(&'a self, delivery: &'a Delivery) -> Destination<'a> {
-        Destination {
-            exchange: delivery.exchange.as_str(),
-            routing_key: delivery.routing_key.as_str(),
-            queue: Some(&self.queue),
-        }
+        self.source(delivery.exchange.as_str(), delivery.routing_key.as_str())
+    }
+
+    fn source<'a>(&'a self, exchange: &'a str, routing_key: &'a str) -> Destination<'a> {
+        let (queue, temporary, names) = (Some(self.queue.as_str()), self.temporary, &self.names);
+        Destination { exchange, routing_key, queue, temporary, names }
     }
 }
 
@@ -169,7 +203,5 @@ fn describe(
     destination.describe(hop, operation, kind);
     let tag = i64::try_from(delivery.delivery_tag).unwrap_or(i64::MAX);
     hop.attributes.push(Attribute::new("messaging.rabbitmq.message.delivery_tag", tag));
-    if let Some(id) = delivery.properties.message_id() {
-        hop.attributes.push(Attribute::new("messaging.message.id", id.as_str().to_owned()));
-    }
+    hop.attributes.extend(ids(&delivery.properties));
 }

@@ -8,6 +8,7 @@ mod carrier;
 mod consumer;
 mod ext;
 mod frame;
+mod names;
 mod producer;
 
 pub use carrier::{HeadersCarrier, PropertiesCarrier};

@@ -6,7 +6,11 @@ use propagation_core::{
     messaging::{self, Existing, Sending},
 };
 
-use crate::{FrameLimit, PropertiesCarrier, attributes::Destination};
+use crate::{
+    FrameLimit, PropertiesCarrier,
+    attributes::{Destination, ids},
+    names::Names,
+};
 
 /// Publishes messages that carry the current context.
 ///
@@ -28,18 +32,43 @@ pub struct ProducerPropagation {
     propagator: Propagator,
     limit: FrameLimit,
     existing: Existing,
+    names: Names,
 }
 
 impl ProducerPropagation {
     /// For channels of a connection: give the connection itself, or its frame limit in bytes.
     pub fn new(propagator: Propagator, limit: impl Into<FrameLimit>) -> Self {
-        Self { propagator, limit: limit.into(), existing: Existing::default() }
+        Self { propagator, limit: limit.into(), existing: Existing::default(), names: Names::default() }
     }
 
     /// What happens to a context that a message already carries.
     #[must_use]
     pub fn existing(mut self, existing: Existing) -> Self {
         self.existing = existing;
+        self
+    }
+
+    /// Declares an exchange and the routing keys, or their templates, that messages are published with: `["paid", "orders.*"]`. Only these
+    /// become part of span names and metrics; otherwise the exchange alone does.
+    ///
+    /// Templates are words separated by dots, as in bindings of topic exchanges: `*` and `{…}` stand for one word, `#` for any number.
+    #[must_use]
+    pub fn with_exchange<I>(mut self, exchange: &str, routing_keys: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.names = self.names.with_exchange(exchange, routing_keys);
+        self
+    }
+
+    /// Declares queues that messages are published to through the default exchange. Any other queue is left out of span names and metrics: the
+    /// queue of a reply is the caller's choice.
+    #[must_use]
+    pub fn with_queues<I>(mut self, queues: I) -> Self
+    where
+        I: IntoIterator<Item: AsRef<str>>,
+    {
+        self.names = self.names.with_queues(queues);
         self
     }
 
@@ -93,14 +122,14 @@ impl ProducerPropagation {
     /// Puts the current context on a message that you publish yourself. Publish it in the hop, and end the hop with the outcome.
     #[must_use]
     pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> Sending {
-        let destination = Destination { exchange, routing_key, queue: None };
+        let destination = Destination { exchange, routing_key, queue: None, temporary: false, names: &self.names };
         // Through the default exchange a message goes to the queue that its routing key names.
         let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
-        let message_id = properties.message_id().as_ref().map(|id| id.as_str().to_owned());
+        let ids: Vec<_> = if self.propagator.records() { ids(properties).collect() } else { Vec::new() };
         let mut carrier = PropertiesCarrier::new(properties, self.limit);
         messaging::send(&self.propagator, &peer, self.existing, &mut carrier, |hop| {
             destination.describe(hop, "send", "send");
-            hop.attributes.extend(message_id.map(|id| propagation_core::Attribute::new("messaging.message.id", id)));
+            hop.attributes.extend(ids);
         })
     }
 }

@@ -2,7 +2,8 @@ use std::sync::{Arc, Mutex};
 
 use lapin::{
     BasicProperties,
-    options::{BasicAckOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions},
+    options::{BasicAckOptions, BasicGetOptions, BasicNackOptions, BasicPublishOptions, ConfirmSelectOptions},
+    types::FieldTable,
 };
 use opentelemetry::{
     KeyValue,
@@ -36,9 +37,10 @@ async fn publish(shop: &Shop, producer: &ProducerPropagation, properties: BasicP
 #[tokio::test]
 async fn a_message_carries_the_send_span_and_its_handler_runs_inside_it() {
     let mut shop = Shop::open().await;
-    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection).with_exchange("shop", ["paid"]);
     let own = BasicProperties::default()
         .with_message_id("m-1".into())
+        .with_correlation_id("c-1".into())
         .with_headers([("x-own".into(), text("1"))].into_iter().collect::<std::collections::BTreeMap<_, _>>().into());
     publish(&shop, &producer, own).await;
 
@@ -50,7 +52,7 @@ async fn a_message_carries_the_send_span_and_its_handler_runs_inside_it() {
     assert!(seen["traceparent"].contains(&send.span_context.span_id().to_string()));
     assert_eq!(send.span_kind, SpanKind::Producer);
 
-    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping");
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping").with_exchange("shop", ["paid"]);
     let propagator = shop.propagator.clone();
     let current = Arc::new(Mutex::new(None));
     let inside = Arc::clone(&current);
@@ -81,6 +83,7 @@ async fn a_message_carries_the_send_span_and_its_handler_runs_inside_it() {
         KeyValue::new("messaging.rabbitmq.destination.routing_key", "paid"),
         KeyValue::new("messaging.rabbitmq.message.delivery_tag", 1),
         KeyValue::new("messaging.message.id", "m-1"),
+        KeyValue::new("messaging.message.conversation_id", "c-1"),
     ] {
         assert!(process.attributes.contains(&attribute), "{attribute:?}");
     }
@@ -104,7 +107,7 @@ async fn a_message_that_has_a_context_keeps_it_unless_told_otherwise() {
         assert_eq!(seen["traceparent"] == other, stays);
         assert_eq!(seen["baggage"], if stays { "tenant.id=red" } else { "tenant.id=blue" });
         if stays {
-            let send = shop.span("send shop:paid");
+            let send = shop.span("send shop");
             assert_eq!(send.span_kind, SpanKind::Client);
             assert_eq!(
                 send.links.iter().map(|link| link.span_context.trace_id().to_string()).collect::<Vec<_>>(),
@@ -159,7 +162,7 @@ async fn a_send_that_fails_fails_as_it_would_without_us() {
         BasicProperties::default(),
     );
     assert!(sent.await.is_err());
-    assert!(matches!(shop.span("send no such exchange:paid").status, Status::Error { .. }));
+    assert!(matches!(shop.span("send no such exchange").status, Status::Error { .. }));
     drop(shop.broker);
 }
 
@@ -190,4 +193,25 @@ async fn concurrent_handlers_each_see_their_own_message() {
     for handler in handlers {
         handler.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn generated_queue_is_in_no_span_name() {
+    let shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    for queue in ["amq.gen-JzTY20BRgKO-HjmUJj0wLg", "amq.rabbitmq.reply-to.g1h2AA5yZXBseUAy"] {
+        let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+        producer.publish(&shop.channel, "".into(), queue.into(), options, b"{}", properties).await.unwrap();
+    }
+    let send = shop.span("send amq.default");
+    for key in ["messaging.destination.temporary", "messaging.destination.anonymous"] {
+        assert!(send.attributes.contains(&KeyValue::new(key, true)), "{key}");
+    }
+    let declare = lapin::options::QueueDeclareOptions::default();
+    shop.channel.queue_declare("replies-4711".into(), declare, FieldTable::default()).await.unwrap();
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "replies-4711").with_temporary_queue(true);
+    consumer.get(&shop.channel, BasicGetOptions::default()).await.unwrap();
+    let receive = shop.span("receive");
+    assert!(receive.attributes.contains(&KeyValue::new("messaging.destination.temporary", true)));
+    assert!(!format!("{:?}", receive.attributes).contains("replies"));
 }

@@ -18,8 +18,8 @@ async fn messages_are_counted_once_whether_they_are_pushed_or_fetched() {
     let mut shop = Shop::open().await;
     let metrics = InMemoryMetrics::new();
     let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
-    let producer = ProducerPropagation::new(propagator.clone(), &shop.connection);
-    let consumer = ConsumerPropagation::new(propagator.clone(), "shipping");
+    let producer = ProducerPropagation::new(propagator.clone(), &shop.connection).with_exchange("shop", ["paid"]);
+    let consumer = ConsumerPropagation::new(propagator.clone(), "shipping").with_exchange("shop", ["paid"]);
     let send = || {
         let (exchange, key, properties) = ("shop".into(), "paid".into(), BasicProperties::default());
         producer.publish(&shop.channel, exchange, key, BasicPublishOptions::default(), b"{}", properties)
@@ -56,4 +56,36 @@ async fn messages_are_counted_once_whether_they_are_pushed_or_fetched() {
         operations.iter().filter(|(said, _)| said.contains(&kind)).map(|(_, count)| count).sum::<u64>()
     };
     assert_eq!((count("send"), count("receive"), count("settle")), (3, 2, 2));
+}
+
+#[tokio::test]
+async fn undeclared_routing_keys_make_no_series() {
+    let shop = Shop::open().await;
+    let metrics = InMemoryMetrics::new();
+    let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
+    let producer = ProducerPropagation::new(propagator, &shop.connection)
+        .with_exchange("shop", ["orders.*"])
+        .with_queues(["shipping"]);
+    for n in 0..20 {
+        for (exchange, key) in [
+            ("shop", format!("user-{n}@example.com")),
+            ("shop", format!("orders.{n}")),
+            ("", format!("amq.gen-{n}")),
+            ("", format!("reply-{n}")),
+            ("", "shipping".to_owned()),
+        ] {
+            let (options, properties) = (BasicPublishOptions::default(), BasicProperties::default());
+            let key = key.as_str().into();
+            producer.publish(&shop.channel, exchange.into(), key, options, b"{}", properties).await.unwrap();
+        }
+    }
+    let common = "messaging.operation.name=send messaging.system=rabbitmq";
+    let series = |name: &str, more: &str| format!("messaging.destination.name={name} {more}{common}");
+    let expected = [
+        (series("shop", ""), 20),
+        (series("shop", "messaging.destination.template=shop:orders.* "), 20),
+        (series("amq.default", ""), 40),
+        (series("shipping", ""), 20),
+    ];
+    assert_eq!(metrics.series("messaging.client.sent.messages"), BTreeMap::from(expected));
 }
