@@ -3,41 +3,18 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, Version, header::HOST};
-use propagation_core::{Attribute, AttributeValue, Hop, Policy};
+use propagation_core::{Attribute, AttributeValue, Hop};
 
-/// The methods that a span may be named after; any other is `_OTHER`, so that callers can't make names up.
-const METHODS: [Method; 9] = [
-    Method::GET,
-    Method::HEAD,
-    Method::POST,
-    Method::PUT,
-    Method::DELETE,
-    Method::CONNECT,
-    Method::OPTIONS,
-    Method::TRACE,
-    Method::PATCH,
-];
+use crate::KnownMethods;
 
-/// The method as a name of low cardinality, if it is a known one.
+/// The method as a name of low cardinality, if the [default list](KnownMethods) has it.
 #[must_use]
 pub fn known_method(method: &Method) -> Option<&'static str> {
-    let known = METHODS.iter().find(|known| *known == method)?;
-    Some(match known.as_str() {
-        "GET" => "GET",
-        "HEAD" => "HEAD",
-        "POST" => "POST",
-        "PUT" => "PUT",
-        "DELETE" => "DELETE",
-        "CONNECT" => "CONNECT",
-        "OPTIONS" => "OPTIONS",
-        "TRACE" => "TRACE",
-        _ => "PATCH",
-    })
+    KnownMethods::default().find(method)
 }
 
-/// Notes the method, and the original one where it is none that is known.
-pub fn method(hop: &mut Hop, method: &Method) {
-    let known = known_method(method);
+/// Adds the method, and the original one where it is unknown.
+pub fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
     push(hop, "http.request.method", known.unwrap_or("_OTHER"));
     if known.is_none() {
         // As long as it is sent, and never longer than a word.
@@ -65,7 +42,7 @@ pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
     if host.is_empty() {
         return;
     }
-    push(hop, "server.address", host.to_owned());
+    push(hop, "server.address", canonical_host(host).into_owned());
     let usual = match scheme {
         "https" => 443,
         _ => 80,
@@ -74,6 +51,9 @@ pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
         push(hop, "server.port", port);
     }
 }
+
+/// The attributes of [`server`], which go on no metric where a caller chose them.
+pub(crate) const SERVER: [&str; 2] = ["server.address", "server.port"];
 
 /// Who is asked: the authority of the URI, else the host header.
 #[must_use]
@@ -104,27 +84,6 @@ pub(crate) fn canonical_host(host: &str) -> Cow<'_, str> {
 #[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
 pub(crate) fn policy_host(authority: &str) -> Cow<'_, str> {
     canonical_host(host_and_port(authority).0)
-}
-
-/// Notes the listed headers, as far as telemetry may say them.
-pub(crate) fn headers(
-    out: &mut Vec<Attribute>,
-    prefix: &str,
-    listed: &[http::HeaderName],
-    headers: &HeaderMap,
-    policy: &Policy,
-) {
-    for name in listed {
-        let show = |value: &http::HeaderValue| {
-            let text = String::from_utf8_lossy(value.as_bytes());
-            let may = policy.lets_telemetry_say(name.as_str(), &text);
-            if may { text.into_owned() } else { crate::redact::REDACTED.to_owned() }
-        };
-        let values: Vec<String> = headers.get_all(name).iter().map(show).collect();
-        if !values.is_empty() {
-            out.push(Attribute::new(format!("{prefix}.{name}"), AttributeValue::Texts(values)));
-        }
-    }
 }
 
 /// Adds an attribute.

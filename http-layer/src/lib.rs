@@ -9,6 +9,9 @@ mod axum;
 mod carrier;
 mod client;
 pub mod exchange;
+mod headers;
+mod hosts;
+mod methods;
 mod redact;
 #[cfg(feature = "reqwest-0-13")]
 mod reqwest;
@@ -24,5 +27,6 @@ pub use self::reqwest::{Redirects, ReqwestPropagation};
 pub use self::tower_http::GuardRedirects;
 pub use carrier::{HeaderCarrier, HeaderCarrierMut, extract, inject};
 pub use client::{CallerContext, CallerContextLayer, ClientPropagation, ClientPropagationLayer, WithCallerContext};
+pub use methods::KnownMethods;
 pub use redact::Redaction;
 pub use server::{PeerAddress, ServerPropagation, ServerPropagationLayer, TrustedProxies};

@@ -11,7 +11,7 @@ use reqwest_middleware::{Middleware, Next, Result};
 
 pub use self::redirects::Redirects;
 use crate::{
-    Redaction, attributes,
+    KnownMethods, Redaction, attributes,
     client::{ClientClassify, Options, Report},
     exchange::{Classify, ResponseBody},
 };
@@ -92,6 +92,21 @@ impl ReqwestPropagation {
     #[must_use]
     pub fn redaction(mut self, redaction: Redaction) -> Self {
         Arc::make_mut(&mut self.options).redaction = redaction;
+        self
+    }
+
+    /// Sets the methods that span names and metrics name.
+    #[must_use]
+    pub fn with_known_methods(mut self, methods: KnownMethods) -> Self {
+        Arc::make_mut(&mut self.options).methods = methods;
+        self
+    }
+
+    /// Adds hosts that metrics name (`server.address`), beside those that an outbound rule of the policy names; see
+    /// [`ClientPropagationLayer::with_known_hosts`](crate::ClientPropagationLayer::with_known_hosts).
+    #[must_use]
+    pub fn with_known_hosts<I: IntoIterator<Item = S>, S: AsRef<str>>(mut self, hosts: I) -> Self {
+        Arc::make_mut(&mut self.options).hosts.declare(hosts);
         self
     }
 

@@ -41,6 +41,8 @@ pub struct Hop {
     pub links: Vec<TraceContext>,
     /// What is known at the start: samplers may look at it.
     pub attributes: Vec<Attribute>,
+    /// Keys of attributes that go on the span and on no metric: a caller chose their values, so each would be a time series of its own.
+    pub span_only: Vec<&'static str>,
     /// Identifies the hop among those on this thread.
     pub(crate) marker: Marker,
 }
@@ -86,6 +88,7 @@ impl Hop {
             local,
             links: Vec::new(),
             attributes: Vec::new(),
+            span_only: Vec::new(),
             marker: Marker::next(),
         }
     }

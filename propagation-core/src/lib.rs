@@ -57,9 +57,9 @@ pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};
 pub use policy::{
-    Action, Admission, Decision, ExplainedField, Explanation, InboundRule, KeyRule, Loosening, OutboundRule, Policy,
-    PolicyBuilder, PolicyError, PolicySink, PolicyWarning, PolicyWarningKind, Pseudonymizer, Release, RuleLocation,
-    RulePart, Scrub, StateRule, Trust, UnknownProfile,
+    Action, Admission, Decision, ExplainedField, Explanation, InboundRule, KeyRule, Loosening, OutboundRule,
+    PeerNaming, Policy, PolicyBuilder, PolicyError, PolicySink, PolicyWarning, PolicyWarningKind, Pseudonymizer,
+    Release, RuleLocation, RulePart, Scrub, StateRule, Trust, UnknownProfile,
 };
 #[cfg(feature = "policy-file")]
 pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};

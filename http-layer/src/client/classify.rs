@@ -42,13 +42,8 @@ impl Classify for ClientClassify {
         hop.set_attribute("http.response.status_code", self.status.as_u16());
         let mut noted = Hop::resume(propagation_core::PropagationContext::EMPTY);
         crate::attributes::version(&mut noted, head.version);
-        crate::attributes::headers(
-            &mut noted.attributes,
-            "http.response.header",
-            &self.options.response_headers,
-            &head.headers,
-            &self.options.propagator.policy(),
-        );
+        let policy = self.options.propagator.policy();
+        self.options.headers.of_response(&mut noted.attributes, &head.headers, &policy);
         for attribute in noted.attributes {
             hop.set(attribute);
         }

@@ -36,8 +36,7 @@ impl Classify for ServerClassify {
         hop.set_attribute("http.response.status_code", self.status.as_u16());
         let mut listed = Vec::new();
         let policy = self.options.propagator.policy();
-        let names = &self.options.response_headers;
-        crate::attributes::headers(&mut listed, "http.response.header", names, &head.headers, &policy);
+        self.options.headers.of_response(&mut listed, &head.headers, &policy);
         for attribute in listed {
             hop.set(attribute);
         }

@@ -5,7 +5,7 @@ use propagation_core::{HopSpan, Propagator};
 use tower_layer::Layer;
 
 use super::{ServerClassify, ServerPropagation, TrustedProxies};
-use crate::Redaction;
+use crate::{KnownMethods, Redaction, attributes::canonical_host, headers::RecordedHeaders};
 
 /// Puts every request into the context that its headers bring, as far as the policy admits it, with a SERVER span.
 ///
@@ -24,8 +24,9 @@ pub(super) struct Options {
     pub(super) filter: Option<Ask<bool>>,
     pub(super) identity: Option<Ask<Option<String>>>,
     pub(super) route: Option<Ask<Option<String>>>,
-    pub(super) request_headers: Vec<HeaderName>,
-    pub(super) response_headers: Vec<HeaderName>,
+    pub(super) headers: RecordedHeaders,
+    pub(super) methods: KnownMethods,
+    pub(super) server_names: Vec<Box<str>>,
     pub(super) user_agent: bool,
     pub(super) client_address: bool,
     pub(super) proxies: TrustedProxies,
@@ -45,8 +46,9 @@ impl ServerPropagationLayer {
                 filter: None,
                 identity: None,
                 route: None,
-                request_headers: Vec::new(),
-                response_headers: Vec::new(),
+                headers: RecordedHeaders::default(),
+                methods: KnownMethods::default(),
+                server_names: Vec::new(),
                 user_agent: false,
                 client_address: false,
                 proxies: TrustedProxies::default(),
@@ -99,14 +101,39 @@ impl ServerPropagationLayer {
     /// Request headers to record; none without this.
     #[must_use]
     pub fn record_request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().request_headers.extend(names);
+        self.options_mut().headers.request.extend(names);
         self
     }
 
     /// Response headers to record; none without this.
     #[must_use]
     pub fn record_response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
-        self.options_mut().response_headers.extend(names);
+        self.options_mut().headers.response.extend(names);
+        self
+    }
+
+    /// Adds headers that hold credentials: they are never recorded, listed or not. Those of the standards and of well-known
+    /// services always count as such (`authorization`, `set-cookie`, `x-api-key`, …), as does any value that is marked as sensitive.
+    #[must_use]
+    pub fn with_credential_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        self.options_mut().headers.credentials.extend(names);
+        self
+    }
+
+    /// Sets the methods that span names and metrics name.
+    #[must_use]
+    pub fn with_known_methods(mut self, methods: KnownMethods) -> Self {
+        self.options_mut().methods = methods;
+        self
+    }
+
+    /// States the hosts that this service is reached by: only these become `server.address`. Without this, the host that the caller has written is
+    /// on spans, and on no metric.
+    #[must_use]
+    pub fn with_server_names<I: IntoIterator<Item = S>, S: AsRef<str>>(mut self, names: I) -> Self {
+        self.options_mut()
+            .server_names
+            .extend(names.into_iter().map(|name| Box::from(&*canonical_host(name.as_ref()))));
         self
     }
 

@@ -90,7 +90,7 @@ impl Options {
             && hop.records()
             && let Some(route) = self.route_of(head)
         {
-            let method = attributes::known_method(&head.method).unwrap_or("HTTP");
+            let method = self.methods.find(&head.method).unwrap_or("HTTP");
             hop.rename(format!("{method} {route}"));
             hop.set_attribute("http.route", route);
         }
@@ -102,16 +102,17 @@ impl Options {
 
     fn describe(&self, head: &Parts, address: Option<IpAddr>, hop: &mut Hop) {
         let policy = self.propagator.policy();
-        let method = attributes::known_method(&head.method).unwrap_or("HTTP");
+        let known = self.methods.find(&head.method);
+        let method = known.unwrap_or("HTTP");
         let route = self.route_of(head);
         hop.name = match &route {
             Some(route) => format!("{method} {route}").into(),
             None => method.into(),
         };
-        attributes::method(hop, &head.method);
+        attributes::method(hop, &head.method, known);
         let scheme = head.uri.scheme_str().unwrap_or(self.scheme).to_owned();
         attributes::push(hop, "url.path", crate::redact::path(head.uri.path(), &policy));
-        attributes::server(hop, attributes::authority(&head.uri, &head.headers), &scheme, false);
+        self.describe_server(attributes::authority(&head.uri, &head.headers), &scheme, hop);
         attributes::push(hop, "url.scheme", scheme);
         if let Some(query) = head.uri.query() {
             attributes::push(hop, "url.query", self.redaction.query(query, &policy));
@@ -130,8 +131,19 @@ impl Options {
         {
             attributes::push(hop, "client.address", address.to_string());
         }
-        let headers = &head.headers;
-        attributes::headers(&mut hop.attributes, "http.request.header", &self.request_headers, headers, &policy);
+        self.headers.of_request(&mut hop.attributes, &head.headers, &policy);
+    }
+
+    /// Adds host and port of this service. A caller writes any host that it likes.
+    fn describe_server(&self, authority: &str, scheme: &str, hop: &mut Hop) {
+        let (host, _) = attributes::host_and_port(authority);
+        let host = attributes::canonical_host(host);
+        if self.server_names.is_empty() {
+            attributes::server(hop, authority, scheme, false);
+            hop.span_only.extend(attributes::SERVER);
+        } else if self.server_names.iter().any(|name| **name == *host) {
+            attributes::server(hop, &host, scheme, false);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod client_rules;
 mod hops;
 mod merge;
 mod metrics;
+mod names;
 mod redirect;
 mod reqwest;
 mod server;

@@ -20,12 +20,12 @@ async fn requests_are_measured_by_route_and_status_and_never_by_path() {
         .route("/orders/{id}", get(|| async { "an order" }))
         .route("/broken", get(broken))
         .layer(ServerPropagationLayer::new(propagator.clone()));
-    let client = ServiceBuilder::new().layer(ClientPropagationLayer::new(propagator)).service(service_fn(
-        move |request: Request<Body>| {
+    let client = ServiceBuilder::new()
+        .layer(ClientPropagationLayer::new(propagator).with_known_hosts(["shop.example"]))
+        .service(service_fn(move |request: Request<Body>| {
             let app = app.clone();
             async move { Ok::<Response<_>, Infallible>(app.oneshot(request).await.unwrap()) }
-        },
-    ));
+        }));
     let paths = (0..20).map(|n| format!("/orders/{n}?user=anna")).chain(["/broken".into(), "/nowhere/4711".into()]);
     for path in paths {
         let request = Request::get(format!("http://shop.example:8080{path}")).body(Body::empty()).unwrap();

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::host;
+use super::{PeerNaming, host};
 use crate::{Direction, Glob, Peer, Transport};
 
 /// The peers of a rule.
@@ -137,6 +137,17 @@ impl PeerPattern {
             Self::Address { network, bits } => peer.address.is_some_and(|address| within(address, *network, *bits)),
             Self::Unreadable(_) => false,
         }
+    }
+
+    /// How this pattern names an outbound peer in canonical form, unless it is for every name.
+    pub(super) fn naming(&self, peer: &Peer<'_>) -> Option<PeerNaming> {
+        let exact = match self {
+            Self::Name { name, .. } if name.is_any() => return None,
+            Self::Name { name, .. } | Self::Queue(name) => name.is_exact(),
+            _ => false,
+        };
+        let naming = if exact { PeerNaming::Exact } else { PeerNaming::Pattern };
+        self.matches(Direction::Outbound, peer).then_some(naming)
     }
 
     /// Whether every peer of `other` is also a peer of this pattern. Returns `false` where that can't be decided.

@@ -19,6 +19,8 @@ pub(super) struct Measured {
 pub(super) struct Noted {
     pub(super) kind: SpanKind,
     pub(super) attributes: Vec<Attribute>,
+    /// Keys that are for the span alone.
+    span_only: Vec<&'static str>,
     /// How many messages the hop links to.
     pub(super) links: u64,
     pub(super) began: Instant,
@@ -28,10 +30,14 @@ impl Noted {
     /// Nothing for work that is only resumed, and for work inside a process.
     pub(super) fn of(hop: &Hop) -> Option<Self> {
         let kind = hop.kind.filter(|kind| conventions::is_measured(*kind))?;
-        let attributes = hop.attributes.iter().filter(|attribute| conventions::is_known(&attribute.key));
+        let is_measured = |attribute: &&Attribute| {
+            conventions::is_known(&attribute.key) && !hop.span_only.iter().any(|key| attribute.key == *key)
+        };
+        let attributes = hop.attributes.iter().filter(is_measured);
         Some(Self {
             kind,
             attributes: attributes.cloned().collect(),
+            span_only: hop.span_only.clone(),
             links: u64::try_from(hop.links.len()).unwrap_or(u64::MAX),
             began: Instant::now(),
         })
@@ -49,7 +55,7 @@ impl Noted {
     }
 
     fn set(&mut self, attribute: &Attribute) {
-        if !conventions::is_known(&attribute.key) {
+        if !conventions::is_known(&attribute.key) || self.span_only.iter().any(|key| attribute.key == *key) {
             return;
         }
         match self.attributes.iter_mut().find(|known| known.key == attribute.key) {

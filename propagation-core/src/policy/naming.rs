@@ -1,0 +1,45 @@
+//! Which peers the service's own outbound rules name: telemetry may name these, too.
+
+use super::{Policy, host};
+use crate::Peer;
+
+/// How outbound rules name a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerNaming {
+    /// By its own name.
+    Exact,
+    /// By a pattern or a range.
+    Pattern,
+}
+
+impl Policy {
+    /// Returns how the outbound rules name a peer; `None` if none of them does, patterns for every name (`*`, `http:*`) apart.
+    ///
+    /// A peer that a rule names is one that the service knows, unlike a host that a caller has chosen.
+    ///
+    /// ```
+    /// use propagation_core::{OutboundRule, Peer, PeerNaming, Policy};
+    ///
+    /// let rules = OutboundRule::peers(["http:api.example.com", "http:*.internal", "*"]);
+    /// let policy = Policy::builder().outbound(rules).build()?;
+    /// assert_eq!(policy.peer_naming(&Peer::http("api.example.com")), Some(PeerNaming::Exact));
+    /// assert_eq!(policy.peer_naming(&Peer::http("stock.internal")), Some(PeerNaming::Pattern));
+    /// assert_eq!(policy.peer_naming(&Peer::http("hooks.example.org")), None);
+    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// ```
+    #[must_use]
+    pub fn peer_naming(&self, peer: &Peer<'_>) -> Option<PeerNaming> {
+        let host = host::canonical_peer(peer);
+        let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });
+        let mut found = None;
+        for pattern in self.outbound.iter().flat_map(|rule| rule.peer_patterns().iter()) {
+            match pattern.naming(peer) {
+                Some(PeerNaming::Exact) => return Some(PeerNaming::Exact),
+                Some(PeerNaming::Pattern) => found = Some(PeerNaming::Pattern),
+                None => {}
+            }
+        }
+        found
+    }
+}
