@@ -1,4 +1,7 @@
-use std::future::Future;
+use std::{
+    future::Future,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use lapin::{
     Channel,
@@ -7,8 +10,8 @@ use lapin::{
     types::ShortString,
 };
 use propagation_core::{
-    Admission, Attribute, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext,
-    messaging::{self, Relation},
+    Admission, Attribute, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, Transport,
+    messaging::{self, Creation, DeliveryKey, ParentMode, Processing},
 };
 
 use crate::{
@@ -38,7 +41,7 @@ use crate::{
 pub struct ConsumerPropagation {
     propagator: Propagator,
     queue: String,
-    relation: Relation,
+    parent: ParentMode,
     temporary: bool,
     names: Names,
 }
@@ -49,7 +52,7 @@ impl ConsumerPropagation {
         Self {
             propagator,
             queue: queue.into(),
-            relation: Relation::default(),
+            parent: ParentMode::default(),
             temporary: false,
             names: Names::default(),
         }
@@ -76,10 +79,10 @@ impl ConsumerPropagation {
         self
     }
 
-    /// How process spans relate to the message's creation context.
+    /// The parent of process spans. The age of a message is known if its publisher has set `timestamp`.
     #[must_use]
-    pub fn relation(mut self, relation: Relation) -> Self {
-        self.relation = relation;
+    pub fn parent_mode(mut self, parent: ParentMode) -> Self {
+        self.parent = parent;
         self
     }
 
@@ -103,7 +106,8 @@ impl ConsumerPropagation {
     #[must_use]
     pub fn start(&self, delivery: &Delivery) -> HopSpan {
         let destination = self.destination(delivery);
-        messaging::process(&self.propagator, self.extract(delivery), self.relation, None, |hop| {
+        let processing = Processing::new(self.parent).with_age(age(delivery)).with_delivery(Some(self.key(delivery)));
+        messaging::process(&self.propagator, self.extract(delivery), processing, |hop| {
             describe(hop, &destination, delivery, "process", "process");
         })
     }
@@ -131,13 +135,13 @@ impl ConsumerPropagation {
         if let Ok(Some(message)) = &received
             && hop.records()
         {
-            hop.add_link(&self.creation(&message.delivery));
+            hop.add_link(&self.creation(&message.delivery).trace);
         }
         hop.end(&Outcome::of(&received));
         received
     }
 
-    /// Acknowledges a message, in a settle span that links to it.
+    /// Acknowledges a message, in a settle span: a child of the span that has processed it, linked to the message.
     ///
     /// # Errors
     ///
@@ -146,7 +150,7 @@ impl ConsumerPropagation {
         self.settle(delivery, "ack", delivery.acker.ack(options)).await
     }
 
-    /// Refuses a message, in a settle span that links to it.
+    /// Refuses a message, in a settle span: a child of the span that has processed it, linked to the message.
     ///
     /// # Errors
     ///
@@ -155,7 +159,7 @@ impl ConsumerPropagation {
         self.settle(delivery, "nack", delivery.acker.nack(options)).await
     }
 
-    /// Rejects a message, in a settle span that links to it.
+    /// Rejects a message, in a settle span: a child of the span that has processed it, linked to the message.
     ///
     /// # Errors
     ///
@@ -171,7 +175,8 @@ impl ConsumerPropagation {
         settled: impl Future<Output = lapin::Result<bool>>,
     ) -> lapin::Result<bool> {
         let destination = self.destination(delivery);
-        let hop = messaging::settle(&self.propagator, &self.creation(delivery), |hop| {
+        let creation = || self.creation(delivery);
+        let hop = messaging::settle(&self.propagator, self.key(delivery), creation, |hop| {
             describe(hop, &destination, delivery, operation, "settle");
         });
         let settled = hop.scope(settled).await;
@@ -179,7 +184,14 @@ impl ConsumerPropagation {
         settled
     }
 
-    fn creation(&self, delivery: &Delivery) -> TraceContext {
+    /// lapin keeps a delivery's channel to itself. Tags are counted by channel, so the place of the payload tells apart deliveries of
+    /// two channels with one tag.
+    fn key(&self, delivery: &Delivery) -> DeliveryKey {
+        let place = (delivery.data.as_ptr().addr(), delivery.exchange.as_str(), delivery.routing_key.as_str());
+        DeliveryKey::new(Transport::Amqp, (self.queue.as_str(), delivery.delivery_tag, place))
+    }
+
+    fn creation(&self, delivery: &Delivery) -> Creation {
         messaging::creation(&self.propagator, &Peer::amqp(&self.queue), &HeadersCarrier(&delivery.properties))
     }
 
@@ -191,6 +203,13 @@ impl ConsumerPropagation {
         let (queue, temporary, names) = (Some(self.queue.as_str()), self.temporary, &self.names);
         Destination { exchange, routing_key, queue, temporary, names }
     }
+}
+
+/// The time since a message was published, by this machine's clock; `timestamp` counts seconds.
+fn age(delivery: &Delivery) -> Option<Duration> {
+    let published = Duration::from_secs((*delivery.properties.timestamp())?);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(now.saturating_sub(published))
 }
 
 fn describe(

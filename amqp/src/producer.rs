@@ -2,8 +2,8 @@ use lapin::{
     BasicProperties, Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions, types::ShortString,
 };
 use propagation_core::{
-    Outcome, Peer, Propagator,
-    messaging::{self, Existing, Sending},
+    Outcome, Peer, Propagator, StoredContext,
+    messaging::{self, ExistingContext, Sending},
 };
 
 use crate::{
@@ -31,21 +31,28 @@ use crate::{
 pub struct ProducerPropagation {
     propagator: Propagator,
     limit: FrameLimit,
-    existing: Existing,
+    existing: ExistingContext,
     names: Names,
 }
 
 impl ProducerPropagation {
     /// For channels of a connection: give the connection itself, or its frame limit in bytes.
     pub fn new(propagator: Propagator, limit: impl Into<FrameLimit>) -> Self {
-        Self { propagator, limit: limit.into(), existing: Existing::default(), names: Names::default() }
+        Self { propagator, limit: limit.into(), existing: ExistingContext::default(), names: Names::default() }
     }
 
     /// What happens to a context that a message already carries.
     #[must_use]
-    pub fn existing(mut self, existing: Existing) -> Self {
-        self.existing = existing;
+    pub fn existing(mut self, existing: impl Into<ExistingContext>) -> Self {
+        self.existing = existing.into();
         self
+    }
+
+    /// Returns a producer whose messages get this context, which the application has stored itself: an outbox relay, also inside the
+    /// hop of a caller whose own context is not trusted.
+    #[must_use]
+    pub fn with_stored(&self, stored: StoredContext) -> Self {
+        self.clone().existing(stored)
     }
 
     /// Declares an exchange and the routing keys, or their templates, that messages are published with: `["paid", "orders.*"]`. Only these
@@ -127,7 +134,7 @@ impl ProducerPropagation {
         let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
         let ids: Vec<_> = if self.propagator.records() { ids(properties).collect() } else { Vec::new() };
         let mut carrier = PropertiesCarrier::new(properties, self.limit);
-        messaging::send(&self.propagator, &peer, self.existing, &mut carrier, |hop| {
+        messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
             destination.describe(hop, "send", "send");
             hop.attributes.extend(ids);
         })

@@ -28,7 +28,10 @@
 
 use std::time::Duration;
 
-use opentelemetry::trace::TracerProvider;
+use opentelemetry::{
+    Context,
+    trace::{FutureExt, TraceContextExt, Tracer, TracerProvider},
+};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use propagation_core::{
     Hop, InboundRule, Outcome, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext, Trust,
@@ -60,7 +63,7 @@ pub fn stale() -> String {
 }
 
 /// Two services, what they send each other, and their spans.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Services {
     /// Where both services' spans are kept.
     pub memory: InMemory,
@@ -70,7 +73,7 @@ pub struct Services {
     pub orders: Propagator,
     /// Receives.
     pub billing: Propagator,
-    _providers: [SdkTracerProvider; 2],
+    providers: [SdkTracerProvider; 2],
 }
 
 impl Services {
@@ -88,7 +91,7 @@ impl Services {
             let bridge = OpenTelemetryBridge::new(providers[at].tracer("propagation"));
             Propagator::builder().policy(policy).bridge(bridge).build()
         });
-        Self { memory, wire: Wire::new(), orders, billing, _providers: providers }
+        Self { memory, wire: Wire::new(), orders, billing, providers }
     }
 
     /// Three requests from outside, each in a trace of its own with these flags. `orders` does this in each, in a SERVER span.
@@ -105,6 +108,12 @@ impl Services {
             hop.scope(handle()).await;
             hop.end(&Outcome::Unset);
         }
+    }
+
+    /// Runs work of `billing` inside a span that its user has made, as `#[instrument] async fn run()` does around a consumer loop.
+    pub async fn in_a_users_span<T>(&self, work: impl Future<Output = T>) -> T {
+        let span = self.providers[1].tracer("app").start("run");
+        work.with_context(Context::current_with_span(span)).await
     }
 
     /// The spans that have ended so far, with the caller known to be outside.

@@ -1,8 +1,8 @@
 use std::future::Future;
 
 use propagation_core::{
-    Admission, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext,
-    messaging::{self, Relation},
+    Admission, HopSpan, Outcome, Peer, Propagator, SpanKind, Transport,
+    messaging::{self, Creation, DeliveryKey, ParentMode, Processing},
 };
 use rdkafka::{
     ClientConfig, Message,
@@ -40,7 +40,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ConsumerPropagation {
     propagator: Propagator,
-    relation: Relation,
+    parent: ParentMode,
     client: Client,
 }
 
@@ -48,13 +48,13 @@ impl ConsumerPropagation {
     /// For messages of any topic.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        Self { propagator, relation: Relation::default(), client: Client::default() }
+        Self { propagator, parent: ParentMode::default(), client: Client::default() }
     }
 
-    /// How process spans relate to the message's creation context.
+    /// The parent of process spans.
     #[must_use]
-    pub fn relation(mut self, relation: Relation) -> Self {
-        self.relation = relation;
+    pub fn parent_mode(mut self, parent: ParentMode) -> Self {
+        self.parent = parent;
         self
     }
 
@@ -115,7 +115,8 @@ impl ConsumerPropagation {
     /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
     #[must_use]
     pub fn start<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> HopSpan {
-        messaging::process(&self.propagator, self.extract(message), self.relation, message.age(), |hop| {
+        let processing = Processing::new(self.parent).with_age(message.age()).with_delivery(Some(self.key(message)));
+        messaging::process(&self.propagator, self.extract(message), processing, |hop| {
             self.client.describe(hop, Operation::PROCESS, message.topic());
             self.client.describe_message(hop, message, &self.propagator);
         })
@@ -151,7 +152,7 @@ impl ConsumerPropagation {
         run(self.batch(SpanKind::Consumer, Operation::PROCESS, messages), handler).await
     }
 
-    /// [`Consumer::commit_message`] in a settle span that links to the message. An asynchronous commit's span ends when it is enqueued.
+    /// [`Consumer::commit_message`] in a settle span: a child of the span that has processed the message, linked to the message. An asynchronous commit's span ends when it is enqueued.
     ///
     /// # Errors
     ///
@@ -162,7 +163,8 @@ impl ConsumerPropagation {
         message: &BorrowedMessage<'_>,
         mode: CommitMode,
     ) -> KafkaResult<()> {
-        let hop = messaging::settle(&self.propagator, &self.creation(message), |hop| {
+        let creation = || self.creation(message);
+        let hop = messaging::settle(&self.propagator, self.key(message), creation, |hop| {
             self.client.describe(hop, Operation::COMMIT, message.topic());
             attributes::describe_place(hop, message);
         });
@@ -197,15 +199,19 @@ impl ConsumerPropagation {
         operation: Operation,
         messages: &[M],
     ) -> HopSpan {
-        let mut topics: Vec<(&str, Vec<TraceContext>)> = Vec::new();
-        for message in messages.iter().filter(|_| self.propagator.records()) {
+        let mut topics: Vec<(&str, Vec<Creation>)> = Vec::new();
+        for message in messages {
             let creation = self.creation(message);
+            // The first span is the one that work runs in.
+            if let Some((_, [first, ..])) = topics.first_mut().map(|(topic, all)| (topic, all.as_mut_slice())) {
+                first.restrict(&self.propagator, &creation);
+            }
             match topics.iter_mut().find(|(topic, _)| *topic == message.topic()) {
                 Some((_, creations)) => creations.push(creation),
                 None => topics.push((message.topic(), vec![creation])),
             }
         }
-        let start = |topic: &str, creations: &[TraceContext]| {
+        let start = |topic: &str, creations: &[Creation]| {
             messaging::batch(&self.propagator, kind, creations, |hop, count| {
                 self.client.describe(hop, operation, topic);
                 hop.attributes.push(propagation_core::Attribute::new("messaging.batch.message_count", count));
@@ -218,7 +224,12 @@ impl ConsumerPropagation {
         first
     }
 
-    fn creation<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> TraceContext {
+    fn key(&self, message: &impl Message) -> DeliveryKey {
+        let place = (message.topic(), message.partition(), message.offset());
+        DeliveryKey::new(Transport::Kafka, (place, self.client.group.as_deref()))
+    }
+
+    fn creation<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> Creation {
         messaging::creation(&self.propagator, &Peer::kafka(message.topic()), &HeadersCarrier::of(message))
     }
 }

@@ -2,8 +2,8 @@ mod delivery;
 mod prepared;
 
 use propagation_core::{
-    Outcome, Peer, Priority, Propagator,
-    messaging::{self, Existing},
+    Outcome, Peer, Priority, Propagator, StoredContext,
+    messaging::{self, ExistingContext},
 };
 use rdkafka::{
     ClientConfig, ClientContext,
@@ -57,7 +57,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ProducerPropagation {
     propagator: Propagator,
-    existing: Existing,
+    existing: ExistingContext,
     client: Client,
 }
 
@@ -65,14 +65,21 @@ impl ProducerPropagation {
     /// For records to any topic.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        Self { propagator, existing: Existing::default(), client: Client::default() }
+        Self { propagator, existing: ExistingContext::default(), client: Client::default() }
     }
 
     /// What happens to a context that a record already carries.
     #[must_use]
-    pub fn existing(mut self, existing: Existing) -> Self {
-        self.existing = existing;
+    pub fn existing(mut self, existing: impl Into<ExistingContext>) -> Self {
+        self.existing = existing.into();
         self
+    }
+
+    /// Returns a producer whose records get this context, which the application has stored itself: an outbox relay, also inside the
+    /// hop of a caller whose own context is not trusted.
+    #[must_use]
+    pub fn with_stored(&self, stored: StoredContext) -> Self {
+        self.clone().existing(stored)
     }
 
     /// Takes what spans say of the producer from its configuration: `client.id`, and the address and port in
@@ -221,7 +228,7 @@ impl ProducerPropagation {
         let (details, headers) = record.split();
         let mut carrier = RecordCarrier::new(headers);
         let peer = Peer::kafka(details.topic);
-        let sending = messaging::send(&self.propagator, &peer, self.existing, &mut carrier, |hop| {
+        let sending = messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
             self.client.describe(hop, Operation::SEND, details.topic);
             self.client.describe_record(hop, &details, &self.propagator);
         });

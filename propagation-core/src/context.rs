@@ -1,6 +1,6 @@
 //! What travels: a trace context and baggage.
 
-use crate::{Baggage, Sampling, SpanId, TraceFlags, TraceId, TraceParent, TraceState};
+use crate::{Baggage, Sampling, SpanId, TraceFlags, TraceId, TraceParent, TraceState, origin::Origin};
 
 /// The trace that a request belongs to, as any of the formats can say it.
 ///
@@ -94,23 +94,27 @@ impl TraceContext {
 /// context.baggage.set("tenant.id", "blue")?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+///
+/// A context also remembers, inside the process, which policy rule has admitted it: wherever it goes, into child hops, tasks and threads,
+/// context on outgoing messages is judged by that rule. Two contexts are equal if they propagate the same.
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct PropagationContext {
     /// The trace.
     pub trace: TraceContext,
     /// The business keys. Lives without a trace, too.
     pub baggage: Baggage,
+    pub(crate) origin: Origin,
 }
 
 impl PropagationContext {
     /// Nothing to propagate.
-    pub const EMPTY: Self = Self { trace: TraceContext::EMPTY, baggage: Baggage::EMPTY };
+    pub const EMPTY: Self = Self { trace: TraceContext::EMPTY, baggage: Baggage::EMPTY, origin: Origin::OWN };
 
     /// A trace without baggage.
     #[must_use]
     pub fn new(trace: TraceContext) -> Self {
-        Self { trace, baggage: Baggage::EMPTY }
+        Self { trace, ..Self::EMPTY }
     }
 
     /// The same with this baggage.
@@ -135,6 +139,15 @@ impl PropagationContext {
         Self {
             trace: TraceContext { state: self.trace.state.detach(), ..self.trace.clone() },
             baggage: self.baggage.detach(),
+            origin: self.origin,
         }
     }
 }
+
+impl PartialEq for PropagationContext {
+    fn eq(&self, other: &Self) -> bool {
+        self.trace == other.trace && self.baggage == other.baggage
+    }
+}
+
+impl Eq for PropagationContext {}

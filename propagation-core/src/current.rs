@@ -24,6 +24,7 @@ use self::leak::Watch;
 use crate::{
     Attribute, AttributeValue, Exception, Outcome, PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, Marker},
+    origin::Origin,
 };
 
 thread_local! {
@@ -330,6 +331,15 @@ pub(crate) fn note(exception: Exception) {
 /// The innermost hop on this thread.
 pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, Marker)>) -> R) -> R {
     look(top().as_ref().map(|active| (&active.context, active.marker)))
+}
+
+/// The origin of a context. One that was made by hand inherits the admission of the hop that it is used in.
+pub(crate) fn origin_of(context: &PropagationContext) -> Origin {
+    let mut origin = context.origin;
+    if origin.admission.is_none() {
+        origin.admission = innermost(|hop| hop.and_then(|(context, _)| context.origin.admission));
+    }
+    origin
 }
 
 /// Shared, so that nothing of ours is borrowed while others' code looks at it.

@@ -23,6 +23,7 @@ mod list;
 pub mod messaging;
 mod notice;
 mod octets;
+mod origin;
 mod peer;
 mod policy;
 mod propagator;
@@ -57,9 +58,9 @@ pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};
 pub use policy::{
-    Action, Admission, Decision, ExplainedField, Explanation, InboundRule, KeyRule, Loosening, OutboundRule,
-    PeerNaming, Policy, PolicyBuilder, PolicyError, PolicySink, PolicyWarning, PolicyWarningKind, Pseudonymizer,
-    Release, RuleLocation, RulePart, Scrub, StateRule, Trust, UnknownProfile,
+    Action, Admission, Decision, ExistingOutsideHops, ExplainedField, Explanation, InboundRule, KeyRule, Loosening,
+    OutboundRule, PeerNaming, Policy, PolicyBuilder, PolicyError, PolicySink, PolicyWarning, PolicyWarningKind,
+    Pseudonymizer, Release, RuleLocation, RulePart, Scrub, StateRule, Trust, UnknownProfile,
 };
 #[cfg(feature = "policy-file")]
 pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};

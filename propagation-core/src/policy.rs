@@ -7,6 +7,7 @@ mod coverage;
 mod explain;
 #[cfg(feature = "policy-file")]
 pub(crate) mod file;
+mod forward;
 mod host;
 mod judge;
 mod key_rule;
@@ -28,6 +29,8 @@ pub use builder::{PolicyBuilder, PolicyError};
 pub use explain::{Decision, ExplainedField, Explanation};
 #[cfg(feature = "policy-file")]
 pub use file::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};
+pub use forward::ExistingOutsideHops;
+pub(crate) use forward::Forwarded;
 pub use key_rule::KeyRule;
 pub use lint::{PolicyWarning, PolicyWarningKind, RuleLocation, RulePart};
 pub use loosening::Loosening;
@@ -39,7 +42,7 @@ pub use rule::{InboundRule, OutboundRule, StateRule, Trust};
 pub use scrubbing::{Action, Scrub};
 pub use sink::PolicySink;
 
-use crate::Peer;
+use crate::{Peer, origin::Generation};
 
 /// Rules for what may come in and what may go out, compiled once.
 ///
@@ -63,6 +66,8 @@ pub struct Policy {
     inbound: Vec<InboundRule>,
     outbound: Vec<OutboundRule>,
     scrub: Scrub,
+    existing_outside_hops: ExistingOutsideHops,
+    generation: Generation,
 }
 
 impl Policy {
@@ -78,9 +83,14 @@ impl Policy {
     }
 
     fn inbound_rule(&self, peer: &Peer<'_>) -> Option<&InboundRule> {
+        self.inbound_rule_at(peer).map(|(_, rule)| rule)
+    }
+
+    /// The rule for a peer, and its index.
+    fn inbound_rule_at(&self, peer: &Peer<'_>) -> Option<(usize, &InboundRule)> {
         let host = host::canonical_peer(peer);
         let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });
-        self.inbound.iter().find(|rule| rule.matches(peer))
+        self.inbound.iter().enumerate().find(|(_, rule)| rule.matches(peer))
     }
 
     fn outbound_rule(&self, peer: &Peer<'_>) -> Option<&OutboundRule> {

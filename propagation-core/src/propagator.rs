@@ -21,7 +21,10 @@ use crate::{
     PolicySink, PropagationContext, Reading, Reason, Rejection, Transport,
     bridge::{BridgeError, Innermost, Marker},
     current,
+    messaging::{Deliveries, sampled_as},
     notice::Notices,
+    origin::Origin,
+    policy::Forwarded,
 };
 
 /// Extracts, injects, and starts hops: the one handle that adapters are given.
@@ -54,6 +57,7 @@ struct Inner {
     counters: Arc<Counters>,
     notices: Notices,
     enabled: AtomicBool,
+    deliveries: Deliveries,
 }
 
 impl Propagator {
@@ -86,7 +90,8 @@ impl Propagator {
     }
 
     /// Like [`inject`](Self::inject), but keeps the baggage that other code has put on the carrier, as far as the policy releases it to this
-    /// peer. The context's own members win. A trace on the carrier is replaced.
+    /// peer. The context's own members win. A trace on the carrier is replaced. In a hop that a rule has admitted, baggage on the carrier is
+    /// judged by that rule first, as by [`existing`](Self::existing): handlers copy received headers.
     ///
     /// Members that are dropped (malformed, without a rule, beyond the limits, or with a key of the context's own) are counted and reported.
     pub fn inject_merged<C: Extract + Inject>(
@@ -105,6 +110,9 @@ impl Propagator {
         for rejection in &mut rejections {
             rejection.key.take_if(|key| !policy.lets_telemetry_say(rejection.field, key));
         }
+        // A handler may have copied the headers that it was called with.
+        let found = PropagationContext::EMPTY.with_baggage(found.baggage);
+        let found = policy.judge_existing(current::origin_of(context), found, &mut rejections).context;
         if found.baggage.is_empty() {
             return self.write(peer, context, into, rejections);
         }
@@ -157,7 +165,7 @@ impl Propagator {
                 (Some(found), Some((hop, _))) => {
                     let mut baggage = hop.baggage.clone();
                     baggage.follow(&found.baggage);
-                    found.with_baggage(baggage)
+                    PropagationContext { origin: hop.origin, ..found.with_baggage(baggage) }
                 }
                 (Some(found), None) => found,
                 (None, hop) => hop.map(|(context, _)| context.clone()).unwrap_or_default(),
@@ -172,7 +180,9 @@ impl Propagator {
         if !self.records() {
             return self.pass_by(hop.parent, marker);
         }
-        let started = self.0.bridge.start(hop);
+        let origin = current::origin_of(&hop.parent);
+        let mut started = self.0.bridge.start(hop);
+        started.context.origin = origin;
         match started.span {
             Some(span) => HopSpan::telling(started.context, marker, span, self.clone()),
             None => HopSpan::new(started.context, marker),
@@ -186,7 +196,48 @@ impl Propagator {
     }
 
     fn pass_by(&self, context: PropagationContext, marker: Marker) -> HopSpan {
-        HopSpan::new(if self.is_enabled() { context } else { PropagationContext::EMPTY }, marker)
+        if !self.is_enabled() {
+            return HopSpan::new(PropagationContext::EMPTY, marker);
+        }
+        let origin = current::origin_of(&context);
+        HopSpan::new(PropagationContext { origin, ..context }, marker)
+    }
+
+    /// Reads the context that an outgoing carrier holds already, as far as it may go out again.
+    ///
+    /// Trust survives forwarding: inside a hop, context on an outgoing message or request is judged by the rule that
+    /// admitted the hop, because handlers copy received headers. Outside of any it is the application's own. What is dropped is counted.
+    /// The policy's outbound rules are not asked: [`inject`](Self::inject) does that.
+    #[must_use]
+    pub fn existing(&self, peer: &Peer<'_>, carrier: &dyn Extract) -> PropagationContext {
+        if !self.is_enabled() {
+            return PropagationContext::EMPTY;
+        }
+        let Forwarded { mut context, ids_only, .. } =
+            self.existing_in(current::origin_of(&PropagationContext::EMPTY), peer, carrier);
+        if ids_only && context.trace.has_ids() {
+            context.trace = sampled_as(context.trace, &self.current().trace);
+        }
+        context
+    }
+
+    /// Like [`existing`](Self::existing), in the hop of an origin.
+    pub(crate) fn existing_in(&self, origin: Origin, peer: &Peer<'_>, carrier: &dyn Extract) -> Forwarded {
+        let found = self.read(peer.transport, carrier).into_parts().0;
+        if found.is_empty() {
+            return Forwarded { context: found, link: None, ids_only: false };
+        }
+        let mut rejections = Vec::new();
+        let forwarded = self.0.policy.load().judge_existing(origin, found, &mut rejections);
+        if !rejections.is_empty() {
+            self.report(Direction::Outbound, peer, &rejections);
+        }
+        forwarded
+    }
+
+    /// The deliveries that are being handled.
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.0.deliveries
     }
 
     /// Switches propagation off or on, for all clones.

@@ -1,6 +1,11 @@
 //! What the semantic conventions want to know of a message on SQS (1.44, messaging/sqs).
 
-use propagation_core::{Attribute, AttributeValue, Hop, HopSpan};
+use propagation_core::{Attribute, AttributeValue, Hop, HopSpan, Transport, messaging::DeliveryKey};
+
+/// The key of a delivery: its receipt handle.
+pub(crate) fn delivery(receipt_handle: &str) -> DeliveryKey {
+    DeliveryKey::new(Transport::Sqs, receipt_handle)
+}
 
 /// A queue, as the user names it: by its URL, its ARN or its bare name.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use std::{
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{
     Admission, Attribute, HopSpan, Outcome, Peer, Propagator, SpanKind,
-    messaging::{self, Relation},
+    messaging::{self, ParentMode, Processing},
 };
 
 use crate::{
@@ -38,7 +38,7 @@ use crate::{
 pub struct ConsumerPropagation {
     propagator: Propagator,
     queue: Queue,
-    relation: Relation,
+    parent: ParentMode,
     #[cfg(feature = "envelopes")]
     envelopes: bool,
 }
@@ -49,17 +49,17 @@ impl ConsumerPropagation {
         Self {
             propagator,
             queue: Queue::new(queue),
-            relation: Relation::default(),
+            parent: ParentMode::default(),
             #[cfg(feature = "envelopes")]
             envelopes: false,
         }
     }
 
-    /// How process spans relate to the message's creation context. Its age is known if it was received by a client with
+    /// The parent of process spans. The age of a message is known if it was received by a client with
     /// [`SqsPropagation`](crate::SqsPropagation), which asks for the time of sending.
     #[must_use]
-    pub fn relation(mut self, relation: Relation) -> Self {
-        self.relation = relation;
+    pub fn parent_mode(mut self, parent: ParentMode) -> Self {
+        self.parent = parent;
         self
     }
 
@@ -132,7 +132,9 @@ impl ConsumerPropagation {
     /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
     #[must_use]
     pub fn start(&self, message: &Message) -> HopSpan {
-        messaging::process(&self.propagator, self.extract(message), self.relation, age(message), |hop| {
+        let delivery = message.receipt_handle().map(attributes::delivery);
+        let processing = Processing::new(self.parent).with_age(age(message)).with_delivery(delivery);
+        messaging::process(&self.propagator, self.extract(message), processing, |hop| {
             self.queue.describe(hop, "process", "process");
             if let Some(id) = message.message_id() {
                 hop.attributes.push(Attribute::new("messaging.message.id", id.to_owned()));

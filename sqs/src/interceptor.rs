@@ -15,12 +15,16 @@ use aws_sdk_sqs::operation::{
     delete_message_batch::DeleteMessageBatchInput, receive_message::ReceiveMessageInput,
     send_message::SendMessageInput, send_message_batch::SendMessageBatchInput,
 };
+use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
 use aws_smithy_runtime_api::{
     box_error::BoxError,
     client::{
         interceptors::{
             Intercept,
-            context::{BeforeSerializationInterceptorContextMut, FinalizerInterceptorContextRef, Input},
+            context::{
+                BeforeSerializationInterceptorContextMut, BeforeSerializationInterceptorContextRef,
+                FinalizerInterceptorContextRef, Input,
+            },
             dyn_dispatch_hint,
         },
         orchestrator::Metadata,
@@ -28,9 +32,9 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
-use propagation_core::{Direction, Propagator, Reason, messaging::Existing};
+use propagation_core::{Direction, Propagator, Reason, StoredContext, messaging::ExistingContext};
 
-use self::operation::{Covered, InFlight};
+use self::operation::{Covered, InFlight, StoredForCall};
 use crate::{Mode, SizeLimit};
 
 /// Sends, receives and settles in the current context: an interceptor for the configuration of an SQS client.
@@ -60,14 +64,13 @@ use crate::{Mode, SizeLimit};
 pub struct SqsPropagation {
     propagator: Propagator,
     options: Options,
-    received: receive::Received,
     /// The operations that were warned of.
     uncovered: Arc<Mutex<BTreeSet<String>>>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Options {
-    existing: Existing,
+    existing: ExistingContext,
     mode: Mode,
     limit: SizeLimit,
     create_spans: bool,
@@ -78,11 +81,11 @@ struct Options {
 }
 
 impl SqsPropagation {
-    /// With separate attributes, [`Existing::Preserve`] and the size limit of SQS.
+    /// With separate attributes, [`ExistingContext::Keep`] and the size limit of SQS.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         let options = Options {
-            existing: Existing::default(),
+            existing: ExistingContext::default(),
             mode: Mode::default(),
             limit: SizeLimit::default(),
             create_spans: true,
@@ -91,14 +94,29 @@ impl SqsPropagation {
             #[cfg(feature = "envelopes")]
             envelopes: false,
         };
-        Self { propagator, options, received: receive::Received::default(), uncovered: Arc::default() }
+        Self { propagator, options, uncovered: Arc::default() }
     }
 
     /// What happens to a context that a message already carries.
     #[must_use]
-    pub fn existing(mut self, existing: Existing) -> Self {
-        self.options.existing = existing;
+    pub fn existing(mut self, existing: impl Into<ExistingContext>) -> Self {
+        self.options.existing = existing.into();
         self
+    }
+
+    /// Returns an interceptor for one call whose messages get this context, which the application has stored itself: an outbox relay,
+    /// also inside the hop of a caller whose own context is not trusted. It takes precedence over the client's own interceptor.
+    ///
+    /// ```no_run
+    /// # async fn relay(client: aws_sdk_sqs::Client, propagation: propagation_sqs::SqsPropagation, row: propagation_core::StoredContext) {
+    /// let call = client.send_message().queue_url("https://sqs.us-east-1.amazonaws.com/123456789012/orders").message_body("{}");
+    /// let sent = call.customize().interceptor(propagation.with_stored(row)).send().await;
+    /// # let _ = sent;
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn with_stored(&self, stored: StoredContext) -> Self {
+        self.clone().existing(stored)
     }
 
     /// Where on a message the context goes.
@@ -146,31 +164,31 @@ impl SqsPropagation {
         self
     }
 
-    fn before(&self, input: &mut Input) -> Covered {
+    fn before(&self, input: &mut Input, stored: Option<&StoredForCall>) -> Covered {
+        let existing = stored.map_or(&self.options.existing, |StoredForCall(existing)| existing);
         if let Some(send) = input.downcast_mut::<SendMessageInput>() {
-            return self.send(send);
+            return self.send(send, existing);
         }
         if let Some(batch) = input.downcast_mut::<SendMessageBatchInput>() {
-            return self.send_batch(batch);
+            return self.send_batch(batch, existing);
         }
         if let Some(receive) = input.downcast_mut::<ReceiveMessageInput>() {
             return self.receive(receive);
         }
         if let Some(delete) = input.downcast_ref::<DeleteMessageInput>() {
-            let handles = [delete.receipt_handle()];
-            return self.settle("delete", delete.queue_url(), &handles, None);
+            return self.settle("delete", delete.queue_url(), delete.receipt_handle());
         }
         if let Some(delete) = input.downcast_ref::<DeleteMessageBatchInput>() {
-            let handles: Vec<_> = delete.entries().iter().map(|entry| Some(entry.receipt_handle())).collect();
-            return self.settle("delete", delete.queue_url(), &handles, Some(handles.len()));
+            let handles: Vec<_> = delete.entries().iter().map(DeleteMessageBatchRequestEntry::receipt_handle).collect();
+            return self.settle_batch("delete", delete.queue_url(), &handles);
         }
         if let Some(change) = input.downcast_ref::<ChangeMessageVisibilityInput>() {
-            let handles = [change.receipt_handle()];
-            return self.settle("change_visibility", change.queue_url(), &handles, None);
+            return self.settle("change_visibility", change.queue_url(), change.receipt_handle());
         }
         if let Some(change) = input.downcast_ref::<ChangeMessageVisibilityBatchInput>() {
-            let handles: Vec<_> = change.entries().iter().map(|entry| Some(entry.receipt_handle())).collect();
-            return self.settle("change_visibility", change.queue_url(), &handles, Some(handles.len()));
+            let handles: Vec<_> =
+                change.entries().iter().map(ChangeMessageVisibilityBatchRequestEntry::receipt_handle).collect();
+            return self.settle_batch("change_visibility", change.queue_url(), &handles);
         }
         Covered::No
     }
@@ -204,6 +222,18 @@ impl Intercept for SqsPropagation {
         "SqsPropagation"
     }
 
+    /// Leaves a stored context where the client's own interceptor, whose turn to change the call comes first, finds it.
+    fn read_before_execution(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if matches!(self.options.existing, ExistingContext::Stored(_)) {
+            cfg.interceptor_state().store_put(StoredForCall(self.options.existing.clone()));
+        }
+        Ok(())
+    }
+
     fn modify_before_serialization(
         &self,
         context: &mut BeforeSerializationInterceptorContextMut<'_>,
@@ -214,7 +244,7 @@ impl Intercept for SqsPropagation {
         if !self.propagator.is_enabled() || cfg.load::<InFlight>().is_some() {
             return Ok(());
         }
-        match self.before(context.input_mut()) {
+        match self.before(context.input_mut(), cfg.load::<StoredForCall>()) {
             Covered::With(in_flight) => {
                 cfg.interceptor_state().store_put(in_flight);
             }

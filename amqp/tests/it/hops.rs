@@ -11,7 +11,7 @@ use lapin::{
     types::FieldTable,
 };
 use propagation_amqp::{ConsumerPropagation, FrameLimit, ProducerPropagation, PropertiesExt};
-use propagation_core::{Trust, messaging::Existing};
+use propagation_core::{Trust, messaging::ExistingContext};
 use propagation_testkit::{
     services::{self, Services, processed, sent, server, stale},
     trace::{SpanKind, service},
@@ -47,7 +47,8 @@ impl Queue {
 
     async fn publish(&self, channel: &Channel, by: By) {
         let orders = &self.services.orders;
-        let publishing = ProducerPropagation::new(orders.clone(), &self.shop.connection).existing(Existing::Replace);
+        let publishing =
+            ProducerPropagation::new(orders.clone(), &self.shop.connection).existing(ExistingContext::Replace);
         let stale = BTreeMap::from([("traceparent".into(), text(&stale()))]);
         let mut message = BasicProperties::default().with_headers(stale.into());
         let (to, key, options) = ("shop", "paid", BasicPublishOptions::default());
@@ -101,6 +102,23 @@ async fn every_message_is_handled_in_the_trace_of_the_span_that_published_it() {
             .assert_count(processed(), 3);
         services::assert_whole_requests(&graph);
     }
+}
+
+#[tokio::test]
+async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
+    let mut queue = Queue::open(Trust::Trust).await;
+    queue.receive("01", By::Publish).await;
+    let services = queue.services.clone();
+    services.in_a_users_span(queue.handle()).await;
+    let graph = queue.services.assert_carried();
+    let settled = service("billing").kind(SpanKind::Client);
+    graph
+        .assert_each_edge(sent(), processed())
+        .assert_each_edge(processed(), settled.clone())
+        .assert_each_link(settled, sent())
+        .assert_count(processed(), 3);
+    services::assert_whole_requests(&graph);
+    assert_eq!(graph.traces().len(), 4, "three requests, and the user's span");
 }
 
 #[tokio::test]

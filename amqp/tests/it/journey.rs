@@ -10,7 +10,7 @@ use opentelemetry::{
     trace::{SpanKind, Status},
 };
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
-use propagation_core::{Hop, PropagationContext, SpanKind as Kind, TraceContext, messaging::Existing};
+use propagation_core::{Hop, PropagationContext, SpanKind as Kind, TraceContext, messaging::ExistingContext};
 
 use crate::shop::{PARENT, Shop, headers, text};
 
@@ -97,7 +97,7 @@ async fn a_message_carries_the_send_span_and_its_handler_runs_inside_it() {
 async fn a_message_that_has_a_context_keeps_it_unless_told_otherwise() {
     let mut shop = Shop::open().await;
     let other = PARENT.replace("4bf9", "aaaa");
-    for (existing, stays) in [(Existing::Preserve, true), (Existing::Replace, false)] {
+    for (existing, stays) in [(ExistingContext::Keep, true), (ExistingContext::Replace, false)] {
         let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection).existing(existing);
         let forwarded = [("traceparent".into(), text(&other)), ("baggage".into(), text("tenant.id=red,secret=1"))];
         let table = forwarded.into_iter().collect::<std::collections::BTreeMap<_, _>>().into();

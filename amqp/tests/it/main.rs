@@ -1,6 +1,7 @@
 //! The public API, over a loopback endpoint that speaks AMQP 0-9-1 to the real client.
 
 mod carrier;
+mod forward;
 mod hops;
 mod journey;
 mod metrics;

@@ -4,7 +4,7 @@ use opentelemetry::{
     Context,
     trace::{SpanId, SpanKind, Status, TraceContextExt},
 };
-use propagation_core::messaging::Relation;
+use propagation_core::messaging::ParentMode;
 use propagation_kafka::MessageExt;
 use rdkafka::{
     Message,
@@ -103,17 +103,17 @@ fn a_handler_that_panics_leaves_nothing_behind() {
 #[tokio::test]
 async fn the_relation_to_the_message_is_a_choice_and_the_link_is_not() {
     let (young, old) = (Duration::from_secs(60), Duration::from_secs(7_200));
-    let limit = Relation::ParentIfYounger(Duration::from_secs(3_600));
-    for (relation, age, ambient, expected) in [
-        (Relation::Ambient, old, false, "message"),
-        (Relation::Ambient, young, true, "ambient"),
-        (Relation::Parent, young, true, "message"),
-        (Relation::LinkOnly, young, true, "none"),
+    let limit = ParentMode::MessageIfYounger(Duration::from_secs(3_600));
+    for (mode, age, ambient, expected) in [
+        (ParentMode::Current, old, false, "message"),
+        (ParentMode::Current, young, true, "ambient"),
+        (ParentMode::Message, young, true, "message"),
+        (ParentMode::LinkOnly, young, true, "none"),
         (limit, young, true, "message"),
         (limit, old, true, "none"),
     ] {
         let shop = Shop::open();
-        let consuming = shop.consuming().relation(relation);
+        let consuming = shop.consuming().parent_mode(mode);
         let message = with_parent(age);
         let work = consuming.process(&message, async { Ok::<_, ()>(()) });
         let parents = if ambient {
@@ -129,8 +129,8 @@ async fn the_relation_to_the_message_is_a_choice_and_the_link_is_not() {
             "ambient" => parents,
             _ => SpanId::INVALID.to_string(),
         };
-        assert_eq!(process.parent_span_id.to_string(), parent, "{relation:?} {age:?} {ambient}");
-        assert_eq!(links(&process), [ids(PARENT)], "{relation:?} {age:?} {ambient}");
+        assert_eq!(process.parent_span_id.to_string(), parent, "{mode:?} {age:?} {ambient}");
+        assert_eq!(links(&process), [ids(PARENT)], "{mode:?} {age:?} {ambient}");
     }
 }
 

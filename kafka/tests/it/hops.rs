@@ -1,6 +1,6 @@
 //! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over kafka`.
 
-use propagation_core::{Outcome, Trust, messaging::Existing};
+use propagation_core::{Outcome, Trust, messaging::ExistingContext};
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
 use propagation_testkit::{
     services::{self, Services, processed, sent, server, stale},
@@ -43,7 +43,7 @@ impl Topic {
 
     async fn send(&self, producer: &FutureProducer, by: By) {
         let orders = &self.services.orders;
-        let sending = ProducerPropagation::new(orders.clone()).existing(Existing::Replace);
+        let sending = ProducerPropagation::new(orders.clone()).existing(ExistingContext::Replace);
         let stale = headers(&[("traceparent", Some(stale().as_bytes()))]);
         let mut record = FutureRecord::to(TOPIC).key("4711").payload("{}").headers(stale.clone());
         match by {
@@ -100,6 +100,43 @@ async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
             .assert_count(processed(), 3);
         services::assert_whole_requests(&graph);
     }
+}
+
+#[tokio::test]
+async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
+    let topic = Topic::open(Trust::Trust);
+    topic.receive("01", By::Send).await;
+    topic.services.in_a_users_span(topic.handle()).await;
+    let graph = topic.services.assert_carried();
+    let settled = service("billing").name_starts("commit ");
+    graph
+        .assert_each_edge(sent(), processed())
+        .assert_each_edge(processed(), settled.clone())
+        .assert_each_link(settled, sent())
+        .assert_count(processed(), 3);
+    services::assert_whole_requests(&graph);
+    assert_eq!(graph.traces().len(), 4, "three requests, and the user's span");
+}
+
+#[tokio::test]
+async fn a_commit_of_many_is_a_span_of_its_own_with_links() {
+    let topic = Topic::open(Trust::Trust);
+    topic.receive("01", By::Send).await;
+    let consuming = ConsumerPropagation::new(topic.services.billing.clone());
+    let consumer = topic.shop.consumer();
+    let mut handled = Vec::new();
+    for _ in 0..3 {
+        let message = consumer.recv().await.unwrap();
+        consuming.process(&message, async { Ok::<_, ()>(()) }).await.unwrap();
+        handled.push(message);
+    }
+    consuming
+        .settle("commit", &handled, || rdkafka::consumer::Consumer::commit_consumer_state(&consumer, CommitMode::Sync))
+        .ok();
+    let graph = topic.services.graph();
+    let all: Vec<_> = graph.find(sent()).map(|span| (span.trace_id, span.span_id)).collect();
+    graph.assert_links_exactly(service("billing").name_starts("commit "), &all);
+    assert_eq!(graph.traces().len(), 4, "three requests, and the commit");
 }
 
 #[tokio::test]

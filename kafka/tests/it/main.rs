@@ -2,6 +2,7 @@
 
 mod carrier;
 mod consume;
+mod forward;
 mod hops;
 mod poison;
 mod produce;

@@ -1,5 +1,5 @@
 use opentelemetry::trace::{SpanKind, Status};
-use propagation_core::{Direction, Reason, messaging::Existing};
+use propagation_core::{Direction, Reason, messaging::ExistingContext};
 use propagation_kafka::ProducerPropagation;
 use rdkafka::{
     Message,
@@ -93,7 +93,7 @@ async fn a_valid_context_on_a_record_stays_and_is_linked_to() {
 
 #[tokio::test]
 async fn an_invalid_context_is_replaced_and_a_valid_one_if_that_is_asked_for() {
-    let replaced = [(Existing::Preserve, "00-nonsense"), (Existing::Replace, PARENT)];
+    let replaced = [(ExistingContext::Keep, "00-nonsense"), (ExistingContext::Replace, PARENT)];
     for (existing, stored) in replaced {
         let shop = Shop::open();
         let stored = headers(&[("traceparent", Some(stored.as_bytes())), ("tracestate", Some(b"old=1"))]);

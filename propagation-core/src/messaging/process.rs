@@ -1,69 +1,166 @@
 use std::time::Duration;
 
-use crate::{Admission, Hop, HopSpan, Propagator, SpanKind, TraceContext};
+use super::{
+    Creation,
+    memory::{Delivered, DeliveryKey},
+};
+use crate::{Admission, Hop, HopSpan, Propagator, SpanKind, TraceContext, origin::ProcessId};
 
-/// How a process span relates to the message's creation context. It links to it in any case.
+/// The parent of a process span. It links to the message's creation context in any case.
+///
+/// A receive or batch hop of ours that is current adopts the spans of its messages under [`Message`](Self::Message) and
+/// [`MessageIfYounger`](Self::MessageIfYounger).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Relation {
-    /// A child of the span that is current, if there is one, and else of the creation context.
+pub enum ParentMode {
+    /// The message's creation context: processing continues the message's trace. A user's span around the consumer loop does not
+    /// adopt it. A root where the message has no context, or the policy restarts or ignores it.
     #[default]
-    Ambient,
-    /// Always a child of the creation context.
-    Parent,
+    Message,
+    /// The span that is current, if there is one, and else the creation context.
+    Current,
     /// A trace of its own.
     LinkOnly,
-    /// A child of the creation context if the message is younger than this, else a trace of its own: a backlog that is worked off
-    /// days later does not stretch old traces.
-    ParentIfYounger(Duration),
+    /// The creation context if the message is younger than this, else a trace of its own: a backlog that is processed
+    /// days later does not stretch old traces. A message of unknown age counts as young.
+    MessageIfYounger(Duration),
+}
+
+/// Facts about a message that is processed.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct Processing {
+    /// The parent of the process span.
+    pub parent: ParentMode,
+    /// The time since the message was made, where the broker states it.
+    pub age: Option<Duration>,
+    /// The key by which [`settle`] finds the process span again.
+    pub delivery: Option<DeliveryKey>,
+}
+
+impl Processing {
+    /// A message of unknown age that is not settled by itself.
+    #[must_use]
+    pub fn new(parent: ParentMode) -> Self {
+        Self { parent, age: None, delivery: None }
+    }
+
+    /// Like [`new`](Self::new), with the message's age.
+    #[must_use]
+    pub fn with_age(mut self, age: Option<Duration>) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// Like [`new`](Self::new), with the key of the delivery.
+    #[must_use]
+    pub fn with_delivery(mut self, delivery: Option<DeliveryKey>) -> Self {
+        self.delivery = delivery;
+        self
+    }
 }
 
 /// Starts the process span of one message.
 ///
-/// `age` is how long ago the message was made, where the broker says so; `describe` names the span, and is called only if
-/// the bridge records. Run the handler in the hop, and end it with the handler's outcome.
+/// `describe` names the span, and is called only if the bridge records. Run the handler in the hop, and end it with the
+/// handler's outcome.
 #[must_use]
 pub fn process(
     propagator: &Propagator,
     admission: Admission,
-    relation: Relation,
-    age: Option<Duration>,
+    processing: Processing,
     describe: impl FnOnce(&mut Hop),
 ) -> HopSpan {
     if !propagator.records() {
         return propagator.pass(admission.context);
     }
+    let delivered = processing.delivery.map(|key| (key, Creation::of(&admission)));
     let creation = admission.context.trace.clone();
     let mut hop = Hop::admitted(SpanKind::Consumer, admission);
     if creation.has_ids() {
         hop.links.push(creation);
     }
+    let id = ProcessId::next();
+    hop.parent.origin.process = Some(id);
     // Without spans there is no trace but the message's.
-    let relation = if propagator.makes_spans() { relation } else { Relation::Parent };
-    let own_trace = match relation {
-        Relation::LinkOnly => true,
-        Relation::ParentIfYounger(limit) => age.is_some_and(|age| age >= limit),
-        Relation::Ambient | Relation::Parent => false,
-    };
-    if own_trace {
-        hop.parent.trace = TraceContext::EMPTY;
-    } else if relation == Relation::Ambient && propagator.has_current() {
-        hop.parent.trace = propagator.current().trace;
-        hop.local = true;
+    if propagator.makes_spans() {
+        set_parent(propagator, &mut hop, processing);
     }
     describe(&mut hop);
-    propagator.start(hop)
+    let hop = propagator.start(hop);
+    if let Some((key, creation)) = delivered.filter(|_| propagator.makes_spans()) {
+        let trace = hop.context().trace.clone();
+        // A remembered trace must not keep the message's bytes alive.
+        let process = Some((id, TraceContext { state: trace.state.detach(), ..trace }));
+        propagator.deliveries().remember(key, Delivered { creation, process });
+    }
+    hop
+}
+
+fn set_parent(propagator: &Propagator, hop: &mut Hop, processing: Processing) {
+    let is_old = |limit| processing.age.is_some_and(|age| age >= limit);
+    let current = propagator.current();
+    let adopted = match processing.parent {
+        ParentMode::Message => current.origin.in_batch,
+        ParentMode::Current => propagator.has_current(),
+        ParentMode::MessageIfYounger(limit) => !is_old(limit) && current.origin.in_batch,
+        ParentMode::LinkOnly => false,
+    };
+    if adopted {
+        hop.parent.trace = current.trace;
+        hop.local = true;
+    } else if match processing.parent {
+        ParentMode::LinkOnly => true,
+        ParentMode::MessageIfYounger(limit) => is_old(limit),
+        ParentMode::Message | ParentMode::Current => false,
+    } {
+        hop.parent.trace = TraceContext::EMPTY;
+    }
+}
+
+/// Remembers a delivery that was received, for [`settle`] and [`recall`]: where settling names nothing but a receipt handle.
+pub fn remember(propagator: &Propagator, delivery: DeliveryKey, creation: Creation) {
+    propagator.deliveries().remember(delivery, Delivered { creation, process: None });
+}
+
+/// The creation context of a delivery that was received or processed a while ago; `None` if it was forgotten since.
+#[must_use]
+pub fn recall(propagator: &Propagator, delivery: DeliveryKey) -> Option<Creation> {
+    propagator.deliveries().recall(delivery).map(|delivered| delivered.creation)
 }
 
 /// Starts the settle span of one message (acknowledge, reject, delete), linked to its creation context.
+///
+/// A child of the span that has processed the delivery, or of a span inside of that one where it is current. Where the delivery was
+/// not processed, or was forgotten since, a child of the admitted context, which `creation` looks up; and without one, of the span that
+/// is current.
 #[must_use]
-pub fn settle(propagator: &Propagator, creation: &TraceContext, describe: impl FnOnce(&mut Hop)) -> HopSpan {
+pub fn settle(
+    propagator: &Propagator,
+    delivery: DeliveryKey,
+    creation: impl FnOnce() -> Creation,
+    describe: impl FnOnce(&mut Hop),
+) -> HopSpan {
     let mut hop = Hop::local(SpanKind::Client, propagator.current());
-    if propagator.records() {
-        if creation.has_ids() {
-            hop.links.push(creation.clone());
-        }
-        describe(&mut hop);
+    if !propagator.records() {
+        return propagator.start(hop);
     }
+    let delivered =
+        propagator.deliveries().recall(delivery).unwrap_or_else(|| Delivered { creation: creation(), process: None });
+    let Delivered { creation, process } = delivered;
+    let inside = process.as_ref().is_some_and(|(id, _)| hop.parent.origin.process == Some(*id));
+    match process {
+        _ if inside || !propagator.makes_spans() => {}
+        Some((_, trace)) => hop.parent.trace = trace,
+        None if creation.is_admitted() => {
+            hop.parent.trace = creation.trace.clone();
+            hop.local = false;
+        }
+        None => {}
+    }
+    if creation.trace.has_ids() {
+        hop.links.push(creation.trace);
+    }
+    describe(&mut hop);
     propagator.start(hop)
 }

@@ -32,14 +32,20 @@ impl Policy {
     /// The same in place: an admission is large.
     pub(crate) fn judge_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
         self.judge_admission(peer, admission);
-        // Nothing that comes in has been seen by a scrubber yet, and a key may be personal itself.
-        for rejection in &mut admission.rejections {
+        self.hide_personal_keys(&mut admission.rejections);
+    }
+
+    /// Takes the keys out that may not be shown: nothing that comes in was scrubbed yet, and a key may be personal itself.
+    pub(super) fn hide_personal_keys(&self, rejections: &mut [Rejection]) {
+        for rejection in rejections {
             rejection.key.take_if(|key| !self.lets_telemetry_say(rejection.field, key));
         }
     }
 
     fn judge_admission(&self, peer: &Peer<'_>, admission: &mut Admission) {
-        let rule = self.inbound_rule(peer);
+        let found = self.inbound_rule_at(peer);
+        admission.context.origin.admission = Some(self.token(found.map(|(index, _)| index)));
+        let rule = found.map(|(_, rule)| rule);
         admission.trust = rule.map_or(Trust::Trust, InboundRule::trust_level);
         if admission.context.is_empty() {
             return;
@@ -70,13 +76,13 @@ impl Policy {
 }
 
 impl Admission {
-    fn judge_baggage(&mut self, judge: &super::judge::Judge<'_>) {
+    pub(super) fn judge_baggage(&mut self, judge: &super::judge::Judge<'_>) {
         if let Some(left) = judge.filter(&self.context.baggage, &mut |rejection| self.rejections.push(rejection)) {
             self.context.baggage = left;
         }
     }
 
-    fn judge_trace(&mut self, rule: &str) {
+    pub(super) fn judge_trace(&mut self, rule: &str) {
         let trust = self.trust;
         let trace = &mut self.context.trace;
         if trust == Trust::AcceptIds {

@@ -1,10 +1,10 @@
 use std::fmt;
 
 use super::{
-    InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile,
+    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile,
     peer_pattern::{PeerPattern, Peers},
 };
-use crate::Transport;
+use crate::{Transport, origin::Generation};
 
 /// Collects rules; [`build`](Self::build) checks and compiles them.
 #[derive(Clone, Debug, Default)]
@@ -34,6 +34,14 @@ impl PolicyBuilder {
         self
     }
 
+    /// Sets the treatment of context that an outgoing message already carries outside of any hop that a rule has admitted. It
+    /// stays by default: an outbox relay depends on it.
+    #[must_use]
+    pub fn existing_outside_hops(mut self, treatment: ExistingOutsideHops) -> Self {
+        self.policy.existing_outside_hops = treatment;
+        self
+    }
+
     /// Adds the rules of a ready-made policy behind those before; see [`Policy::profile`].
     ///
     /// # Errors
@@ -53,7 +61,8 @@ impl PolicyBuilder {
     /// Refuses a rule without peers, a peer pattern that can't be read, an empty key, and pseudonyms without a key to make
     /// them.
     pub fn build(self) -> Result<Policy, PolicyError> {
-        let policy = self.policy;
+        // Of several policies from clones of one builder, each has rules of its own.
+        let policy = Policy { generation: Generation::next(), ..self.policy };
         for rule in &policy.inbound {
             check(rule.name(), rule.peer_patterns(), rule.keys(), &policy.scrub)?;
         }

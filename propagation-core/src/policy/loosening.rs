@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{
-    Action, InboundRule, KeyRule, OutboundRule, Policy, Scrub, StateRule, Trust, coverage::Coverage,
-    peer_pattern::Peers,
+    Action, ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, StateRule, Trust,
+    coverage::Coverage, peer_pattern::Peers,
 };
 use crate::{Direction, scrub::Detector};
 
@@ -58,6 +58,12 @@ impl Policy {
         of_scrub(&self.scrub, &newer.scrub, &mut |change| {
             found.push(Loosening { direction: None, peer: None, key: None, change });
         });
+        if self.existing_outside_hops != newer.existing_outside_hops
+            && newer.existing_outside_hops == ExistingOutsideHops::Keep
+        {
+            let change = "existing_outside_hops is keep instead of restart".to_owned();
+            found.push(Loosening { direction: Some(Direction::Outbound), peer: None, key: None, change });
+        }
         let scrub = (&self.scrub, &newer.scrub);
         let inbound = |rules| <[InboundRule]>::iter(rules).map(Settings::of_inbound).collect::<Vec<_>>();
         of_rules(Direction::Inbound, &inbound(&self.inbound), &inbound(&newer.inbound), scrub, &mut found);

@@ -102,6 +102,7 @@ impl PropagatorBuilder {
             counters: Arc::new(Counters::default()),
             notices: Notices::default(),
             enabled: AtomicBool::new(!self.disabled),
+            deliveries: crate::messaging::Deliveries::default(),
         }))
     }
 }

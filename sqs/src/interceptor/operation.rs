@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use aws_smithy_types::config_bag::{Storable, StoreReplace};
-use propagation_core::HopSpan;
+use propagation_core::{HopSpan, messaging::ExistingContext};
 
 use crate::attributes::Queue;
 
@@ -32,6 +32,14 @@ pub(super) enum Call {
     SendBatch,
     Receive(Queue),
     Settle,
+}
+
+/// The context that the application has stored for the messages of one call.
+#[derive(Debug)]
+pub(super) struct StoredForCall(pub(super) ExistingContext);
+
+impl Storable for StoredForCall {
+    type Storer = StoreReplace<Self>;
 }
 
 impl Storable for InFlight {

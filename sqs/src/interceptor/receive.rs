@@ -1,21 +1,20 @@
-use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    fmt,
-    hash::{BuildHasher, RandomState},
-    sync::{Arc, Mutex},
-};
+use std::collections::HashSet;
 
 use aws_sdk_sqs::{
     operation::receive_message::ReceiveMessageInput,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
-use propagation_core::{FieldName, Fields, Hop, HopSpan, Peer, SpanKind, TraceContext, TraceParent, messaging};
+use propagation_core::{FieldName, Fields, Hop, HopSpan, Peer, SpanKind, messaging};
 
 use super::{
     SqsPropagation,
     operation::{Call, Covered},
 };
-use crate::{MessageCarrier, PACKED, attributes::Queue, carrier::TRACE_HEADER};
+use crate::{
+    MessageCarrier, PACKED,
+    attributes::{self, Queue},
+    carrier::TRACE_HEADER,
+};
 
 impl SqsPropagation {
     pub(super) fn receive(&self, input: &mut ReceiveMessageInput) -> Covered {
@@ -42,13 +41,13 @@ impl SqsPropagation {
             if self.options.settle_spans
                 && let Some(handle) = message.receipt_handle()
             {
-                self.received.remember(handle, &creation);
+                messaging::remember(&self.propagator, attributes::delivery(handle), creation.clone());
             }
             if let Some(hop) = hop
-                && creation.has_ids()
-                && linked.insert((creation.trace_id(), creation.span_id()))
+                && creation.trace.has_ids()
+                && linked.insert((creation.trace.trace_id(), creation.trace.span_id()))
             {
-                hop.add_link(&creation);
+                hop.add_link(&creation.trace);
             }
         }
         if let Some(hop) = hop {
@@ -85,7 +84,7 @@ fn ask_for_attributes(input: &mut ReceiveMessageInput, owned: &Fields) {
 }
 
 /// The trace header, and when the message was sent: how old it is decides under
-/// [`Relation::ParentIfYounger`](propagation_core::messaging::Relation::ParentIfYounger).
+/// [`ParentMode::MessageIfYounger`](propagation_core::messaging::ParentMode::MessageIfYounger).
 fn ask_for_system_attributes(input: &mut ReceiveMessageInput) {
     const OURS: [MessageSystemAttributeName; 2] =
         [MessageSystemAttributeName::AwsTraceHeader, MessageSystemAttributeName::SentTimestamp];
@@ -111,48 +110,6 @@ fn ask_for_system_attributes(input: &mut ReceiveMessageInput) {
                 }
             }
         }
-    }
-}
-
-/// The creation contexts of the last messages that were received, by receipt handle, so that settling can link to them: a settle
-/// request holds nothing but the handle.
-#[derive(Clone, Default)]
-pub(super) struct Received(Arc<Mutex<Remembered>>);
-
-#[derive(Default)]
-struct Remembered {
-    hasher: RandomState,
-    contexts: HashMap<u64, TraceParent>,
-    order: VecDeque<u64>,
-}
-
-impl Received {
-    /// How many messages are remembered: some hundred kilobytes at most.
-    const CAPACITY: usize = 4_096;
-
-    fn remember(&self, handle: &str, trace: &TraceContext) {
-        let (Ok(mut inner), Some(parent)) = (self.0.lock(), trace.parent) else { return };
-        let key = inner.hasher.hash_one(handle);
-        if inner.contexts.insert(key, parent).is_none() {
-            inner.order.push_back(key);
-        }
-        if inner.order.len() > Self::CAPACITY
-            && let Some(oldest) = inner.order.pop_front()
-        {
-            inner.contexts.remove(&oldest);
-        }
-    }
-
-    pub(super) fn recall(&self, handle: &str) -> Option<TraceContext> {
-        let inner = self.0.lock().ok()?;
-        let key = inner.hasher.hash_one(handle);
-        inner.contexts.get(&key).copied().map(TraceContext::new)
-    }
-}
-
-impl fmt::Debug for Received {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Received").finish_non_exhaustive()
     }
 }
 
@@ -205,18 +162,5 @@ mod tests {
         let input = self::asked(both.message_system_attribute_names(SenderId).build().unwrap());
         assert_eq!(input.attribute_names().len(), 1, "who asks in both ways is answered in the newer one");
         assert_eq!(input.message_system_attribute_names(), [SenderId, AwsTraceHeader, SentTimestamp]);
-    }
-
-    #[test]
-    fn what_is_remembered_is_bounded() {
-        let received = Received::default();
-        let trace = TraceContext::new("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap());
-        for number in 0..Received::CAPACITY + 10 {
-            received.remember(&format!("handle-{number}"), &trace);
-        }
-        assert_eq!(received.0.lock().unwrap().contexts.len(), Received::CAPACITY);
-        assert!(received.recall("handle-0").is_none());
-        assert!(received.recall("handle-10").is_some());
-        assert_eq!(format!("{received:?}"), "Received { .. }", "and not shown");
     }
 }

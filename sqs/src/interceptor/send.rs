@@ -2,7 +2,7 @@ use aws_sdk_sqs::operation::{send_message::SendMessageInput, send_message_batch:
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use propagation_core::{
     Hop, HopSpan, Peer, SpanKind,
-    messaging::{self, Sending},
+    messaging::{self, Creation, ExistingContext, Sending},
 };
 
 use super::{
@@ -16,35 +16,41 @@ use crate::{
 };
 
 impl SqsPropagation {
-    pub(super) fn send(&self, input: &mut SendMessageInput) -> Covered {
+    pub(super) fn send(&self, input: &mut SendMessageInput, existing: &ExistingContext) -> Covered {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
         let mut message = OutgoingCarrier::of_message(input, self.options.mode, self.options.limit);
         let peer = Peer::sqs(queue.name());
-        let Sending { hop, .. } =
-            messaging::send(&self.propagator, &peer, self.options.existing, &mut message, |hop| {
-                queue.describe(hop, "send", "send");
-            });
+        let Sending { hop, .. } = messaging::send(&self.propagator, &peer, existing, &mut message, |hop| {
+            queue.describe(hop, "send", "send");
+        });
         Covered::call(Call::Send, Some(hop))
     }
 
-    pub(super) fn send_batch(&self, input: &mut SendMessageBatchInput) -> Covered {
+    pub(super) fn send_batch(&self, input: &mut SendMessageBatchInput, existing: &ExistingContext) -> Covered {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
         let entries = input.entries.as_deref_mut().unwrap_or_default();
-        let hop =
-            if self.options.create_spans { self.create_each(&queue, entries) } else { self.share_one(&queue, entries) };
+        let hop = if self.options.create_spans {
+            self.create_each(&queue, entries, existing)
+        } else {
+            self.share_one(&queue, entries, existing)
+        };
         Covered::call(Call::SendBatch, Some(hop))
     }
 
     /// Each message gets a create span and its context, and the send span links to all of them.
-    fn create_each(&self, queue: &Queue, entries: &mut [SendMessageBatchRequestEntry]) -> HopSpan {
+    fn create_each(
+        &self,
+        queue: &Queue,
+        entries: &mut [SendMessageBatchRequestEntry],
+        existing: &ExistingContext,
+    ) -> HopSpan {
         let peer = Peer::sqs(queue.name());
         let mut created = Vec::with_capacity(entries.len());
         self.each(entries, |message| {
-            let existing = self.options.existing;
             let creation = messaging::create(&self.propagator, &peer, existing, message, |hop| {
                 queue.describe(hop, "create", "create");
             });
-            created.push(creation.unwrap_or_default());
+            created.push(creation.map_or_else(Creation::default, Creation::from));
         });
         messaging::batch(&self.propagator, SpanKind::Client, &created, |hop, messages| {
             queue.describe(hop, "send", "send");
@@ -53,7 +59,12 @@ impl SqsPropagation {
     }
 
     /// All messages get the context of the send span.
-    fn share_one(&self, queue: &Queue, entries: &mut [SendMessageBatchRequestEntry]) -> HopSpan {
+    fn share_one(
+        &self,
+        queue: &Queue,
+        entries: &mut [SendMessageBatchRequestEntry],
+        existing: &ExistingContext,
+    ) -> HopSpan {
         let peer = Peer::sqs(queue.name());
         let mut hop = Hop::local(SpanKind::Producer, self.propagator.current());
         if self.propagator.records() {
@@ -62,9 +73,9 @@ impl SqsPropagation {
         }
         let hop = self.propagator.start(hop);
         self.each(entries, |message| {
-            let placed = messaging::place(&self.propagator, &peer, self.options.existing, message, hop.context());
-            if placed.stayed {
-                hop.add_link(&placed.creation);
+            let placed = messaging::place(&self.propagator, &peer, existing, message, hop.context());
+            if let Some(link) = &placed.link {
+                hop.add_link(link);
             }
         });
         hop

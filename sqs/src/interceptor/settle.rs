@@ -1,4 +1,7 @@
-use propagation_core::{Hop, SpanKind};
+use propagation_core::{
+    SpanKind,
+    messaging::{self, Creation},
+};
 
 use super::{
     SqsPropagation,
@@ -7,26 +10,26 @@ use super::{
 use crate::attributes::{self, Queue};
 
 impl SqsPropagation {
-    /// Settling one message, or a batch of so many.
-    pub(super) fn settle(
-        &self,
-        operation: &'static str,
-        queue_url: Option<&str>,
-        handles: &[Option<&str>],
-        batch: Option<usize>,
-    ) -> Covered {
+    /// Settles one message: in the trace of the span that has processed it.
+    pub(super) fn settle(&self, operation: &'static str, queue_url: Option<&str>, handle: Option<&str>) -> Covered {
         let hop = (self.options.settle_spans && self.propagator.records()).then(|| {
-            let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
-            Queue::new(queue_url.unwrap_or_default()).describe(&mut hop, operation, "settle");
-            if let Some(messages) = batch {
-                attributes::count(&mut hop, messages);
-            }
-            for trace in handles.iter().flatten().filter_map(|handle| self.received.recall(handle)) {
-                if !hop.links.contains(&trace) {
-                    hop.links.push(trace);
-                }
-            }
-            self.propagator.start(hop)
+            let delivery = attributes::delivery(handle.unwrap_or_default());
+            messaging::settle(&self.propagator, delivery, Creation::default, |hop| {
+                Queue::new(queue_url.unwrap_or_default()).describe(hop, operation, "settle");
+            })
+        });
+        Covered::call(Call::Settle, hop)
+    }
+
+    /// Settles a batch: in a span of its own that links to every message.
+    pub(super) fn settle_batch(&self, operation: &'static str, queue_url: Option<&str>, handles: &[&str]) -> Covered {
+        let hop = (self.options.settle_spans && self.propagator.records()).then(|| {
+            let recall = |handle: &&str| messaging::recall(&self.propagator, attributes::delivery(handle));
+            let creations: Vec<_> = handles.iter().map(|handle| recall(handle).unwrap_or_default()).collect();
+            messaging::batch(&self.propagator, SpanKind::Client, &creations, |hop, _| {
+                Queue::new(queue_url.unwrap_or_default()).describe(hop, operation, "settle");
+                attributes::count(hop, handles.len());
+            })
         });
         Covered::call(Call::Settle, hop)
     }

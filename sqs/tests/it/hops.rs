@@ -1,7 +1,7 @@
 //! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over aws_sqs`.
 
 use aws_sdk_sqs::types::Message;
-use propagation_core::{Trust, messaging::Existing};
+use propagation_core::{Trust, messaging::ExistingContext};
 use propagation_sqs::{ConsumerPropagation, OutgoingExt, SqsPropagation};
 use propagation_testkit::{
     services::{self, Services, processed, sent, server, stale},
@@ -41,7 +41,7 @@ impl Queue {
 
     async fn send(&self, by: By) {
         let orders = &self.services.orders;
-        let propagation = SqsPropagation::new(orders.clone()).existing(Existing::Replace);
+        let propagation = SqsPropagation::new(orders.clone()).existing(ExistingContext::Replace);
         let client = self.endpoint.client(propagation.create_spans(by != By::SharingBatch));
         let stale = || string(&stale());
         let mut one = entry("1", "{}");
@@ -103,6 +103,24 @@ async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
             graph.assert_each_edge(server(), sent());
         }
         services::assert_whole_requests(&graph);
+    }
+}
+
+#[tokio::test]
+async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
+    for (by, messages) in [(By::Send, 3), (By::Batch, 6)] {
+        let queue = Queue::open(Trust::Trust).await;
+        queue.receive("01", by).await;
+        queue.services.in_a_users_span(queue.handle()).await;
+        let graph = queue.services.assert_carried();
+        let settled = service("billing").name("delete orders");
+        graph
+            .assert_each_edge(sent(), processed())
+            .assert_each_edge(processed(), settled.clone())
+            .assert_each_link(settled, sent())
+            .assert_count(processed(), messages);
+        services::assert_whole_requests(&graph);
+        assert_eq!(graph.traces().len(), 4, "three requests, and the user's span with the receive span");
     }
 }
 

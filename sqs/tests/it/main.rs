@@ -6,6 +6,7 @@ mod covered;
 #[cfg(feature = "envelopes")]
 mod envelopes;
 mod failures;
+mod forward;
 mod hops;
 mod metrics;
 mod modes;

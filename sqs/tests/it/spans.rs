@@ -4,7 +4,7 @@ use std::future::Future;
 
 use aws_sdk_sqs::{Client, types::Message};
 use opentelemetry::trace::{SpanKind, TracerProvider};
-use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind as Kind, messaging::Relation};
+use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind as Kind, messaging::ParentMode};
 use propagation_sqs::{ConsumerPropagation, SqsPropagation};
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 
@@ -237,16 +237,16 @@ fn how_processing_relates_to_the_message_can_be_chosen() {
         let message = sent_and_received(&client, &endpoint).await;
         let send = spans.one("send orders");
         let day = std::time::Duration::from_secs(86_400);
-        for (relation, ambient, child_of_send, own_trace) in [
-            (Relation::Ambient, false, true, false),
-            (Relation::Ambient, true, false, false),
-            (Relation::Parent, true, true, false),
-            (Relation::LinkOnly, true, false, true),
-            (Relation::ParentIfYounger(day), true, true, false),
-            (Relation::ParentIfYounger(std::time::Duration::ZERO), true, false, true),
+        for (mode, ambient, child_of_send, own_trace) in [
+            (ParentMode::Current, false, true, false),
+            (ParentMode::Current, true, false, false),
+            (ParentMode::Message, true, true, false),
+            (ParentMode::LinkOnly, true, false, true),
+            (ParentMode::MessageIfYounger(day), true, true, false),
+            (ParentMode::MessageIfYounger(std::time::Duration::ZERO), true, false, true),
         ] {
             spans.clear();
-            let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue).relation(relation);
+            let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue).parent_mode(mode);
             let around = propagator.start(Hop::remote(Kind::Internal, PropagationContext::EMPTY).named("poll"));
             let process = || consumer.start(&message).end(&Outcome::Unset);
             if ambient {
@@ -256,10 +256,10 @@ fn how_processing_relates_to_the_message_can_be_chosen() {
             }
             around.end(&Outcome::Unset);
             let (process, poll) = (spans.one("process orders"), spans.one("poll"));
-            assert_eq!(process.parent_span_id == send.span_context.span_id(), child_of_send, "{relation:?}");
+            assert_eq!(process.parent_span_id == send.span_context.span_id(), child_of_send, "{mode:?}");
             let traces = [send.span_context.trace_id(), poll.span_context.trace_id()];
-            assert_eq!(!traces.contains(&process.span_context.trace_id()), own_trace, "{relation:?}");
-            assert_eq!(links(&process), [id(&send)], "{relation:?}: always linked");
+            assert_eq!(!traces.contains(&process.span_context.trace_id()), own_trace, "{mode:?}");
+            assert_eq!(links(&process), [id(&send)], "{mode:?}: always linked");
         }
     });
 }
@@ -293,7 +293,8 @@ fn a_message_is_as_old_as_its_timestamp_says() {
     use aws_sdk_sqs::types::{Message, MessageSystemAttributeName::SentTimestamp};
     let spans = Spans::new();
     let hour = std::time::Duration::from_secs(3600);
-    let consumer = ConsumerPropagation::new(spans.opentelemetry(), "orders").relation(Relation::ParentIfYounger(hour));
+    let consumer =
+        ConsumerPropagation::new(spans.opentelemetry(), "orders").parent_mode(ParentMode::MessageIfYounger(hour));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     for (sent, child) in [(now, true), (now.saturating_sub(2 * hour), false)] {
         spans.clear();

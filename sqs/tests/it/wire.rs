@@ -6,7 +6,7 @@ use aws_sdk_sqs::{
     types::{MessageSystemAttributeNameForSends::AwsTraceHeader, MessageSystemAttributeValue},
 };
 use futures_util::future::join_all;
-use propagation_core::{Direction, Reason, messaging::Existing};
+use propagation_core::{Direction, Reason, messaging::ExistingContext};
 use propagation_sqs::{ConsumerPropagation, SqsPropagation};
 
 use crate::setup::{
@@ -80,8 +80,8 @@ async fn a_batch_carries_the_context_on_each_entry_and_one_bad_entry_fails_alone
 async fn a_context_that_a_message_has_stays_or_is_replaced() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    for (existing, expected) in [(Existing::Preserve, OTHER), (Existing::Replace, PARENT)] {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing));
+    for (existing, expected) in [(ExistingContext::Keep, OTHER), (ExistingContext::Replace, PARENT)] {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing.clone()));
         let send = message(&client, &endpoint)
             .message_attributes("traceparent", string(OTHER))
             .message_attributes("baggage", string("tenant.id=green,secret=1"));
@@ -89,7 +89,7 @@ async fn a_context_that_a_message_has_stays_or_is_replaced() {
         let seen = endpoint.one();
         assert_eq!(seen.get("traceparent"), Some(expected), "{existing:?}");
         // Baggage that is there is released like any other: the policy lets nothing but the tenant through.
-        let baggage = if existing == Existing::Preserve { "tenant.id=green" } else { BAGGAGE };
+        let baggage = if existing == ExistingContext::Keep { "tenant.id=green" } else { BAGGAGE };
         assert_eq!(seen.get("baggage"), Some(baggage), "{existing:?}");
     }
 }
@@ -115,12 +115,12 @@ async fn a_trace_header_never_names_another_trace_than_the_one_that_is_written()
     let extended = format!("{XRAY};Lineage=a87bd80c:0");
     let foreign = "Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1";
     for (existing, header, parent, expected) in [
-        (Existing::Preserve, foreign, OTHER, foreign),
-        (Existing::Replace, foreign, PARENT, XRAY),
-        (Existing::Replace, &extended, PARENT, &extended),
-        (Existing::Preserve, "Root=1-nonsense", PARENT, XRAY),
+        (ExistingContext::Keep, foreign, OTHER, foreign),
+        (ExistingContext::Replace, foreign, PARENT, XRAY),
+        (ExistingContext::Replace, &extended, PARENT, &extended),
+        (ExistingContext::Keep, "Root=1-nonsense", PARENT, XRAY),
     ] {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing));
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing.clone()));
         let send = message(&client, &endpoint).message_system_attributes(AwsTraceHeader, system(header));
         inside(&propagator).scope(send.send()).await.unwrap();
         let seen = endpoint.one();

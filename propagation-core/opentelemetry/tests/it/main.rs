@@ -3,6 +3,7 @@
 mod bridges;
 mod formats_bridge;
 mod formats_differential;
+mod forwarding;
 mod left_behind;
 mod logs;
 mod logs_of;
@@ -12,6 +13,7 @@ mod otel_propagator;
 mod other_layers;
 mod outcomes;
 mod sampling;
+mod settling;
 mod side_by_side;
 mod start_up;
 mod strategies;

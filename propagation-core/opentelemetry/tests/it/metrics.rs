@@ -18,7 +18,7 @@ use opentelemetry_sdk::{
 use propagation_core::{
     Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, Reason, SpanKind,
     TraceContext,
-    messaging::{self, Relation},
+    messaging::{self, ParentMode, Processing},
 };
 use propagation_opentelemetry::{
     OpenTelemetryBridge, TracingBridge,
@@ -283,13 +283,13 @@ fn metrics_without_spans_change_no_context() {
     let server = propagator.start(request(SpanKind::Server));
     assert_eq!(server.context(), &caller());
     server.in_scope(|| assert_eq!(propagator.current(), caller()));
-    for relation in [Relation::Ambient, Relation::LinkOnly] {
+    for parent in [ParentMode::Message, ParentMode::Current, ParentMode::LinkOnly] {
         let other = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".parse().unwrap();
         let mut admission = Admission::default();
         admission.context = PropagationContext::new(TraceContext::new(other));
         server.in_scope(|| {
-            let process = messaging::process(&propagator, admission, relation, None, |_| {});
-            assert_eq!(process.context().trace.parent, Some(other), "{relation:?}: as without any bridge");
+            let process = messaging::process(&propagator, admission, Processing::new(parent), |_| {});
+            assert_eq!(process.context().trace.parent, Some(other), "{parent:?}: as without any bridge");
         });
     }
 }

@@ -17,7 +17,8 @@ use super::{
     shapes::{AllowedKey, ScrubKey, State},
 };
 use crate::{
-    Action, Direction, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Pseudonymizer, Scrub, StateRule, Trust,
+    Action, Direction, ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Pseudonymizer,
+    Scrub, StateRule, Trust,
     policy::{
         RuleLocation, RulePart,
         builder::{check, check_peer},
@@ -34,6 +35,7 @@ struct File {
     profile: Option<Spanned<String>>,
     scrub: Option<Scrubbing>,
     pseudonyms: Option<Pseudonyms>,
+    existing_outside_hops: Option<Spanned<String>>,
     #[serde(default)]
     inbound: Vec<Spanned<Inbound>>,
     #[serde(default)]
@@ -142,6 +144,9 @@ pub(super) fn read(text: &str, read_key: &ReadKey<'_>) -> Result<(Policy, Places
     let mut places = Places::default();
     let scrub = reader.scrub(file.scrub, file.pseudonyms)?;
     let mut builder = Policy::builder().scrub(scrub.clone());
+    if let Some(treatment) = file.existing_outside_hops {
+        builder = builder.existing_outside_hops(reader.outside_hops(&treatment)?);
+    }
     for rule in file.inbound {
         let span = rule.span();
         let rule = rule.into_inner();
@@ -304,6 +309,15 @@ impl Reader<'_> {
             Some(attribute) => built.span_attribute(&attribute),
             None => built,
         })
+    }
+
+    fn outside_hops(&self, treatment: &Spanned<String>) -> Result<ExistingOutsideHops, PolicyFileError> {
+        match treatment.get_ref().as_str() {
+            "keep" => Ok(ExistingOutsideHops::Keep),
+            "restart" => Ok(ExistingOutsideHops::Restart),
+            other => Err(self
+                .error(treatment.span(), format!("{other:?} is not a value of existing_outside_hops: keep, restart"))),
+        }
     }
 
     fn action(&self, name: &str, span: Range<usize>) -> Result<Action, PolicyFileError> {

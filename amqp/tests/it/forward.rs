@@ -1,0 +1,187 @@
+//! Received headers on messages that a handler publishes on, with the real client.
+
+use std::collections::BTreeMap;
+
+use lapin::{
+    BasicProperties,
+    message::Delivery,
+    options::{BasicAckOptions, BasicPublishOptions},
+};
+use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
+use propagation_core::{
+    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, Trust,
+    messaging::ExistingContext, task,
+};
+use propagation_opentelemetry::OpenTelemetryBridge;
+use propagation_testkit::in_memory::InMemory;
+
+use crate::shop::{PARENT, Shop, headers, text};
+
+const STORED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+fn policy(trust: Trust) -> Policy {
+    Policy::builder()
+        .inbound(InboundRule::peers(["amqp:shipping", "http:*"]).trust(trust))
+        .outbound(OutboundRule::peers(["amqp:shop"]).allow("tenant.id"))
+        .build()
+        .unwrap()
+}
+
+fn outsiders() -> BasicProperties {
+    let table = [("traceparent", PARENT), ("tracestate", "evil=1"), ("baggage", "tenant.id=evil"), ("retries", "1")]
+        .map(|(name, value)| (name.into(), text(value)));
+    BasicProperties::default().with_headers(BTreeMap::from(table).into())
+}
+
+/// Publishes a message like one that was received, from a context with a tenant of the service's own.
+async fn publish_on(propagator: &Propagator, producer: &ProducerPropagation, channel: &lapin::Channel) {
+    let mut context = propagator.current();
+    context.baggage.set("tenant.id", "blue").unwrap();
+    let hop = propagator.start(Hop::local(SpanKind::Internal, context));
+    let options = BasicPublishOptions::default();
+    hop.scope(producer.publish(channel, "shop".into(), "paid".into(), options, b"{}", outsiders())).await.unwrap();
+    hop.end(&Outcome::Unset);
+}
+
+/// A message of an outsider, as it was received.
+async fn received(shop: &mut Shop) -> Delivery {
+    let options = BasicPublishOptions::default();
+    shop.channel.basic_publish("shop".into(), "paid".into(), options, b"{}", outsiders()).await.unwrap();
+    shop.next().await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn forwarded_headers_obey_the_admitting_rule() {
+    let mut shop = Shop::open().await;
+    for (trust, existing, stays, links) in [
+        (Trust::Trust, ExistingContext::Keep, true, 1),
+        (Trust::AcceptIds, ExistingContext::Keep, true, 1),
+        (Trust::RestartAndLink, ExistingContext::Keep, false, 1),
+        (Trust::Restart, ExistingContext::Keep, false, 0),
+        (Trust::Ignore, ExistingContext::Keep, false, 0),
+        (Trust::Restart, ExistingContext::Replace, false, 0),
+        (Trust::Ignore, ExistingContext::Replace, false, 0),
+    ] {
+        for way in ["retry", "task", "thread", "http"] {
+            let case = format!("{trust:?} {existing:?} {way}");
+            let memory = InMemory::new();
+            let provider = memory.provider("shop");
+            let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
+            let propagator = Propagator::builder().policy(policy(trust)).bridge(bridge).build();
+            let consuming = ConsumerPropagation::new(propagator.clone(), "shipping");
+            let producer = ProducerPropagation::new(propagator.clone(), &shop.connection).existing(existing.clone());
+            let delivery = received(&mut shop).await;
+            let (p, channel) = (propagator.clone(), shop.channel.clone());
+            let work = async {
+                match way {
+                    "task" => {
+                        let p = p.clone();
+                        let work = async move { publish_on(&p, &producer, &channel).await };
+                        tokio::spawn(task::InContextExt::in_context(work, &propagator)).await.unwrap();
+                    }
+                    "thread" => {
+                        let (p, handle) = (p.clone(), tokio::runtime::Handle::current());
+                        let work = move || {
+                            handle.block_on(task::InContextExt::in_context(publish_on(&p, &producer, &channel), &p));
+                        };
+                        let work = task::carry(&propagator, work);
+                        tokio::task::block_in_place(|| std::thread::spawn(work).join().unwrap());
+                    }
+                    _ => publish_on(&p, &producer, &channel).await,
+                }
+                Ok::<_, ()>(())
+            };
+            if way == "http" {
+                let request = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
+                let admission = propagator.extract(&Peer::http(""), &request);
+                propagator.start(Hop::admitted(SpanKind::Server, admission)).scope(work).await.unwrap();
+            } else {
+                consuming.process(&delivery, work).await.unwrap();
+            }
+            let forwarded = headers(&shop.next().await.properties);
+            assert_eq!(forwarded["traceparent"] == PARENT, stays, "{case}: {forwarded:?}");
+            assert_eq!(forwarded["traceparent"][3..35] == PARENT[3..35], stays, "{case}: {forwarded:?}");
+            assert_eq!(forwarded.contains_key("tracestate"), stays && trust == Trust::Trust, "{case}");
+            assert_eq!(forwarded["baggage"], "tenant.id=blue", "{case}");
+            assert_eq!(forwarded["retries"], "1", "{case}");
+            let graph = memory.graph();
+            let send = graph.spans().find(|span| span.name.starts_with("send ")).unwrap();
+            assert_eq!(send.links.len(), links, "{case}: {:?}", send.links);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stored_context_is_published_in_an_outsiders_hop() {
+    let mut shop = Shop::open().await;
+    let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
+    let stored: StoredContext = format!("traceparent:{STORED}\nbaggage:tenant.id=green").parse().unwrap();
+    let delivery = received(&mut shop).await;
+    let producer = ProducerPropagation::new(propagator.clone(), &shop.connection).with_stored(stored);
+    let consuming = ConsumerPropagation::new(propagator.clone(), "shipping");
+    let (p, channel) = (propagator.clone(), shop.channel.clone());
+    let work = async {
+        publish_on(&p, &producer, &channel).await;
+        Ok::<_, ()>(())
+    };
+    consuming.process(&delivery, work).await.unwrap();
+    let forwarded = headers(&shop.next().await.properties);
+    assert_eq!((&*forwarded["traceparent"], &*forwarded["baggage"]), (STORED, "tenant.id=green"));
+    assert!(!forwarded.contains_key("tracestate"));
+}
+
+#[tokio::test]
+async fn the_age_of_a_message_is_its_timestamp() {
+    use propagation_core::messaging::ParentMode;
+    let mut shop = Shop::open().await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let hour = std::time::Duration::from_secs(3_600);
+    for (timestamp, child) in [
+        (Some(now), true),
+        (Some(now - 7_200), false),
+        (Some(now + 7_200), true),
+        (None, true),
+        (Some(0), false),
+        (Some(u64::MAX), true),
+    ] {
+        let memory = InMemory::new();
+        let provider = memory.provider("shop");
+        let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
+        let propagator = Propagator::builder().bridge(bridge).build();
+        let consuming =
+            ConsumerPropagation::new(propagator, "shipping").parent_mode(ParentMode::MessageIfYounger(hour));
+        let properties = timestamp.map_or_else(outsiders, |seconds| outsiders().with_timestamp(seconds));
+        let options = BasicPublishOptions::default();
+        shop.channel.basic_publish("shop".into(), "paid".into(), options, b"{}", properties).await.unwrap();
+        consuming.start(&shop.next().await).end(&Outcome::Unset);
+        let graph = memory.graph();
+        let process = graph.spans().next().unwrap();
+        assert_eq!(process.parent.is_some(), child, "{timestamp:?}");
+        assert_eq!(process.links.len(), 1, "{timestamp:?}");
+    }
+}
+
+#[tokio::test]
+async fn deliveries_of_two_channels_with_one_tag_are_settled_apart() {
+    let mut shop = Shop::open().await;
+    let memory = InMemory::new();
+    let provider = memory.provider("shop");
+    let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
+    let propagator = Propagator::builder().bridge(bridge).build();
+    let consuming = ConsumerPropagation::new(propagator, "shipping");
+    let mut deliveries = vec![received(&mut shop).await, received(&mut shop).await];
+    deliveries[1].delivery_tag = deliveries[0].delivery_tag;
+    for delivery in &deliveries {
+        consuming.process(delivery, async { Ok::<_, ()>(()) }).await.unwrap();
+    }
+    for delivery in &deliveries {
+        consuming.ack(delivery, BasicAckOptions::default()).await.unwrap();
+    }
+    let graph = memory.graph();
+    let ids = |start: &str| graph.spans().filter(|span| span.name.starts_with(start)).collect::<Vec<_>>();
+    let (processed, acked) = (ids("process "), ids("ack "));
+    let parents: Vec<_> = acked.iter().filter_map(|span| span.parent).collect();
+    let expected: Vec<_> = processed.iter().map(|span| span.span_id).collect();
+    assert_eq!(parents.len(), 2);
+    assert!(expected.iter().all(|id| parents.contains(id)), "{parents:?} {expected:?}");
+}

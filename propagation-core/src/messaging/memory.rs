@@ -1,0 +1,93 @@
+//! The deliveries that are being handled, so that settling finds the span that processed them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{LazyLock, Mutex},
+};
+
+use super::Creation;
+use crate::{TraceContext, Transport, origin::ProcessId};
+
+/// Identifies one delivery of a message within the process: a receipt handle, a topic, partition and offset, a channel and delivery tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DeliveryKey(u64);
+
+impl DeliveryKey {
+    /// A key of whatever identifies the delivery on its transport.
+    #[must_use]
+    pub fn new(transport: Transport, delivery: impl Hash) -> Self {
+        // Receipt handles and topics come from outside: the hash has a secret seed.
+        static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        Self(SEED.hash_one((transport.as_str(), delivery)))
+    }
+}
+
+/// A delivery that was received or processed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Delivered {
+    pub(crate) creation: Creation,
+    /// The process span, once there is one.
+    pub(crate) process: Option<(ProcessId, TraceContext)>,
+}
+
+/// The last deliveries, by key. Bounded: the oldest is forgotten first.
+#[derive(Default)]
+pub(crate) struct Deliveries(Mutex<Remembered>);
+
+#[derive(Default)]
+struct Remembered {
+    deliveries: HashMap<DeliveryKey, Delivered>,
+    order: VecDeque<DeliveryKey>,
+}
+
+impl Deliveries {
+    /// The most deliveries that are remembered: about a megabyte.
+    pub(crate) const CAPACITY: usize = 4_096;
+
+    pub(crate) fn remember(&self, key: DeliveryKey, delivered: Delivered) {
+        let Ok(mut inner) = self.0.lock() else { return };
+        if inner.deliveries.insert(key, delivered).is_none() {
+            inner.order.push_back(key);
+        }
+        if inner.order.len() > Self::CAPACITY
+            && let Some(oldest) = inner.order.pop_front()
+        {
+            inner.deliveries.remove(&oldest);
+        }
+    }
+
+    pub(crate) fn recall(&self, key: DeliveryKey) -> Option<Delivered> {
+        self.0.lock().ok()?.deliveries.get(&key).cloned()
+    }
+}
+
+impl fmt::Debug for Deliveries {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deliveries").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_forget_the_oldest_first() {
+        let deliveries = Deliveries::default();
+        let key = |number: usize| DeliveryKey::new(Transport::Sqs, number);
+        for number in 0..Deliveries::CAPACITY + 10 {
+            deliveries.remember(key(number), Delivered::default());
+        }
+        assert_eq!(deliveries.0.lock().unwrap().deliveries.len(), Deliveries::CAPACITY);
+        assert!(deliveries.recall(key(9)).is_none());
+        assert!(deliveries.recall(key(10)).is_some());
+    }
+
+    #[test]
+    fn delivery_keys_differ_by_transport() {
+        assert_ne!(DeliveryKey::new(Transport::Sqs, 1_u64), DeliveryKey::new(Transport::Amqp, 1_u64));
+        assert_eq!(DeliveryKey::new(Transport::Sqs, "handle"), DeliveryKey::new(Transport::Sqs, "handle"));
+    }
+}
