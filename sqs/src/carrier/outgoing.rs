@@ -63,7 +63,8 @@ impl<'a> OutgoingCarrier<'a> {
     fn plan(&self, fields: &Fields) -> Plan {
         let kept = self.attributes.iter().flatten().filter(|(name, _)| !limits::is_ours(name, fields)).count();
         let taken = self.body.saturating_add(limits::kept_size(self.attributes.as_ref(), fields));
-        let room = Room { slots: SLOTS.saturating_sub(kept), bytes: self.limit.to_bytes().saturating_sub(taken) };
+        let room =
+            Room { slots: SLOTS.saturating_sub(kept), bytes: self.limit.for_own_size(taken).saturating_sub(taken) };
         match self.mode {
             Mode::Separate => Plan::separate(fields, room),
             Mode::Packed => Plan::packed(fields, room),

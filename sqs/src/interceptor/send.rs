@@ -89,12 +89,13 @@ impl SqsPropagation {
             entry.message_body.len().saturating_add(carrier::kept_size(entry.message_attributes.as_ref(), owned))
         };
         let taken = entries.iter().map(&own_size).fold(0, usize::saturating_add);
-        let mut room = self.options.limit.to_bytes().saturating_sub(taken);
+        let mut room = self.options.limit.for_own_size(taken).saturating_sub(taken);
         let mut left = entries.len();
         for entry in entries {
             let (own, share) = (own_size(entry), room / left.max(1));
             left -= 1;
-            let limit = SizeLimit::bytes(own.saturating_add(share));
+            // A queue may limit single messages to less than a batch.
+            let limit = SizeLimit::bytes(own.saturating_add(share).min(self.options.limit.for_own_size(own)));
             each(&mut OutgoingCarrier::of_entry(entry, self.options.mode, limit));
             let after = entry.message_body.len() + carrier::attributes_size(entry.message_attributes.as_ref());
             room = room.saturating_sub(after.saturating_sub(own));

@@ -8,6 +8,9 @@ use crate::setup::{
     BAGGAGE, Endpoint, PARENT, STATE, Seen, XRAY, caller, entry, inside, numbered, propagator, receive, string,
 };
 
+/// The most bytes of a message.
+const MOST: usize = 1_048_576;
+
 const ALL: &[&str] = &["baggage", "traceparent", "tracestate"];
 
 /// Sends with so many attributes of the user's own; answers what crossed the wire and what the receiver got of it.
@@ -121,11 +124,74 @@ async fn one_mebibyte_holds_for_body_and_attributes_together() {
         (parent - 1, &["baggage"], true),
         (0, &[], true),
     ] {
-        let body = SizeLimit::DEFAULT.to_bytes() - spare;
+        let body = MOST - spare;
         let send = client.send_message().queue_url(&endpoint.queue).message_body("b".repeat(body));
         inside(&propagator).scope(send.send()).await.expect("what is added never makes a message too large");
         let seen = endpoint.one();
         assert_eq!((seen.names().as_slice(), seen.header.is_some()), (names, in_header), "{spare} bytes to spare");
+    }
+}
+
+#[tokio::test]
+async fn messages_for_older_queues_stay_within_their_limit() {
+    const OLDER: usize = 262_144;
+    let (parent, all) = (size("traceparent", PARENT), size("traceparent", PARENT) + size("tracestate", STATE));
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let older = endpoint.older_queue(OLDER).await;
+    let newer = &endpoint.queue;
+    for (queue, body, names, in_header) in [
+        (&older, OLDER, &[][..], true),
+        (&older, OLDER - parent + 1, &["baggage"], true),
+        (&older, OLDER - parent, &["traceparent"], false),
+        (&older, OLDER - all, &["traceparent", "tracestate"], false),
+        // One that is larger by itself goes to a queue that takes it.
+        (newer, OLDER + 1, ALL, false),
+        (newer, MOST - parent, &["traceparent"], false),
+    ] {
+        let send = client.send_message().queue_url(queue).message_body("b".repeat(body));
+        inside(&propagator).scope(send.send()).await.expect("no send fails because of the context");
+        let seen = endpoint.one();
+        assert_eq!((seen.names().as_slice(), seen.header.is_some()), (names, in_header), "{body}");
+    }
+    let careless = endpoint.client(SqsPropagation::new(propagator.clone()).size_limit(SizeLimit::MIB_1));
+    let send = careless.send_message().queue_url(&older).message_body("b".repeat(OLDER));
+    assert!(inside(&propagator).scope(send.send()).await.is_err(), "the endpoint keeps to the queue's limit");
+    // The sum of a batch, and each message of a larger one.
+    for (queue, bodies, names) in [
+        (&older, vec![OLDER / 2; 2], &[][..]),
+        (&older, vec![OLDER - 2 * parent - 1, 1], &["traceparent"]),
+        (newer, vec![OLDER; 3], &[]),
+        (newer, vec![OLDER + 1; 3], ALL),
+    ] {
+        let batch = client.send_message_batch().queue_url(queue);
+        let batch = bodies
+            .iter()
+            .enumerate()
+            .fold(batch, |batch, (number, bytes)| batch.entries(entry(&number.to_string(), &"b".repeat(*bytes))));
+        let sent = inside(&propagator).scope(batch.send()).await.unwrap();
+        assert!(sent.failed().is_empty(), "{bodies:?}: {:?}", sent.failed());
+        for seen in endpoint.seen().iter().filter(|seen| seen.body.len() > 1) {
+            assert_eq!(seen.names(), names, "{bodies:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_size_limit_that_is_set_overrides_the_default() {
+    let endpoint = Endpoint::start().await;
+    let propagator = propagator();
+    for (limit, body, names) in [
+        (SizeLimit::MIB_1, 262_144, ALL),
+        (SizeLimit::KIB_256, 262_144, &[][..]),
+        (SizeLimit::bytes(1_000), 1_000, &[]),
+        (SizeLimit::DEFAULT, 1_000, ALL),
+    ] {
+        let client = endpoint.client(SqsPropagation::new(propagator.clone()).size_limit(limit));
+        let send = client.send_message().queue_url(&endpoint.queue).message_body("b".repeat(body));
+        inside(&propagator).scope(send.send()).await.unwrap();
+        assert_eq!(endpoint.one().names(), names, "{limit:?} {body}");
     }
 }
 
@@ -137,7 +203,8 @@ fn an_older_limit_is_kept_to() {
         [(262_144 - size("traceparent", PARENT), true), (262_144 - size("traceparent", PARENT) + 1, false)]
     {
         let mut message = message(body);
-        let mut carrier = propagation_sqs::OutgoingCarrier::of_message(&mut message, Mode::Separate, SizeLimit::OLDER);
+        let mut carrier =
+            propagation_sqs::OutgoingCarrier::of_message(&mut message, Mode::Separate, SizeLimit::KIB_256);
         let mut context = caller();
         context.trace = TraceContext::new(PARENT.parse().unwrap());
         context.baggage = propagation_core::Baggage::EMPTY;
@@ -151,7 +218,7 @@ fn an_older_limit_is_kept_to() {
 #[test]
 fn what_the_trace_header_does_not_carry_is_told_as_left_out() {
     let propagator = propagator();
-    let mut message = message(SizeLimit::DEFAULT.to_bytes());
+    let mut message = message(MOST);
     let mut carrier = propagation_sqs::OutgoingCarrier::of_message(&mut message, Mode::Separate, SizeLimit::DEFAULT);
     let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &caller(), &mut carrier);
     assert_eq!(injection.written.as_slice(), ["AWSTraceHeader"]);
@@ -183,7 +250,7 @@ async fn a_batch_keeps_to_the_limit_as_a_whole_and_every_message_gets_its_ids() 
     let propagator = propagator();
     let client = endpoint.client(SqsPropagation::new(propagator.clone()));
     let parent = size("traceparent", PARENT);
-    let body = SizeLimit::DEFAULT.to_bytes() / 4 - parent;
+    let body = MOST / 4 - parent;
     let batch = (0..4).fold(client.send_message_batch().queue_url(&endpoint.queue), |batch, number| {
         batch.entries(entry(&number.to_string(), &"b".repeat(body)))
     });
@@ -339,7 +406,7 @@ async fn a_packed_attribute_keeps_to_the_limit_and_auto_packs_only_what_gains_by
         (Mode::Auto, size("traceparent", PARENT) + size("tracestate", STATE), &["traceparent", "tracestate"], false),
     ] {
         let client = endpoint.client(SqsPropagation::new(propagator.clone()).mode(mode));
-        let body = SizeLimit::DEFAULT.to_bytes() - spare;
+        let body = MOST - spare;
         let send = client.send_message().queue_url(&endpoint.queue).message_body("b".repeat(body));
         inside(&propagator).scope(send.send()).await.expect("what is added never makes a message too large");
         let seen = endpoint.one();

@@ -87,6 +87,13 @@ impl Endpoint {
         seen.remove(0)
     }
 
+    /// A queue whose `MaximumMessageSize` is smaller.
+    pub(crate) async fn older_queue(&self, bytes: usize) -> String {
+        let create = self.plain().create_queue().queue_name("older");
+        let create = create.attributes(aws_sdk_sqs::types::QueueAttributeName::MaximumMessageSize, bytes.to_string());
+        create.send().await.unwrap().queue_url.unwrap()
+    }
+
     /// A client without any propagation.
     pub(crate) fn plain(&self) -> Client {
         Client::from_conf(config(self.sqs.endpoint_url()).build())
