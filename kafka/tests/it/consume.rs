@@ -97,7 +97,7 @@ fn a_handler_that_panics_leaves_nothing_behind() {
     }));
     assert!(handled.is_err());
     assert!(!shop.propagator.current().trace.has_ids());
-    assert_eq!(text(&shop.span("process orders"), "error.type").as_deref(), Some("cancelled"));
+    assert_eq!(text(&shop.span("process orders"), "error.type").as_deref(), Some("panic"));
 }
 
 #[tokio::test]
