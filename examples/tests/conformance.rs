@@ -90,10 +90,17 @@ async fn every_call_continues_the_trace_with_a_span_id_of_its_own_and_takes_its_
 #[tokio::test]
 async fn what_is_refused_starts_a_new_sampled_trace() {
     let setup = Setup::new().await;
-    for headers in [&[][..], &[("traceparent", "00-bad")], &[("traceparent", PARENT), ("traceparent", PARENT)]] {
+    let joined = format!("{PARENT}, {PARENT}");
+    let other = PARENT.replace("-01", "-00");
+    for headers in [
+        &[][..],
+        &[("traceparent", "00-bad")],
+        &[("traceparent", PARENT), ("traceparent", other.as_str())],
+        &[("traceparent", joined.as_str())],
+    ] {
         let (status, sent) = setup.post("test", headers, &json!([setup.step(&json!([]))])).await;
         let parent = text(&sent[0], "traceparent");
-        assert!(status == 200 && !parent.contains(TRACE) && parent.ends_with("-03"), "{headers:?}: {parent}");
+        assert!(status == 200 && !parent.contains(TRACE) && parent.ends_with("-01"), "{headers:?}: {parent}");
     }
 }
 
@@ -133,6 +140,47 @@ async fn every_profile_reads_its_formats_and_writes_the_other() {
             assert_eq!(written, like.len(), "{profile}: {sent:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_trace_id_without_a_parent_goes_on_in_every_format() {
+    let setup = Setup::new().await;
+    let calls = json!([setup.step(&json!([]))]);
+    let roots: [(&str, &[(&str, &str)]); 3] = [
+        ("xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736")]),
+        (
+            "datadog",
+            &[
+                ("x-datadog-trace-id", "11803532876627986230"),
+                ("x-datadog-parent-id", "0"),
+                ("x-datadog-origin", "synthetics"),
+                ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6"),
+            ],
+        ),
+        ("gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/0;o=1")]),
+    ];
+    for (from, headers) in roots {
+        for (to, name, start) in [
+            ("w3c", "traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-"),
+            ("b3", "b3", "4bf92f3577b34da6a3ce929d0e0e4736-"),
+            ("jaeger", "uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:"),
+            ("xray", "x-amzn-trace-id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent="),
+            ("datadog", "x-datadog-trace-id", "11803532876627986230"),
+            ("gcp", "x-cloud-trace-context", "4bf92f3577b34da6a3ce929d0e0e4736/"),
+        ] {
+            let (status, sent) = setup.post(&format!("{from}-to-{to}"), headers, &calls).await;
+            assert_eq!((status, sent.len()), (200, 1));
+            assert!(text(&sent[0], name).starts_with(start), "{from} to {to}: {:?}", sent[0]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn two_identical_traceparents_count_as_one() {
+    let setup = Setup::new().await;
+    let headers = [("traceparent", PARENT), ("traceparent", PARENT), ("tracestate", "a=1")];
+    let (_, sent) = setup.post("w3c", &headers, &json!([setup.step(&json!([]))])).await;
+    assert!(text(&sent[0], "traceparent").starts_with(&PARENT[..36]) && text(&sent[0], "tracestate") == "a=1");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::{FieldName, Fields, Reason, Rejection, Value};
+use crate::{FieldName, Fields, Reason, Rejection, TraceContext, Value};
 
 pub use environment::EnvironmentCarrier;
 pub use stored::{StoredContext, StoredContextError};
@@ -24,6 +24,12 @@ pub trait Extract {
 
     /// Shows every name and value in one pass, for formats whose names are only known on arrival (`uberctx-…`).
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>));
+
+    /// Returns a trace-id without a parent-id that the transport itself carries, where `traceparent` is absent: SQS's `AWSTraceHeader` with
+    /// nothing but a `Root`. A `traceparent` cannot hold it, so the format of `traceparent` asks here.
+    fn root_trace(&self) -> Option<TraceContext> {
+        None
+    }
 }
 
 /// Takes what is to be written, all at once.

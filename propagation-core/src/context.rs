@@ -1,15 +1,21 @@
-//! What travels: a trace context and baggage.
+//! The propagated context: a trace context and baggage.
 
+mod root;
+
+use self::root::RootId;
 use crate::{Baggage, Sampling, SpanId, TraceFlags, TraceId, TraceParent, TraceState, origin::Origin};
 
-/// The trace that a request belongs to, as any of the formats can say it.
+/// The trace that a request belongs to, as any of the formats can carry it.
 ///
-/// Ids are optional: `b3: 0` denies sampling and names no trace.
+/// Ids are optional: `b3: 0` denies sampling and names no trace. X-Ray's `Root=` alone, Datadog's parent 0 and Google Cloud's `/0` name a
+/// trace and no span in it: a [root trace-id](Self::root_trace_id).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TraceContext {
     /// Trace id, the caller's span id, flags.
     pub parent: Option<TraceParent>,
+    /// A trace-id without a parent-id. Ignored where `parent` is set.
+    pub(crate) root: Option<RootId>,
     /// The systems' own members. Empty without ids.
     pub state: TraceState,
     /// What the caller decided about sampling. Agrees with the flags unless it is [`Sampling::Defer`].
@@ -18,16 +24,32 @@ pub struct TraceContext {
 
 impl TraceContext {
     /// No trace.
-    pub const EMPTY: Self = Self { parent: None, state: TraceState::EMPTY, sampling: Sampling::Defer };
+    pub const EMPTY: Self = Self { parent: None, root: None, state: TraceState::EMPTY, sampling: Sampling::Defer };
 
     /// The context of a `traceparent`: its sampled flag is the decision.
     #[must_use]
     pub fn new(parent: TraceParent) -> Self {
         Self {
             parent: Some(parent),
+            root: None,
             state: TraceState::EMPTY,
             sampling: Sampling::from_sampled(parent.flags.is_sampled()),
         }
+    }
+
+    /// A trace-id that came without a parent-id: the next span is the root of that trace. Nothing is decided about sampling.
+    ///
+    /// ```
+    /// use propagation_core::{TraceContext, XRayFormat};
+    ///
+    /// let trace = TraceContext::from_trace_id("6789123300abcdef0123456789123456".parse()?);
+    /// assert!(!trace.has_ids());
+    /// assert_eq!(XRayFormat::format(&trace).as_deref(), Some("Root=1-67891233-00abcdef0123456789123456"));
+    /// # Ok::<(), propagation_core::TraceIdError>(())
+    /// ```
+    #[must_use]
+    pub fn from_trace_id(trace_id: TraceId) -> Self {
+        Self { root: Some(RootId::new(trace_id)), ..Self::EMPTY }
     }
 
     /// The same with a tracestate.
@@ -51,10 +73,28 @@ impl TraceContext {
         self
     }
 
-    /// The trace id, if there is one.
+    /// Returns the trace-id, with a parent-id or without.
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
-        self.parent.map(|parent| parent.trace_id)
+        self.parent.map(|parent| parent.trace_id).or_else(|| self.root_trace_id())
+    }
+
+    /// Returns the trace-id if it came without a parent-id.
+    #[must_use]
+    pub fn root_trace_id(&self) -> Option<TraceId> {
+        if self.parent.is_some() { None } else { self.root.map(RootId::trace_id) }
+    }
+
+    /// Returns the parent to write in formats that need a parent-id.
+    ///
+    /// That is [`parent`](Self::parent) or, for a [root trace-id](Self::root_trace_id), one with a parent-id that was made when the context
+    /// was: all copies of the context have the same one. With a bridge it is not used: outgoing calls carry the span's own id.
+    #[must_use]
+    pub fn parent_to_write(&self) -> Option<TraceParent> {
+        self.parent.or_else(|| {
+            let flags = TraceFlags::NONE.with_sampled(self.sampling.decided() == Some(true));
+            self.root.map(|root| root.parent(flags))
+        })
     }
 
     /// The caller's span id, if there is one.
@@ -69,16 +109,16 @@ impl TraceContext {
         self.parent.map_or(TraceFlags::NONE, |parent| parent.flags)
     }
 
-    /// Whether there are ids.
+    /// Returns true if there are a trace-id and a parent-id: a span to be the child of, or to link to.
     #[must_use]
     pub fn has_ids(&self) -> bool {
         self.parent.is_some()
     }
 
-    /// Whether nothing at all is known: no ids and no decision.
+    /// Returns true if nothing at all is known: no trace-id and no decision.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parent.is_none() && self.sampling == Sampling::Defer
+        self.parent.is_none() && self.root.is_none() && self.sampling == Sampling::Defer
     }
 }
 

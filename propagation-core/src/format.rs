@@ -78,16 +78,18 @@ impl Reading {
         self.repeated_parent
     }
 
-    /// Whether a format before has found a trace already: the next ones need not look.
+    /// Returns true if a previous format has found a trace-id and a parent-id: the next ones need not look.
     #[must_use]
     pub fn has_trace(&self) -> bool {
         self.admission.context.trace.has_ids()
     }
 
-    /// Offers a trace; the first with ids wins, and a bare sampling decision stands until one with ids comes.
+    /// Offers a trace. The first with a parent-id wins, then the first with a trace-id alone, then the last sampling decision.
     pub fn offer_trace(&mut self, trace: TraceContext) {
-        if !self.has_trace() && !trace.is_empty() {
-            self.admission.context.trace = trace;
+        let found = &mut self.admission.context.trace;
+        let replaces = trace.has_ids() || (found.trace_id().is_none() && !trace.is_empty());
+        if replaces && !found.has_ids() {
+            *found = trace;
         }
     }
 

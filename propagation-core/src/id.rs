@@ -1,6 +1,10 @@
 //! Trace and span identifiers.
 
-use std::{fmt, str::FromStr};
+use std::{
+    fmt,
+    hash::{BuildHasher, Hasher, RandomState},
+    str::FromStr,
+};
 
 use crate::hex;
 
@@ -107,3 +111,10 @@ id!(
     /// ```
     SpanId, SpanIdError, 8, u64, "span"
 );
+
+impl SpanId {
+    /// A random id. Never zero: one time in 2⁶⁴ an id is a little less random.
+    pub(crate) fn random() -> Self {
+        Self(RandomState::new().build_hasher().finish().max(1).to_be_bytes())
+    }
+}

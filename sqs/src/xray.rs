@@ -2,14 +2,12 @@
 
 use propagation_core::{
     B3Format, DatadogFormat, Fields, Format, GoogleCloudFormat, GrpcTraceBinFormat, Inject, JaegerFormat, Reading,
-    Reason, RepeatedParent, StoredContext, TraceContext, TraceContextFormat, TraceParent, XRayFormat,
+    Reason, RepeatedParent, StoredContext, TraceContext, TraceContextFormat, XRayFormat,
 };
 
-/// The ids of a header; `None` if it has none, such as one that a load balancer made.
-///
-/// Where sampling is left open (`Sampled=?`) the flag is not set: `traceparent` can't say more.
-pub(crate) fn read(header: &str) -> Result<Option<TraceParent>, Reason> {
-    XRayFormat::parse(header.as_bytes()).map(|trace| trace.parent)
+/// Parses a header. Where sampling is left open (`Sampled=?`), a `traceparent` made of it has no sampled flag: it can't carry more.
+pub(crate) fn read(header: &str) -> Result<TraceContext, Reason> {
+    XRayFormat::parse(header.as_bytes())
 }
 
 /// The header of these ids.

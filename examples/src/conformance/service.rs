@@ -11,7 +11,7 @@ use hyper_util::{
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
-use propagation_opentelemetry::OpenTelemetryBridge;
+use propagation_opentelemetry::{OpenTelemetryBridge, ReceivedIdGenerator};
 use reqwest_middleware::ClientWithMiddleware;
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -77,7 +77,8 @@ pub async fn serve(listener: TcpListener) -> Result<(), Box<dyn std::error::Erro
 /// Only if the HTTP client can't be built.
 pub fn router() -> Result<Router, Box<dyn std::error::Error>> {
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
-    let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
+    let provider =
+        SdkTracerProvider::builder().with_sampler(sampler).with_id_generator(ReceivedIdGenerator::default()).build();
     // A proxy of the environment is none of a suite's business. Each call has a connection of its own: small servers of suites close
     // theirs after an answer and don't say so.
     let client = || reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).pool_max_idle_per_host(0);

@@ -3,14 +3,17 @@
 mod caller;
 mod convert;
 mod opentelemetry;
+mod received_id;
 #[cfg(feature = "tracing")]
 mod tracing;
 
 pub(crate) use caller::Caller;
 #[cfg(feature = "metrics")]
 pub(crate) use convert::attribute;
-pub(crate) use convert::{baggage_from, baggage_into, denied, span_context, trace_context};
+pub(crate) use convert::{baggage_from, baggage_into, denied, root_context, span_context, trace_context};
 
 pub use self::opentelemetry::OpenTelemetryBridge;
+#[cfg(feature = "sdk")]
+pub use self::received_id::ReceivedIdGenerator;
 #[cfg(feature = "tracing")]
 pub use self::tracing::TracingBridge;

@@ -15,6 +15,8 @@ pub mod sampling;
 pub mod setup;
 
 pub use bridge::OpenTelemetryBridge;
+#[cfg(feature = "sdk")]
+pub use bridge::ReceivedIdGenerator;
 #[cfg(feature = "tracing")]
 pub use bridge::TracingBridge;
 pub use propagator::OtelPropagator;

@@ -6,12 +6,12 @@ use opentelemetry::{
     Context,
     baggage::BaggageExt,
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
-    trace::TraceContextExt,
+    trace::{SpanContext, TraceContextExt},
 };
 
-use crate::bridge::{Caller, baggage_from, baggage_into, denied, span_context, trace_context};
+use crate::bridge::{Caller, baggage_from, baggage_into, denied, root_context, span_context, trace_context};
 use propagation_core::{
-    Extract, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Transport, Value,
+    Extract, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, TraceContext, Transport, Value,
 };
 
 /// A [`Propagator`] as a `TextMapPropagator`: strict parsing and the policy for any program that takes one, by one line.
@@ -26,14 +26,16 @@ use propagation_core::{
 /// ```
 ///
 /// OpenTelemetry does not tell a propagator who is on the other side, so every message counts as one of a single peer: an unknown
-/// HTTP caller and an unknown host, unless [`for_peer`](Self::for_peer) says otherwise. Three things its interface can't do:
-/// remove a stale header on injection, link a restarted trace to the caller's, and say why something was refused (the
-/// [counters](Propagator::counters) do).
+/// HTTP caller and an unknown host, unless [`for_peer`](Self::for_peer) says otherwise. Four things its interface can't do:
+/// remove a stale header on injection, link a restarted trace to the caller's, report why something was rejected (the
+/// [counters](Propagator::counters) do), and continue a trace-id that came without a parent-id (X-Ray's `Root=` alone), unless
+/// `ReceivedIdGenerator` is installed and the extracted context is attached while the span starts.
 #[derive(Clone)]
 pub struct OtelPropagator {
     propagator: Propagator,
     peer: OwnedPeer,
     fields: Vec<String>,
+    random_flag: bool,
 }
 
 impl OtelPropagator {
@@ -41,7 +43,15 @@ impl OtelPropagator {
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         let fields = propagator.owned().owned().map(|name| name.as_str().to_owned()).collect();
-        Self { propagator, peer: OwnedPeer::new(&Peer::http("")), fields }
+        Self { propagator, peer: OwnedPeer::new(&Peer::http("")), fields, random_flag: false }
+    }
+
+    /// Sets whether traces that begin here carry the random flag. Off by default; see
+    /// [`OpenTelemetryBridge::with_random_flag`](crate::OpenTelemetryBridge::with_random_flag).
+    #[must_use]
+    pub fn with_random_flag(mut self, random: bool) -> Self {
+        self.random_flag = random;
+        self
     }
 
     /// The same for one peer: policy rules for it decide what comes in and what goes out.
@@ -58,7 +68,10 @@ impl TextMapPropagator for OtelPropagator {
         let span = context.span();
         let span = span.span_context();
         // A remote span is one that a propagator has read: its flags say all that is known. Others are ours, of the SDK's making.
-        let trace = trace_context(span, received.map(|received| &received.trace), !span.is_remote());
+        let trace =
+            trace_context(span, received.map(|received| &received.trace), self.random_flag && !span.is_remote());
+        let unchanged = received.filter(|received| !trace.has_ids() && received.trace.root_trace_id().is_some());
+        let trace = unchanged.map_or(trace, |received| received.trace.clone());
         let found = baggage_from(context.baggage());
         let baggage = received.map_or(found.clone(), |received| {
             let mut baggage = received.baggage.clone();
@@ -75,7 +88,7 @@ impl TextMapPropagator for OtelPropagator {
             return context.clone();
         }
         let mut context = context.clone();
-        if let Some(parent) = span_context(&received.trace, true).or_else(|| denied(&received.trace)) {
+        if let Some(parent) = parent(&received.trace) {
             context = context.with_remote_span_context(parent);
         }
         if !received.baggage.is_empty() {
@@ -100,8 +113,13 @@ impl fmt::Debug for OtelPropagator {
     }
 }
 
+/// The remote parent that a received trace is for a new span.
+fn parent(trace: &TraceContext) -> Option<SpanContext> {
+    span_context(trace, true).or_else(|| root_context(trace, true)).or_else(|| denied(trace))
+}
+
 /// What was extracted, with all that OpenTelemetry's types can't hold.
-struct Received(PropagationContext);
+pub(crate) struct Received(pub(crate) PropagationContext);
 
 #[derive(Clone, Debug)]
 struct OwnedPeer {

@@ -98,7 +98,7 @@ use self::{
 use propagation_core::{Policy, Propagator};
 
 use crate::{
-    OpenTelemetryBridge,
+    OpenTelemetryBridge, ReceivedIdGenerator,
     sampling::{KeepErrors, Recording},
 };
 
@@ -115,6 +115,7 @@ pub struct StartUp {
     sampler: Option<Box<dyn ShouldSample>>,
     keep_errors: bool,
     strict: bool,
+    random_flag: bool,
     #[cfg(feature = "tracing")]
     tracing: bool,
     #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
@@ -134,6 +135,7 @@ impl StartUp {
             sampler: None,
             keep_errors: false,
             strict: false,
+            random_flag: false,
             #[cfg(feature = "tracing")]
             tracing: false,
             #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
@@ -174,6 +176,13 @@ impl StartUp {
     #[must_use]
     pub fn keep_errors(mut self) -> Self {
         self.keep_errors = true;
+        self
+    }
+
+    /// Sets whether traces that begin here carry the random flag. Off by default; see [`OpenTelemetryBridge::with_random_flag`].
+    #[must_use]
+    pub fn with_random_flag(mut self, random: bool) -> Self {
+        self.random_flag = random;
         self
     }
 
@@ -230,6 +239,7 @@ impl StartUp {
         let builder = SdkTracerProvider::builder()
             .with_resource(resource)
             .with_sampler(sampler)
+            .with_id_generator(ReceivedIdGenerator::default())
             .with_span_limits(settings.limits);
         let batched =
             self.exporter.is_none() && settings.exports.iter().any(|export| matches!(export, Export::Otlp(_)));
@@ -254,10 +264,10 @@ impl StartUp {
             Propagator::builder().formats(settings.formats).policy(self.policy).switches_from(&self.variables);
         #[cfg(feature = "tracing")]
         if self.tracing {
-            let bridge = crate::TracingBridge::new();
+            let bridge = crate::TracingBridge::new().with_random_flag(self.random_flag);
             return Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored));
         }
-        let bridge = OpenTelemetryBridge::new(provider.tracer("propagation"));
+        let bridge = OpenTelemetryBridge::new(provider.tracer("propagation")).with_random_flag(self.random_flag);
         Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored))
     }
 }

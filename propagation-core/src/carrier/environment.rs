@@ -9,7 +9,7 @@ use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
 /// Reading takes a look-up function, writing collects what a child process is to get: changing the environment of the running
 /// process is unsafe. A child inherits the variables of its parent, so [`apply_to`](Self::apply_to) also removes those that
 /// are ours and are not written: what this process was told is not for every child to know. A name is the field's in upper case, everything but
-/// letters and digits as `_`. Fields whose names are made at run time (Jaeger's `uberctx-…`) are left out.
+/// letters and digits as `_`. X-Ray's field is also read from AWS Lambda's `_X_AMZN_TRACE_ID`. Fields whose names are made at run time (Jaeger's `uberctx-…`) are left out.
 ///
 /// ```
 /// use propagation_core::{EnvironmentCarrier, Peer, Propagator};
@@ -49,7 +49,7 @@ impl EnvironmentCarrier {
     /// The variables that `look_up` knows, asked for each of the names given:
     /// [those that a propagator owns](crate::Propagator::owned), as a rule.
     pub fn from_lookup(names: &[&FieldName], mut look_up: impl FnMut(&str) -> Option<String>) -> Self {
-        let variables = names.iter().map(|name| variable(name.as_str()));
+        let variables = names.iter().flat_map(|name| variables(name.as_str()));
         let variables = variables.filter_map(|name| look_up(&name).map(|value| (name, value))).collect();
         Self { variables, removed: Vec::new() }
     }
@@ -75,8 +75,8 @@ impl EnvironmentCarrier {
 
 impl Extract for EnvironmentCarrier {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
-        let name = variable(name.as_str());
-        if let Some((_, value)) = self.variables.iter().find(|(found, _)| *found == name) {
+        let found = |name: String| self.variables.iter().find(|(found, _)| *found == name);
+        if let Some((_, value)) = variables(name.as_str()).find_map(found) {
             each(Value::Borrowed(value.as_bytes()));
         }
     }
@@ -90,7 +90,7 @@ impl Extract for EnvironmentCarrier {
 
 impl Inject for EnvironmentCarrier {
     fn commit(&mut self, fields: &Fields) -> Injection {
-        let owned: Vec<String> = fields.owned().map(|name| variable(name.as_str())).collect();
+        let owned: Vec<String> = fields.owned().flat_map(|name| variables(name.as_str())).collect();
         self.variables.retain(|(name, _)| !owned.contains(name));
         let mut injection = Injection::none();
         for field in fields.iter() {
@@ -106,6 +106,12 @@ impl Inject for EnvironmentCarrier {
         self.removed = owned.into_iter().filter(|name| !written(name)).collect();
         injection
     }
+}
+
+/// The variables that a field is read from, the one that it is written to first.
+fn variables(name: &str) -> impl Iterator<Item = String> {
+    let of_lambda = (name == "x-amzn-trace-id").then(|| "_X_AMZN_TRACE_ID".to_owned());
+    std::iter::once(variable(name)).chain(of_lambda)
 }
 
 fn variable(name: &str) -> String {

@@ -166,7 +166,7 @@ fn state(sampling: Sampling) -> Option<&'static str> {
 
 fn format_single(trace: &TraceContext) -> String {
     let state = state(trace.sampling);
-    match (trace.parent, state) {
+    match (trace.parent_to_write(), state) {
         (Some(parent), Some(state)) => format!("{}-{}-{state}", parent.trace_id, parent.span_id),
         (Some(parent), None) => format!("{}-{}", parent.trace_id, parent.span_id),
         (None, state) => state.unwrap_or_default().to_owned(),
@@ -174,7 +174,7 @@ fn format_single(trace: &TraceContext) -> String {
 }
 
 fn write_multi(trace: &TraceContext, fields: &mut Fields) {
-    if let Some(parent) = trace.parent {
+    if let Some(parent) = trace.parent_to_write() {
         fields.push(&TRACE_ID, parts::text(&parent.trace_id), Priority::Ids);
         fields.push(&SPAN_ID, parts::text(&parent.span_id), Priority::Ids);
     }

@@ -1,25 +1,32 @@
 //! Datadog: `x-datadog-…`.
 
+mod member;
+
+use self::member::{Member, Received};
 use super::parts::{self, Refused};
 use crate::{
     Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Rejection, Sampling,
-    SamplingPriority, TraceContext, TraceId, list,
+    SamplingPriority, SpanId, TraceContext, TraceId,
 };
 
 static TRACE_ID: FieldName = FieldName::from_static("x-datadog-trace-id");
 static PARENT_ID: FieldName = FieldName::from_static("x-datadog-parent-id");
 static PRIORITY: FieldName = FieldName::from_static("x-datadog-sampling-priority");
-static TAGS: FieldName = FieldName::from_static("x-datadog-tags");
+static ORIGIN: FieldName = FieldName::from_static("x-datadog-origin");
+static TAGS: FieldName = FieldName::from_static(TAGS_NAME);
+const TAGS_NAME: &str = "x-datadog-tags";
 
 /// Where the tags hold the upper half of a trace id of 128 bits.
-const HIGH_HALF: &[u8] = b"_dd.p.tid";
+const HIGH_HALF: &str = "_dd.p.tid";
 /// The most bytes of tags that Datadog's own libraries take.
 const MAX_TAGS: usize = 512;
 
 /// Datadog's own format (`datadog`): decimal 64-bit ids, the upper half of the trace id in `x-datadog-tags`, a priority.
 ///
-/// A priority from −1 to 2 goes on as [`Sampling::Priority`]. Other tags are not read and not kept. A parent id of 0 names no span (a
-/// browser's or a synthetic test's trace): only the priority counts then. A trace whose lower half is zero can't be written.
+/// A priority from −1 to 2 goes on as [`Sampling::Priority`]; any other value is rejected alone. The origin and the tags that start with
+/// `_dd.p.` travel in tracestate's member `dd`, as in Datadog's own libraries, up to its 256 bytes, and are written from there. After a
+/// parent id of 0, or none (a browser's or a synthetic test's trace), the next span is the root of the trace; with an origin it is written
+/// as 0 again. A trace whose lower half is zero can't be written.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DatadogFormat;
 
@@ -37,24 +44,40 @@ impl Format for DatadogFormat {
     }
 
     fn write(&self, context: &PropagationContext, fields: &mut Fields) {
-        let Some(parent) = context.trace.parent else { return };
+        let trace = &context.trace;
+        let Some(parent) = trace.parent_to_write() else { return };
         let (high, low) = halves(parent.trace_id);
         if low == 0 {
             fields.leave_out(Rejection::new("x-datadog-trace-id", Reason::Unrepresentable));
             return;
         }
+        let member = Member::of(&trace.state);
+        let mut origin = member.and_then(Member::origin);
+        if origin.take_if(|origin| origin.len() > member::MAX_ORIGIN).is_some() {
+            fields.leave_out(Rejection::new("x-datadog-origin", Reason::TooLong));
+        }
+        // Datadog's libraries continue a trace without a parent only if it has an origin.
+        let without_parent = trace.root_trace_id().is_some() && origin.is_some();
+        let span_id = if without_parent { 0 } else { u64::from_be_bytes(parent.span_id.to_bytes()) };
         fields.push(&TRACE_ID, parts::text(&low), Priority::Ids);
-        fields.push(&PARENT_ID, parts::text(&u64::from_be_bytes(parent.span_id.to_bytes())), Priority::Ids);
-        if let Some(priority) = priority(context.trace.sampling) {
+        fields.push(&PARENT_ID, parts::text(&span_id), Priority::Ids);
+        if let Some(priority) = priority(trace.sampling, member) {
             fields.push(&PRIORITY, parts::text(&priority.to_i8()), Priority::Ids);
         }
-        if high != 0 {
-            fields.push(&TAGS, parts::text(&format!("_dd.p.tid={high:016x}")), Priority::Ids);
+        if let Some(origin) = origin {
+            fields.push(&ORIGIN, parts::text(&origin), Priority::Ids);
+        }
+        let mut tags = if high == 0 { String::new() } else { format!("{HIGH_HALF}={high:016x}") };
+        if let Some(Err(reason)) = member.map(|member| member.append_tags(&mut tags)) {
+            fields.leave_out(Rejection::new(TAGS_NAME, reason));
+        }
+        if !tags.is_empty() {
+            fields.push(&TAGS, parts::text(&tags), Priority::Ids);
         }
     }
 
     fn own(&self, fields: &mut Fields) {
-        for name in [&TRACE_ID, &PARENT_ID, &PRIORITY, &TAGS] {
+        for name in [&TRACE_ID, &PARENT_ID, &PRIORITY, &ORIGIN, &TAGS] {
             fields.own(name);
         }
     }
@@ -63,16 +86,25 @@ impl Format for DatadogFormat {
 fn read(from: &dyn Extract, into: &mut Reading) -> Result<TraceContext, Refused> {
     let low = parts::one(from, &TRACE_ID, into, parse_low_half).transpose()?;
     let span_id = parts::one(from, &PARENT_ID, into, parts::decimal).transpose()?;
-    let priority = parts::one(from, &PRIORITY, into, parse_priority).transpose()?;
+    let priority = parts::one(from, &PRIORITY, into, parse_priority).and_then(Result::ok);
     let sampling = priority.map_or(Sampling::Defer, Sampling::Priority);
     let Some(low) = low else { return Ok(TraceContext::EMPTY.with_sampling(sampling)) };
-    let span_id = span_id.and_then(|id| crate::SpanId::from_bytes(id.to_be_bytes()));
-    let Some(span_id) = span_id else { return Ok(TraceContext::EMPTY.with_sampling(sampling)) };
-    // Bad tags are noted, and the lower half goes on: so do Datadog's own libraries.
-    let high = parts::one(from, &TAGS, into, parse_high_half).and_then(Result::ok).flatten().unwrap_or_default();
-    let id = u128::from(high) << 64 | u128::from(low);
+    let span_id = span_id.and_then(|id| SpanId::from_bytes(id.to_be_bytes()));
+    // Bad tags and origins are noted, and the lower half goes on: so do Datadog's own libraries.
+    let tags = parts::one(from, &TAGS, into, parse_tags).and_then(Result::ok).unwrap_or_default();
+    let high = parse_high_half(&tags).unwrap_or_else(|reason| {
+        into.reject_field(TAGS_NAME, reason);
+        None
+    });
+    let origin = parts::one(from, &ORIGIN, into, member::parse_origin).and_then(Result::ok);
+    let origin = origin.as_deref().filter(|origin| !origin.is_empty());
+    let (state, complete) = Received { priority, origin, parent: span_id, tags: &tags }.to_state();
+    if !complete {
+        into.reject_field(TAGS_NAME, Reason::TooLong);
+    }
+    let id = u128::from(high.unwrap_or_default()) << 64 | u128::from(low);
     let trace_id = TraceId::from_bytes(id.to_be_bytes()).ok_or(Reason::ZeroId)?;
-    Ok(parts::context(trace_id, span_id, sampling))
+    Ok(parts::context_or_root(trace_id, span_id, sampling).with_state(state))
 }
 
 fn parse_low_half(text: &[u8]) -> Result<u64, Refused> {
@@ -92,16 +124,21 @@ fn parse_priority(text: &[u8]) -> Result<SamplingPriority, Refused> {
     }
 }
 
-/// The upper half in a list `key=value,…`, if it is there: exactly 16 lower-case hex digits.
-fn parse_high_half(tags: &[u8]) -> Result<Option<u64>, Refused> {
-    if tags.len() > MAX_TAGS {
+/// A list `key=value,…` of printable ASCII.
+fn parse_tags(text: &[u8]) -> Result<String, Refused> {
+    if text.len() > MAX_TAGS {
         return Err(Reason::TooLong);
     }
-    let mut values = tags
-        .split(|&byte| byte == b',')
-        .filter_map(|tag| list::split_once(tag, b'='))
-        .filter(|(key, _)| list::trim(key) == HIGH_HALF)
-        .map(|(_, value)| list::trim(value));
+    if !text.iter().all(|byte| matches!(byte, 0x20..=0x7e)) {
+        return Err(Reason::IllegalByte);
+    }
+    Ok(String::from_utf8_lossy(text).into_owned())
+}
+
+/// The upper half in a list `key=value,…`, if it is there: exactly 16 lower-case hex digits.
+fn parse_high_half(tags: &str) -> Result<Option<u64>, Refused> {
+    let pairs = tags.split(',').filter_map(|tag| tag.split_once('='));
+    let mut values = pairs.filter(|(key, _)| key.trim() == HIGH_HALF).map(|(_, value)| value.trim());
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
         return Err(Reason::DuplicateKey);
@@ -109,17 +146,17 @@ fn parse_high_half(tags: &[u8]) -> Result<Option<u64>, Refused> {
     if value.len() != 16 {
         return Err(Reason::Malformed);
     }
-    Ok(Some(u64::from_be_bytes(parts::hex_padded::<8>(value)?)))
+    Ok(Some(u64::from_be_bytes(parts::hex_padded::<8>(value.as_bytes())?)))
 }
 
-/// What a decision is as a priority; none while nothing is decided.
-fn priority(sampling: Sampling) -> Option<SamplingPriority> {
+/// Returns the priority of a decision; `None` while nothing is decided.
+fn priority(sampling: Sampling, member: Option<Member<'_>>) -> Option<SamplingPriority> {
     match sampling {
         Sampling::Defer => None,
-        Sampling::Drop => Some(SamplingPriority::Reject),
-        Sampling::Sample => Some(SamplingPriority::Keep),
-        Sampling::Debug => Some(SamplingPriority::UserKeep),
         Sampling::Priority(priority) => Some(priority),
+        Sampling::Debug => Some(SamplingPriority::UserKeep),
+        Sampling::Sample => member.and_then(|member| member.priority(sampling)).or(Some(SamplingPriority::Keep)),
+        Sampling::Drop => member.and_then(|member| member.priority(sampling)).or(Some(SamplingPriority::Reject)),
     }
 }
 

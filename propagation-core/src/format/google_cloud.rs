@@ -10,8 +10,7 @@ static TRACE: FieldName = FieldName::from_static("x-cloud-trace-context");
 
 /// Google Cloud's older format (`gcp`): `{trace id}/{decimal span id};o={options}`.
 ///
-/// Without options, or with empty ones, nothing is decided. Without a span id, or with 0, there is no span to be the child of: only the
-/// decision counts.
+/// Without options, or with empty ones, nothing is decided. Without a span id, or with 0, the next span is the root of the trace.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GoogleCloudFormat;
 
@@ -48,10 +47,7 @@ fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
     let trace_id = parts::trace_id(trace_id)?;
     let span_id = if span_id.is_empty() { 0 } else { parts::decimal(span_id)? };
     let sampling = options.map(parse_options).transpose()?.unwrap_or_default();
-    Ok(match SpanId::from_bytes(span_id.to_be_bytes()) {
-        Some(span_id) => parts::context(trace_id, span_id, sampling),
-        None => TraceContext::EMPTY.with_sampling(sampling),
-    })
+    Ok(parts::context_or_root(trace_id, SpanId::from_bytes(span_id.to_be_bytes()), sampling))
 }
 
 /// `o=` and a bit mask of at most three decimal digits, of which the lowest bit says sampled.
@@ -64,7 +60,7 @@ fn parse_options(text: &[u8]) -> Result<Sampling, Refused> {
 }
 
 fn format(trace: &TraceContext) -> Option<String> {
-    let parent = trace.parent?;
+    let parent = trace.parent_to_write()?;
     let span_id = u64::from_be_bytes(parent.span_id.to_bytes());
     let options = match trace.sampling.decided() {
         None => "",

@@ -15,7 +15,7 @@ static TRACE: FieldName = FieldName::from_static("grpc-trace-bin");
 ///
 /// Read with padding or without, written without, as gRPC's own specification wants. Version 0 only; the fields stand in any
 /// order and end where an unknown one starts. A clear lowest bit of the options is read as not sampled, as OpenTelemetry's
-/// implementations do (OpenCensus calls it undecided); without options nothing is decided.
+/// implementations do (OpenCensus calls it undecided), and so are missing options. An open decision is written without options.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrpcTraceBinFormat;
 
@@ -67,14 +67,16 @@ fn decode(bytes: &[u8]) -> Result<TraceContext, Refused> {
             _ => break,
         };
     }
-    let sampling = options.map_or(Sampling::Defer, |[options]| Sampling::from_sampled(options & 1 == 1));
+    let sampling = Sampling::from_sampled(options.is_some_and(|[options]| options & 1 == 1));
     match (trace_id, span_id) {
         (Some(trace_id), Some(span_id)) => Ok(parts::context(
             TraceId::from_bytes(trace_id).ok_or(Reason::ZeroId)?,
             SpanId::from_bytes(span_id).ok_or(Reason::ZeroId)?,
             sampling,
         )),
-        (None, None) => Ok(TraceContext::EMPTY.with_sampling(sampling)),
+        // Without ids, only options are a decision.
+        (None, None) if options.is_some() => Ok(TraceContext::EMPTY.with_sampling(sampling)),
+        (None, None) => Ok(TraceContext::EMPTY),
         (Some(_), None) | (None, Some(_)) => Err(Reason::Malformed),
     }
 }
@@ -85,7 +87,7 @@ fn take<'a, const N: usize>(bytes: &'a [u8], slot: &mut Option<[u8; N]>) -> Resu
 }
 
 fn encode(trace: &TraceContext) -> Option<Vec<u8>> {
-    let parent = trace.parent?;
+    let parent = trace.parent_to_write()?;
     let mut out = Vec::with_capacity(29);
     out.extend_from_slice(&[VERSION, TRACE_ID]);
     out.extend_from_slice(&parent.trace_id.to_bytes());

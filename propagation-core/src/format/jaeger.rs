@@ -106,7 +106,7 @@ fn split_colon(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 
 /// The format can't say that nothing is decided: like `traceparent`, it then says not sampled.
 fn format(trace: &TraceContext) -> Option<String> {
-    let parent = trace.parent?;
+    let parent = trace.parent_to_write()?;
     let flags = match trace.sampling {
         Sampling::Debug => SAMPLED | DEBUG,
         other => u8::from(other.decided() == Some(true)),

@@ -15,7 +15,7 @@ pub(super) type Refused = Reason;
 
 /// Reads a field that may stand once. `None` if it is absent; refusals are noted.
 ///
-/// More than one is refused, except where the last one counts, as for `traceparent`.
+/// More than one is rejected, except where the last one counts, as for `traceparent`.
 pub(super) fn one<T>(
     from: &dyn Extract,
     name: &'static FieldName,
@@ -84,7 +84,16 @@ pub(super) fn decimal(digits: &[u8]) -> Result<u64, Refused> {
 
 /// A context of these ids. Nothing is known of their randomness.
 pub(super) fn context(trace_id: TraceId, span_id: SpanId, sampling: Sampling) -> TraceContext {
-    TraceContext::new(TraceParent { trace_id, span_id, flags: TraceFlags::NONE }).with_sampling(sampling)
+    context_or_root(trace_id, Some(span_id), sampling)
+}
+
+/// Like [`context`], for formats that may leave out the parent-id.
+pub(super) fn context_or_root(trace_id: TraceId, span_id: Option<SpanId>, sampling: Sampling) -> TraceContext {
+    let trace = match span_id {
+        Some(span_id) => TraceContext::new(TraceParent { trace_id, span_id, flags: TraceFlags::NONE }),
+        None => TraceContext::from_trace_id(trace_id),
+    };
+    trace.with_sampling(sampling)
 }
 
 /// What is displayed, as a field value.

@@ -9,6 +9,8 @@ static TRACEPARENT: FieldName = FieldName::from_static("traceparent");
 static TRACESTATE: FieldName = FieldName::from_static("tracestate");
 
 /// `traceparent` and `tracestate` of W3C Trace Context Level 2 (`tracecontext` in `OTEL_PROPAGATORS`).
+///
+/// Several byte-identical `traceparent` values count as one; values that differ are rejected, and so is a joined `a, a`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TraceContextFormat;
 
@@ -21,13 +23,15 @@ impl Format for TraceContextFormat {
         if into.has_trace() {
             return;
         }
-        let Some(parent) = read_parent(from, into) else { return };
+        let Some(parent) = read_parent(from, into) else {
+            return from.root_trace().map_or((), |root| into.offer_trace(root));
+        };
         let state = read_state(from, into);
         into.offer_trace(TraceContext::new(parent).with_state(state));
     }
 
     fn write(&self, context: &PropagationContext, fields: &mut Fields) {
-        let Some(parent) = &context.trace.parent else { return };
+        let Some(parent) = context.trace.parent_to_write() else { return };
         fields.push_parent(&TRACEPARENT, parent.to_bytes());
         fields.push(&TRACESTATE, context.trace.state.text().clone(), Priority::State);
     }
@@ -42,7 +46,8 @@ fn read_parent(from: &dyn Extract, into: &mut Reading) -> Option<TraceParent> {
     let mut found: Option<Value<'_>> = None;
     let mut repeated = false;
     from.visit(&TRACEPARENT, &mut |value| {
-        repeated |= found.is_some();
+        // Sidecars write the same header twice.
+        repeated |= found.is_some_and(|found| found.as_bytes() != value.as_bytes());
         found = Some(value);
     });
     let value = found?;

@@ -9,8 +9,9 @@ static TRACE: FieldName = FieldName::from_static("x-amzn-trace-id");
 
 /// AWS X-Ray's tracing header (`xray` in `OTEL_PROPAGATORS`), under HTTP's name or one of yours.
 ///
-/// Fields stand in any order, unknown ones are ignored (`Self`, `Lineage`, your own). `Sampled=?` leaves the decision open. A
-/// `Root` without `Parent`, as a load balancer makes it, names no span to be the child of: only its decision counts.
+/// Fields are read in any order, unknown ones are ignored (`Self`, `Lineage`, your own). `Sampled=?` leaves the decision open. After a
+/// `Root` without `Parent`, or with an empty one, as a load balancer makes it, the next span is the root of that trace; passed on, it is
+/// written as it came.
 ///
 /// SQS carries the same text in its `AWSTraceHeader` attribute: see [`parse`](Self::parse) and [`format`](Self::format).
 ///
@@ -48,7 +49,7 @@ impl XRayFormat {
         Self { name }
     }
 
-    /// Reads a tracing header. Without `Root` or `Parent`, what it says about sampling is all that is left.
+    /// Parses a tracing header. Without `Root`, only the sampling decision is left.
     ///
     /// # Errors
     ///
@@ -63,31 +64,32 @@ impl XRayFormat {
             let Some((name, value)) = list::split_once(list::trim(field), b'=') else { continue };
             match name {
                 b"Root" => once(&mut root, parse_root(value)?)?,
+                b"Parent" if list::trim(value).is_empty() => {}
                 b"Parent" => once(&mut parent, parse_parent(value)?)?,
                 b"Sampled" => once(&mut sampling, parse_sampled(value)?)?,
                 _ => {}
             }
         }
         let sampling = sampling.unwrap_or_default();
-        Ok(match (root, parent) {
-            (Some(root), Some(parent)) => parts::context(root, parent, sampling),
-            _ => TraceContext::EMPTY.with_sampling(sampling),
+        Ok(match root {
+            Some(root) => parts::context_or_root(root, parent, sampling),
+            None => TraceContext::EMPTY.with_sampling(sampling),
         })
     }
 
-    /// The tracing header of a trace, at most 75 bytes of ASCII; `None` without ids. `Sampled` is left out while nothing is
-    /// decided.
+    /// Returns the tracing header of a trace, at most 75 bytes of ASCII; `None` without a trace-id. `Parent` is left out without a
+    /// parent-id, `Sampled` while nothing is decided.
     #[must_use]
     pub fn format(trace: &TraceContext) -> Option<String> {
-        let parent = trace.parent?;
-        let id = parent.trace_id.to_string();
+        let id = trace.trace_id()?.to_string();
         let (time, unique) = id.split_at_checked(8)?;
+        let parent = trace.parent.map(|parent| format!(";Parent={}", parent.span_id)).unwrap_or_default();
         let sampled = match trace.sampling.decided() {
             None => "",
             Some(false) => ";Sampled=0",
             Some(true) => ";Sampled=1",
         };
-        Some(format!("Root=1-{time}-{unique};Parent={}{sampled}", parent.span_id))
+        Some(format!("Root=1-{time}-{unique}{parent}{sampled}"))
     }
 }
 

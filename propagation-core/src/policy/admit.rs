@@ -87,7 +87,7 @@ impl Admission {
         let trace = &mut self.context.trace;
         if trust == Trust::AcceptIds {
             let accepted = std::mem::take(trace);
-            if accepted.has_ids() {
+            if accepted.trace_id().is_some() {
                 *trace = accepted.with_sampling(Sampling::Defer);
             }
             return;

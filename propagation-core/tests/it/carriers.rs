@@ -1,6 +1,8 @@
 use std::collections::HashMap;
 
-use propagation_core::{EnvironmentCarrier, Extract, FieldName, Inject, Peer, Propagator, StoredContext, carrier_laws};
+use propagation_core::{
+    EnvironmentCarrier, Extract, FieldName, Inject, Peer, PropagationContext, Propagator, StoredContext, carrier_laws,
+};
 
 use crate::wire::PARENT;
 
@@ -87,4 +89,28 @@ fn a_context_reaches_a_child_process_through_its_environment() {
     let mut child = EnvironmentCarrier::new();
     propagator.inject(&Peer::process("backup"), &context, &mut child);
     assert_eq!(child.variables().collect::<Vec<_>>(), [("TRACEPARENT", PARENT)]);
+}
+
+#[test]
+fn lambdas_variable_is_read_and_not_inherited() {
+    let formats: propagation_core::Formats = "xray".parse().unwrap();
+    let propagator = Propagator::builder().formats(formats).build();
+    let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:1";
+    let names: Vec<&FieldName> = propagator.owned().owned().collect();
+    for (variable, text, ids) in [
+        ("_X_AMZN_TRACE_ID", header, true),
+        ("X_AMZN_TRACE_ID", header, true),
+        ("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793", false),
+    ] {
+        let lambda = EnvironmentCarrier::from_lookup(&names, |name| (name == variable).then(|| text.to_owned()));
+        let trace = propagator.extract(&Peer::process("lambda"), &lambda).context.trace;
+        assert_eq!(trace.trace_id().unwrap().to_string(), "5759e988bd862e3fe1be46a994272793", "{variable}");
+        assert_eq!(trace.has_ids(), ids, "{variable}");
+
+        let mut child = EnvironmentCarrier::new();
+        propagator.inject(&Peer::process("child"), &PropagationContext::new(trace), &mut child);
+        let expected = text.trim_end_matches(";Lineage=a:1");
+        assert_eq!(child.variables().collect::<Vec<_>>(), [("X_AMZN_TRACE_ID", expected)]);
+        assert_eq!(child.removed().collect::<Vec<_>>(), ["_X_AMZN_TRACE_ID"]);
+    }
 }

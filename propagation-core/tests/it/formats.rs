@@ -4,6 +4,7 @@ mod b3;
 mod clouds;
 mod datadog;
 mod jaeger;
+mod roots;
 
 use propagation_core::{
     B3Format, DatadogFormat, Format, Formats, GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, Peer,
@@ -72,6 +73,16 @@ fn check_bare(make: Make, bare: &[(&[(&str, &str)], Sampling)]) {
     for (fields, sampling) in bare {
         let (context, rejections) = read(make(), fields);
         assert_eq!((ids(&context), context.trace.sampling), (None, *sampling), "{fields:?}");
+        assert_eq!(rejections, [], "{fields:?}");
+    }
+}
+
+/// Checks fields that have a trace-id and no parent-id.
+fn check_roots(make: Make, roots: &[(&[(&str, &str)], Sampling)]) {
+    for (fields, sampling) in roots {
+        let (context, rejections) = read(make(), fields);
+        assert_eq!((ids(&context), context.trace.sampling), (None, *sampling), "{fields:?}");
+        assert_eq!(context.trace.trace_id().map(|id| id.to_string()).as_deref(), Some(TRACE), "{fields:?}");
         assert_eq!(rejections, [], "{fields:?}");
     }
 }

@@ -2,6 +2,10 @@ use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propa
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
+const OTHER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00";
+const JOINED: &str =
+    "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01, 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
 pub(crate) fn open() -> Propagator {
     Propagator::builder().policy(open_policy()).build()
 }
@@ -49,10 +53,31 @@ fn lists_over_several_fields_are_one_list_in_order() {
 }
 
 #[test]
+fn identical_traceparents_count_as_one() {
+    for parent in [PARENT, &PARENT.replace("-01", "-03"), OTHER] {
+        for count in 2..4 {
+            let mut headers = vec![("traceparent", parent); count];
+            headers.push(("tracestate", "a=1"));
+            assert_eq!(through(&open(), &headers), pairs(&[("traceparent", parent), ("tracestate", "a=1")]));
+        }
+    }
+    let kafka: Vec<_> = [("traceparent".to_owned(), PARENT.as_bytes().to_vec())].into_iter().cycle().take(2).collect();
+    assert_eq!(open().extract(&Peer::kafka("orders"), &kafka).rejections, []);
+}
+
+#[test]
 fn a_refused_traceparent_takes_tracestate_along_but_not_baggage() {
     for headers in [
         vec![("traceparent", "00-bad"), ("tracestate", "a=1"), ("baggage", "k=v")],
-        vec![("traceparent", PARENT), ("traceparent", PARENT), ("tracestate", "a=1"), ("baggage", "k=v")],
+        vec![("traceparent", PARENT), ("traceparent", OTHER), ("tracestate", "a=1"), ("baggage", "k=v")],
+        vec![
+            ("traceparent", PARENT),
+            ("traceparent", PARENT),
+            ("traceparent", OTHER),
+            ("tracestate", "a=1"),
+            ("baggage", "k=v"),
+        ],
+        vec![("traceparent", JOINED), ("tracestate", "a=1"), ("baggage", "k=v")],
         vec![("tracestate", "a=1"), ("baggage", "k=v")],
     ] {
         assert_eq!(through(&open(), &headers), pairs(&[("baggage", "k=v")]), "{headers:?}");

@@ -1,5 +1,5 @@
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use propagation_core::{Extract, FieldName, StoredContext, Value};
+use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value};
 
 use super::reading::Reading;
 
@@ -45,5 +45,9 @@ impl Extract for MessageCarrier<'_> {
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         self.reading.each_of_all(self.message.message_attributes(), each);
+    }
+
+    fn root_trace(&self) -> Option<TraceContext> {
+        self.reading.root()
     }
 }

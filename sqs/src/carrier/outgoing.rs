@@ -116,7 +116,7 @@ fn header(system: Option<&HashMap<MessageSystemAttributeNameForSends, MessageSys
 /// Whether a trace header names these ids.
 fn names(header: &str, parent: &TraceParent) -> bool {
     let ids = |parent: &TraceParent| (parent.trace_id, parent.span_id);
-    xray::read(header).ok().flatten().is_some_and(|there| ids(&there) == ids(parent))
+    xray::read(header).ok().and_then(|trace| trace.parent).is_some_and(|there| ids(&there) == ids(parent))
 }
 
 impl Extract for OutgoingCarrier<'_> {
@@ -126,6 +126,10 @@ impl Extract for OutgoingCarrier<'_> {
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         self.reading.each_of_all(self.attributes.as_ref(), each);
+    }
+
+    fn root_trace(&self) -> Option<TraceContext> {
+        self.reading.root()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
-use propagation_core::{Extract, FieldName, StoredContext, Value};
+use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value};
 
 use super::{PACKED, TRACE_HEADER};
 use crate::xray;
@@ -18,6 +18,8 @@ pub(super) struct Reading {
     header: Option<String>,
     /// What the trace header says, as a `traceparent`, where nothing else says one.
     parent: Option<String>,
+    /// The trace header's trace-id, if it has no parent-id and nothing else has a `traceparent`.
+    root: Option<TraceContext>,
 }
 
 type Attributes = HashMap<String, MessageAttributeValue>;
@@ -26,19 +28,27 @@ impl Reading {
     pub(super) fn new(attributes: Option<&Attributes>, header: Option<&str>, envelope: Option<StoredContext>) -> Self {
         let packed = attributes.and_then(|attributes| attributes.get(PACKED)).map(|value| text(value).parse().ok());
         let unreadable = packed == Some(None);
-        let mut reading = Self { packed: packed.flatten(), envelope, header: header.map(str::to_owned), parent: None };
+        let mut reading =
+            Self { packed: packed.flatten(), envelope, header: header.map(str::to_owned), parent: None, root: None };
         let mut has_parent = false;
         reading.each(attributes, &PARENT, &mut |_| has_parent = true);
         if !has_parent {
             // What is there and broken is not the same as none: an empty `traceparent` is refused and counted.
             let broken = || Some(String::new());
-            reading.parent = match header.map(xray::read) {
-                Some(Ok(Some(parent))) => Some(parent.to_string()),
-                Some(Err(_)) => broken(),
-                Some(Ok(None)) | None => broken().filter(|_| unreadable),
+            let trace = header.map(xray::read);
+            let parent = trace.as_ref().and_then(|trace| trace.as_ref().ok()?.parent);
+            reading.parent = match (parent, &trace) {
+                (Some(parent), _) => Some(parent.to_string()),
+                (None, Some(Err(_))) => broken(),
+                (None, _) => broken().filter(|_| unreadable),
             };
+            reading.root = trace.and_then(Result::ok).filter(|trace| trace.root_trace_id().is_some());
         }
         reading
+    }
+
+    pub(super) fn root(&self) -> Option<TraceContext> {
+        self.root.clone()
     }
 
     pub(super) fn each<'a>(

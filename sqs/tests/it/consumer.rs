@@ -1,6 +1,6 @@
 //! Consuming without a client of ours, and by the extension traits.
 
-use propagation_core::{InboundRule, Policy, Propagator, Trust};
+use propagation_core::{InboundRule, Policy, Propagator, Sampling, TraceState, Trust};
 use propagation_sqs::{ConsumerPropagation, MessageExt, OutgoingExt};
 
 use crate::setup::{PARENT, caller, entry, propagator, string};
@@ -29,4 +29,32 @@ fn rules_match_the_queues_name_however_the_queue_is_given() {
         let consumer = ConsumerPropagation::new(propagator.clone(), queue);
         assert_eq!(consumer.extract(&message).context.trace.has_ids(), trusted, "{queue}");
     }
+}
+
+#[test]
+fn a_trace_header_without_a_parent_keeps_its_trace_id() {
+    let header = |text: &str| {
+        aws_sdk_sqs::types::Message::builder()
+            .attributes(aws_sdk_sqs::types::MessageSystemAttributeName::AwsTraceHeader, text)
+            .build()
+    };
+    let root = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736";
+    for (text, sampling) in [
+        (root.to_owned(), Sampling::Defer),
+        (format!("{root};Sampled=1"), Sampling::Sample),
+        (format!("Sampled=0;Parent=;{root};Lineage=a:1"), Sampling::Drop),
+    ] {
+        let admission = header(&text).extract(&propagator(), "orders");
+        let trace = &admission.context.trace;
+        assert_eq!((trace.has_ids(), trace.sampling, admission.rejections.len()), (false, sampling, 0), "{text}");
+        assert_eq!(trace.trace_id().unwrap().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736", "{text}");
+
+        let mut entry = entry("1", "{}");
+        entry.inject(&propagator(), "next", &admission.context);
+        let sent = entry.message_attributes.unwrap()["traceparent"].string_value.clone().unwrap();
+        assert!(sent.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{sent}");
+    }
+    let mut both = header(root);
+    both.message_attributes = Some([("traceparent".to_owned(), string(PARENT))].into());
+    assert_eq!(both.extract(&propagator(), "orders").context.trace, caller().trace.with_state(TraceState::EMPTY));
 }

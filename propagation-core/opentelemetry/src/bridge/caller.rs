@@ -21,7 +21,8 @@ impl Caller {
     /// Leaves it in a context whose span is the parent that `trace` names.
     pub(crate) fn note(trace: &TraceContext, context: Context) -> Context {
         let told = match trace.sampling {
-            Sampling::Drop => true,
+            // A root trace-id has no parent whose flag samplers could see.
+            Sampling::Drop => trace.root_trace_id().is_none(),
             Sampling::Sample => trace.has_ids(),
             Sampling::Defer => !trace.has_ids(),
             _ => false,

@@ -39,6 +39,23 @@ pub(crate) fn attribute(attribute: Attribute) -> KeyValue {
     KeyValue::new(Key::from(attribute.key), value)
 }
 
+/// The parent of a root span whose trace-id came without a parent-id: it has that trace-id and no span-id. The SDK makes a root span of it,
+/// and samplers see the caller's decision and tracestate. `None` where they would see neither.
+pub(crate) fn root_context(trace: &TraceContext, remote: bool) -> Option<SpanContext> {
+    let trace_id = trace.root_trace_id()?;
+    if trace.sampling.decided().is_none() && trace.state.is_empty() {
+        return None;
+    }
+    let sampled = trace.sampling.decided().unwrap_or(true);
+    Some(SpanContext::new(
+        otel::TraceId::from_bytes(trace_id.to_bytes()),
+        otel::SpanId::INVALID,
+        otel::TraceFlags::new(TraceFlags::NONE.with_sampled(sampled).to_byte()),
+        remote,
+        state_into(&trace.state),
+    ))
+}
+
 /// A span context of these ids; `None` without ids.
 pub(crate) fn span_context(trace: &TraceContext, remote: bool) -> Option<SpanContext> {
     let parent = trace.parent?;
@@ -63,28 +80,28 @@ pub(crate) fn linked(trace: &TraceContext) -> Option<SpanContext> {
 /// A remote parent that says no: for a caller who denies sampling and names no trace (`b3: 0`). Parent-based samplers follow it, and
 /// what goes on has ids, without which other formats could not say so. Nothing is recorded, so nothing refers to the parent.
 pub(crate) fn denied(trace: &TraceContext) -> Option<SpanContext> {
-    if trace.has_ids() || trace.sampling.decided() != Some(false) {
+    if trace.trace_id().is_some() || trace.sampling.decided() != Some(false) {
         return None;
     }
-    let random = || RandomState::new().build_hasher().finish();
-    let trace_id = u128::from(random()) << 64 | u128::from(random());
     // Never zero: one time in 2⁶⁴ an id is a little less random.
-    let (trace_id, span_id) = (otel::TraceId::from(trace_id.max(1)), otel::SpanId::from(random().max(1)));
-    let flags = otel::TraceFlags::new(TraceFlags::RANDOM.to_byte());
-    Some(SpanContext::new(trace_id, span_id, flags, true, otel::TraceState::NONE))
+    let random = || RandomState::new().build_hasher().finish().max(1);
+    let trace_id = otel::TraceId::from(u128::from(random()) << 64 | u128::from(random()));
+    let span_id = otel::SpanId::from(random());
+    Some(SpanContext::new(trace_id, span_id, otel::TraceFlags::NOT_SAMPLED, true, otel::TraceState::NONE))
 }
 
 /// What a span context says. From its parent come what OpenTelemetry's types can't hold: tracestate as it was received, finer
 /// sampling decisions, the random flag.
-pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, random_ids: bool) -> TraceContext {
+pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, random_flag: bool) -> TraceContext {
     let ids = TraceId::from_bytes(span.trace_id().to_bytes()).zip(SpanId::from_bytes(span.span_id().to_bytes()));
     let Some((trace_id, span_id)) = ids else { return TraceContext::EMPTY };
     // A decision without ids is the parent's, too: debug goes on.
     let parent = parent.filter(|parent| parent.trace_id().is_none_or(|id| id == trace_id));
     let flags = TraceFlags::from_byte(span.trace_flags().to_u8());
+    // A trace-id that came without flags is not known to be random.
     let random = parent
-        .and_then(|parent| parent.parent)
-        .map_or(random_ids || flags.is_random(), |parent| parent.flags.is_random());
+        .filter(|parent| parent.trace_id().is_some())
+        .map_or(random_flag || flags.is_random(), |parent| parent.flags().is_random());
     let sampled = span.is_sampled();
     let kept = parent.filter(|parent| parent.sampling.decided() == Some(sampled));
 

@@ -8,7 +8,10 @@ use opentelemetry::{
     trace::{Link, Span, SpanBuilder, SpanRef, Status, TraceContextExt, Tracer},
 };
 
-use super::convert::{attribute, baggage_from, baggage_into, denied, kind, linked, span_context, trace_context};
+use super::convert::{
+    attribute, baggage_from, baggage_into, denied, kind, linked, root_context, span_context, trace_context,
+};
+use super::received_id::{RECEIVED_TRACE_ID, handing_over, missed};
 use super::{Caller, convert};
 use propagation_core::bridge::{Bridge, BridgeSpan, Innermost, Marker, Started};
 use propagation_core::{Attribute, Exception, Hop, Outcome, PropagationContext, SpanId, TraceContext};
@@ -26,21 +29,24 @@ use propagation_core::{Attribute, Exception, Hop, Outcome, PropagationContext, S
 /// ```
 pub struct OpenTelemetryBridge<T> {
     tracer: T,
-    random_ids: bool,
+    random_flag: bool,
 }
 
 impl<T> OpenTelemetryBridge<T> {
     /// A bridge to this tracer.
     #[must_use]
     pub fn new(tracer: T) -> Self {
-        Self { tracer, random_ids: true }
+        Self { tracer, random_flag: false }
     }
 
-    /// Whether the tracer's own trace ids are random in their right-most seven bytes; they are, with the SDK's generators. The
-    /// SDK does not set the random flag on them: this bridge does (Trace Context Level 2, 3.2.2.5.2).
+    /// Sets whether traces that begin here carry the random flag (Trace Context Level 2, 3.2.2.5.2). Off by default. A received flag is kept
+    /// either way.
+    ///
+    /// OpenTelemetry Go before 2026 and OpenTelemetry Rust 0.31 reject a `traceparent` that ends in `-03`, and the trace breaks there. Set it
+    /// where no such service follows and the tracer's trace-ids are random in their right-most seven bytes, as the SDK's are.
     #[must_use]
-    pub fn with_random_ids(mut self, random: bool) -> Self {
-        self.random_ids = random;
+    pub fn with_random_flag(mut self, random: bool) -> Self {
+        self.random_flag = random;
         self
     }
 }
@@ -61,7 +67,7 @@ where
     }
 
     fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
-        Context::map_current(|context| current_in(context, innermost, self.random_ids))
+        Context::map_current(|context| current_in(context, innermost, self.random_flag))
     }
 
     fn span_inside(&self, marker: Marker) -> Option<SpanId> {
@@ -77,8 +83,11 @@ where
         let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(span_kind));
         builder = builder.with_attributes(hop.attributes.into_iter().map(attribute));
         builder = builder.with_links(hop.links.iter().filter_map(linked).map(Link::with_context).collect());
-        let span = self.tracer.build_with_context(builder, &parent);
-        let trace = trace_context(span.span_context(), Some(&hop.parent.trace), self.random_ids);
+        let mut span = handing_over(&hop.parent.trace, || self.tracer.build_with_context(builder, &parent));
+        if let Some(missed) = missed(&hop.parent.trace, span.span_context()) {
+            span.set_attribute(KeyValue::new(RECEIVED_TRACE_ID, missed));
+        }
+        let trace = trace_context(span.span_context(), Some(&hop.parent.trace), self.random_flag);
         // A tracer that makes no spans (the API's no-op) must not end the trace.
         let trace = if trace.has_ids() { trace } else { hop.parent.trace };
         let context = PropagationContext::new(trace).with_baggage(hop.parent.baggage);
@@ -90,13 +99,13 @@ where
 pub(super) fn current_in(
     context: &Context,
     innermost: Option<Innermost<'_>>,
-    random_ids: bool,
+    random_flag: bool,
 ) -> Option<PropagationContext> {
     let inside = innermost.is_none_or(|hop| context.get::<Marker>() == Some(&hop.marker));
     if !inside || !context.has_active_span() {
         return None;
     }
-    let trace = trace_context(context.span().span_context(), innermost.map(|hop| hop.trace), random_ids);
+    let trace = trace_context(context.span().span_context(), innermost.map(|hop| hop.trace), random_flag);
     trace.has_ids().then(|| PropagationContext::new(trace).with_baggage(baggage_from(context.baggage())))
 }
 
@@ -109,7 +118,9 @@ pub(super) fn span_inside(context: &Context, marker: Marker) -> Option<SpanId> {
 /// The parent of a hop's span, with the hop's baggage readable through OpenTelemetry's API.
 pub(super) fn parent_context(hop: &Hop) -> Context {
     let current = Context::current();
-    let parent = span_context(&hop.parent.trace, !hop.local).or_else(|| denied(&hop.parent.trace));
+    let parent = span_context(&hop.parent.trace, !hop.local)
+        .or_else(|| root_context(&hop.parent.trace, !hop.local))
+        .or_else(|| denied(&hop.parent.trace));
     let is_current = |parent: &opentelemetry::trace::SpanContext| {
         current.has_active_span() && current.span().span_context().span_id() == parent.span_id()
     };

@@ -24,6 +24,7 @@ use super::{
     Caller,
     convert::{attribute, baggage_from, baggage_into, linked, span_context, trace_context},
     opentelemetry::{OtelSpan, current_in, parent_context, span_inside},
+    received_id::{RECEIVED_TRACE_ID, handing_over, missed},
 };
 
 /// Makes `tracing` spans, for an application whose subscriber has a layer of `tracing-opentelemetry` 0.34.
@@ -44,7 +45,7 @@ use super::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct TracingBridge {
-    random_ids: bool,
+    random_flag: bool,
     findings: Arc<Findings>,
 }
 
@@ -92,13 +93,14 @@ impl TracingBridge {
     /// A bridge to the subscriber that is in force wherever it is used.
     #[must_use]
     pub fn new() -> Self {
-        Self { random_ids: true, findings: Arc::default() }
+        Self { random_flag: false, findings: Arc::default() }
     }
 
-    /// Whether the tracer's own trace ids are random in their right-most seven bytes; they are, with the SDK's generators.
+    /// Sets whether traces that begin here carry the random flag. Off by default; see
+    /// [`OpenTelemetryBridge::with_random_flag`](crate::OpenTelemetryBridge::with_random_flag).
     #[must_use]
-    pub fn with_random_ids(mut self, random: bool) -> Self {
-        self.random_ids = random;
+    pub fn with_random_flag(mut self, random: bool) -> Self {
+        self.random_flag = random;
         self
     }
 }
@@ -131,13 +133,13 @@ impl Bridge for TracingBridge {
 
     fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
         // Whichever is further in: a span of OpenTelemetry's own API that user code has attached, or the `tracing` span.
-        let attached = Context::map_current(|context| current_in(context, innermost, self.random_ids));
+        let attached = Context::map_current(|context| current_in(context, innermost, self.random_flag));
         let own =
             |found: &PropagationContext| innermost.is_some_and(|hop| hop.trace.span_id() == found.trace.span_id());
         if let Some(found) = attached.as_ref().filter(|found| !own(found)) {
             return Some(found.clone());
         }
-        let mut found = current_in(&Span::current().context(), innermost, self.random_ids).or(attached)?;
+        let mut found = current_in(&Span::current().context(), innermost, self.random_flag).or(attached)?;
         // What was attached through OpenTelemetry's API is in no `tracing` span.
         let baggage = Context::map_current(|context| baggage_from(context.baggage()));
         if !baggage.is_empty() {
@@ -173,12 +175,16 @@ impl Bridge for TracingBridge {
         for linked in hop.links.iter().filter_map(linked) {
             span.add_link(linked);
         }
-        let context = span.context();
+        // The span starts here.
+        let context = handing_over(&hop.parent.trace, || span.context());
         if !context.has_active_span() {
             // Enabled for other layers, and not for the one that exports.
             self.findings.report(BridgeError::SpansDisabled);
         }
-        let trace = trace_context(context.span().span_context(), Some(&hop.parent.trace), self.random_ids);
+        if let Some(missed) = missed(&hop.parent.trace, context.span().span_context()) {
+            span.set_attribute(RECEIVED_TRACE_ID, missed);
+        }
+        let trace = trace_context(context.span().span_context(), Some(&hop.parent.trace), self.random_flag);
         let (trace, otel) = if trace.has_ids() {
             (trace, OtelSpan::own(context))
         } else {

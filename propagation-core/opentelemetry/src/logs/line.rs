@@ -10,14 +10,22 @@ pub(super) struct Said {
 
 impl Said {
     pub(super) fn is_empty(&self) -> bool {
-        !self.trace.has_ids() && self.baggage.is_empty()
+        self.trace.trace_id().is_none() && self.baggage.is_empty()
+    }
+
+    /// Whether the trace is sampled, as a `traceparent` would carry it.
+    fn sampled(&self) -> bool {
+        self.trace.sampling.decided() == Some(true)
     }
 
     pub(super) fn write_json(&self, out: &mut impl Write) -> fmt::Result {
         let mut comma = "";
-        if let (Some(trace), Some(span)) = (self.trace.trace_id(), self.trace.span_id()) {
-            let sampled = self.trace.flags().is_sampled();
-            write!(out, r#""trace_id":"{trace}","span_id":"{span}","trace_sampled":{sampled}"#)?;
+        if let Some(trace) = self.trace.trace_id() {
+            write!(out, r#""trace_id":"{trace}","#)?;
+            if let Some(span) = self.trace.span_id() {
+                write!(out, r#""span_id":"{span}","#)?;
+            }
+            write!(out, r#""trace_sampled":{}"#, self.sampled())?;
             comma = ",";
         }
         for (key, value) in &self.baggage {
@@ -28,9 +36,12 @@ impl Said {
     }
 
     pub(super) fn write_text(&self, out: &mut impl Write) -> fmt::Result {
-        if let (Some(trace), Some(span)) = (self.trace.trace_id(), self.trace.span_id()) {
-            let sampled = self.trace.flags().is_sampled();
-            write!(out, "trace_id={trace} span_id={span} trace_sampled={sampled} ")?;
+        if let Some(trace) = self.trace.trace_id() {
+            write!(out, "trace_id={trace} ")?;
+            if let Some(span) = self.trace.span_id() {
+                write!(out, "span_id={span} ")?;
+            }
+            write!(out, "trace_sampled={} ", self.sampled())?;
         }
         for (key, value) in &self.baggage {
             // Quoted and escaped: a value must not begin a line of its own.

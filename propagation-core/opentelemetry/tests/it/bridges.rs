@@ -267,11 +267,11 @@ fn resumed_work_continues_the_trace_without_a_span_of_its_own() {
 }
 
 #[test]
-fn a_new_trace_has_the_random_flag_and_links_to_the_callers() {
+fn a_new_trace_links_to_the_callers_and_has_no_random_flag() {
     with_each_bridge(|setup, propagator| {
         let hop = propagator
             .start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY).named("edge").linked(vec![caller().trace]));
-        assert!(hop.context().trace.flags().is_random() && hop.context().trace.sampling == Sampling::Sample);
+        assert!(!hop.context().trace.flags().is_random() && hop.context().trace.sampling == Sampling::Sample);
         hop.end(&Outcome::Unset);
         let links = setup.span("edge").links;
         assert_eq!(

@@ -12,6 +12,8 @@ mod metrics;
 mod otel_propagator;
 mod other_layers;
 mod outcomes;
+mod random_flag;
+mod received_ids;
 mod sampling;
 mod settling;
 mod side_by_side;

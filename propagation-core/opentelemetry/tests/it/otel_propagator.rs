@@ -87,7 +87,7 @@ fn what_is_malformed_or_repeated_is_refused_and_the_context_stays_as_it_was() {
     for fields in [
         &[("traceparent", "+0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")][..],
         &[("traceparent", "00-1-1-1")],
-        &[("traceparent", PARENT), ("traceparent", PARENT)],
+        &[("traceparent", PARENT), ("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00")],
         &[],
     ] {
         let after = propagator.extract_with_context(&before, &Headers::new(fields));
@@ -128,12 +128,17 @@ fn other_formats_keep_what_opentelemetrys_types_cannot_hold() {
 }
 
 #[test]
-fn a_span_read_by_another_propagator_gets_no_random_flag_and_one_of_the_sdk_gets_it() {
+fn only_own_traces_get_the_random_flag_and_on_request() {
     let propagator = OtelPropagator::new(open());
     let theirs = opentelemetry_sdk::propagation::TraceContextPropagator::new();
     let received = theirs.extract_with_context(&Context::new(), &Headers::new(&[("traceparent", PARENT)]));
     let mut sent = HashMap::new();
     propagator.inject_context(&received, &mut sent);
     assert_eq!(sent["traceparent"], PARENT);
+    assert!(through(&propagator, &[])["traceparent"].ends_with("-01"));
+    let propagator = propagator.with_random_flag(true);
     assert!(through(&propagator, &[])["traceparent"].ends_with("-03"));
+    let mut sent = HashMap::new();
+    propagator.inject_context(&received, &mut sent);
+    assert_eq!(sent["traceparent"], PARENT);
 }

@@ -2,7 +2,7 @@
 
 use propagation_core::{GoogleCloudFormat, GrpcTraceBinFormat, Reason, Sampling, XRayFormat};
 
-use super::{Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare};
+use super::{Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, check_roots};
 
 #[test]
 fn x_ray_is_read_in_any_order_with_unknown_fields_ignored() {
@@ -33,12 +33,15 @@ fn x_ray_is_read_in_any_order_with_unknown_fields_ignored() {
             (&one(&format!("{root};{parent};x={}", "y".repeat(2000))), Reason::TooLong),
         ],
     );
-    check_bare(
+    check_bare(make, &[(&one(&format!("{parent};Sampled=0")), Sampling::Drop), (&one(""), Sampling::Defer)]);
+    check_roots(
         make,
         &[
             (&one(&format!("{root};Sampled=0")), Sampling::Drop),
+            (&one(&format!("{root};Sampled=?")), Sampling::Defer),
             (&one(&root), Sampling::Defer),
-            (&one(""), Sampling::Defer),
+            (&one(&format!("Parent=;Sampled=1;{root}")), Sampling::Sample),
+            (&one(&format!("Self=1-67891234-12456789abcdef012345678;{root};Parent= ;x")), Sampling::Defer),
         ],
     );
 }
@@ -70,7 +73,7 @@ fn google_cloud_is_read_with_options_and_without() {
             (&one(&format!("{}/1", "0".repeat(32))), Reason::ZeroId),
         ],
     );
-    check_bare(
+    check_roots(
         make,
         &[
             (&one(&format!("{TRACE}/0;o=1")), Sampling::Sample),
@@ -94,7 +97,7 @@ fn grpc_trace_bin_is_read_with_padding_and_without() {
             (&one(&format!("{bare}=")), Sampling::Sample),
             // Options 0, no options, span id first, fields of a later version behind.
             (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgA"), Sampling::Drop),
-            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3"), Sampling::Defer),
+            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3"), Sampling::Drop),
             (&one("AAEA8GeqC6kCtwBL+S81d7NNpqPOkp0ODkc2AgE"), Sampling::Sample),
             (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgED//8"), Sampling::Sample),
         ],

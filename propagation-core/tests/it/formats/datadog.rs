@@ -1,8 +1,9 @@
 //! Datadog: numbers, priorities and tags.
 
-use propagation_core::{DatadogFormat, PropagationContext, Reason, Sampling, SamplingPriority, TraceContext};
+use propagation_core::{DatadogFormat, Formats, PropagationContext, Reason, Sampling, SamplingPriority, TraceContext};
 
-use super::{HIGH, LOW_DECIMAL, Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, read, write};
+use super::{HIGH, LOW_DECIMAL, Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, check_roots, ids, read, write};
+use crate::wire::PARENT;
 
 #[test]
 fn datadog_is_read_as_its_libraries_write_it() {
@@ -20,9 +21,6 @@ fn datadog_is_read_as_its_libraries_write_it() {
             (&[trace, span, tags, priority("2")], Sampling::Priority(SamplingPriority::UserKeep)),
         ],
         &[
-            (&[trace, span, tags, priority("3")], Reason::Malformed),
-            (&[trace, span, tags, priority("+1")], Reason::Malformed),
-            (&[trace, span, tags, priority("")], Reason::Malformed),
             (&[("x-datadog-trace-id", "0"), span], Reason::ZeroId),
             (&[("x-datadog-trace-id", "18446744073709551616"), span], Reason::Malformed),
             (&[("x-datadog-trace-id", "-1"), span], Reason::Malformed),
@@ -31,13 +29,91 @@ fn datadog_is_read_as_its_libraries_write_it() {
             (&[trace, trace, span], Reason::Repeated),
         ],
     );
-    check_bare(
+    check_bare(make, &[(&[priority("0")], Sampling::Priority(SamplingPriority::Reject))]);
+    check_roots(
         make,
         &[
-            (&[trace, ("x-datadog-parent-id", "0"), priority("0")], Sampling::Priority(SamplingPriority::Reject)),
-            (&[trace, priority("2")], Sampling::Priority(SamplingPriority::UserKeep)),
+            (&[trace, tags, ("x-datadog-parent-id", "0"), priority("0")], Sampling::Priority(SamplingPriority::Reject)),
+            (&[trace, tags, priority("2")], Sampling::Priority(SamplingPriority::UserKeep)),
         ],
     );
+}
+
+#[test]
+fn a_bad_priority_costs_only_itself() {
+    let (trace, span) = (("x-datadog-trace-id", LOW_DECIMAL), ("x-datadog-parent-id", SPAN_DECIMAL));
+    for bad in ["3", "-2", "+1", "", "1.0", "99999999999999999999", "keep"] {
+        let fields =
+            [trace, span, ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6"), ("x-datadog-sampling-priority", bad)];
+        let (context, rejections) = read(Box::new(DatadogFormat), &fields);
+        assert_eq!(ids(&context), Some((TRACE.to_owned(), SPAN.to_owned(), Sampling::Defer)), "{bad:?}");
+        assert_eq!(rejections, [Reason::Malformed], "{bad:?}");
+    }
+}
+
+/// What goes out in one format for what came in another, sorted by name.
+fn translated(from: &str, to: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    let format = |name: &str| name.parse::<Formats>().unwrap().into_vec().remove(0);
+    let (context, _) = read(format(from), fields);
+    let mut sent = write(format(to), &context);
+    sent.sort();
+    sent
+}
+
+fn pairs(fields: &[(&str, &str)]) -> Vec<(String, String)> {
+    fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+const WITH_ORIGIN: [(&str, &str); 5] = [
+    ("x-datadog-origin", "synthetics-browser"),
+    ("x-datadog-parent-id", SPAN_DECIMAL),
+    ("x-datadog-sampling-priority", "2"),
+    ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6,_dd.p.dm=-4,_dd.p.usr.id=YmF6NjQ="),
+    ("x-datadog-trace-id", LOW_DECIMAL),
+];
+
+#[test]
+fn origin_and_tags_survive_datadog() {
+    assert_eq!(translated("datadog", "datadog", &WITH_ORIGIN), pairs(&WITH_ORIGIN));
+}
+
+#[test]
+fn origin_and_tags_travel_in_tracestate() {
+    let state = "dd=s:2;o:synthetics-browser;p:00f067aa0ba902b7;t.dm:-4;t.usr.id:YmF6NjQ~";
+    let w3c = [("traceparent", PARENT), ("tracestate", state)];
+    assert_eq!(translated("datadog", "tracecontext", &WITH_ORIGIN), pairs(&w3c));
+    assert_eq!(translated("tracecontext", "datadog", &w3c), pairs(&WITH_ORIGIN));
+}
+
+#[test]
+fn a_stale_priority_in_tracestate_yields_to_the_flag() {
+    for (flags, state, expected) in
+        [("01", "2", "2"), ("01", "1", "1"), ("01", "0", "1"), ("01", "x", "1"), ("00", "-1", "-1"), ("00", "2", "0")]
+    {
+        let parent = PARENT.replace("-01", &format!("-{flags}"));
+        let sent = translated(
+            "tracecontext",
+            "datadog",
+            &[("traceparent", &parent), ("tracestate", &format!("a=1,dd=s:{state};t.tid:0123456789abcdef"))],
+        );
+        let found = |name: &str| sent.iter().find(|(found, _)| found == name).map(|(_, value)| value.as_str());
+        assert_eq!(found("x-datadog-sampling-priority"), Some(expected), "{flags} {state}");
+        assert_eq!(found("x-datadog-tags"), Some("_dd.p.tid=4bf92f3577b34da6"), "the trace-id holds the upper half");
+    }
+}
+
+#[test]
+fn tags_that_have_no_room_are_counted_and_the_rest_goes_on() {
+    let long = format!("_dd.p.long={},_dd.p.dm=-4,_dd.p.=x,_dd.p.e=,other=1", "y".repeat(300));
+    let fields = [
+        ("x-datadog-trace-id", LOW_DECIMAL),
+        ("x-datadog-parent-id", SPAN_DECIMAL),
+        ("x-datadog-tags", &long),
+        ("x-datadog-origin", "a;b=c,d~e"),
+    ];
+    let (context, rejections) = read(Box::new(DatadogFormat), &fields);
+    assert_eq!(context.trace.state.to_string(), "dd=o:a_b~c_d_e;p:00f067aa0ba902b7;t.dm:-4");
+    assert_eq!(rejections, [Reason::TooLong]);
 }
 
 #[test]

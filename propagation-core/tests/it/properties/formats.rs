@@ -25,7 +25,7 @@ fn said(format: &str, sampling: Sampling) -> Sampling {
     let two = |sampling: Sampling| sampling.decided().map_or(Sampling::Defer, Sampling::from_sampled);
     match (format, sampling) {
         ("b3" | "b3multi" | "jaeger", Sampling::Debug) => Sampling::Debug,
-        ("jaeger" | "tracecontext", Sampling::Defer) => Sampling::Drop,
+        ("jaeger" | "tracecontext" | "grpc-trace-bin", Sampling::Defer) => Sampling::Drop,
         ("datadog", Sampling::Defer) => Sampling::Defer,
         ("datadog", Sampling::Debug) => Sampling::Priority(SamplingPriority::UserKeep),
         ("datadog", Sampling::Priority(priority)) => Sampling::Priority(priority),

@@ -44,7 +44,7 @@ fn a_decision_reads_in_each_format_as_the_table_in_the_docs_says() {
         ("xray", [Drop, Sample, Defer, Sample, Drop, Drop, Sample, Sample]),
         ("datadog", [reject, keep, Defer, user_keep, user_reject, reject, keep, user_keep]),
         ("gcp", [Drop, Sample, Defer, Sample, Drop, Drop, Sample, Sample]),
-        ("grpc-trace-bin", [Drop, Sample, Defer, Sample, Drop, Drop, Sample, Sample]),
+        ("grpc-trace-bin", [Drop, Sample, Drop, Sample, Drop, Drop, Sample, Sample]),
     ] {
         assert_eq!(SAID.map(|said| received(format, context(said, "")).sampling), reads, "{format}");
     }
