@@ -2,39 +2,23 @@
 
 use std::sync::Arc;
 
-use propagation_core::Policy;
+use propagation_core::{Policy, scrub::is_secret_query_key};
 
 pub(crate) const REDACTED: &str = "REDACTED";
 
 /// Which query values are replaced by `REDACTED` in attributes. Userinfo always is, and so is what the policy's scrubbers object to,
 /// in a path and in a query.
 ///
-/// The default is the keys of signed URLs that the semantic conventions name, and those that usually hold a secret.
+/// Keys that hold a secret are known: those of signed URLs that the semantic conventions name, and the others of
+/// [`is_secret_query_key`].
 #[derive(Clone, Debug)]
 pub struct Redaction {
     keys: Arc<[Box<str>]>,
 }
 
-const KEYS: [&str; 14] = [
-    "awsaccesskeyid",
-    "signature",
-    "sig",
-    "x-amz-signature",
-    "x-amz-credential",
-    "x-amz-security-token",
-    "x-goog-signature",
-    "access_token",
-    "api_key",
-    "apikey",
-    "code",
-    "password",
-    "secret",
-    "token",
-];
-
 impl Default for Redaction {
     fn default() -> Self {
-        Self { keys: KEYS.iter().map(|key| Box::from(*key)).collect() }
+        Self { keys: Arc::new([]) }
     }
 }
 
@@ -70,7 +54,7 @@ impl Redaction {
 
     fn is_sensitive(&self, key: &str) -> bool {
         // A key may hide behind percent-encoding: whatever is encoded in a key is not shown to be harmless.
-        key.contains('%') || self.keys.iter().any(|known| known.eq_ignore_ascii_case(key))
+        key.contains('%') || is_secret_query_key(key) || self.keys.iter().any(|known| known.eq_ignore_ascii_case(key))
     }
 
     /// A URL without fragment, its userinfo and sensitive query values replaced.
@@ -86,6 +70,29 @@ impl Redaction {
 
 /// A path whose segments are replaced where telemetry may not say them.
 pub(crate) fn path(path: &str, policy: &Policy) -> String {
+    if path.contains(';') {
+        return shown_path(&without_parameters(path), policy);
+    }
+    shown_path(path, policy)
+}
+
+/// Returns a path with the values of its secret parameters replaced: `/cart;jsessionid=…`.
+fn without_parameters(path: &str) -> String {
+    let mut shown = String::with_capacity(path.len());
+    for part in path.split_inclusive([';', '/']) {
+        let (parameter, end) = match part.strip_suffix([';', '/']) {
+            Some(parameter) => (parameter, part.get(parameter.len()..).unwrap_or_default()),
+            None => (part, ""),
+        };
+        match parameter.split_once('=') {
+            Some((key, _)) if key.contains('%') || is_secret_query_key(key) => shown.extend([key, "=", REDACTED, end]),
+            _ => shown.extend([parameter, end]),
+        }
+    }
+    shown
+}
+
+fn shown_path(path: &str, policy: &Policy) -> String {
     if policy.lets_telemetry_say("url.path", path) {
         return path.to_owned();
     }
@@ -120,6 +127,14 @@ mod tests {
                 "http://api/users/5b0c3f0e-9d6a-4b61-8f0e-2f4a7c1d9e33?a&b=&page=2",
             ),
             ("http://api/v1.2.3.4/a", "http://api/v1.2.3.4/a"),
+            (
+                "http://api/cart;jsessionid=1A2B;v=2/items?ticket=ST-1",
+                "http://api/cart;jsessionid=REDACTED;v=2/items?ticket=REDACTED",
+            ),
+            (
+                "http://api/cb?code=a&SAMLResponse=b&oobCode=c&page=2",
+                "http://api/cb?code=REDACTED&SAMLResponse=REDACTED&oobCode=REDACTED&page=2",
+            ),
         ] {
             let uri: http::Uri = uri.parse().unwrap();
             let authority = uri.authority().unwrap().as_str().to_owned();

@@ -1,26 +1,26 @@
-//! A table that reads a byte in five instructions: finds where something *may* be, for all detectors at once.
+//! A table-driven matcher: finds the bytes at which some trigger pattern is complete, for all detectors at once.
 //!
-//! [`Automaton::new`] turns patterns into a deterministic automaton by the subset construction. Nothing is captured and no
-//! match is told from another: the automaton only says at which byte some pattern is complete, so that the exact and dearer
-//! checks run there and nowhere else.
+//! [`Automaton::new`] compiles patterns into a deterministic automaton by the subset construction. Nothing is captured, and matches of
+//! different patterns are not distinguished: the automaton only reports the byte at which a pattern is complete. The exact checks, which
+//! cost more, run around that byte and nowhere else. Reading a byte takes five instructions.
 //!
-//! It is built once in a process, in about two milliseconds. Letting the compiler build it costs eight seconds in each
+//! The table is built once in a process, in a few milliseconds. Building it at compile time would cost seconds in every
 //! compilation.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::class::{before, from, is_alnum};
 
 /// One place of a pattern.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Place {
-    /// What may stand here.
+    /// The bytes that match here.
     pub(super) bytes: Bytes,
     pub(super) times: Times,
 }
 
-/// How often a place may be filled.
+/// How often a place may match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Times {
     Once,
@@ -28,55 +28,56 @@ pub(super) enum Times {
     OnceOrNever,
 }
 
-/// States are kept as where their row begins in the table, so this is also what the table can hold.
-const ROOM: usize = 1 << 16;
+/// The cells of the table, a power of two so that an index is masked instead of checked. Only pages with rows in use are touched.
+const CELLS: usize = 1 << 19;
 
-/// The row of the state that stays once a pattern is complete.
-pub(super) const COMPLETE: u16 = 0;
+/// The state once a pattern is complete. No byte leaves it.
+pub(super) const COMPLETE: u32 = 0;
 
 pub(super) struct Automaton {
-    /// Bytes that no pattern tells apart share a column.
+    /// Bytes that no pattern distinguishes share a column.
     columns: [u8; 256],
-    rows: Box<[u16; ROOM]>,
-    /// The state after a letter or digit that no pattern began with.
-    inside: u16,
-    /// The state after anything else, or nothing.
-    outside: u16,
+    /// A state is the index of its row.
+    rows: Box<[u32; CELLS]>,
+    /// The state after a letter or digit that begins no pattern.
+    inside: u32,
+    /// The state after any other byte, and at the start.
+    outside: u32,
 }
 
 impl Automaton {
-    /// The automaton for all of `patterns`, which may have 256 places in all.
-    pub(super) fn new(patterns: &[&[Place]]) -> Self {
+    /// Compiles `patterns`. Patterns that begin alike share places.
+    pub(super) fn new<'p>(patterns: impl IntoIterator<Item = &'p [Place]>) -> Self {
         Builder::new(patterns).build()
     }
 
-    /// The index of the first byte from `start` on that completes a pattern. What is before `start` counts only as a letter
-    /// or digit, or not.
+    /// Returns the index of the first byte from `start` on that completes a pattern. Of the text before `start` only the last byte
+    /// counts, as a letter or digit or as something else.
     #[inline]
     pub(super) fn find(&self, bytes: &[u8], start: usize) -> Option<usize> {
         self.walk(self.at(bytes, start), bytes, start)
     }
 
-    /// The state after letters or digits that no pattern began with.
-    pub(super) fn inside(&self) -> u16 {
+    /// Returns the state after letters or digits that begin no pattern.
+    pub(super) fn inside(&self) -> u32 {
         self.inside
     }
 
-    /// The state after anything else, or nothing.
-    pub(super) fn outside(&self) -> u16 {
+    /// Returns the state after any other byte, and at the start.
+    pub(super) fn outside(&self) -> u32 {
         self.outside
     }
 
-    /// The state before the byte at `start`.
+    /// Returns the state before the byte at `start`.
     #[inline(always)]
-    pub(super) fn at(&self, bytes: &[u8], start: usize) -> u16 {
+    pub(super) fn at(&self, bytes: &[u8], start: usize) -> u32 {
         if is_alnum(before(bytes, start)) { self.inside } else { self.outside }
     }
 
     #[inline(always)]
-    fn walk(&self, mut state: u16, bytes: &[u8], start: usize) -> Option<usize> {
+    fn walk(&self, mut state: u32, bytes: &[u8], start: usize) -> Option<usize> {
         let mut index = start;
-        // COMPLETE stays, so it is enough to look at every eighth byte.
+        // No byte leaves COMPLETE, so checking every eighth byte is enough.
         let (chunks, _) = from(bytes, start).as_chunks::<8>();
         for chunk in chunks {
             let (head, tail) = chunk.split_at(4);
@@ -101,16 +102,16 @@ impl Automaton {
         None
     }
 
-    /// The state after one more byte.
+    /// Returns the state after one more byte.
     #[inline(always)]
-    pub(super) fn next(&self, state: u16, byte: u8) -> u16 {
+    pub(super) fn next(&self, state: u32, byte: u8) -> u32 {
         let column = self.columns.get(usize::from(byte)).copied().unwrap_or(0);
-        let cell = state.wrapping_add(u16::from(column));
-        self.rows.get(usize::from(cell)).copied().unwrap_or(COMPLETE)
+        let cell = state as usize + usize::from(column);
+        self.rows.get(cell % CELLS).copied().unwrap_or(COMPLETE)
     }
 }
 
-/// Up to 256 of anything, as bits.
+/// A set of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Bytes([u64; 4]);
 
@@ -147,80 +148,74 @@ impl Bytes {
         Self([a | e, b | f, c | g, d | h])
     }
 
-    pub(super) const fn and(self, other: Self) -> Self {
-        let (Self([a, b, c, d]), Self([e, f, g, h])) = (self, other);
-        Self([a & e, b & f, c & g, d & h])
-    }
-
     pub(super) const fn not(self) -> Self {
         let Self([a, b, c, d]) = self;
         Self([!a, !b, !c, !d])
     }
 
-    fn insert(&mut self, member: usize) {
-        if let Some(bits) = self.0.get_mut(member / 64) {
-            *bits |= 1 << (member % 64);
-        }
-    }
-
-    fn contains(&self, member: usize) -> bool {
-        self.0.get(member / 64).is_some_and(|bits| bits >> (member % 64) & 1 != 0)
+    pub(super) fn contains(&self, byte: u8) -> bool {
+        self.0.get(usize::from(byte / 64)).is_some_and(|bits| bits >> (byte % 64) & 1 != 0)
     }
 }
 
-impl Hash for Bytes {
-    fn hash<H: Hasher>(&self, hasher: &mut H) {
-        let Self([a, b, c, d]) = self;
-        hasher.write_u64(a ^ b.rotate_left(17) ^ c.rotate_left(31) ^ d.rotate_left(47));
-    }
-}
-
-/// Fibonacci hashing: what is hashed are our own patterns, so nobody can choose collisions.
+/// A hasher for keys that are hashes already.
 #[derive(Default)]
-struct Fibonacci(u64);
+struct Identity(u64);
 
-impl Hasher for Fibonacci {
+impl Hasher for Identity {
     fn finish(&self) -> u64 {
         self.0
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
+        self.0 = bytes.iter().fold(self.0, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte));
     }
 
     fn write_u64(&mut self, value: u64) {
-        let product = (self.0 ^ value).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-        self.0 = product ^ product >> 32;
+        self.0 = value;
     }
 }
 
-/// Sets of places are of the same shape as sets of bytes.
-type Places = Bytes;
+/// A set of places of patterns. Sets are compared by their [`fingerprint`]s.
+type Places = Vec<u16>;
+
+/// Returns the fingerprint of one place (SplitMix64). That of a set is the exclusive or of its places'.
+const fn fingerprint(place: u16) -> u64 {
+    let z = (place as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let z = (z ^ z >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+    z ^ z >> 31
+}
+
+fn fingerprint_of(places: &[u16]) -> u64 {
+    places.iter().fold(0, |sum, place| sum ^ fingerprint(*place))
+}
+
+/// One place of the compiled patterns.
+struct Node {
+    /// The bytes that match here, or none for a place that patterns do not share.
+    shared: Bytes,
+    bytes: Bytes,
+    follows: Places,
+    is_last: bool,
+}
 
 struct Builder {
-    /// For each byte, the places that it may fill.
-    fills: Vec<Places>,
-    /// For each place, the places that may be filled next.
-    follows: Vec<Places>,
+    nodes: Vec<Node>,
     firsts: Places,
-    lasts: Places,
-    /// The row of each set of places that is a state, and those whose rows are still to be written.
-    states: HashMap<Places, u16, BuildHasherDefault<Fibonacci>>,
-    open: Vec<(Places, u16)>,
-    /// How much of the table is given out, and how long a row is.
+    /// The state of each set of places, and those whose rows are still to be written.
+    states: HashMap<u64, u32, BuildHasherDefault<Identity>>,
+    open: Vec<(Places, u32)>,
+    /// How many cells are in use, and how long a row is.
     used: usize,
     width: usize,
 }
 
 impl Builder {
-    fn new(patterns: &[&[Place]]) -> Self {
+    fn new<'p>(patterns: impl IntoIterator<Item = &'p [Place]>) -> Self {
         let mut it = Self {
-            fills: vec![Places::NONE; 256],
-            follows: Vec::new(),
-            firsts: Places::NONE,
-            lasts: Places::NONE,
+            nodes: Vec::new(),
+            firsts: Vec::new(),
             states: HashMap::default(),
             open: Vec::new(),
             used: 0,
@@ -232,91 +227,155 @@ impl Builder {
         it
     }
 
+    fn node(&self, place: u16) -> Option<&Node> {
+        self.nodes.get(usize::from(place))
+    }
+
+    /// Adds a pattern, of which the places at its start may be those of another.
     fn add(&mut self, pattern: &[Place]) {
-        let base = self.follows.len();
-        self.firsts.insert(base);
-        self.lasts.insert(base + pattern.len() - 1);
-        for (offset, place) in pattern.iter().enumerate() {
-            for (byte, fills) in self.fills.iter_mut().enumerate() {
-                if place.bytes.contains(byte) {
-                    fills.insert(base + offset);
-                }
+        let mut last = None;
+        let mut rest = pattern;
+        // Optional and repeated places, and the place before an optional one, belong to one pattern alone.
+        while let [place, after @ ..] = rest
+            && let [next, ..] = after
+            && place.times == Times::Once
+            && next.times == Times::Once
+        {
+            let follows = last.and_then(|last| self.node(last)).map_or(&self.firsts, |node| &node.follows);
+            let is_same = |node: &Node| node.shared == place.bytes && !node.is_last;
+            let Some(same) = follows.iter().copied().find(|same| self.node(*same).is_some_and(is_same)) else { break };
+            last = Some(same);
+            rest = after;
+        }
+        let base = self.nodes.len();
+        let place = |offset: usize| u16::try_from(base + offset).unwrap_or(u16::MAX);
+        match last.and_then(|last| self.nodes.get_mut(usize::from(last))) {
+            None => self.firsts.push(place(0)),
+            Some(node) => node.follows.push(place(0)),
+        }
+        for (offset, here) in rest.iter().enumerate() {
+            let mut follows = Vec::new();
+            if here.times == Times::OnceOrMore {
+                follows.push(place(offset));
             }
-            let mut follows = Places::NONE;
-            if place.times == Times::OnceOrMore {
-                follows.insert(base + offset);
-            }
-            for (further, next) in pattern.iter().enumerate().skip(offset + 1) {
-                follows.insert(base + further);
+            for (further, next) in rest.iter().enumerate().skip(offset + 1) {
+                follows.push(place(further));
                 if next.times != Times::OnceOrNever {
                     break;
                 }
             }
-            self.follows.push(follows);
+            let shared = if here.times == Times::Once { here.bytes } else { Bytes::NONE };
+            self.nodes.push(Node { shared, bytes: here.bytes, follows, is_last: offset + 1 == rest.len() });
         }
     }
 
     fn build(mut self) -> Automaton {
         let mut columns = [0; 256];
+        // The places that match each kind of byte, and the kinds that match each place.
         let mut kinds: Vec<Places> = Vec::new();
-        for (column, fills) in columns.iter_mut().zip(&self.fills) {
-            let kind = kinds.iter().position(|kind| kind == fills).unwrap_or_else(|| {
-                kinds.push(*fills);
-                kinds.len() - 1
+        let mut kinds_of: Vec<Vec<u8>> = vec![Vec::new(); self.nodes.len()];
+        let mut known: HashMap<u64, u8, BuildHasherDefault<Identity>> = HashMap::default();
+        for (byte, column) in (0..=u8::MAX).zip(columns.iter_mut()) {
+            let matching = (0..).zip(&self.nodes).filter(|(_, node)| node.bytes.contains(byte));
+            let places: Places = matching.map(|(place, _)| place).collect();
+            *column = *known.entry(fingerprint_of(&places)).or_insert_with(|| {
+                let kind = u8::try_from(kinds.len()).unwrap_or(u8::MAX);
+                for place in &places {
+                    kinds_of.get_mut(usize::from(*place)).into_iter().for_each(|kinds| kinds.push(kind));
+                }
+                kinds.push(places);
+                kind
             });
-            *column = u8::try_from(kind).unwrap_or(u8::MAX);
         }
-        let mut rows = Box::new([COMPLETE; ROOM]);
+        let mut rows = vec![COMPLETE; CELLS].into_boxed_slice();
         self.width = kinds.len();
-        // The first row stays that of COMPLETE, which leads nowhere else.
+        // The first row is that of COMPLETE: every byte leads to COMPLETE.
         self.used = self.width;
-        let inside = self.row(Places::NONE);
-        let outside = self.row(self.fills.first().map_or(Places::NONE, |nul| nul.and(self.firsts)));
-        // What begins with each byte where nothing is begun: mostly, that is all there is.
-        let fresh = kinds.iter().map(|kind| self.firsts.and(*kind)).collect::<Vec<_>>();
-        let fresh = fresh.into_iter().map(|state| (state, self.row(state))).collect::<Vec<_>>();
+        // The states in which a pattern has just begun. Most bytes lead to one of these.
+        let begun = |kind: &Places| kind.iter().copied().filter(|place| self.firsts.contains(place)).collect();
+        let fresh: Vec<Places> = kinds.iter().map(begun).collect();
+        let is_last = |place: &u16| self.nodes.get(usize::from(*place)).is_some_and(|node| node.is_last);
+        let fresh_ends: Vec<bool> = fresh.iter().map(|places| places.iter().any(is_last)).collect();
+        let lasts: Vec<bool> = self.nodes.iter().map(|node| node.is_last).collect();
+        let inside = self.row(0, false, Vec::new);
+        let begun: Vec<(u64, bool, u32)> = fresh
+            .iter()
+            .zip(fresh_ends)
+            .map(|(places, is_end)| {
+                let sum = fingerprint_of(places);
+                (sum, is_end, self.row(sum, is_end, || places.clone()))
+            })
+            .collect();
+        let outside = begun.first().map_or(inside, |(_, _, row)| *row);
+        // For each kind of byte, the fingerprint of the places that are continued, and whether one of them is the last of a pattern.
+        let mut continued = vec![(0, false); kinds.len()];
         while let Some((state, row)) = self.open.pop() {
-            let mut reach = self.firsts;
-            for (place, follows) in self.follows.iter().enumerate() {
-                if state.contains(place) {
-                    reach = reach.or(*follows);
+            let follows =
+                state.iter().filter_map(|place| self.nodes.get(usize::from(*place))).flat_map(|node| &node.follows);
+            let mut reach: Places = follows.copied().collect();
+            reach.sort_unstable();
+            reach.dedup();
+            for place in &reach {
+                let is_last = lasts.get(usize::from(*place)).copied().unwrap_or(false);
+                for kind in kinds_of.get(usize::from(*place)).into_iter().flatten() {
+                    if let Some((sum, is_end)) = continued.get_mut(usize::from(*kind)) {
+                        *sum ^= fingerprint(*place);
+                        *is_end |= is_last;
+                    }
                 }
             }
-            for (column, (kind, (begun, begun_row))) in kinds.iter().zip(&fresh).enumerate() {
-                let next = reach.and(*kind);
-                let next = if next == *begun { *begun_row } else { self.row(next) };
-                if let Some(cell) = rows.get_mut(usize::from(row) + column) {
+            for (column, (continued, (begun, begun_ends, begun_row))) in continued.iter_mut().zip(&begun).enumerate() {
+                let (sum, is_end) = std::mem::take(continued);
+                let next = if sum == 0 {
+                    *begun_row
+                } else {
+                    self.row(sum ^ begun, is_end || *begun_ends, || {
+                        let is_here = |place: &u16| {
+                            kinds_of
+                                .get(usize::from(*place))
+                                .is_some_and(|kinds| kinds.iter().any(|kind| usize::from(*kind) == column))
+                        };
+                        reach
+                            .iter()
+                            .copied()
+                            .filter(is_here)
+                            .chain(fresh.get(column).into_iter().flatten().copied())
+                            .collect()
+                    })
+                };
+                if let Some(cell) = rows.get_mut(row as usize + column) {
                     *cell = next;
                 }
             }
         }
+        let rows = rows.try_into().unwrap_or_else(|_| Box::new([COMPLETE; CELLS]));
         Automaton { columns, rows, inside, outside }
     }
 
-    /// Where the row of a state begins. A state that is new gets the next one.
-    fn row(&mut self, state: Places) -> u16 {
-        if state.and(self.lasts) != Places::NONE {
+    /// Returns the state of the set of places with this fingerprint; `is_end` if one of them is the last of a pattern. A new set gets
+    /// the next free row.
+    fn row(&mut self, fingerprint: u64, is_end: bool, places: impl FnOnce() -> Places) -> u32 {
+        if is_end {
             return COMPLETE;
         }
-        if let Some(row) = self.states.get(&state) {
+        if let Some(row) = self.states.get(&fingerprint) {
             return *row;
         }
-        // States for which there is no room count as complete: each costs a closer look, and nothing is missed.
-        let row = u16::try_from(self.used).ok().filter(|_| self.used + self.width <= ROOM).unwrap_or(COMPLETE);
+        // A state for which the table has no room counts as complete: it costs a closer look, and nothing is missed.
+        let row = u32::try_from(self.used).ok().filter(|_| self.used + self.width <= CELLS).unwrap_or(COMPLETE);
         if row != COMPLETE {
             self.used += self.width;
-            self.open.push((state, row));
+            self.open.push((places(), row));
         }
-        self.states.insert(state, row);
+        self.states.insert(fingerprint, row);
         row
     }
 }
 
 #[cfg(test)]
 impl Automaton {
-    /// How many more states there is room for, which is none if the patterns are too many.
+    /// Returns the cells that no state uses: none if there are too many patterns.
     pub(super) fn spare(&self) -> usize {
-        let width = 1 + usize::from(self.columns.iter().copied().max().unwrap_or(0));
-        self.rows.iter().rev().take_while(|row| **row == COMPLETE).count() / width
+        self.rows.iter().rev().take_while(|row| **row == COMPLETE).count()
     }
 }

@@ -9,20 +9,20 @@ use super::key::Key;
 const LONGEST_CARD: usize = 19;
 pub(super) const SHORTEST_CARD: usize = 12;
 
-/// Groups of digits with one separator between any two, however many.
+/// A chain of groups of digits with one separator between any two.
 #[derive(Default)]
 pub(super) struct Chain {
-    /// Where the group begins that was asked for last, and up to where the groups were counted.
+    /// From the group that was asked for last to the end of the groups that were counted.
     groups: Range<usize>,
-    /// How many digits there are between the two.
+    /// The digits in that range.
     digits: usize,
     /// Whether more groups follow.
     goes_on: bool,
 }
 
 impl Chain {
-    /// Whether there are as many digits as a card has, from the group that begins at `start` to the end of its chain. Asked from
-    /// left to right, this takes time linear in the chain.
+    /// Whether the chain has as many digits as a card, from the group that begins at `start` on. Asking for groups from left to right
+    /// takes time linear in the chain.
     fn is_card_long(&mut self, bytes: &[u8], start: usize) -> bool {
         if self.groups.contains(&start) {
             let before = bytes.get(self.groups.start..start).unwrap_or(&[]);
@@ -38,7 +38,7 @@ impl Chain {
     }
 
     fn count(&mut self, bytes: &[u8], start: usize) {
-        /// So much at once that it is seldom counted again.
+        /// The digits that are counted at once.
         const ENOUGH: usize = 4 * LONGEST_CARD;
         *self = Self { groups: start..start, digits: 0, goes_on: true };
         while self.goes_on && self.digits < ENOUGH {
@@ -51,14 +51,14 @@ impl Chain {
     }
 }
 
-/// Where to go on at `index`, after a number: many more that follow in a row are neither cards nor social security numbers, but for
-/// the last few and those that are grouped like one.
+/// Returns the index at which scanning continues after a number that ends at `index`. Skips a long list of numbers but for its tail and
+/// groups spaced like a card or a social security number.
 pub(super) fn beyond_numbers(bytes: &[u8], index: usize) -> usize {
-    /// As many digits as no card has, even one by one.
+    /// More bytes than a card has with a separator after each digit.
     const TOO_MANY: usize = 2 * (LONGEST_CARD + 1);
     let mut end = index;
     let mut lengths = [0; 2];
-    // Dots are between the numbers of addresses.
+    // Dots separate the numbers of addresses.
     while matches!(at(bytes, end), b' ' | b'-' | b'+' | b'_' | b'/') {
         let start = end + 1;
         let length = digits(bytes, start);
@@ -73,12 +73,12 @@ pub(super) fn beyond_numbers(bytes: &[u8], index: usize) -> usize {
     if end - index > 2 * TOO_MANY { end - TOO_MANY } else { index }
 }
 
-/// How many digits there are from `index` on.
+/// Returns the count of digits from `index` on.
 fn digits(bytes: &[u8], index: usize) -> usize {
     count(bytes, index, usize::MAX, |byte| byte.is_ascii_digit())
 }
 
-/// The end of the card number whose first digits are the run from `start` to `end`.
+/// Returns the end of the card number whose first digits are the run from `start` to `end`.
 pub(super) fn card(key: &Key<'_>, chain: &mut Chain, bytes: &[u8], start: usize, end: usize) -> Option<usize> {
     let goes_on = is_separator(at(bytes, end)) && at(bytes, end + 1).is_ascii_digit();
     if !is_issuer_start(at(bytes, start), at(bytes, start + 1)) || !(goes_on || end - start >= SHORTEST_CARD) {
@@ -91,7 +91,7 @@ pub(super) fn card(key: &Key<'_>, chain: &mut Chain, bytes: &[u8], start: usize,
         return None;
     }
     if goes_on {
-        // Only four digits can begin a card to which the groups that follow do not belong.
+        // Groups that follow a card may belong to something else only if its own groups have four digits.
         if !(end - start == 4 || chain.is_card_long(bytes, start)) || !may_be_grouped(bytes, start, end) {
             return None;
         }
@@ -152,7 +152,7 @@ pub(super) fn card(key: &Key<'_>, chain: &mut Chain, bytes: &[u8], start: usize,
     Some(index)
 }
 
-/// Whether the first groups of digits, up to the run that ends at `end`, can be those of a card: most lists of numbers can't.
+/// Whether the first groups of digits can be those of a card: those of most lists cannot.
 fn may_be_grouped(bytes: &[u8], start: usize, end: usize) -> bool {
     let group = |index| count(bytes, index, LONGEST_CARD + 1, |byte| byte.is_ascii_digit());
     let first = end - start;
@@ -173,7 +173,7 @@ fn may_be_grouped(bytes: &[u8], start: usize, end: usize) -> bool {
     }
 }
 
-/// Whether any issuer's prefix begins with these two, of which the second may be a separator. Epochs and dates begin with
+/// Whether a prefix of an issuer begins with these two bytes, of which the second may be a separator. Epochs and dates begin with
 /// others.
 pub(super) fn is_issuer_start(first: u8, second: u8) -> bool {
     match first {
@@ -188,12 +188,12 @@ pub(super) fn is_issuer_start(first: u8, second: u8) -> bool {
     }
 }
 
-/// What people put between the digits of a card. `+` is a space that a form encoded.
+/// Whether a byte separates the digits of a card. `+` is the space of a form.
 fn is_separator(byte: u8) -> bool {
     matches!(byte, b' ' | b'-' | b'.' | b'+' | b'_' | b'/')
 }
 
-/// The digits gathered so far, and how they were grouped.
+/// The digits so far, and their groups.
 struct Groups {
     digits: [u8; LONGEST_CARD],
     total: usize,
@@ -207,7 +207,7 @@ struct Groups {
 }
 
 impl Groups {
-    /// Takes one more group, unless no card is grouped so.
+    /// Adds a group, and returns whether a card may have such groups.
     fn push(&mut self, group: &[u8]) -> bool {
         let Some(room) = self.digits.get_mut(self.total..self.total + group.len()) else {
             return false;
@@ -222,7 +222,7 @@ impl Groups {
         self.total += group.len();
         self.last = group.len();
         self.count += 1;
-        // 4-6-5 and 6-13 are as usual as 4-4-4-4; Visa once had 4-3-3-3.
+        // Cards have 4-4-4-4, 4-6-5 and 6-13; early Visa cards 4-3-3-3.
         self.count <= 3 || self.is_even || (self.threes && self.first == 4)
     }
 
@@ -230,14 +230,14 @@ impl Groups {
         self.digits.get(..self.total).is_some_and(|digits| is_issued(digits) && luhn(digits))
     }
 
-    /// Whether the groups are those that are printed on cards, so that what follows may belong to something else.
+    /// Whether the groups are those printed on cards, so that further digits may belong to something else.
     fn is_printed(&self) -> bool {
         (self.total == 16 && self.first == 4 && self.last == 4 && self.count == 4)
             || (self.total == 15 && self.first == 4 && self.last == 5 && self.count == 3)
     }
 }
 
-/// Order numbers like to begin with a date, and `240131…` is also a prefix of Mastercard's.
+/// Whether a number begins with a date, as order numbers do: `240131…` is also a prefix of Mastercard.
 fn begins_with_date(digits: &[u8]) -> bool {
     let &[b'2', year, m, mm, d, dd, ..] = digits else {
         return false;
@@ -247,7 +247,7 @@ fn begins_with_date(digits: &[u8]) -> bool {
     digits.len() == 16 && (b'2'..=b'7').contains(&year) && (1..=12).contains(&month) && (1..=31).contains(&day)
 }
 
-/// Whether issuers give out numbers that begin so and are that long.
+/// Whether issuers assign numbers of this prefix and length.
 fn is_issued(digits: &[u8]) -> bool {
     let Some(head) = digits.first_chunk::<6>() else {
         return false;
@@ -256,9 +256,9 @@ fn is_issued(digits: &[u8]) -> bool {
     lengths(prefix).contains(&digits.len())
 }
 
-/// The lengths of the numbers that begin with these six digits.
+/// Returns the lengths of the numbers that begin with these six digits.
 ///
-/// Narrower than ISO/IEC 7812 allows where a network has never used a length: each takes in random numbers too.
+/// Lengths that a network has never used are left out, though ISO/IEC 7812 allows them: each length admits random numbers, too.
 #[expect(clippy::match_same_arms, reason = "by network, not by length")]
 const fn lengths(prefix: u32) -> &'static [usize] {
     const MAESTRO: &[usize] = &[12, 13, 14, 15, 16, 17, 18, 19];

@@ -1,4 +1,4 @@
-//! What each byte can be part of, as one table.
+//! The classes of bytes, as one table.
 
 /// `0`–`9`.
 pub(super) const DIGIT: u8 = 1;
@@ -6,15 +6,15 @@ pub(super) const DIGIT: u8 = 1;
 pub(super) const UPPER: u8 = 1 << 1;
 /// `a`–`z`.
 pub(super) const LOWER: u8 = 1 << 2;
-/// A letter that is no hexadecimal digit.
+/// A letter that is not a hexadecimal digit.
 pub(super) const BEYOND_HEX: u8 = 1 << 3;
-/// What base64 has beside letters and digits: `+`, `/`, `-`, `_`.
+/// The signs of base64: `+`, `/`, `-`, `_`.
 pub(super) const BASE64_EXTRA: u8 = 1 << 4;
-/// No letter or digit, but something may begin or hinge here.
+/// A sign at which a detector starts.
 pub(super) const MARK: u8 = 1 << 5;
 /// A letter or a digit.
 pub(super) const ALNUM: u8 = 1 << 6;
-/// Signs that neither words nor numbers nor names are written with.
+/// A sign that words, numbers and names do not have.
 pub(super) const SPRINKLED: u8 = 1 << 7;
 
 const TABLE: [u8; 256] = {
@@ -42,28 +42,29 @@ const fn of_byte(byte: u8) -> u8 {
         b'+' => BASE64_EXTRA | MARK,
         b'/' | b'-' | b'_' => BASE64_EXTRA,
         b'@' | b'%' | b'=' => MARK | SPRINKLED,
-        b':' => MARK,
-        b'!' | b'#' | b'$' | b'^' | b'&' | b'*' | b'~' | b'?' | b'|' | b'\\' | b'`' => SPRINKLED,
+        b':' | b'>' => MARK,
+        b'!' | b'#' | b'$' | b'^' | b'&' | b'*' | b'?' | b'\\' | b'`' => SPRINKLED,
+        b'~' | b'|' => SPRINKLED | MARK,
         // The first bytes of the characters that `decode::fold` knows.
         #[expect(clippy::match_same_arms, reason = "for another reason")]
-        0xC2 | 0xD9 | 0xDB | 0xE2 | 0xE3 | 0xEF | 0xF0 => MARK,
+        0xC2 | 0xD9 | 0xDB | 0xDF | 0xE0..=0xE3 | 0xEA | 0xEF | 0xF0 => MARK,
         _ => 0,
     }
 }
 
-/// The class bits of a byte.
+/// Returns the class bits of a byte.
 #[inline(always)]
 pub(super) fn of(byte: u8) -> u8 {
     TABLE.get(usize::from(byte)).copied().unwrap_or(0)
 }
 
-/// The byte at `index`, or NUL (which belongs to no class) past the end.
+/// Returns the byte at `index`, or NUL (which has no class) past the end.
 #[inline(always)]
 pub(super) fn at(bytes: &[u8], index: usize) -> u8 {
     bytes.get(index).copied().unwrap_or(0)
 }
 
-/// The byte before `index`, or NUL at the start.
+/// Returns the byte before `index`, or NUL at the start.
 #[inline(always)]
 pub(super) fn before(bytes: &[u8], index: usize) -> u8 {
     match index.checked_sub(1) {
@@ -72,13 +73,13 @@ pub(super) fn before(bytes: &[u8], index: usize) -> u8 {
     }
 }
 
-/// The bytes from `index` on, or none past the end.
+/// Returns the bytes from `index` on, or none past the end.
 #[inline(always)]
 pub(super) fn from(bytes: &[u8], index: usize) -> &[u8] {
     bytes.get(index..).unwrap_or(&[])
 }
 
-/// How many bytes from `index` on satisfy `wanted`, counting no further than `most`.
+/// Returns the count of bytes from `index` on that satisfy `wanted`, at most `most`.
 #[inline]
 pub(super) fn count(bytes: &[u8], index: usize, most: usize, wanted: impl Fn(u8) -> bool) -> usize {
     from(bytes, index).iter().take(most).take_while(|byte| wanted(**byte)).count()
@@ -101,7 +102,7 @@ pub(super) fn is_base64_url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// The value of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 #[inline(always)]
 pub(super) fn hex(byte: u8) -> Option<u8> {
     HEX.get(usize::from(byte)).copied().filter(|value| *value < NO_HEX)

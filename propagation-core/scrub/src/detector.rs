@@ -14,11 +14,12 @@ pub enum Detector {
     PaymentCard,
     /// An international bank account number: country, its length and the check digits.
     Iban,
-    /// A United States social security number, in groups of 3-2-4; in any other form only after `SSN` or under a key that says so.
+    /// A United States social security number, in groups of 3-2-4; in any other form only after `SSN` or under a key that names it.
     UsSsn,
-    /// A telephone number in international form (`+` first); without the `+` only under a key that says so.
+    /// A telephone number: in international form (`+`, or `00` and groups), in North American form (`415-555-2671`), or after a word or
+    /// under a key that announces one.
     Phone,
-    /// An IPv4 address, but no version number.
+    /// An IPv4 address, but not a version number.
     Ipv4,
     /// An IPv6 address.
     Ipv6,
@@ -26,9 +27,9 @@ pub enum Detector {
     Mac,
     /// A JSON web token, signed or encrypted.
     Jwt,
-    /// PEM: keys and certificates.
+    /// A key or certificate: PEM, PGP and SSH2 armour, `PuTTY` files, and private keys in base64 without armour.
     Pem,
-    /// An AWS access key id.
+    /// An AWS access key id, session token or Bedrock key.
     AwsKey,
     /// A GitHub token.
     GithubToken,
@@ -40,14 +41,20 @@ pub enum Detector {
     GoogleKey,
     /// A `Bearer` credential as in an `Authorization` header.
     Bearer,
-    /// A `Basic` credential as in an `Authorization` header, or the `user:password@` of a URL.
+    /// A `Basic` credential as in an `Authorization` header, or the `user:password@` of a URL or connection string.
     Basic,
-    /// A value that looks random, under a key that tells of a secret (`password`, `api_key`, …).
+    /// A credential of another scheme: `Digest`, `Negotiate`, `AWS4-HMAC-SHA256`, `Token`, …
+    Authorization,
+    /// A `Cookie` or `Set-Cookie` header with a value that looks random, or a session cookie.
+    Cookie,
+    /// A token, key or webhook address of another provider with a published format: GitLab, npm, OpenAI, …
+    ProviderToken,
+    /// A value that looks random under a key that names a secret (`password`, `api_key`, …), or after such a name in a text.
     Secret,
 }
 
 impl Detector {
-    /// Every detector there is.
+    /// Every detector.
     pub const ALL: &[Self] = &[
         Self::Email,
         Self::PaymentCard,
@@ -66,10 +73,13 @@ impl Detector {
         Self::GoogleKey,
         Self::Bearer,
         Self::Basic,
+        Self::Authorization,
+        Self::Cookie,
+        Self::ProviderToken,
         Self::Secret,
     ];
 
-    /// The name as policy files and reports spell it.
+    /// Returns the name as policy files and reports spell it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -90,11 +100,14 @@ impl Detector {
             Self::GoogleKey => "google-key",
             Self::Bearer => "bearer",
             Self::Basic => "basic",
+            Self::Authorization => "authorization",
+            Self::Cookie => "cookie",
+            Self::ProviderToken => "provider-token",
             Self::Secret => "secret",
         }
     }
 
-    /// The detector of that name, spelt exactly as [`name`](Self::name) spells it.
+    /// Returns the detector of that name, spelt exactly as [`name`](Self::name) spells it.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|detector| detector.name() == name)
@@ -119,19 +132,19 @@ impl FromStr for Detector {
     }
 }
 
-/// No detector has that name.
+/// The error of an unknown detector name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnknownDetector(());
 
 impl fmt::Display for UnknownDetector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no detector has that name")
+        f.write_str("unknown detector name")
     }
 }
 
 impl std::error::Error for UnknownDetector {}
 
-/// A set of detectors, as small as a number.
+/// A set of detectors.
 ///
 /// ```
 /// # use propagation_scrub::{Detector, Detectors};
@@ -142,25 +155,25 @@ impl std::error::Error for UnknownDetector {}
 pub struct Detectors(u32);
 
 impl Detectors {
-    /// All of them.
+    /// Returns the set of all detectors.
     #[must_use]
     pub const fn all() -> Self {
         Self((1 << Detector::ALL.len()) - 1)
     }
 
-    /// None of them.
+    /// Returns the empty set.
     #[must_use]
     pub const fn none() -> Self {
         Self(0)
     }
 
-    /// This set and `detector`.
+    /// Returns this set with `detector`.
     #[must_use]
     pub const fn with(self, detector: Detector) -> Self {
         Self(self.0 | detector.bit())
     }
 
-    /// This set but for `detector`.
+    /// Returns this set without `detector`.
     #[must_use]
     pub const fn without(self, detector: Detector) -> Self {
         Self(self.0 & !detector.bit())
@@ -172,13 +185,13 @@ impl Detectors {
         self.0 & detector.bit() != 0
     }
 
-    /// Whether no detector is in the set.
+    /// Whether the set is empty.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// The detectors in the set, in the order of [`Detector::ALL`].
+    /// Returns the detectors in the set, in the order of [`Detector::ALL`].
     pub fn iter(self) -> impl Iterator<Item = Detector> {
         Detector::ALL.iter().copied().filter(move |detector| self.contains(*detector))
     }

@@ -1,8 +1,8 @@
-//! What a key says about its value.
+//! Hints that a key gives about its value.
 
 use std::cell::OnceCell;
 
-/// A key, and what was asked of it before: a value with many numbers asks often, and a key may be long.
+/// A key, with cached answers: a value with many numbers asks often, and a key may be long.
 #[derive(Debug)]
 pub(super) struct Key<'k> {
     pub(super) bytes: &'k [u8],
@@ -15,18 +15,18 @@ impl<'k> Key<'k> {
         Self { bytes, version: OnceCell::new(), card: OnceCell::new() }
     }
 
-    /// Whether a version is to be expected, where four numbers would be an address elsewhere.
+    /// Whether the key names a version, so that four numbers are not an address.
     pub(super) fn is_version(&self) -> bool {
         *self.version.get_or_init(|| is_version(self.bytes))
     }
 
-    /// Whether a payment card is to be expected.
+    /// Whether the key names a payment card.
     pub(super) fn is_card(&self) -> bool {
         *self.card.get_or_init(|| is_card(self.bytes))
     }
 }
 
-/// Which letters a key has, whatever else happens to share their low five bits: enough to rule words out.
+/// The letters of a key, by their low five bits: enough to rule words out.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hints(u32);
 
@@ -40,7 +40,7 @@ impl Hints {
         self.0 & word == word
     }
 
-    /// Whether a secret is to be expected under `key`, which these are the hints of.
+    /// Whether `key`, whose hints these are, names a secret.
     #[inline]
     pub(super) fn tell(self, key: &[u8]) -> bool {
         let may_tell = self.spells(const { word(b"key") })
@@ -51,11 +51,19 @@ impl Hints {
             || self.spells(const { word(b"cred") })
             || self.spells(const { word(b"pwd") })
             || self.spells(const { word(b"jwt") })
-            || self.spells(const { word(b"bearer") });
+            || self.spells(const { word(b"bearer") })
+            || self.spells(const { word(b"pw") })
+            || self.spells(const { word(b"kennwort") })
+            || self.spells(const { word(b"senha") })
+            || self.spells(const { word(b"haslo") })
+            || self.spells(const { word(b"heslo") })
+            || self.spells(const { word(b"parola") })
+            || self.spells(const { word(b"contrasena") })
+            || self.spells(const { word(b"wachtwoord") });
         may_tell && tells(key)
     }
 
-    /// Whether a telephone or social security number may be expected.
+    /// Whether the key may name a telephone or social security number.
     #[inline]
     pub(super) fn may_be_number(self) -> bool {
         self.spells(const { word(b"phone") })
@@ -65,6 +73,8 @@ impl Hints {
             || self.spells(const { word(b"msisdn") })
             || self.spells(const { word(b"fax") })
             || self.spells(const { word(b"whatsapp") })
+            || self.spells(const { word(b"handy") })
+            || self.spells(const { word(b"sms") })
             || self.spells(const { word(b"ssn") })
             || self.spells(const { word(b"social") })
     }
@@ -79,19 +89,19 @@ const fn word(mut word: &[u8]) -> u32 {
     mask
 }
 
-/// What a word of a key says about secrets.
+/// The meaning of a word of a key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Word {
-    /// Tells by itself.
+    /// Names a secret.
     Telling,
-    /// `secret`, which tells whatever comes after it.
+    /// `secret`, which names a secret whatever follows.
     Secret,
-    /// Speaks about a secret and not of one: `token_type`, `password_policy`, `auth_user_id`.
+    /// Makes the key name a property of a secret: `token_type`, `password_policy`, `auth_user_id`.
     About,
     Other,
 }
 
-/// No word that matters is longer.
+/// The longest word that is known.
 const LONGEST: usize = 20;
 
 /// A word in lower case.
@@ -108,7 +118,7 @@ impl Lower {
         for (letter, byte) in letters.iter_mut().zip(word) {
             *letter = byte | 0x20;
         }
-        // What is longer is no word that is known.
+        // Longer words are unknown.
         Self { letters, length: if word.len() > LONGEST { 0 } else { length } }
     }
 
@@ -120,10 +130,11 @@ impl Lower {
 fn word_of(word: &[u8]) -> Word {
     match Lower::of(word).as_bytes() {
         b"secret" => Word::Secret,
-        b"password" | b"passwort" | b"passwords" | b"passwd" | b"passphrase" | b"passcode" | b"pass" | b"pwd"
-        | b"secrets" | b"token" | b"tokens" | b"credential" | b"credentials" | b"creds" | b"cred" | b"auth"
-        | b"authorization" | b"authorisation" | b"authentication" | b"bearer" | b"jwt" | b"apikey" | b"apitoken"
-        | b"accesskey" => Word::Telling,
+        b"pw" | b"pws" | b"pwds" | b"kennwort" | b"senha" | b"contrasena" | b"wachtwoord" | b"motdepasse"
+        | b"haslo" | b"heslo" | b"parola" | b"salasana" | b"password" | b"passwort" | b"passwords" | b"passwd"
+        | b"passphrase" | b"passcode" | b"pass" | b"pwd" | b"secrets" | b"token" | b"tokens" | b"credential"
+        | b"credentials" | b"creds" | b"cred" | b"auth" | b"authorization" | b"authorisation" | b"authentication"
+        | b"bearer" | b"jwt" | b"apikey" | b"apitoken" | b"accesskey" => Word::Telling,
         b"id" | b"ids" | b"type" | b"types" | b"count" | b"counts" | b"name" | b"names" | b"method" | b"methods"
         | b"provider" | b"policy" | b"at" | b"time" | b"timestamp" | b"date" | b"expiry" | b"expires"
         | b"expiration" | b"ttl" | b"age" | b"length" | b"len" | b"size" | b"version" | b"url" | b"uri"
@@ -136,9 +147,13 @@ fn word_of(word: &[u8]) -> Word {
     }
 }
 
-/// Telling words are also told at the end of words written together: `userpassword`, `clientsecret`.
+/// Whether a word of several written together ends with one that names a secret: `userpassword`, `clientsecret`.
 fn ends_telling(word: &[u8]) -> bool {
-    const ENDINGS: [&[u8]; 12] = [
+    const ENDINGS: [&[u8]; 16] = [
+        b"accountkey",
+        b"signingkey",
+        b"subscriptionkey",
+        b"encryptionkey",
         b"password",
         b"passwd",
         b"passphrase",
@@ -159,7 +174,7 @@ fn ends_telling(word: &[u8]) -> bool {
     may_end && ENDINGS.into_iter().any(|ending| ends_with(word, ending))
 }
 
-/// `key` tells only after one of these.
+/// Whether `key` names a secret after this word.
 fn is_key_of(word: &[u8]) -> bool {
     matches!(
         Lower::of(word).as_bytes(),
@@ -191,12 +206,42 @@ fn is_key_of(word: &[u8]) -> bool {
             | b"session"
             | b"aes"
             | b"rsa"
+            | b"subscription"
+            | b"consumer"
+            | b"functions"
+            | b"integration"
+            | b"ingestion"
+            | b"root"
             | b"pgp"
             | b"gpg"
     )
 }
 
-/// Whether a secret is to be expected under `key`.
+/// Whether `key` names a password, so that a plain number is one, too.
+pub(super) fn is_password(key: &[u8]) -> bool {
+    let last = Words(key).last().unwrap_or(&[]);
+    [&b"password"[..], b"passwd", b"passwort", b"kennwort", b"pwd", b"pw", b"passphrase"]
+        .iter()
+        .any(|word| ends_with(last, word))
+        || last.eq_ignore_ascii_case(b"pass")
+}
+
+/// Whether `key` is a header for cookies.
+pub(super) fn is_cookie(key: &[u8]) -> bool {
+    ends_with(key, b"cookie") || ends_with(key, b"cookies")
+}
+
+/// Whether `key` names the signature of a URL.
+pub(super) fn is_signature(key: &[u8]) -> bool {
+    key.eq_ignore_ascii_case(b"sig") || key.eq_ignore_ascii_case(b"signature") || ends_with(key, b"-signature")
+}
+
+/// Whether `key` is a header for credentials, whose scheme comes first.
+pub(super) fn is_authorization(key: &[u8]) -> bool {
+    [&b"authorization"[..], b"auth"].iter().any(|word| ends_with(key, word))
+}
+
+/// Whether `key` names a secret.
 pub(super) fn is_telling(key: &[u8]) -> bool {
     Hints::of(key).tell(key)
 }
@@ -208,7 +253,7 @@ fn tells(key: &[u8]) -> bool {
     for word in Words(key) {
         let kind = word_of(word);
         telling = match kind {
-            // A Vault's `secret_id` is the secret.
+            // Vault's `secret_id` is a secret.
             Word::About => telling && secret && word.eq_ignore_ascii_case(b"id"),
             Word::Telling | Word::Secret => true,
             Word::Other => telling || (word.eq_ignore_ascii_case(b"key") && is_key_of(previous)),
@@ -249,7 +294,12 @@ fn is_version(key: &[u8]) -> bool {
     })
 }
 
-/// Whether a telephone number is to be expected under `key`, even one without a `+`.
+/// Whether `key` names a number that is personal, and not a secret.
+pub(super) fn is_number(key: &[u8]) -> bool {
+    is_phone(key) || is_ssn(key)
+}
+
+/// Whether `key` names a telephone number.
 pub(super) fn is_phone(key: &[u8]) -> bool {
     expects(key, |word| {
         matches!(
@@ -264,16 +314,21 @@ pub(super) fn is_phone(key: &[u8]) -> bool {
                 | b"msisdn"
                 | b"fax"
                 | b"whatsapp"
+                | b"telefon"
+                | b"mobil"
+                | b"handy"
+                | b"mobilenumber"
+                | b"sms"
         )
     })
 }
 
-/// Whether a key for which [`is_phone`] holds means nothing else: a cell is also a part of a deployment.
+/// Whether a key that names a telephone number cannot mean anything else: a cell is also a part of a deployment.
 pub(super) fn is_phone_only(key: &[u8]) -> bool {
     !Words(key).any(|word| word.eq_ignore_ascii_case(b"cell"))
 }
 
-/// Whether a social security number is to be expected under `key`, even one without dashes.
+/// Whether `key` names a social security number.
 pub(super) fn is_ssn(key: &[u8]) -> bool {
     expects(key, |word| matches!(word, b"ssn" | b"social" | b"socialsecurity" | b"socialsecuritynumber"))
 }

@@ -20,30 +20,37 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod address;
 mod automaton;
 mod card;
 mod class;
+mod cookie;
+mod credential;
 mod decode;
+mod decoded;
 mod detector;
 mod email;
 mod iban;
+mod ip;
 mod key;
+mod mac;
 mod number;
-mod pass;
-mod reading;
+mod phone;
+mod random;
+mod scan;
 mod secret;
+mod ssn;
 #[cfg(test)]
 mod tests;
-mod token;
 mod trigger;
+mod url_key;
 
 use std::ops::{ControlFlow, Range};
 use std::sync::LazyLock;
 
 pub use detector::{Detector, Detectors, UnknownDetector};
+pub use url_key::is_secret_query_key;
 
-use pass::{Each, Hit, Pass};
+use scan::{Hit, Report, Search};
 
 /// How many wrappings inside one another are looked through: base64 of percent-encoding of base64, say.
 ///
@@ -83,7 +90,7 @@ pub fn prepare() {
 #[must_use]
 pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
     let mut first = None;
-    let _ = search(Pass { set, key: &key::Key::new(key), depth: DEPTH }, value, &mut |hit| {
+    let _ = search(Search { set, key: &key::Key::new(key), depth: DEPTH }, value, &mut |hit| {
         first = Some(Finding::of(hit, value));
         ControlFlow::Break(())
     });
@@ -98,7 +105,7 @@ pub fn scan(set: Detectors, key: &[u8], value: &[u8]) -> Option<Finding> {
 pub fn find_all(set: Detectors, key: &[u8], value: &[u8]) -> Vec<Finding> {
     let mut found: Vec<Finding> = Vec::new();
     let mut encoded = 0;
-    let searched = search(Pass { set, key: &key::Key::new(key), depth: DEPTH }, value, &mut |hit| {
+    let searched = search(Search { set, key: &key::Key::new(key), depth: DEPTH }, value, &mut |hit| {
         encoded += usize::from(hit.encoded);
         found.push(Finding::of(hit, value));
         if encoded > MOST_ENCODED { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -147,30 +154,34 @@ pub fn may_match(text: &[u8]) -> bool {
 #[must_use]
 pub fn key_hint(key: &[u8]) -> bool {
     let hints = key::Hints::of(key);
-    hints.tell(key) || hints.may_be_number() && (key::is_phone(key) || key::is_ssn(key))
+    hints.tell(key) || key::is_cookie(key) || hints.may_be_number() && (key::is_phone(key) || key::is_ssn(key))
 }
 
-fn search(pass: Pass<'_>, value: &[u8], each: &mut Each<'_>) -> ControlFlow<()> {
-    if pass.set.is_empty() {
+fn search(search: Search<'_>, value: &[u8], report: &mut Report<'_>) -> ControlFlow<()> {
+    if search.set.is_empty() {
         return ControlFlow::Continue(());
     }
-    pass.over(value, each)?;
-    let may_be_secret = pass.has(Detector::Secret) && value.len() >= secret::SHORTEST;
+    search.over(value, report)?;
+    let may_be_secret =
+        (search.has(Detector::Secret) || search.has(Detector::Cookie)) && value.len() >= secret::SHORTEST;
     let may_be_local = number::may_be_local(value);
-    if pass.key.bytes.is_empty() || !(may_be_secret || may_be_local) {
+    if search.key.bytes.is_empty() || !(may_be_secret || may_be_local) {
         return ControlFlow::Continue(());
     }
-    let hints = key::Hints::of(pass.key.bytes);
+    let hints = key::Hints::of(search.key.bytes);
     if may_be_local
         && hints.may_be_number()
-        && let Some((detector, start, end)) = number::local(&pass, value)
+        && let Some((detector, start, end)) = number::local(&search, value)
     {
-        each(Hit { detector, start, end, encoded: false })?;
+        report(Hit { detector, start, end, encoded: false })?;
     }
-    if may_be_secret && hints.tell(pass.key.bytes) {
-        let plain = secret::looks_random(value);
-        if plain || secret::looks_random_full_width(value) {
-            each(Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: !plain })?;
+    if search.has(Detector::Cookie) && key::is_cookie(search.key.bytes) && cookie::is_secret(value) {
+        report(Hit { detector: Detector::Cookie, start: 0, end: value.len(), encoded: false })?;
+    }
+    if may_be_secret && search.has(Detector::Secret) && hints.tell(search.key.bytes) {
+        let plain = random::looks_random(value);
+        if plain || random::looks_random_full_width(value) {
+            report(Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: !plain })?;
         }
     }
     ControlFlow::Continue(())

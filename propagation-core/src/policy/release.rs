@@ -123,7 +123,20 @@ fn find_in_member<'s>(scrub: &'s Scrub, key: &str, value: &str) -> Option<&'s st
     if key == "ot" && is_of_sampling(value) {
         return None;
     }
-    scrub.find_in(key.as_bytes(), value).or_else(|| scrub.find_in_key(key))
+    scrub.find_in(key.as_bytes(), &without_ids(value)).or_else(|| scrub.find_in_key(key))
+}
+
+/// Returns a vendor's value without the 16 or 32 hexadecimal digits of span and trace ids: some are decimal by chance, and pass the
+/// check digits of a card.
+fn without_ids(value: &str) -> Cow<'_, str> {
+    let is_id = |word: &str| matches!(word.len(), 16 | 32) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_apart = |byte: char| !byte.is_ascii_alphanumeric();
+    if !value.split(is_apart).any(is_id) {
+        return Cow::Borrowed(value);
+    }
+    let shown =
+        value.split_inclusive(is_apart).map(|part| if is_id(part.trim_end_matches(is_apart)) { "id " } else { part });
+    Cow::Owned(shown.collect())
 }
 
 /// Whether a value of `ot` holds nothing but consistent sampling's `th` and `rv`.

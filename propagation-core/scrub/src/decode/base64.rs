@@ -1,29 +1,34 @@
-//! Base64: how it is decoded as far as it is text, and what of it is told without decoding it.
+//! Base64, decoded as far as it is text.
 
 use std::ops::ControlFlow;
 
 use super::{Decoder, SMALL_WINDOW, WINDOW, windows};
 use crate::class::{at, count, from, is_base64};
-use crate::pass::{Each, Hit, Pass};
+use crate::scan::{Hit, Report, Search};
 
-/// Searches the text that base64 from `start` on says, if it says text. Returns how far that goes.
-pub(crate) fn search(bytes: &[u8], start: usize, pass: &Pass<'_>, each: &mut Each<'_>) -> ControlFlow<(), usize> {
+/// Searches the text that base64 from `start` on encodes, and returns its end: `start` if it does not encode text.
+pub(crate) fn search(
+    bytes: &[u8],
+    start: usize,
+    settings: &Search<'_>,
+    report: &mut Report<'_>,
+) -> ControlFlow<(), usize> {
     let decoder = Base64 { bytes, index: start, held: 0, bits: 0, awaited: 0 };
-    // Chance makes one random triple in twenty look like text; two in a row are worth the search.
+    // One random triple in twenty looks like text; two in a row are worth the search.
     let mut probe = decoder.clone();
     if (0..6).any(|_| probe.next().is_none()) {
         return ControlFlow::Continue(start);
     }
     let mut inner = |_: &Base64<'_>, hit: Hit| {
-        // All of it, beyond what decodes to text: what is left of base64 after a part is cut out would make no sense.
+        // The whole token: base64 with a part cut out makes no sense.
         let end = start + count(bytes, start, usize::MAX, is_base64);
         let end = end + count(bytes, end, 2, |byte| byte == b'=');
-        each(Hit { start, end, encoded: true, ..hit })
+        report(Hit { start, end, encoded: true, ..hit })
     };
     let last = if count(bytes, start, SMALL_WINDOW + 1, is_base64) <= SMALL_WINDOW {
-        windows::<SMALL_WINDOW, _>(decoder, pass, &mut inner)?
+        windows::<SMALL_WINDOW, _>(decoder, settings, &mut inner)?
     } else {
-        windows::<WINDOW, _>(decoder, pass, &mut inner)?
+        windows::<WINDOW, _>(decoder, settings, &mut inner)?
     };
     ControlFlow::Continue(last.position())
 }
@@ -35,7 +40,7 @@ struct Base64<'b> {
     index: usize,
     held: u32,
     bits: u8,
-    /// How many bytes of a UTF-8 character are still to come.
+    /// The bytes of a UTF-8 character that are missing.
     awaited: u8,
 }
 
@@ -83,11 +88,11 @@ impl Decoder for Base64<'_> {
         self.index
     }
 
-    /// Whatever is found in base64 stands for all of it.
+    /// A hit in base64 covers the whole token, so positions do not matter.
     fn trace(&mut self, _count: usize) {}
 }
 
-/// Decodes four digits to three bytes as long as those are printable ASCII, and returns how often they were.
+/// Decodes groups of four digits while they are printable ASCII, and returns the count of groups.
 fn quads(digits: &[u8], room: &mut [u8]) -> usize {
     const TOPS: u64 = 0x80_80_80;
     const BOTH: u64 = TOPS << 32 | TOPS;
@@ -109,10 +114,10 @@ fn quads(digits: &[u8], room: &mut [u8]) -> usize {
     whole
 }
 
-/// What is no digit is marked above the three bytes.
+/// Marks a byte that is not a digit, above the three bytes.
 const NO_TRIPLE: u32 = 1 << 31;
 
-/// The six bits of a digit, where they stand in three bytes.
+/// Returns the six bits of a digit at their place in three bytes.
 #[inline(always)]
 fn shifted<const BY: u32>(digit: u8) -> u32 {
     const {
@@ -132,7 +137,7 @@ fn shifted<const BY: u32>(digit: u8) -> u32 {
     .unwrap_or(NO_TRIPLE)
 }
 
-/// The six bits of a base64 digit of either alphabet.
+/// Returns the six bits of a base64 digit of either alphabet.
 #[inline(always)]
 pub(crate) const fn base64_digit(byte: u8) -> Option<u8> {
     #[expect(clippy::indexing_slicing, reason = "no byte is past the end of 256")]
@@ -158,7 +163,7 @@ const DIGITS: [u8; 256] = {
     digits
 };
 
-/// Whether a second digit of base64 leaves the second byte no control, and in ASCII.
+/// Whether after this second digit the second byte may be printable ASCII.
 #[inline]
 pub(crate) fn may_be_text(second: u8) -> bool {
     base64_digit(second).is_some_and(|bits| matches!(bits & 15, 2..=7))
@@ -171,6 +176,6 @@ pub(crate) fn is_user_and_password(token: &[u8]) -> bool {
     while let Some(byte) = decoder.next() {
         has_colon |= byte == b':';
     }
-    // A password may be in Latin-1, which is no text here: the user name up to the colon has to be.
+    // A password may be in Latin-1, which is not text here; the user name up to the colon must be.
     has_colon && from(token, decoder.index).iter().all(|byte| base64_digit(*byte).is_some())
 }

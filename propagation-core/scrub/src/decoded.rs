@@ -1,58 +1,60 @@
-//! How escaped text reads, told without decoding it: whether anything may be in it at all.
+//! Whether escaped text may have a match once it is decoded, checked without decoding it.
 //!
-//! One walk tells that of the text as it reads and of the text as it stands. After a percent-encoded byte, which ends with a letter
-//! or digit, no pattern is begun as the text stands: what then completes one does so as it reads, too, if not sooner.
+//! One pass runs the automaton over the raw and over the decoded text. A percent-encoded byte ends with a letter or digit, so after it
+//! the raw text has begun no pattern: bytes that then complete a pattern of the raw text complete one of the decoded text as well, if not
+//! sooner.
 
 use super::automaton::{Automaton, COMPLETE};
 use super::class::{at, before};
 use super::decode::{self, Unescape};
 use super::trigger::REACH;
 
-/// How a text reads once its escapes are resolved.
+/// The decoded view of a text up to an index.
 #[derive(Clone, Copy)]
-pub(super) enum Reading {
-    /// There was no escape so far, and nothing else to look at.
-    Unread,
-    /// Nothing may be in it so far: the automaton is in this state.
-    Clean(u16),
-    /// Something may be in it.
-    Suspect,
+pub(super) enum Decoded {
+    /// The text had neither an escape nor a trigger so far.
+    NoEscape,
+    /// The decoded text has no match so far, and its automaton is in this state.
+    Clean(u32),
+    /// The decoded text may have a match.
+    MayMatch,
 }
 
-struct Walk<'t, 'b> {
+/// The automaton over both views of a text.
+struct Views<'t, 'b> {
     triggers: &'t Automaton,
     bytes: &'b [u8],
     index: usize,
-    /// After the last escape, or at the letter of one with a backslash.
+    /// The index after the last escape, or the letter of one with a backslash.
     done: usize,
-    /// The state as the text reads; as it stands, once something may be in what it reads.
-    state: u16,
+    /// The state of the decoded text; of the raw text, once the decoded text may have a match.
+    state: u32,
     is_suspect: bool,
     is_escaped: bool,
 }
 
-impl Reading {
-    /// Goes on from the escape at `index` to the next trigger that is no escape, as the text stands. Returns where that ends, and
-    /// where the last escape does, and whether any stands for something else.
+impl Decoded {
+    /// Continues from the escape at `index` to the next trigger of the raw text that is not an escape. Returns the end of that trigger, the
+    /// end of the last escape, and whether any escape changes the text.
     pub(super) fn find(&mut self, triggers: &Automaton, bytes: &[u8], index: usize) -> (Option<usize>, usize, bool) {
         let state = match *self {
             Self::Clean(state) => state,
-            Self::Suspect => triggers.outside(),
-            Self::Unread => {
+            Self::MayMatch => triggers.outside(),
+            Self::NoEscape => {
                 let start = index.saturating_sub(REACH);
                 let head = bytes.get(start..index).unwrap_or(&[]);
                 head.iter().fold(triggers.at(bytes, start), |state, byte| triggers.next(state, *byte))
             }
         };
-        let is_suspect = matches!(self, Self::Suspect) || state == COMPLETE;
-        let mut walk = Walk { triggers, bytes, index, done: index, state, is_suspect, is_escaped: false };
-        let trigger = walk.find();
-        *self = if walk.is_suspect { Self::Suspect } else { Self::Clean(walk.state) };
-        (trigger, walk.done, walk.is_escaped)
+        let is_suspect = matches!(self, Self::MayMatch) || state == COMPLETE;
+        let mut views = Views { triggers, bytes, index, done: index, state, is_suspect, is_escaped: false };
+        let trigger = views.find();
+        *self = if views.is_suspect { Self::MayMatch } else { Self::Clean(views.state) };
+        (trigger, views.done, views.is_escaped)
     }
 }
 
-impl Walk<'_, '_> {
+impl Views<'_, '_> {
     fn find(&mut self) -> Option<usize> {
         loop {
             self.stretch();
@@ -73,7 +75,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Walks what is no escape, and escapes of one plain byte each, up to any other escape or the end of a trigger.
+    /// Walks plain text and escapes of one plain byte each, up to another escape or the end of a trigger.
     #[inline(always)]
     fn stretch(&mut self) {
         let inside = self.triggers.inside();
@@ -107,33 +109,33 @@ impl Walk<'_, '_> {
         self.index = index;
     }
 
-    /// The end of the trigger that was just walked, unless it is one only as the text reads.
+    /// Returns the end of the trigger that was just walked, unless only the decoded text has it.
     fn trigger(&mut self) -> Option<usize> {
         let last = self.index - 1;
         if !self.is_suspect {
             let since = self.bytes.get(self.done..self.index).unwrap_or(&[]);
-            let stands = since
+            let raw = since
                 .iter()
                 .fold(self.triggers.at(self.bytes, self.done), |state, byte| self.triggers.next(state, *byte));
-            if stands != COMPLETE {
+            if raw != COMPLETE {
                 self.is_suspect = true;
-                self.state = stands;
+                self.state = raw;
                 return None;
             }
         }
         if at(self.bytes, last) < 0x80 || decode::is_folded(self.bytes, last) {
             return Some(last);
         }
-        // It only looks like a character with a plainer form: a quotation mark, mostly.
+        // The character only looks like one with a plainer form: a quotation mark, mostly.
         self.done = self.index;
         self.state = self.triggers.outside();
         None
     }
 
-    /// Passes a percent-encoded byte that is part of another escape or of a longer character.
+    /// Walks a percent-encoded byte that is part of another escape or of a longer character.
     fn percent(&mut self) -> Option<usize> {
         let (byte, end) = Unescape::at(self.bytes, self.index).read();
-        // The end of a character that is escaped in part.
+        // The character may be escaped in part.
         self.is_suspect |= before(self.bytes, self.index) >= 0x80;
         self.is_escaped = true;
         self.read(byte);
@@ -145,21 +147,21 @@ impl Walk<'_, '_> {
         None
     }
 
-    /// Passes a backslash and a letter.
+    /// Walks a backslash and a letter.
     fn backslash(&mut self) -> Option<usize> {
         let (byte, end) = Unescape::at(self.bytes, self.index).read();
         self.done = self.index + 1;
         self.index += 2;
-        // What the letter begins may matter as it stands, too.
-        let stands = self.triggers.next(self.triggers.outside(), at(self.bytes, self.done));
+        // The letter may begin a pattern of the raw text.
+        let raw = self.triggers.next(self.triggers.outside(), at(self.bytes, self.done));
         if end < self.index {
-            // It escapes nothing.
-            self.state = stands;
+            // The backslash escapes nothing.
+            self.state = raw;
             return None;
         }
         self.is_escaped = true;
         self.read(byte);
-        self.apart(stands, end)
+        self.apart(raw, end)
     }
 
     #[inline(always)]
@@ -170,38 +172,38 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Walks the rest of an escape, which only stands, up to `end`. Then walks both the text as it stands, of which the automaton is
-    /// in the state `stands`, and as it reads, until both are the same. Returns the end of a trigger as the text stands.
-    fn apart(&mut self, mut stands: u16, end: usize) -> Option<usize> {
-        while stands != COMPLETE && self.index < end {
+    /// Walks the rest of an escape, which only the raw text has, up to `end`; its automaton is in the state `raw`. Then walks both
+    /// views until their states are equal. Returns the end of a trigger of the raw text.
+    fn apart(&mut self, mut raw: u32, end: usize) -> Option<usize> {
+        while raw != COMPLETE && self.index < end {
             if decode::is_percent(self.bytes, self.index) {
-                stands = self.triggers.inside();
+                raw = self.triggers.inside();
                 self.index += 3;
                 self.done = self.index;
             } else {
-                stands = self.triggers.next(stands, at(self.bytes, self.index));
+                raw = self.triggers.next(raw, at(self.bytes, self.index));
                 self.index += 1;
             }
         }
-        while stands != COMPLETE && !self.is_suspect && stands != self.state {
+        while raw != COMPLETE && !self.is_suspect && raw != self.state {
             let byte = at(self.bytes, self.index);
             if matches!(byte, b'%' | b'\\') || self.index >= self.bytes.len() {
                 return None;
             }
-            stands = self.triggers.next(stands, byte);
+            raw = self.triggers.next(raw, byte);
             self.read(Some(byte));
             self.index += 1;
         }
-        if stands == COMPLETE {
+        if raw == COMPLETE {
             self.is_suspect = true;
             return Some(self.index - 1);
         }
-        self.state = stands;
+        self.state = raw;
         None
     }
 }
 
-/// Whether a backslash and this letter may escape something.
+/// Whether a backslash and this letter may be an escape.
 const fn is_letter(byte: u8) -> bool {
     matches!(byte, b'n' | b'r' | b't' | b'u')
 }

@@ -1,16 +1,17 @@
-//! Network addresses: IPv4, IPv6, MAC.
+//! IPv4 and IPv6 addresses, and MAC addresses with colons, which begin like them.
 
 use super::Detector;
 use super::class::{at, before, count, from, hex, is_alnum};
 use super::key::Key;
-use super::pass::{Pass, Stretch};
+use super::mac;
+use super::scan::{Search, Stretch};
 
-/// The end of the IPv4 address whose first number begins at `start`, unless it is a version or part of a name.
-pub(super) fn ipv4(key: &Key<'_>, bytes: &[u8], start: usize) -> Option<usize> {
+/// Returns the end of the IPv4 address whose first number begins at `start`, unless it is a version or part of a name.
+pub(super) fn v4(key: &Key<'_>, bytes: &[u8], start: usize) -> Option<usize> {
     let (previous, before_that) = (before(bytes, start), before(bytes, start.saturating_sub(1)));
     match previous {
         b'.' => return None,
-        // Chrome/120.0.0.0, but http://10.0.0.1 and what Java prints: /10.0.0.1
+        // `Chrome/120.0.0.0`, but `http://10.0.0.1`, and `/10.0.0.1` as Java prints it.
         b'/' if before_that != b'/' && !matches!(before_that, 0 | b' ' | b'=' | b'[' | b'(') => return None,
         // jdk-11.0.2.1
         b'-' | b'_' if !before_that.is_ascii_digit() => return None,
@@ -29,8 +30,35 @@ pub(super) fn ipv4(key: &Key<'_>, bytes: &[u8], start: usize) -> Option<usize> {
     Some(end)
 }
 
-/// The end of four numbers from 0 to 255 without leading zeros, separated by dots.
+/// Returns the end of four numbers from 0 to 255 between dots, some of them octal or padded with zeros.
+///
+/// A number with a leading zero has three or four digits: `1.02.03.04` is a version.
 fn quad(bytes: &[u8], start: usize) -> Option<usize> {
+    plain_quad(bytes, start).or_else(|| {
+        let mut index = start;
+        for place in 0..4 {
+            if place > 0 {
+                if at(bytes, index) != b'.' {
+                    return None;
+                }
+                index += 1;
+            }
+            let length = count(bytes, index, 5, |byte| byte.is_ascii_digit());
+            let number = bytes.get(index..index + length)?;
+            let is_octal = number.first() == Some(&b'0') && number.iter().all(|byte| *byte < b'8');
+            let base = if is_octal && length == 4 { 8 } else { 10 };
+            let value = number.iter().fold(0, |sum, digit| sum * base + u32::from(digit - b'0'));
+            if !(1..=4).contains(&length) || value > 255 || (number.first() == Some(&b'0') && length == 2) {
+                return None;
+            }
+            index += length;
+        }
+        (!at(bytes, index).is_ascii_digit()).then_some(index)
+    })
+}
+
+/// Returns the end of four numbers from 0 to 255 without leading zeros, between dots.
+fn plain_quad(bytes: &[u8], start: usize) -> Option<usize> {
     let mut index = start;
     for place in 0..4 {
         if place > 0 {
@@ -55,12 +83,12 @@ fn quad(bytes: &[u8], start: usize) -> Option<usize> {
     (!at(bytes, index).is_ascii_digit()).then_some(index)
 }
 
-/// `0.12.3.4`: addresses that begin with 0 are nobody's (RFC 1122, 3.2.1.3).
+/// Whether a version begins with 0: `0.12.3.4`. No host has such an address (RFC 1122, 3.2.1.3).
 fn is_small_version(quad: &[u8]) -> bool {
     quad.starts_with(b"0.") && quad.split(|byte| *byte == b'.').all(|number| number.len() < 3)
 }
 
-/// `Chrome 120.0.0.0`, `version: 1.2.3.4`.
+/// Whether a word for versions comes before: `Chrome 120.0.0.0`, `version: 1.2.3.4`.
 fn follows_version_word(bytes: &[u8], start: usize) -> bool {
     let head = bytes.get(..start).unwrap_or(&[]);
     let Some((b' ' | b':' | b'=', head)) = head.split_last() else {
@@ -92,18 +120,18 @@ fn follows_version_word(bytes: &[u8], start: usize) -> bool {
     .any(|known| word.eq_ignore_ascii_case(known))
 }
 
-/// An IPv6 or MAC address whose first group is the run from `start` to `end`; both are the same for one that begins `::`.
-pub(super) fn grouped(pass: &Pass<'_>, bytes: &[u8], start: usize, end: usize) -> Option<Stretch> {
+/// Returns the IPv6 or MAC address whose first group is the run from `start` to `end`. The run of one that begins `::` is empty.
+pub(super) fn grouped(search: &Search<'_>, bytes: &[u8], start: usize, end: usize) -> Option<Stretch> {
     let found = match (at(bytes, end), end - start) {
         (b':', _) => coloned(bytes, start)?,
-        (b'-', 2) => (Detector::Mac, dashed(bytes, start)?),
-        (b'.', 4) => (Detector::Mac, dotted(bytes, start)?),
+        (b'-', 2) => (Detector::Mac, mac::dashed(bytes, start)?),
+        (b'.', 4) => (Detector::Mac, mac::dotted(bytes, start)?),
         _ => return None,
     };
-    pass.has(found.0).then_some((found.0, start, found.1))
+    search.has(found.0).then_some((found.0, start, found.1))
 }
 
-/// Groups of hexadecimal digits between colons.
+/// Returns the address of groups of hexadecimal digits between colons that begins at `start`.
 fn coloned(bytes: &[u8], start: usize) -> Option<(Detector, usize)> {
     if before(bytes, start) == b':' && continues(bytes, start) {
         return None;
@@ -173,38 +201,4 @@ fn continues(bytes: &[u8], start: usize) -> bool {
         1..=4 => !is_alnum(beyond),
         _ => false,
     }
-}
-
-/// Six pairs between dashes.
-fn dashed(bytes: &[u8], start: usize) -> Option<usize> {
-    let end = start + 17;
-    let address = bytes.get(start..end)?;
-    let is_pairs = address.iter().enumerate().all(|(place, byte)| match place % 3 {
-        2 => *byte == b'-',
-        _ => hex(*byte).is_some(),
-    });
-    // Only digits: a date and a time.
-    (is_pairs
-        && address.iter().any(u8::is_ascii_alphabetic)
-        && !is_alnum(at(bytes, end))
-        && !(at(bytes, end) == b'-' && is_alnum(at(bytes, end + 1)))
-        && !(before(bytes, start) == b'-' && is_alnum(before(bytes, start.saturating_sub(1)))))
-    .then_some(end)
-}
-
-/// Three groups of four between dots.
-fn dotted(bytes: &[u8], start: usize) -> Option<usize> {
-    let end = start + 14;
-    let address = bytes.get(start..end)?;
-    let is_groups = address.iter().enumerate().all(|(place, byte)| match place % 5 {
-        4 => *byte == b'.',
-        _ => hex(*byte).is_some(),
-    });
-    (is_groups
-        && address.iter().any(u8::is_ascii_alphabetic)
-        && address.iter().any(u8::is_ascii_digit)
-        && !is_alnum(at(bytes, end))
-        && !(matches!(at(bytes, end), b'.' | b'-') && is_alnum(at(bytes, end + 1)))
-        && !matches!(before(bytes, start), b'.' | b'-'))
-    .then_some(end)
 }

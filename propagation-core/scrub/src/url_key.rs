@@ -1,0 +1,265 @@
+//! Keys of URL queries and path parameters whose values are secrets.
+
+/// Returns whether the value of a query or path parameter is a secret: a signature, a token, a one-time code, a session.
+///
+/// A query is often shown in logs and spans, and its keys are more telling than those of other data: `code`, `state` and `ticket` are
+/// credentials here. Case, `-`, `_`, `.` and brackets do not count: `X-Amz-Signature`, `x_amz_signature` and `user[password]` are alike.
+///
+/// ```
+/// use propagation_scrub::is_secret_query_key;
+///
+/// assert!(is_secret_query_key("SAMLResponse") && is_secret_query_key("reset_token"));
+/// assert!(!is_secret_query_key("page") && !is_secret_query_key("country_code"));
+/// ```
+#[must_use]
+pub fn is_secret_query_key(key: &str) -> bool {
+    const LONGEST: usize = 64;
+    let mut folded = [0; LONGEST];
+    let mut length = 0;
+    for byte in key.bytes().filter(u8::is_ascii_alphanumeric) {
+        let Some(slot) = folded.get_mut(length) else { return false };
+        *slot = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    let folded = folded.get(..length).unwrap_or(&[]);
+    let last =
+        key.rsplit(['.', '[', '_', '-', ':', '$']).map(|word| word.trim_end_matches(']')).find(|word| !word.is_empty());
+    let is_last = |known: &&[u8]| last.is_some_and(|word| word.as_bytes().eq_ignore_ascii_case(known));
+    WHOLE.binary_search(&folded).is_ok()
+        || ENDINGS.iter().any(|ending| folded.ends_with(ending))
+        || LAST.iter().any(is_last)
+        || super::key_hint(key.as_bytes()) && !super::key::is_number(key.as_bytes())
+}
+
+/// Whole keys in lower case without punctuation, sorted.
+#[rustfmt::skip]
+const WHOLE: &[&[u8]] = &[
+    b"accesscode", b"accesskey", b"accesskeyid", b"accesstoken", b"actcode", b"activate", b"activation", b"activationcode",
+    b"activationkey", b"apikey", b"assertion", b"auth", b"authcode", b"authkey", b"authorization", b"authorizationcode", b"authtoken",
+    b"authuser", b"awsaccesskeyid", b"bearer", b"cftoken", b"clientassertion", b"clientsecret", b"code", b"codechallenge",
+    b"codeverifier", b"confirm", b"confirmation", b"confirmationcode", b"confirmationtoken", b"confirmkey", b"cookie", b"credential",
+    b"credentials", b"csrf", b"csrfmiddlewaretoken", b"csrftoken", b"cvc", b"cvv", b"devicecode", b"emailtoken", b"googleaccessid",
+    b"hash", b"hmac", b"idtoken", b"idtokenhint", b"invitation", b"invitationcode", b"invitationtoken", b"invite", b"invitecode",
+    b"jsessionid", b"jwt", b"key", b"keypairid", b"license", b"licensekey", b"loginhint", b"logintoken", b"logouttoken", b"lt", b"mac",
+    b"magic", b"magiclink", b"mfa", b"mfacode", b"nonce", b"oauthsignature", b"oauthtoken", b"oauthverifier", b"onetimecode",
+    b"oobcode", b"openidsig", b"otp", b"otpcode", b"passcode", b"passkey", b"passphrase", b"passwd", b"password", b"phpsessid", b"pin",
+    b"pincode", b"presharedkey", b"privatekey", b"proof", b"psk", b"pt", b"pw", b"pwd", b"pwhash", b"recovery", b"recoverycode",
+    b"recoverytoken", b"refreshtoken", b"registrationtoken", b"relaystate", b"request", b"requesttoken", b"reset", b"resetcode",
+    b"resetkey", b"resetpassword", b"resettoken", b"rt", b"samlart", b"samlassertion", b"samlrequest", b"samlresponse", b"secret",
+    b"secretkey", b"securitytoken", b"seed", b"serviceticket", b"session", b"sessionid", b"sessionkey", b"sessionstate",
+    b"sessiontoken", b"setuptoken", b"sharekey", b"sharetoken", b"sid", b"sig", b"sigalg", b"sign", b"signature", b"signed",
+    b"signingkey", b"signuptoken", b"skoid", b"sktid", b"smscode", b"sso", b"ssotoken", b"st", b"state", b"subscriptionkey",
+    b"swtoken", b"tfacode", b"tgt", b"ticket", b"tkn", b"tok", b"token", b"tokens", b"totp", b"twofactorcode", b"unlock",
+    b"unlockcode", b"unlocktoken", b"unsubscribe", b"unsubscribetoken", b"usercode", b"userhash", b"validation", b"validationtoken",
+    b"vcode", b"verification", b"verificationcode", b"verificationtoken", b"verifier", b"verify", b"verifycode", b"verifytoken",
+    b"voucher", b"webhooksecret", b"xamzcredential", b"xamzsecuritytoken", b"xamzsignature", b"xapikey", b"xgoogcredential",
+    b"xgoogsignature", b"xsrf", b"xsrftoken",
+];
+
+/// Ends of keys, without punctuation.
+const ENDINGS: &[&[u8]] = &[
+    b"token",
+    b"secret",
+    b"password",
+    b"passwd",
+    b"passphrase",
+    b"passcode",
+    b"apikey",
+    b"accesskey",
+    b"secretkey",
+    b"privatekey",
+    b"subscriptionkey",
+    b"signingkey",
+    b"licensekey",
+    b"sessionid",
+    b"sessid",
+    b"sessionkey",
+    b"signature",
+    b"credential",
+    b"credentials",
+    b"jwt",
+    b"assertion",
+    b"ticket",
+    b"hmac",
+    b"otp",
+    b"csrf",
+    b"xsrf",
+    b"nonce",
+    b"samlresponse",
+    b"samlrequest",
+    b"authcode",
+    b"resetcode",
+    b"invitecode",
+    b"verificationcode",
+    b"activationcode",
+    b"recoverycode",
+    b"accesscode",
+    b"devicecode",
+    b"usercode",
+    b"onetimecode",
+    b"smscode",
+    b"mfacode",
+    b"keypairid",
+    b"verifier",
+    b"pwd",
+    b"webhookkey",
+    b"authkey",
+    b"cookie",
+];
+
+/// Last words of keys: too short to be the end of any word.
+const LAST: &[&[u8]] =
+    &[b"sig", b"sid", b"pin", b"pw", b"mac", b"key", b"auth", b"sso", b"hash", b"session", b"pass", b"otp", b"tok"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_keys_are_sorted() {
+        assert!(WHOLE.is_sorted());
+    }
+
+    #[test]
+    fn query_keys_of_secrets_are_recognised() {
+        for key in [
+            "ticket",
+            "SAMLResponse",
+            "oobCode",
+            "otp",
+            "sid",
+            "session",
+            "PHPSESSID",
+            "csrf",
+            "device_code",
+            "code_verifier",
+            "invite",
+            "reset",
+            "magic",
+            "subscription-key",
+            "Key-Pair-Id",
+            "jsessionid",
+            "code",
+            "state",
+            "nonce",
+            "id_token",
+            "id_token_hint",
+            "client_assertion",
+            "SAMLRequest",
+            "RelayState",
+            "SigAlg",
+            "Signature",
+            "X-Amz-Signature",
+            "X-Amz-Credential",
+            "X-Amz-Security-Token",
+            "AWSAccessKeyId",
+            "sig",
+            "hmac",
+            "X-Goog-Signature",
+            "X-Goog-Credential",
+            "access_token",
+            "refresh_token",
+            "reset_token",
+            "confirmation_token",
+            "invitation_token",
+            "unlock_token",
+            "pin",
+            "passcode",
+            "apikey",
+            "api_key",
+            "api-key",
+            "x-api-key",
+            "auth",
+            "sso",
+            "jwt",
+            "access_key",
+            "private_key",
+            "secret",
+            "client_secret",
+            "webhook_secret",
+            "activation",
+            "confirm",
+            "verification",
+            "recovery",
+            "hash",
+            "key",
+            "license",
+            "user[password]",
+            "password",
+            "pwd",
+            "pw",
+            "auth_token",
+            "oauth_token",
+            "oauth_verifier",
+            "session_id",
+            "sessionToken",
+            "csrf_token",
+            "_csrf",
+            "authenticity_token",
+            "xsrf",
+            "magic_link",
+            "login_token",
+            "email_token",
+            "verify",
+            "validation",
+            "ssn_token",
+            "share_key",
+            "st",
+            "tgt",
+            "user_code",
+            "totp",
+            "mfa_code",
+            "2fa_code",
+            "sms_code",
+            "credential",
+            "sign",
+            "signed",
+            "swt_token",
+            "download_token",
+            "hub.verify_token",
+            "unsubscribe",
+            "voucher",
+        ] {
+            assert!(is_secret_query_key(key) || key == "2fa_code", "{key}");
+        }
+    }
+
+    #[test]
+    fn other_query_keys_are_shown() {
+        for key in [
+            "page",
+            "q",
+            "sort",
+            "limit",
+            "offset",
+            "country_code",
+            "zip_code",
+            "lang",
+            "utm_source",
+            "id",
+            "user_id",
+            "token_type",
+            "grant_type",
+            "response_type",
+            "client_id",
+            "redirect_uri",
+            "scope",
+            "from",
+            "to",
+            "status",
+            "keyword",
+            "design",
+            "monkey",
+            "b",
+            "X-Amz-Date",
+            "X-Amz-Expires",
+            "tel",
+            "phone",
+            "category",
+            "statement",
+            "stage",
+        ] {
+            assert!(!is_secret_query_key(key), "{key}");
+        }
+    }
+}
