@@ -8,6 +8,9 @@ use crate::methods::Methods;
 /// The name of a method that the service does not know: callers must not make up names.
 const OTHER: &str = "_OTHER";
 
+/// The bytes of a path that are kept.
+const MAX_PATH: usize = 1_024;
+
 /// Returns the full name, `package.Service/Method`, of a path of that form.
 pub(crate) fn full_name(path: &str) -> Option<&str> {
     let name = path.strip_prefix('/')?;
@@ -43,6 +46,12 @@ impl UnknownMethod {
     }
 }
 
+/// The start of a path: all that a span can hold, and more than a method's name.
+fn cut(path: &str) -> &str {
+    let end = (0..=MAX_PATH.min(path.len())).rev().find(|&end| path.is_char_boundary(end));
+    path.get(..end.unwrap_or_default()).unwrap_or_default()
+}
+
 /// The name of a span, and the method that is to be learned at its end.
 pub(crate) struct MethodName {
     name: Option<String>,
@@ -59,7 +68,9 @@ impl MethodName {
     pub(crate) fn of_path(path: &str, methods: &Methods) -> Self {
         match full_name(path).filter(|name| methods.knows(name)) {
             Some(name) => Self::known(name.to_owned()),
-            None => Self { name: None, unknown: Some(UnknownMethod { methods: methods.clone(), path: path.into() }) },
+            None => {
+                Self { name: None, unknown: Some(UnknownMethod { methods: methods.clone(), path: cut(path).into() }) }
+            }
         }
     }
 
@@ -109,6 +120,13 @@ mod tests {
             ("*", None),
         ] {
             assert_eq!(full_name(path), full, "{path}");
+        }
+    }
+
+    #[test]
+    fn long_path_is_cut_between_characters() {
+        for (path, length) in [("/a/b".to_owned(), 4), ("/".repeat(60_000), 1_024), ("€".repeat(60_000), 1_023)] {
+            assert_eq!(cut(&path).len(), length);
         }
     }
 }

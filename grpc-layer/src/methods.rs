@@ -8,35 +8,43 @@ use crate::DescriptorSetError;
 /// The most methods that are learned from calls: more than a service has, and a bound for a server that accepts any name.
 const MAX_LEARNED: usize = 1_000;
 
-/// Longer names are not learned.
-const MAX_NAME: usize = 256;
+/// Longer names are neither known nor learned.
+const MAX_NAME: usize = 512;
 
 /// The methods that a service knows: declared ones, and those that a call has shown to exist.
 ///
 /// Clones share what is learned.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Methods {
-    declared: HashSet<Box<str>>,
+    declared: Arc<HashSet<Box<str>>>,
     learned: Arc<RwLock<HashSet<Box<str>>>>,
 }
 
 impl Methods {
     pub(crate) fn declare(&mut self, name: &str) {
-        self.declared.insert(name.strip_prefix('/').unwrap_or(name).into());
+        Arc::make_mut(&mut self.declared).insert(name.strip_prefix('/').unwrap_or(name).into());
     }
 
     pub(crate) fn declare_set(&mut self, set: &[u8]) -> Result<(), DescriptorSetError> {
-        crate::descriptor::methods(set).map(|found| self.declared.extend(found.into_iter().map(String::into_boxed_str)))
+        let found = crate::descriptor::methods(set)?;
+        Arc::make_mut(&mut self.declared).extend(found.into_iter().map(String::into_boxed_str));
+        Ok(())
     }
 
     pub(crate) fn knows(&self, name: &str) -> bool {
-        self.declared.contains(name) || self.learned.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+        // A long path is not hashed.
+        name.len() <= MAX_NAME
+            && (self.declared.contains(name)
+                || self.learned.read().unwrap_or_else(PoisonError::into_inner).contains(name))
     }
 
     /// Keeps a method that exists; returns `false` if there are too many already.
     pub(crate) fn learn(&self, name: &str) -> bool {
         if self.knows(name) {
             return true;
+        }
+        if self.learned.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_LEARNED {
+            return false;
         }
         let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
         let fits = learned.len() < MAX_LEARNED && name.len() <= MAX_NAME;

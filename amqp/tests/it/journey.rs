@@ -215,3 +215,21 @@ async fn generated_queue_is_in_no_span_name() {
     assert!(receive.attributes.contains(&KeyValue::new("messaging.destination.temporary", true)));
     assert!(!format!("{:?}", receive.attributes).contains("replies"));
 }
+
+#[tokio::test]
+async fn panic_in_a_handler_is_an_error_of_its_message() {
+    fn panics() -> Result<(), ()> {
+        panic!("on purpose")
+    }
+    let mut shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    publish(&shop, &producer, BasicProperties::default()).await;
+    let delivery = shop.next().await;
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping").with_exchange("shop", ["paid"]);
+    let broken = consumer.process(&delivery, async { panics() });
+    assert!(futures_util::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(broken)).await.is_err());
+    let span = shop.span("process shop:paid:shipping");
+    assert!(
+        span.attributes.contains(&KeyValue::new("error.type", "panic")) && matches!(span.status, Status::Error { .. })
+    );
+}

@@ -100,6 +100,25 @@ fn a_handler_that_panics_leaves_nothing_behind() {
     assert_eq!(text(&shop.span("process orders"), "error.type").as_deref(), Some("panic"));
 }
 
+#[test]
+fn panic_after_an_await_in_a_handler_is_an_error() {
+    let shop = Shop::open();
+    let (consuming, message) = (shop.consuming(), with_parent(Duration::ZERO));
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let handled = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        runtime.block_on(consuming.process(&message, async {
+            tokio::task::yield_now().await;
+            std::panic::resume_unwind(Box::new("no"));
+            #[expect(unreachable_code, reason = "names the type")]
+            Ok::<(), ()>(())
+        }))
+    }));
+    assert!(handled.is_err());
+    let span = shop.span("process orders");
+    assert_eq!(text(&span, "error.type").as_deref(), Some("panic"));
+    assert!(matches!(span.status, opentelemetry::trace::Status::Error { .. }));
+}
+
 #[tokio::test]
 async fn the_relation_to_the_message_is_a_choice_and_the_link_is_not() {
     let (young, old) = (Duration::from_secs(60), Duration::from_secs(7_200));

@@ -17,6 +17,10 @@ use propagation_testkit::loopback_sqs::LoopbackSqs;
 
 use crate::setup::{Endpoint, PARENT, Spans, attribute, config, entry, id, inside, numbered, propagator, receive};
 
+fn panics() -> Result<(), ()> {
+    panic!("on purpose")
+}
+
 const MISSING: &str = "QueueDoesNotExist";
 
 #[tokio::test]
@@ -192,7 +196,16 @@ async fn a_handler_that_fails_ends_its_span_with_its_error_and_one_that_is_dropp
 
     let given_up = consumer.process(&message, std::future::pending::<Result<(), ()>>());
     assert!(futures_util::FutureExt::now_or_never(given_up).is_none());
-    assert_eq!(attribute(&spans.one("process orders"), "error.type").as_deref(), Some("cancelled"));
+    let span = spans.one("process orders");
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("cancelled"));
+    assert_eq!(span.status, Status::Unset);
+    spans.clear();
+
+    let broken = consumer.process(&message, async { panics() });
+    assert!(futures_util::FutureExt::catch_unwind(std::panic::AssertUnwindSafe(broken)).await.is_err());
+    let span = spans.one("process orders");
+    assert_eq!(attribute(&span, "error.type").as_deref(), Some("panic"));
+    assert!(matches!(span.status, Status::Error { .. }));
     spans.clear();
 
     consumer.start(&message).end(&Outcome::error("503"));
