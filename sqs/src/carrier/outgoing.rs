@@ -21,7 +21,7 @@ use crate::{Mode, SizeLimit, xray};
 
 /// A message that is about to be sent, alone or in a batch.
 ///
-/// Takes the slots and bytes that the user's own attributes leave: ids first, then tracestate, then baggage, each only if it
+/// Takes the slots and bytes that the user's own attributes leave: ids first, then tracestate (truncated by whole members), then baggage, each only if it
 /// is there at all. Ids without room go into `AWSTraceHeader`. An `AWSTraceHeader` that is there already never names another
 /// trace than the one that is written.
 #[derive(Debug)]
@@ -189,11 +189,13 @@ impl Plan {
     }
 
     fn separate(fields: &Fields, mut room: Room) -> Self {
+        let cost = |field: &Field| attribute_size(field.name().as_str(), field.value().len());
+        let (fields, truncated) = within(fields, room.bytes, cost);
         let mut fitting = Fitting::default();
         let mut entries = Vec::new();
-        let fields = fitting.choose(fields, |field| {
+        let written = fitting.choose(&fields, |field| {
             let name = field.name().as_str();
-            let cost = attribute_size(name, field.value().len());
+            let cost = cost(field);
             if !limits::is_legal_name(name) {
                 return Err(Reason::Unrepresentable);
             }
@@ -204,25 +206,27 @@ impl Plan {
             room = Room { slots: room.slots - 1, bytes: room.bytes - cost };
             Ok(())
         });
-        Self { entries, written: fields, left_out: fitting.left_out }
+        fitting.note(truncated, &written);
+        Self { entries, written, left_out: fitting.left_out }
     }
 
     fn packed(fields: &Fields, room: Room) -> Self {
         let overhead = attribute_size(PACKED, 0);
         let mut bytes = if room.slots == 0 { 0 } else { room.bytes.saturating_sub(overhead) };
+        // The name, a colon, the value, and what parts it from the next.
+        let cost = |field: &Field| field.name().as_str().len() + 1 + field.value().len() + 1;
+        let (mut chosen, truncated) = within(fields, bytes, cost);
         let mut fitting = Fitting::default();
-        let mut chosen = fields.clone();
-        let written = fitting.choose(fields, |field| {
+        let written = fitting.choose(&chosen, |field| {
             // A line break would part the value in two.
             if !limits::is_legal_value(field.value_str()) || field.value_str().contains('\n') {
                 return Err(Reason::Unrepresentable);
             }
-            // The name, a colon, the value, and what parts it from the next.
-            let cost = field.name().as_str().len() + 1 + field.value().len() + 1;
-            bytes = bytes.checked_sub(cost).ok_or(Reason::NoRoom)?;
+            bytes = bytes.checked_sub(cost(field)).ok_or(Reason::NoRoom)?;
             Ok(())
         });
         chosen.fit(|field| written.contains(field.name()));
+        fitting.note(truncated, &written);
         let mut stored = StoredContext::new();
         stored.commit(&chosen);
         let value = if chosen.is_empty() { None } else { attribute(&stored.to_string()) };
@@ -233,6 +237,15 @@ impl Plan {
     }
 }
 
+/// Fields whose `tracestate` has room beside the ids, as far as whole members do; and its name, if it was truncated.
+fn within(fields: &Fields, room: usize, cost: impl Fn(&Field) -> usize) -> (Fields, Option<FieldName>) {
+    let mut fields = fields.clone();
+    // `AWSTraceHeader` takes no size.
+    let cost = |field: &Field| if field.name().as_str() == TRACE_HEADER { 0 } else { cost(field) };
+    let truncated = fields.truncate_state(room, cost);
+    (fields, truncated)
+}
+
 /// Fields that were tried, the most important first.
 #[derive(Default)]
 struct Fitting {
@@ -240,6 +253,11 @@ struct Fitting {
 }
 
 impl Fitting {
+    /// Counts a field that is written without some of its members.
+    fn note(&mut self, truncated: Option<FieldName>, written: &[FieldName]) {
+        self.left_out.extend(truncated.filter(|name| written.contains(name)).map(|name| (name, Reason::NoRoom)));
+    }
+
     /// Answers the names that fit. State without its ids says nothing, so it goes where they go.
     fn choose(&mut self, fields: &Fields, mut fits: impl FnMut(&Field) -> Result<(), Reason>) -> Vec<FieldName> {
         let mut ids_fit = true;

@@ -430,3 +430,31 @@ fn one_pass_shows_each_name_once_though_it_stands_in_two_places() {
     names.sort_unstable();
     assert_eq!(names, ["baggage", "traceparent", "x-amzn-trace-id"]);
 }
+
+#[test]
+fn tracestate_short_of_room_loses_whole_members() {
+    let propagator = propagator();
+    let state = format!("a=1,long={},b=2,c=3", "x".repeat(200));
+    let mut context = caller();
+    context.trace = TraceContext::new(PARENT.parse().unwrap())
+        .with_state(propagation_core::TraceState::parse(state.as_bytes()).unwrap());
+    context.baggage = propagation_core::Baggage::EMPTY;
+    for (spare, kept) in [(11, "a=1,b=2,c=3"), (10, "a=1,b=2"), (3, "a=1"), (2, ""), (state.len(), &state)] {
+        let overheads = [
+            (Mode::Separate, size("traceparent", PARENT) + size("tracestate", "")),
+            (Mode::Packed, size(PACKED, "") + "traceparent:\n".len() + PARENT.len() + "tracestate:\n".len()),
+        ];
+        for (mode, overhead) in overheads {
+            let mut message = message(262_144 - overhead - spare);
+            let mut carrier = propagation_sqs::OutgoingCarrier::of_message(&mut message, mode, SizeLimit::KIB_256);
+            let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &context, &mut carrier);
+            let attributes = format!("{:?}", message.message_attributes);
+            assert_eq!(injection.wrote_name("tracestate"), !kept.is_empty(), "{mode:?} {spare}");
+            assert!(attributes.contains(PARENT), "{mode:?} {spare}: {attributes}");
+            for member in ["a=1", "b=2", "c=3", "long="] {
+                assert_eq!(attributes.contains(member), kept.contains(member), "{mode:?} {spare} {member}");
+            }
+            assert_eq!(injection.left_out.len(), usize::from(kept != state), "{mode:?} {spare}");
+        }
+    }
+}
