@@ -3,7 +3,8 @@
 //! It follows the future, not the thread: a hop is entered on every poll, and on drop, and left again. After it, current is what
 //! it was before.
 
-mod leak;
+mod guard_leak;
+pub(crate) mod thread_end;
 
 use std::{
     cell::RefCell,
@@ -19,8 +20,9 @@ use std::{
 
 use pin_project_lite::pin_project;
 
-pub(crate) use self::leak::Place;
-use self::leak::Watch;
+pub(crate) use self::guard_leak::CallSite;
+pub use self::guard_leak::GuardLeaks;
+use self::{guard_leak::GuardLeakCheck, thread_end::Access};
 use crate::{
     Attribute, AttributeValue, Exception, Outcome, PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, Marker},
@@ -34,8 +36,7 @@ thread_local! {
 
 struct Entered {
     active: Arc<Active>,
-    #[cfg(debug_assertions)]
-    place: Place,
+    place: CallSite,
 }
 
 struct Active {
@@ -167,7 +168,7 @@ impl HopSpan {
 
     /// The span, if this handle may change it.
     fn span(&self) -> Option<&Telling> {
-        self.0.span.as_ref().filter(|_| self.1 != Role::Following)
+        self.0.span.as_ref().filter(|_| self.1 != Role::Following && !thread_end::is_ending())
     }
 
     /// The hop's own context: what calls made inside it carry.
@@ -184,26 +185,24 @@ impl HopSpan {
 
     /// Runs `run` inside the hop.
     ///
-    /// # Panics
-    ///
-    /// In debug builds, if a guard of the tracing API that was taken inside is still in force afterwards: whatever ran next on this
-    /// thread would run in it. The message, and an event of the target `propagation`, name the place.
-    #[cfg_attr(debug_assertions, track_caller)]
+    /// A guard of the tracing API that was taken inside and is still in force afterwards is reported, or makes this panic, as the
+    /// propagator's [`GuardLeaks`] ask: work that runs next on this thread would run in it.
+    #[track_caller]
     pub fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
-        enter(&self.0, Place::here(), run)
+        enter(&self.0, CallSite::here(), run)
     }
 
     /// The same for who was called from elsewhere.
-    pub(crate) fn in_scope_from<R>(&self, place: Place, run: impl FnOnce() -> R) -> R {
+    pub(crate) fn in_scope_from<R>(&self, place: CallSite, run: impl FnOnce() -> R) -> R {
         enter(&self.0, place, run)
     }
 
     /// A future that runs inside the hop, on whichever thread polls or drops it. It does not end the hop.
     ///
-    /// A poll panics where [`in_scope`](Self::in_scope) does: in debug builds, if a guard is held across an await.
-    #[cfg_attr(debug_assertions, track_caller)]
+    /// A guard that is held across an await is reported, as by [`in_scope`](Self::in_scope).
+    #[track_caller]
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        Scope { hop: Arc::clone(&self.0), place: Place::here(), future: Some(future) }
+        Scope { hop: Arc::clone(&self.0), place: CallSite::here(), future: Some(future) }
     }
 
     /// Adds or replaces an attribute.
@@ -258,11 +257,22 @@ impl Drop for HopSpan {
 }
 
 impl Active {
-    fn end(&self, outcome: &Outcome) {
+    fn end(self: &Arc<Self>, outcome: &Outcome) {
         if !self.ended.swap(true, Ordering::Relaxed)
             && let Some(span) = &self.span
+            && thread_end::access(Access::End, || span.finish(outcome)).is_none()
         {
-            span.finish(outcome);
+            let (active, outcome) = (Arc::clone(self), outcome.clone());
+            thread_end::elsewhere(move || active.span.iter().for_each(|span| span.finish(&outcome)));
+        }
+    }
+}
+
+impl Drop for Active {
+    /// A span of `tracing` closes here, which its subscriber acts on.
+    fn drop(&mut self) {
+        if let Some(span) = self.span.take_if(|_| thread_end::is_ending()) {
+            thread_end::elsewhere(move || drop(span));
         }
     }
 }
@@ -278,7 +288,7 @@ pin_project! {
     /// The future of [`HopSpan::scope`].
     pub struct Scope<F> {
         hop: Arc<Active>,
-        place: Place,
+        place: CallSite,
         #[pin]
         future: Option<F>,
     }
@@ -354,47 +364,31 @@ pub(crate) fn is_inside() -> bool {
     STACK.try_with(|stack| stack.try_borrow().is_ok_and(|stack| !stack.is_empty())).unwrap_or(false)
 }
 
-#[cfg(debug_assertions)]
 fn look<R: Default>(look: impl FnOnce(&[Entered]) -> R) -> R {
     STACK.try_with(|stack| stack.try_borrow().map(|stack| look(&stack)).unwrap_or_default()).unwrap_or_default()
 }
 
-fn enter<R>(active: &Arc<Active>, place: Place, run: impl FnOnce() -> R) -> R {
-    let watch = Watch::before(active, place);
+fn enter<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R) -> R {
+    let check = GuardLeakCheck::before(active, place);
     let answer = enter_span(active, place, run);
-    watch.after();
+    if let Some(check) = check {
+        check.after();
+    }
     answer
 }
 
-fn enter_span<R>(active: &Arc<Active>, place: Place, run: impl FnOnce() -> R) -> R {
+fn enter_span<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R) -> R {
     let _left = push(active, place);
     let Some(span) = &active.span else { return run() };
     let mut mark = PanicMark(Some(span));
-    let mut run = Some(run);
-    let mut answer = None;
-    span.enter(&mut || {
-        if let Some(run) = run.take() {
-            answer = Some(run());
-        }
-    });
-    // A bridge that forgets to call back must not lose the user's work.
-    let answer = match (answer, run) {
-        (Some(answer), _) => answer,
-        (None, Some(run)) => run(),
-        (None, None) => unreachable!("a closure that was taken has answered"),
-    };
+    let answer = thread_end::enter(|within| span.enter(within), run);
     mark.0 = None;
     answer
 }
 
 /// Puts a hop on this thread's stack; leaving removes it, also when the work panics.
-#[cfg_attr(not(debug_assertions), expect(unused_variables, reason = "known only to debug builds"))]
-fn push(active: &Arc<Active>, place: Place) -> Left<'_> {
-    let entered = Entered {
-        active: Arc::clone(active),
-        #[cfg(debug_assertions)]
-        place,
-    };
+fn push(active: &Arc<Active>, place: CallSite) -> Left<'_> {
+    let entered = Entered { active: Arc::clone(active), place };
     let pushed = STACK.try_with(|stack| stack.try_borrow_mut().map(|mut stack| stack.push(entered)).is_ok());
     Left { active: pushed.unwrap_or(false).then_some(active) }
 }

@@ -43,7 +43,7 @@ pub use carrier::{
 };
 pub use context::{PropagationContext, TraceContext};
 pub use counters::{Counters, Direction};
-pub use current::{HopSpan, Scope};
+pub use current::{GuardLeaks, HopSpan, Scope};
 pub use error_type::{dyn_error_type, error_type};
 pub use exception::Exception;
 pub use exports::{FailedExport, failed_exports, record_failed_export};

@@ -14,13 +14,14 @@ use arc_swap::ArcSwap;
 
 pub use builder::PropagatorBuilder;
 
-#[cfg(debug_assertions)]
-use crate::SpanId;
 use crate::{
     Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
-    PolicySink, PropagationContext, Reading, Reason, Rejection, Transport,
+    PolicySink, PropagationContext, Reading, Reason, Rejection, SpanId, Transport,
     bridge::{BridgeError, Innermost, Marker},
-    current,
+    current::{
+        self, GuardLeaks,
+        thread_end::{self, Access, access},
+    },
     messaging::{Deliveries, sampled_as},
     notice::Notices,
     origin::Origin,
@@ -58,6 +59,7 @@ struct Inner {
     notices: Notices,
     enabled: AtomicBool,
     deliveries: Deliveries,
+    guard_leaks: GuardLeaks,
 }
 
 impl Propagator {
@@ -161,7 +163,7 @@ impl Propagator {
     pub fn current(&self) -> PropagationContext {
         current::innermost(|hop| {
             let innermost = hop.map(|(context, marker)| Innermost { marker, trace: &context.trace });
-            match (self.0.bridge.current(innermost), hop) {
+            match (self.bridge_current(innermost), hop) {
                 (Some(found), Some((hop, _))) => {
                     let mut baggage = hop.baggage.clone();
                     baggage.follow(&found.baggage);
@@ -181,7 +183,15 @@ impl Propagator {
             return self.pass_by(hop.parent, marker);
         }
         let origin = current::origin_of(&hop.parent);
-        let mut started = self.0.bridge.start(hop);
+        let mut started = if thread_end::is_known(Access::Start) {
+            self.0.bridge.start(hop)
+        } else {
+            let parent = hop.parent.clone();
+            let Some(started) = access(Access::Start, || self.0.bridge.start(hop)) else {
+                return self.pass_by(parent, marker);
+            };
+            started
+        };
         started.context.origin = origin;
         match started.span {
             Some(span) => HopSpan::telling(started.context, marker, span, self.clone()),
@@ -265,7 +275,7 @@ impl Propagator {
     ///
     /// The reason why hops get no spans, with the remedy.
     pub fn check(&self) -> Result<(), BridgeError> {
-        self.0.bridge.check()
+        access(Access::Start, || self.0.bridge.check()).unwrap_or(Ok(()))
     }
 
     /// The names that the formats read and write, and nothing to write under them: what a receiver asks for where a transport
@@ -310,15 +320,22 @@ impl Propagator {
         }
     }
 
-    #[cfg(debug_assertions)]
     pub(crate) fn span_inside(&self, marker: Marker) -> Option<SpanId> {
-        self.0.bridge.span_inside(marker)
+        access(Access::Current, || self.0.bridge.span_inside(marker)).flatten()
+    }
+
+    pub(crate) fn guard_leaks(&self) -> GuardLeaks {
+        self.0.guard_leaks
     }
 
     /// Whether the tracing API's innermost span is inside of a hop. Asking may start the span.
-    #[cfg(debug_assertions)]
     pub(crate) fn sees(&self, innermost: Innermost<'_>) -> bool {
-        self.0.bridge.current(Some(innermost)).is_some()
+        self.bridge_current(Some(innermost)).is_some()
+    }
+
+    /// The bridge's current context; none while the thread ends.
+    fn bridge_current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
+        access(Access::Current, || self.0.bridge.current(innermost)).flatten()
     }
 
     /// Whether hops get spans: if not, a context passes through as it came.
@@ -335,7 +352,7 @@ impl Propagator {
 
     /// Whether code here runs inside a hop, or inside a span of the tracing API.
     pub(crate) fn has_current(&self) -> bool {
-        current::is_inside() || self.0.bridge.current(None).is_some()
+        current::is_inside() || self.bridge_current(None).is_some()
     }
 }
 

@@ -35,7 +35,10 @@ pub use tokio::{JoinSetExt, spawn, spawn_blocking};
 
 use crate::{
     Hop, HopSpan, PropagationContext, Propagator,
-    current::{self, Place},
+    current::{
+        self, CallSite,
+        thread_end::{self, Access},
+    },
 };
 
 /// What was current at one place, to run work in at another.
@@ -50,29 +53,31 @@ struct Inner {
     hop: HopSpan,
     /// The `tracing` span: log lines of carried work stand in the same scope.
     span: Span,
-    place: Place,
+    place: CallSite,
 }
 
 impl Current {
     /// Captures what is current here. Outside of any hop and span that is nothing, and carried work then runs in nothing, even
     /// where it is polled or called inside of another request.
     #[must_use]
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     pub fn capture(propagator: &Propagator) -> Self {
         let marker = current::innermost(|hop| hop.map(|(_, marker)| marker));
         // Spans of user code inherit the marker of the hop that they are in. A `tracing` span that is in no hop has none to pass on:
         // its children find their parent through the bridge's context instead.
-        let span = if marker.is_some() || !propagator.makes_spans() { Span::current() } else { Span::none() };
+        let own = marker.is_some() || !propagator.makes_spans();
+        let current = || if own { Span::current() } else { Span::none() };
+        let span = thread_end::access(Access::Current, current).unwrap_or_else(Span::none);
         let hop = propagator.start(Hop::carry(propagator.current(), marker));
-        Self(Arc::new(Inner { hop, span, place: Place::here() }))
+        Self(Arc::new(Inner { hop, span, place: CallSite::here() }))
     }
 
     /// A context that was stored or received, to resume work in.
     #[must_use]
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     pub fn resume(propagator: &Propagator, context: PropagationContext) -> Self {
         let hop = propagator.start(Hop::resume(context));
-        Self(Arc::new(Inner { hop, span: Span::none(), place: Place::here() }))
+        Self(Arc::new(Inner { hop, span: Span::none(), place: CallSite::here() }))
     }
 
     /// The context that was captured.
@@ -83,16 +88,25 @@ impl Current {
 
     /// Runs `run` in the context: for callbacks that are called more than once.
     ///
-    /// # Panics
-    ///
-    /// In debug builds, where [`HopSpan::in_scope`](crate::HopSpan::in_scope) does; the message names the place of the capture.
+    /// A guard that is left behind is reported as by [`HopSpan::in_scope`](crate::HopSpan::in_scope), with the place of the capture.
     pub fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
-        self.0.span.in_scope(|| self.0.hop.in_scope_from(self.0.place, run))
+        let span = &self.0.span;
+        thread_end::enter(|within| span.in_scope(within), || self.0.hop.in_scope_from(self.0.place, run))
     }
 
     /// A future (or, with the feature `stream`, a stream) that runs in the context, on whichever thread polls or drops it.
     pub fn scope<F>(&self, future: F) -> InContext<F> {
         InContext::new(self.clone(), future)
+    }
+}
+
+impl Drop for Inner {
+    /// The last handle on a span of `tracing` closes it, which its subscriber acts on.
+    fn drop(&mut self) {
+        if !self.span.is_none() && thread_end::is_ending() {
+            let span = std::mem::replace(&mut self.span, Span::none());
+            thread_end::elsewhere(move || drop(span));
+        }
     }
 }
 
@@ -106,7 +120,7 @@ impl fmt::Debug for Current {
 ///
 /// What the closure holds is dropped in the context, too, when it has run. For one that is called more than once, see
 /// [`Current::in_scope`].
-#[cfg_attr(debug_assertions, track_caller)]
+#[track_caller]
 pub fn carry<R, F: FnOnce() -> R>(propagator: &Propagator, run: F) -> impl FnOnce() -> R + use<R, F> {
     let current = Current::capture(propagator);
     move || current.in_scope(run)

@@ -15,28 +15,78 @@ fn current() -> PropagationContext {
 #[test]
 fn hops_that_are_left_out_of_order_leave_each_other_alone() {
     let (first, second) = (hop(1), hop(2));
-    let (entered_first, entered_second) = (push(&first.0, Place::here()), push(&second.0, Place::here()));
+    let (entered_first, entered_second) = (push(&first.0, CallSite::here()), push(&second.0, CallSite::here()));
     drop(entered_first);
     assert_eq!(&current(), second.context());
     drop(entered_second);
     assert!(current().is_empty());
 }
 
+/// Makes spans that do nothing.
+#[derive(Debug)]
+struct Idle;
+
+impl crate::Bridge for Idle {
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn current(&self, _: Option<crate::bridge::Innermost<'_>>) -> Option<PropagationContext> {
+        None
+    }
+
+    fn start(&self, hop: Hop) -> crate::bridge::Started {
+        crate::bridge::Started::span(hop.parent, Box::new(Self))
+    }
+}
+
+impl BridgeSpan for Idle {
+    fn enter(&self, run: &mut dyn FnMut()) {
+        run();
+    }
+
+    fn set_attribute(&self, _: Attribute) {}
+
+    fn add_link(&self, _: &TraceContext) {}
+
+    fn rename(&self, _: std::borrow::Cow<'static, str>) {}
+
+    fn end(&self, _: &Outcome) {}
+}
+
 #[test]
-#[cfg(debug_assertions)]
-fn a_hop_that_is_still_entered_when_the_one_around_it_is_left_is_named() {
-    let (outer, inner) = (hop(1), hop(2));
-    let watch = Watch::before(&outer.0, Place::here());
-    let entered = push(&outer.0, Place::here());
+fn a_hop_that_is_still_entered_is_named() {
+    let propagator = Propagator::builder().bridge(Idle).guard_leaks(GuardLeaks::Panic).build();
+    let hop = || propagator.start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY));
+    let (outer, inner) = (hop(), hop());
+    let check = GuardLeakCheck::before(&outer.0, CallSite::here()).unwrap();
+    let entered = push(&outer.0, CallSite::here());
     let line = line!() + 1;
-    let left_behind = push(&inner.0, Place::here());
+    let left_behind = push(&inner.0, CallSite::here());
     drop(entered);
-    let panic = catch_unwind(AssertUnwindSafe(|| watch.after())).unwrap_err();
+    let panic = catch_unwind(AssertUnwindSafe(|| check.after())).unwrap_err();
     let message = panic.downcast_ref::<String>().unwrap();
     assert!(message.contains(&format!("{}:{line}:", file!())), "{message}");
     drop(left_behind);
 
-    let watch = Watch::before(&outer.0, Place::here());
-    drop(push(&outer.0, Place::here()));
-    watch.after();
+    let check = GuardLeakCheck::before(&outer.0, CallSite::here()).unwrap();
+    drop(push(&outer.0, CallSite::here()));
+    check.after();
+}
+
+#[test]
+fn a_bridge_that_does_not_call_back_loses_no_work() {
+    assert_eq!(thread_end::enter(|_| (), || 5), 5);
+    assert_eq!(thread_end::enter(|run| run(), || 6), 6);
+}
+
+#[test]
+fn the_first_access_of_a_thread_passes_on_its_panic() {
+    std::thread::spawn(|| {
+        let panic = catch_unwind(|| thread_end::enter(|run| run(), || -> u8 { panic!("of the user's own") }));
+        assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"of the user's own"));
+        assert!(!thread_end::is_ending());
+    })
+    .join()
+    .unwrap();
 }

@@ -3,7 +3,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 
 use super::{Inner, Propagator};
-use crate::{Bridge, Counters, Fields, Format, Formats, NoBridge, Policy, notice::Notices};
+use crate::{Bridge, Counters, Fields, Format, Formats, GuardLeaks, NoBridge, Policy, notice::Notices};
 
 /// Puts a [`Propagator`] together.
 #[derive(Debug, Default)]
@@ -14,6 +14,7 @@ pub struct PropagatorBuilder {
     bridge: Option<Arc<dyn Bridge>>,
     disabled: bool,
     without_spans: bool,
+    guard_leaks: GuardLeaks,
 }
 
 impl PropagatorBuilder {
@@ -67,7 +68,8 @@ impl PropagatorBuilder {
     }
 
     /// Honours the off switches of the environment: `PROPAGATION_DISABLED=true` switches propagation off, and
-    /// `OTEL_SDK_DISABLED=true` the spans, while the context still propagates and the policy still holds.
+    /// `OTEL_SDK_DISABLED=true` the spans, while the context still propagates and the policy still holds. And
+    /// `PROPAGATION_GUARD_LEAKS` (`ignore`, `report` or `panic`): see [`guard_leaks`](Self::guard_leaks).
     #[must_use]
     pub fn switches_from_env(self) -> Self {
         self.switches_from(|name| std::env::var(name).ok())
@@ -80,6 +82,16 @@ impl PropagatorBuilder {
         let is_true = |name| look_up(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"));
         self.disabled |= is_true("PROPAGATION_DISABLED");
         self.without_spans |= is_true("OTEL_SDK_DISABLED");
+        if let Some(leaks) = look_up("PROPAGATION_GUARD_LEAKS").and_then(|name| GuardLeaks::named(&name)) {
+            self.guard_leaks = leaks;
+        }
+        self
+    }
+
+    /// The reaction to guards of the tracing API that outlive their hop: by default an error event in debug builds, and none in others.
+    #[must_use]
+    pub fn guard_leaks(mut self, leaks: GuardLeaks) -> Self {
+        self.guard_leaks = leaks;
         self
     }
 
@@ -103,6 +115,7 @@ impl PropagatorBuilder {
             notices: Notices::default(),
             enabled: AtomicBool::new(!self.disabled),
             deliveries: crate::messaging::Deliveries::default(),
+            guard_leaks: self.guard_leaks,
         }))
     }
 }

@@ -83,13 +83,13 @@ impl<F> fmt::Debug for InContext<F> {
 /// ```
 pub trait InContextExt: Future + Sized {
     /// Captures what is current here, and runs the future in it.
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn in_context(self, propagator: &Propagator) -> InContext<Self> {
         Current::capture(propagator).scope(self)
     }
 
     /// Runs the future in a context that was stored or received.
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn with_context(self, propagator: &Propagator, context: PropagationContext) -> InContext<Self> {
         Current::resume(propagator, context).scope(self)
     }

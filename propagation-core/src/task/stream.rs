@@ -11,7 +11,7 @@ use crate::Propagator;
 /// Runs streams in the context that is current where they are made.
 pub trait InContextStreamExt: Stream + Sized {
     /// Captures what is current here, and polls and drops the stream in it.
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn stream_in_context(self, propagator: &Propagator) -> InContext<Self> {
         Current::capture(propagator).scope(self)
     }

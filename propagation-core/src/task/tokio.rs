@@ -10,7 +10,7 @@ use crate::Propagator;
 /// # Panics
 ///
 /// As `tokio::spawn`: outside of a runtime.
-#[cfg_attr(debug_assertions, track_caller)]
+#[track_caller]
 pub fn spawn<F>(propagator: &Propagator, future: F) -> JoinHandle<F::Output>
 where
     F: Future + Send + 'static,
@@ -24,7 +24,7 @@ where
 /// # Panics
 ///
 /// As `tokio::task::spawn_blocking`: outside of a runtime.
-#[cfg_attr(debug_assertions, track_caller)]
+#[track_caller]
 pub fn spawn_blocking<R>(propagator: &Propagator, run: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R>
 where
     R: Send + 'static,
@@ -35,20 +35,20 @@ where
 /// Spawns tasks of a `JoinSet` in what is current where they are spawned.
 pub trait JoinSetExt<T> {
     /// As `JoinSet::spawn`.
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn spawn_in_context<F>(&mut self, propagator: &Propagator, future: F) -> AbortHandle
     where
         F: Future<Output = T> + Send + 'static;
 
     /// As `JoinSet::spawn_blocking`.
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn spawn_blocking_in_context<F>(&mut self, propagator: &Propagator, run: F) -> AbortHandle
     where
         F: FnOnce() -> T + Send + 'static;
 }
 
 impl<T: Send + 'static> JoinSetExt<T> for JoinSet<T> {
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn spawn_in_context<F>(&mut self, propagator: &Propagator, future: F) -> AbortHandle
     where
         F: Future<Output = T> + Send + 'static,
@@ -56,7 +56,7 @@ impl<T: Send + 'static> JoinSetExt<T> for JoinSet<T> {
         self.spawn(future.in_context(propagator))
     }
 
-    #[cfg_attr(debug_assertions, track_caller)]
+    #[track_caller]
     fn spawn_blocking_in_context<F>(&mut self, propagator: &Propagator, run: F) -> AbortHandle
     where
         F: FnOnce() -> T + Send + 'static,

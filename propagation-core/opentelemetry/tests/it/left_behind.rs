@@ -1,5 +1,5 @@
-//! Guards of the tracing API that outlive the hop they were taken in: debug builds name the place.
-#![cfg(all(feature = "tracing", debug_assertions))]
+//! Guards of the tracing API that outlive the hop they were taken in: their place is named.
+#![cfg(feature = "tracing")]
 
 use std::{
     future::Future,
@@ -16,7 +16,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use propagation_core::{
-    Bridge, Hop, PropagationContext, Propagator, SpanKind, TraceContext,
+    Bridge, GuardLeaks, Hop, PropagationContext, Propagator, SpanKind, TraceContext,
     task::{Current, InContextExt},
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
@@ -67,7 +67,7 @@ fn with_each_bridge(check: impl Fn(&Propagator, &SdkTracerProvider, &Errors) + S
 }
 
 fn with(bridge: impl Bridge + 'static) -> Propagator {
-    Propagator::builder().bridge(bridge).build()
+    Propagator::builder().bridge(bridge).guard_leaks(GuardLeaks::Panic).build()
 }
 
 fn start(propagator: &Propagator) -> propagation_core::HopSpan {
@@ -183,4 +183,25 @@ fn without_a_bridge_a_users_span_is_nobodys_concern() {
         assert!(poll(future.as_mut()).is_pending());
         assert!(poll(future.as_mut()).is_ready());
     });
+}
+
+#[test]
+fn a_leaked_guard_is_an_error_event_and_no_panic_by_default() {
+    for (leaks, expected) in [(None, usize::from(cfg!(debug_assertions))), (Some("report"), 1), (Some("ignore"), 0)] {
+        std::thread::spawn(move || {
+            let look_up = |name: &str| leaks.filter(|_| name == "PROPAGATION_GUARD_LEAKS").map(str::to_owned);
+            let propagator = Propagator::builder().bridge(TracingBridge::new()).switches_from(look_up).build();
+            let provider = SdkTracerProvider::builder().build();
+            let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("app"));
+            let errors = Errors::default();
+            let subscriber = tracing_subscriber::registry().with(spans).with(errors.clone());
+            tracing::subscriber::with_default(subscriber, || {
+                let hop = start(&propagator);
+                hop.in_scope(|| forget(tracing::info_span!("handler").entered()));
+            });
+            assert_eq!(errors.0.lock().unwrap().len(), expected, "{leaks:?}");
+        })
+        .join()
+        .unwrap();
+    }
 }

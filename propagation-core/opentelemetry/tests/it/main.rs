@@ -20,4 +20,5 @@ mod side_by_side;
 mod start_up;
 mod strategies;
 mod tasks;
+mod thread_end;
 mod wire;
