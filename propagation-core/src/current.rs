@@ -4,10 +4,10 @@
 //! it was before.
 
 mod guard_leak;
+mod stack;
 pub(crate) mod thread_end;
 
 use std::{
-    cell::RefCell,
     fmt,
     future::Future,
     pin::Pin,
@@ -22,22 +22,16 @@ use pin_project_lite::pin_project;
 
 pub(crate) use self::guard_leak::CallSite;
 pub use self::guard_leak::GuardLeaks;
-use self::{guard_leak::GuardLeakCheck, thread_end::Access};
+pub(crate) use self::stack::{innermost, is_inside, origin_of};
+use self::{
+    guard_leak::GuardLeakCheck,
+    stack::{push, top},
+    thread_end::Access,
+};
 use crate::{
     Attribute, AttributeValue, Exception, Outcome, PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, Marker},
-    origin::Origin,
 };
-
-thread_local! {
-    /// The hops that this thread is inside of, innermost last.
-    static STACK: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
-}
-
-struct Entered {
-    active: Arc<Active>,
-    place: CallSite,
-}
 
 struct Active {
     context: PropagationContext,
@@ -338,36 +332,6 @@ pub(crate) fn note(exception: Exception) {
     }
 }
 
-/// The innermost hop on this thread.
-pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, Marker)>) -> R) -> R {
-    look(top().as_ref().map(|active| (&active.context, active.marker)))
-}
-
-/// The origin of a context. One that was made by hand inherits the admission of the hop that it is used in.
-pub(crate) fn origin_of(context: &PropagationContext) -> Origin {
-    let mut origin = context.origin;
-    if origin.admission.is_none() {
-        origin.admission = innermost(|hop| hop.and_then(|(context, _)| context.origin.admission));
-    }
-    origin
-}
-
-/// Shared, so that nothing of ours is borrowed while others' code looks at it.
-fn top() -> Option<Arc<Active>> {
-    let top =
-        |stack: &RefCell<Vec<Entered>>| stack.try_borrow().ok()?.last().map(|entered| Arc::clone(&entered.active));
-    STACK.try_with(top).ok().flatten()
-}
-
-/// Whether this thread is inside a hop.
-pub(crate) fn is_inside() -> bool {
-    STACK.try_with(|stack| stack.try_borrow().is_ok_and(|stack| !stack.is_empty())).unwrap_or(false)
-}
-
-fn look<R: Default>(look: impl FnOnce(&[Entered]) -> R) -> R {
-    STACK.try_with(|stack| stack.try_borrow().map(|stack| look(&stack)).unwrap_or_default()).unwrap_or_default()
-}
-
 fn enter<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R) -> R {
     let check = GuardLeakCheck::before(active, place);
     let answer = enter_span(active, place, run);
@@ -384,38 +348,6 @@ fn enter_span<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R)
     let answer = thread_end::enter(|within| span.enter(within), run);
     mark.0 = None;
     answer
-}
-
-/// Puts a hop on this thread's stack; leaving removes it, also when the work panics.
-fn push(active: &Arc<Active>, place: CallSite) -> Left<'_> {
-    let entered = Entered { active: Arc::clone(active), place };
-    let pushed = STACK.try_with(|stack| stack.try_borrow_mut().map(|mut stack| stack.push(entered)).is_ok());
-    Left { active: pushed.unwrap_or(false).then_some(active) }
-}
-
-struct Left<'a> {
-    active: Option<&'a Arc<Active>>,
-}
-
-/// What is still inside stays.
-#[cold]
-fn leave_out_of_order(stack: &mut Vec<Entered>, top: Entered, active: &Arc<Active>) -> Option<Entered> {
-    stack.push(top);
-    let own = stack.iter().rposition(|entered| Arc::ptr_eq(&entered.active, active))?;
-    Some(stack.remove(own))
-}
-
-impl Drop for Left<'_> {
-    fn drop(&mut self) {
-        let Some(active) = self.active else { return };
-        let left = STACK.try_with(|stack| {
-            let mut stack = stack.try_borrow_mut().ok()?;
-            let left = stack.pop()?;
-            if Arc::ptr_eq(&left.active, active) { Some(left) } else { leave_out_of_order(&mut stack, left, active) }
-        });
-        // Dropped outside the borrow: the last owner of a hop may run user code.
-        drop(left);
-    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 
 use std::{fmt, panic::Location, sync::Arc};
 
-use super::{Active, Telling, thread_end};
+use super::{Active, Telling, stack, thread_end};
 use crate::{SpanId, bridge::Innermost};
 
 /// The reaction to a guard of the tracing API that is still in force when its hop is left.
@@ -80,7 +80,7 @@ impl<'a> GuardLeakCheck<'a> {
             return None;
         }
         let (depth, again) =
-            super::look(|stack| (stack.len(), stack.iter().any(|entered| entered.active.marker == active.marker)));
+            stack::look(|entered| (entered.len(), entered.iter().any(|each| each.active.marker == active.marker)));
         let inside = telling.propagator.span_inside(active.marker);
         let span = thread_end::access(thread_end::Access::Current, || tracing::Span::current().id()).flatten();
         Some(Self { active, telling, place, panics: leaks == GuardLeaks::Panic, depth, span, inside, again })
@@ -104,7 +104,7 @@ impl<'a> GuardLeakCheck<'a> {
 
     /// Hops that were entered after this one and are not left.
     fn stack(&self) -> Option<String> {
-        let above = super::look(|stack| stack.get(self.depth).map(|entered| entered.place));
+        let above = stack::look(|entered| entered.get(self.depth).map(|entered| entered.place));
         above.map(|place| format!("the hop that was entered at {place} was still entered"))
     }
 
