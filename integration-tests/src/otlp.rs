@@ -46,6 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct OtlpReceiver {
     address: SocketAddr,
     store: Arc<Store>,
+    started: Instant,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -90,7 +91,7 @@ impl OtlpReceiver {
                 }
             });
         })?;
-        Ok(Self { address, store, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { address, store, started: Instant::now(), stop: Some(stop), thread: Some(thread) })
     }
 
     /// Where it listens.
@@ -182,7 +183,8 @@ impl OtlpReceiver {
     /// ```
     ///
     /// # Errors
-    /// It is not so within this time: with the tree, and the hop where the trace was probably lost.
+    /// It is not so within this time: with the tree, the hop where the trace was probably lost, and the exports of this process that
+    /// failed meanwhile.
     pub async fn continuous(&self, services: &[&str]) -> Result<TraceGraph, Broken> {
         self.wait_until(|graph| graph.services_seen(services).and_then(|()| graph.continuous()), PATIENCE).await
     }
@@ -265,7 +267,15 @@ impl OtlpReceiver {
             Err(broken) if graph.is_empty() => broken,
             Err(_) => last,
         };
-        Err(broken.found(format!("and so it stayed for {timeout:?}; received in all: {}", self.counts())))
+        let mut broken = broken.found(format!("and so it stayed for {timeout:?}; received in all: {}", self.counts()));
+        // Services of this process that export elsewhere, or were too late.
+        for failed in propagation_core::failed_exports().into_iter().filter(|failed| failed.last >= self.started) {
+            broken = broken.found(format!(
+                "{} spans of {:?} could not be exported to {}: {}",
+                failed.spans, failed.service, failed.endpoint, failed.cause
+            ));
+        }
+        Err(broken)
     }
 }
 
