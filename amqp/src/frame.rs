@@ -66,7 +66,18 @@ pub(crate) fn long_string(text: &[u8]) -> usize {
     4 + text.len()
 }
 
+/// The bytes of a value. Arrays and tables nest as deep as a publisher likes, so their parts wait in a list instead of on the stack.
 fn value_of(value: &AMQPValue) -> usize {
+    let mut waiting = Vec::new();
+    let mut bytes = without_parts(value, &mut waiting);
+    while let Some(part) = waiting.pop() {
+        bytes += without_parts(part, &mut waiting);
+    }
+    bytes
+}
+
+/// The bytes of a value without those of its parts, which are added to `waiting`.
+fn without_parts<'v>(value: &'v AMQPValue, waiting: &mut Vec<&'v AMQPValue>) -> usize {
     match value {
         AMQPValue::Void => 0,
         AMQPValue::Boolean(_) | AMQPValue::ShortShortInt(_) | AMQPValue::ShortShortUInt(_) => 1,
@@ -77,7 +88,33 @@ fn value_of(value: &AMQPValue) -> usize {
         AMQPValue::ShortString(text) => 1 + text.as_str().len(),
         AMQPValue::LongString(text) => long_string(text.as_bytes()),
         AMQPValue::ByteArray(bytes) => long_string(bytes.as_slice()),
-        AMQPValue::FieldArray(values) => 4 + values.as_slice().iter().map(|value| 1 + value_of(value)).sum::<usize>(),
-        AMQPValue::FieldTable(inner) => table(inner),
+        AMQPValue::FieldArray(values) => {
+            waiting.extend(values.as_slice());
+            4 + values.as_slice().len()
+        }
+        AMQPValue::FieldTable(inner) => {
+            waiting.extend(inner.inner().values());
+            4 + inner.inner().keys().map(|name| entry(name.as_str(), 0)).sum::<usize>()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, mem::ManuallyDrop};
+
+    use super::*;
+
+    #[test]
+    fn nested_values_are_measured_without_recursion() {
+        const DEPTH: usize = 200_000;
+        let array = |inner| AMQPValue::FieldArray(vec![inner].into());
+        let table = |inner| AMQPValue::FieldTable([("k".into(), inner)].into_iter().collect::<BTreeMap<_, _>>().into());
+        let nest =
+            |wrap: &dyn Fn(AMQPValue) -> AMQPValue| (0..DEPTH).fold(AMQPValue::Boolean(true), |inner, _| wrap(inner));
+        // Dropping them would recurse.
+        let (arrays, tables) = (ManuallyDrop::new(nest(&array)), ManuallyDrop::new(nest(&table)));
+        assert_eq!(value_of(&arrays), DEPTH * 5 + 1);
+        assert_eq!(value_of(&tables), DEPTH * 7 + 1);
     }
 }

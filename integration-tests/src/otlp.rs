@@ -21,6 +21,7 @@
 //! It serves on a thread of its own. An exporter that blocks the test's thread, as a simple span processor or a flush at
 //! shutdown does, can therefore never wait for a receiver that waits for that same thread.
 
+mod bound;
 mod convert;
 mod serve;
 mod store;
@@ -182,21 +183,39 @@ impl OtlpReceiver {
     /// # }
     /// ```
     ///
+    /// The trace begins where the first service received the request, with a server or a consumer span
+    /// ([entered](TraceGraph::entered)). For a service that begins traces itself, a job or a test's own client:
+    /// `wait_until(TraceGraph::continuous, …)`.
+    ///
     /// # Errors
     /// It is not so within this time: with the tree, the hop where the trace was probably lost, and the exports of this process that
     /// failed meanwhile.
     pub async fn continuous(&self, services: &[&str]) -> Result<TraceGraph, Broken> {
-        self.wait_until(|graph| graph.services_seen(services).and_then(|()| graph.continuous()), PATIENCE).await
+        self.wait_until(|graph| whole(graph, services), PATIENCE).await
     }
 
-    /// Waits, up to ten seconds, until this trace is [continuous](TraceGraph::continuous), and returns it without the others: for tests
-    /// that know their request's trace, from a header that they sent or an answer that names it. A parent that the test made
-    /// up counts as received.
+    /// Waits, up to ten seconds, until this trace is [continuous](TraceGraph::continuous) and each of these services took part in it, and
+    /// returns it without the others: for tests that know their request's trace, from a header that they sent or an answer that
+    /// names it.
+    ///
+    /// A parent that the test made up counts as [outside](TraceGraph::with_outside): the one parent that was never received, of server or
+    /// consumer spans, in a trace without a root.
+    ///
+    /// ```no_run
+    /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+    /// let receiver = propagation_testkit::otlp::OtlpReceiver::start().await?;
+    /// // Send a request with `traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01`, then:
+    /// let trace_id = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
+    /// receiver.trace(trace_id, &["gateway", "orders"]).await?.assert_edge("gateway", "orders");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// No span of this trace comes within this time, or it stays broken.
-    pub async fn trace(&self, trace_id: TraceId) -> Result<TraceGraph, Broken> {
-        self.wait_until(|graph| graph.trace(trace_id).continuous(), PATIENCE).await.map(|graph| graph.trace(trace_id))
+    /// No span of this trace, or none of one of the services, comes within this time, or it stays broken.
+    pub async fn trace(&self, trace_id: TraceId, services: &[&str]) -> Result<TraceGraph, Broken> {
+        let graph = |graph: &TraceGraph| graph.trace(trace_id).with_made_up_parent();
+        self.wait_until(|all| whole(&graph(all), services), PATIENCE).await.map(|all| graph(&all))
     }
 
     /// Waits until the graph of all spans is as wanted. It is looked at whenever spans arrive.
@@ -289,6 +308,10 @@ impl Drop for OtlpReceiver {
             let _ = thread.join();
         }
     }
+}
+
+fn whole(graph: &TraceGraph, services: &[&str]) -> Result<(), Broken> {
+    graph.services_seen(services).and_then(|()| graph.continuous()).and_then(|()| graph.entered())
 }
 
 fn waiting(graph: &TraceGraph) -> Broken {

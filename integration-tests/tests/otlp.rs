@@ -153,3 +153,78 @@ fn post(receiver: &OtlpReceiver, path: &str, media_type: &str, body: &[u8]) -> S
     stream.read_to_end(&mut answer).expect("answered");
     String::from_utf8_lossy(&answer).into_owned()
 }
+
+/// An export request of four million empty spans, eight megabytes that gzip to eight kilobytes.
+fn bomb() -> Vec<u8> {
+    let field = |number: u8, inner: &[u8]| {
+        let mut out = vec![number << 3 | 2];
+        let mut length = inner.len();
+        while length > 0x7f {
+            out.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+            length >>= 7;
+        }
+        out.push(u8::try_from(length).unwrap());
+        out.extend_from_slice(inner);
+        out
+    };
+    let request = field(1, &field(2, &[0x12, 0].repeat(4_000_000)));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(&request).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_decodes_to_too_much_is_refused() {
+    let receiver = OtlpReceiver::start().await.expect("a free port");
+    let bomb = bomb();
+    assert!(bomb.len() < 20_000, "{} bytes", bomb.len());
+    let mut stream = TcpStream::connect(receiver.address()).expect("it listens");
+    let head = format!(
+        "POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-encoding: gzip\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        bomb.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&bomb).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("export too large"), "{answer}");
+    assert_eq!((receiver.counts().malformed, receiver.counts().spans), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trace_waits_for_its_services_and_takes_a_made_up_parent() {
+    let receiver = OtlpReceiver::start().await.expect("a free port");
+    let provider = |service| {
+        let exporter = SpanExporter::builder().with_tonic().with_endpoint(receiver.grpc_endpoint());
+        SdkTracerProvider::builder()
+            .with_resource(resource(service))
+            .with_span_processor(BatchSpanProcessor::builder(exporter.build().expect("an exporter")).build())
+            .build()
+    };
+    let (orders, payments) = (provider("orders"), provider("payments"));
+    let made_up = opentelemetry::trace::SpanContext::new(
+        opentelemetry::trace::TraceId::from(7),
+        opentelemetry::trace::SpanId::from(9),
+        opentelemetry::trace::TraceFlags::SAMPLED,
+        true,
+        opentelemetry::trace::TraceState::NONE,
+    );
+    let caller = Context::new().with_remote_span_context(made_up);
+    let server = |provider: &SdkTracerProvider, parent: &Context| {
+        let tracer = provider.tracer("kit-test");
+        let span = tracer.span_builder("handle").with_kind(SpanKind::Server).start_with_context(&tracer, parent);
+        parent.with_span(span)
+    };
+    let first = server(&orders, &caller);
+    first.span().end();
+    orders.force_flush().expect("flushed");
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        server(&payments, &first).span().end();
+        payments.force_flush().expect("flushed");
+    };
+    let id = "00000000000000000000000000000007".parse().expect("an id");
+    let (graph, ()) = tokio::join!(receiver.trace(id, &["orders", "payments"]), late);
+    let graph = graph.unwrap_or_else(|broken| panic!("{broken}"));
+    graph.assert_services(&["orders", "payments"]).assert_continuous();
+}

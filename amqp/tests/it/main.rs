@@ -5,5 +5,6 @@ mod forward;
 mod hops;
 mod journey;
 mod metrics;
+mod nesting;
 mod poison;
 mod shop;

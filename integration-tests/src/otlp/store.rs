@@ -21,7 +21,7 @@ pub struct Counts {
     pub spans: usize,
     /// Spans that were refused: ids of a wrong length, or more than a receiver keeps (two million).
     pub rejected: usize,
-    /// Requests that could not be read at all.
+    /// Requests that could not be read at all, or would take too much memory once decoded.
     pub malformed: usize,
 }
 

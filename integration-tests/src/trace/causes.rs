@@ -26,7 +26,7 @@ fn sends(span: &Span) -> bool {
     matches!(span.kind, SpanKind::Client | SpanKind::Producer)
 }
 
-fn receives(span: &Span) -> bool {
+pub(crate) fn receives(span: &Span) -> bool {
     matches!(span.kind, SpanKind::Server | SpanKind::Consumer)
 }
 
@@ -42,7 +42,8 @@ pub(crate) fn likely_sender<'g>(graph: &'g TraceGraph, receiver: &Span, clocks: 
                 || transport(sender).is_empty()
                 || transport(receiver).is_empty())
             && (sender.kind == SpanKind::Producer) <= (receiver.kind != SpanKind::Server)
-            && graph.parent(sender).is_none_or(|parent| parent.span_id != receiver.span_id)
+            && !is_below(graph, sender, receiver)
+            && (is_free(graph, sender) || names_same_message(sender, receiver))
     };
     let score = |sender: &&Span| {
         let same =
@@ -54,7 +55,7 @@ pub(crate) fn likely_sender<'g>(graph: &'g TraceGraph, receiver: &Span, clocks: 
             "rpc.method",
             "http.request.method",
         ];
-        let free = usize::from(!graph.children(sender).any(|child| child.service() != sender.service()));
+        let free = usize::from(is_free(graph, sender));
         let elsewhere = usize::from(sender.service() != receiver.service());
         let transport = usize::from(!transport(sender).is_empty());
         (
@@ -65,8 +66,119 @@ pub(crate) fn likely_sender<'g>(graph: &'g TraceGraph, receiver: &Span, clocks: 
     graph.spans().filter(fits).max_by_key(score)
 }
 
+/// Whether no span of another service continues this one.
+fn is_free(graph: &TraceGraph, sender: &Span) -> bool {
+    !graph.children(sender).any(|child| receives(child) || child.service() != sender.service())
+}
+
+fn names_same_message(sender: &Span, receiver: &Span) -> bool {
+    let same = |key| sender.attribute(key).is_some_and(|value| receiver.attribute(key) == Some(value));
+    ["messaging.message.id", "messaging.destination.name"].into_iter().any(same)
+}
+
+/// Whether `span` is a descendant of `top`.
+fn is_below(graph: &TraceGraph, span: &Span, top: &Span) -> bool {
+    // A loop of parents is no reason to hang.
+    let mut above = std::iter::successors(graph.parent(span), |span| graph.parent(span)).take(graph.len());
+    above.any(|above| above.trace_id == top.trace_id && above.span_id == top.span_id)
+}
+
+/// Whether a service has a span that receives something: its server layer or consumer wrapper works.
+fn service_receives(graph: &TraceGraph, service: &str) -> bool {
+    graph.spans().any(|span| span.service() == service && receives(span))
+}
+
+/// The span of another service in which something was sent that no client or producer span tells of: one that ran when `receiver` began,
+/// or the last that ended before, without a sender below it that went elsewhere.
+fn likely_origin<'g>(graph: &'g TraceGraph, receiver: &Span, clocks: &Clocks) -> Option<&'g Span> {
+    let began = clocks.start(receiver);
+    let fits = |span: &&Span| {
+        !sends(span)
+            && span.service() != receiver.service()
+            && clocks.start(span) <= began
+            && !is_below(graph, span, receiver)
+    };
+    let runs = |span: &Span| clocks.end(span) >= began;
+    let calls = |span: &Span| graph.children(span).any(sends);
+    graph.spans().filter(fits).max_by_key(|span| (runs(span), !calls(span), clocks.start(span)))
+}
+
+/// The layer that makes spans for what a service receives over a transport.
+fn receiving_layer(transport: &str) -> &'static str {
+    match transport {
+        "http" => "its server layer (`ServerPropagationLayer` of propagation-http)",
+        "grpc" => "its server layer (`ServerPropagationLayer` of propagation-grpc)",
+        "kafka" | "rabbitmq" | "aws_sqs" => "its consumer's wrapper (`ConsumerPropagation`)",
+        _ => "its server layer (`ServerPropagationLayer`) or its consumer's wrapper (`ConsumerPropagation`)",
+    }
+}
+
+/// The layer that makes spans for what a service sends to a receiver of this kind.
+fn sending_layer(receiver: &Span) -> &'static str {
+    match (receiver.kind, transport(receiver)) {
+        (SpanKind::Consumer, _) => "its producer's wrapper (`ProducerPropagation`, `SqsPropagation`)",
+        (_, "grpc") => "its client layer (`ClientPropagationLayer` of propagation-grpc)",
+        _ => "its client layer (`ClientPropagationLayer`, `ReqwestPropagation`)",
+    }
+}
+
+/// Adds why a service that receives has no span for it.
+pub(crate) fn of_missing_receiver(graph: &TraceGraph, span: &Span, clocks: &Clocks, broken: Broken) -> Broken {
+    let service = shown(span.service());
+    let began = clocks.start(span);
+    let sender = graph
+        .spans()
+        .filter(|sender| {
+            sends(sender)
+                && sender.service() != span.service()
+                && clocks.start(sender) <= began
+                && is_free(graph, sender)
+                && !is_below(graph, sender, span)
+        })
+        .max_by_key(|sender| clocks.start(sender));
+    let layer = receiving_layer(sender.map_or("", transport));
+    let cause =
+        format!("`{service}` has no server or consumer span: {layer} is missing, so nothing extracted the context");
+    match sender {
+        Some(sender) => broken.nearest(format!("{} has no child in another service", sender.label())).cause(cause),
+        None => broken.cause(cause),
+    }
+}
+
+/// Adds why a service has no span at all.
+pub(crate) fn of_silent_service(graph: &TraceGraph, service: &str, mut broken: Broken) -> Broken {
+    let service = shown(service);
+    let unanswered: Vec<&Span> = graph.spans().filter(|span| sends(span) && is_free(graph, span)).collect();
+    for sender in unanswered.iter().take(3) {
+        broken = broken.nearest(format!("{} has no child in another service", sender.label()));
+    }
+    let silent = "does not export, or has another `service.name`";
+    if let Some(sender) = unanswered.first() {
+        return broken.cause(format!(
+            "`{service}` has neither a layer nor a span of its own: add {}; or it never got the request, {silent}",
+            receiving_layer(transport(sender))
+        ));
+    }
+    broken.cause(format!(
+        "`{service}` has neither a layer nor a span of its own: add {}; or nothing was sent to it, because the service before has no client or producer layer, or it {silent}",
+        receiving_layer("")
+    ))
+}
+
+/// Adds why the first span of a trace receives nothing.
+pub(crate) fn of_late_entry(first: &Span, broken: Broken) -> Broken {
+    let service = shown(first.service());
+    broken.cause(format!(
+        "`{service}` has no server or consumer span for the request: {} is missing. If `{service}` begins its traces itself (a job, a test's own client), wait for `TraceGraph::continuous` by `wait_until`",
+        receiving_layer("")
+    ))
+}
+
 /// Adds why a span that handles something from elsewhere has no parent.
 pub(crate) fn of_lost_context(graph: &TraceGraph, span: &Span, clocks: &Clocks, broken: Broken) -> Broken {
+    if !receives(span) && !service_receives(graph, span.service()) {
+        return of_missing_receiver(graph, span, clocks, broken);
+    }
     if !receives(span) {
         return broken.cause(format!(
             "`{} · {}` began with no current context: its task, thread or callback was started outside of the handler's scope",
@@ -81,10 +193,20 @@ pub(crate) fn of_lost_context(graph: &TraceGraph, span: &Span, clocks: &Clocks, 
             shown(sender.service()),
             shown(span.service())
         )),
-        None => broken.cause(format!(
-            "`{}` got no valid context from its caller, and no span here looks like that caller",
-            shown(span.service())
-        )),
+        None => match likely_origin(graph, span, clocks) {
+            Some(origin) => broken.nearest(format!("{} ran before it, and sent nothing to it by a span", origin.label())).cause(
+                format!(
+                    "`{}` has no client or producer span for what it sent to `{}`: {} is missing, so nothing injected the context",
+                    shown(origin.service()),
+                    shown(span.service()),
+                    sending_layer(span)
+                ),
+            ),
+            None => broken.cause(format!(
+                "`{}` got no valid context from its caller, and no span here looks like that caller",
+                shown(span.service())
+            )),
+        },
     }
 }
 

@@ -31,6 +31,8 @@ assertions! {
     TraceGraph:
     /// The trace is whole: the sum of the claims on its shape.
     assert_continuous = continuous();
+    /// Each trace begins with a server or a consumer span.
+    assert_entered = entered();
     /// Exactly one span has no parent.
     assert_one_root = one_root();
     /// All spans hang together.

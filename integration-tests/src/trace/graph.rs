@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Span, SpanId, TraceId, Which};
+use super::{Span, SpanId, SpanKind, TraceId, Which};
 
 /// Spans of one or many traces, with every parent and link resolved as far as it was received.
 ///
@@ -39,6 +39,23 @@ impl TraceGraph {
     pub fn with_outside(self, parents: impl IntoIterator<Item = SpanId>) -> Self {
         let outside = self.outside.iter().copied().chain(parents).collect();
         Self::build(self.spans, outside)
+    }
+
+    /// The same graph, in which a parent that a test made up is [outside](Self::with_outside): the one parent that was never received, of
+    /// server or consumer spans, where no span is a root.
+    pub(crate) fn with_made_up_parent(self) -> Self {
+        let made_up = {
+            let mut orphans = self.orphans();
+            let first = orphans.next().and_then(|span| span.parent).filter(|_| self.roots().next().is_none());
+            let alone = self
+                .orphans()
+                .all(|span| span.parent == first && matches!(span.kind, SpanKind::Server | SpanKind::Consumer));
+            first.filter(|parent| alone && !parent.is_zero())
+        };
+        match made_up {
+            Some(parent) => self.with_outside([parent]),
+            None => self,
+        }
     }
 
     fn build(mut spans: Vec<Arc<Span>>, outside: HashSet<SpanId>) -> Self {

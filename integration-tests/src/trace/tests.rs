@@ -1,5 +1,6 @@
 //! A story of four services, whole and broken in each way that hops break traces.
 
+mod forgotten;
 mod shown;
 
 use std::sync::Arc;

@@ -36,6 +36,27 @@ impl TraceGraph {
         }
     }
 
+    /// Each span that begins a trace receives something: it is a server or a consumer span.
+    ///
+    /// Not part of [`continuous`](Self::continuous): a job or a command begins with a client span, or one of its own.
+    ///
+    /// # Errors
+    /// With each that does not: the layer of its service is missing.
+    pub fn entered(&self) -> Result<(), Broken> {
+        let late: Vec<_> = self.roots().filter(|root| !causes::receives(root)).collect();
+        if late.is_empty() {
+            return Ok(());
+        }
+        let mut broken = Broken::new("entered: each trace begins with a server or a consumer span");
+        let mut tree = self.picture(late.iter().map(|root| root.trace_id));
+        for root in late {
+            broken = broken.found(format!("{} has no parent, and receives nothing", root.label()));
+            broken = causes::of_late_entry(root, broken);
+            tree = tree.remark(root, "no server or consumer span above it");
+        }
+        Err(broken.picture(tree.to_string()))
+    }
+
     /// Exactly one span of all has no parent, or one that is [outside](Self::with_outside).
     ///
     /// # Errors
@@ -282,16 +303,17 @@ impl TraceGraph {
             return Ok(());
         }
         let mut broken = Broken::new(format!("services seen: {}", services.join(", ")));
-        for service in missing {
+        for service in &missing {
             broken = broken.found(format!("no span of `{service}`"));
         }
         let others: Vec<String> = seen.into_iter().filter(|service| !services.contains(service)).map(shown).collect();
         if !others.is_empty() {
             broken = broken.nearest(format!("also seen: {}", others.join(", ")));
         }
-        Err(broken
-            .cause("it never got the request, got no context and began a trace of its own, does not export, or has another `service.name`")
-            .picture(self.picture([]).to_string()))
+        for service in missing {
+            broken = causes::of_silent_service(self, service, broken);
+        }
+        Err(broken.picture(self.picture([]).to_string()))
     }
 
     /// Exactly so many spans are meant.
