@@ -76,7 +76,7 @@ async fn garbage_on_a_connection_is_answered_and_nothing_of_it_stays_for_the_nex
     for headers in [
         format!("traceparent: {PARENT}\r\nbaggage: tenant.id=blue\r\n").into_bytes(),
         b"traceparent: \xff\xfe\r\ntracestate: \xff=,,\r\nbaggage: =\xff;;=,%zz\r\n".to_vec(),
-        format!("traceparent: {PARENT}\r\ntraceparent: {PARENT}\r\nbaggage: {commas}\r\n").into_bytes(),
+        format!("traceparent: {PARENT}\r\ntraceparent: {PARENT}-01\r\nbaggage: {commas}\r\n").into_bytes(),
         format!("traceparent: \r\ntracestate: {commas}\r\nbaggage:\r\n").into_bytes(),
         b"".to_vec(),
     ] {
