@@ -14,20 +14,29 @@ use crate::frame::{self, FrameLimit};
 ///
 /// Long strings, short strings and byte arrays show their bytes; any other type shows as an empty value.
 #[derive(Clone, Copy, Debug)]
-pub struct HeadersCarrier<'a>(pub &'a BasicProperties);
+pub struct PropertiesCarrier<'a>(&'a BasicProperties);
+
+impl<'a> PropertiesCarrier<'a> {
+    /// Creates a carrier of received properties.
+    #[must_use]
+    pub fn new(properties: &'a BasicProperties) -> Self {
+        Self(properties)
+    }
+}
 
 /// The properties of a message that is about to be published.
 ///
 /// Writes long strings. Fields that do not fit into one frame are dropped, baggage first; then tracestate is truncated by whole members.
 /// Where even the ids don't fit, the properties stay as they were.
 #[derive(Debug)]
-pub struct PropertiesCarrier<'a> {
+pub struct PropertiesCarrierMut<'a> {
     properties: &'a mut BasicProperties,
     limit: FrameLimit,
 }
 
-impl<'a> PropertiesCarrier<'a> {
-    /// Properties to be sent over a connection with this frame limit.
+impl<'a> PropertiesCarrierMut<'a> {
+    /// Creates a carrier of properties that are sent over a connection with this frame limit.
+    #[must_use]
     pub fn new(properties: &'a mut BasicProperties, limit: impl Into<FrameLimit>) -> Self {
         Self { properties, limit: limit.into() }
     }
@@ -42,7 +51,7 @@ fn shown(value: &AMQPValue) -> Value<'_> {
     })
 }
 
-impl Extract for HeadersCarrier<'_> {
+impl Extract for PropertiesCarrier<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         let headers = self.0.headers().as_ref();
         if let Some(value) = headers.and_then(|headers| headers.inner().get(name.as_str())) {
@@ -57,7 +66,7 @@ impl Extract for HeadersCarrier<'_> {
     }
 }
 
-impl Extract for PropertiesCarrier<'_> {
+impl Extract for PropertiesCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         let headers = self.properties.headers().as_ref();
         if let Some(value) = headers.and_then(|headers| headers.inner().get(name.as_str())) {
@@ -72,7 +81,7 @@ impl Extract for PropertiesCarrier<'_> {
     }
 }
 
-impl Inject for PropertiesCarrier<'_> {
+impl Inject for PropertiesCarrierMut<'_> {
     fn commit(&mut self, fields: &Fields) -> Injection {
         let before: &BTreeMap<ShortString, AMQPValue> = match self.properties.headers() {
             Some(headers) => headers.inner(),

@@ -1,7 +1,4 @@
-use std::{
-    future::Future,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{future::Future, time::Duration};
 
 use lapin::{
     Channel,
@@ -11,11 +8,11 @@ use lapin::{
 };
 use propagation_core::{
     Admission, Attribute, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, Transport,
-    messaging::{self, Creation, DeliveryKey, ParentMode, Processing},
+    messaging::{self, CreationContext, DeliveryKey, ParentMode, Processing},
 };
 
 use crate::{
-    HeadersCarrier,
+    PropertiesCarrier,
     attributes::{Destination, ids},
     names::Names,
 };
@@ -48,6 +45,7 @@ pub struct ConsumerPropagation {
 
 impl ConsumerPropagation {
     /// For messages of a queue.
+    #[must_use]
     pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
         Self {
             propagator,
@@ -96,10 +94,47 @@ impl ConsumerPropagation {
         delivery: &Delivery,
         handler: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let hop = self.start(delivery);
-        let answer = hop.scope(handler).await;
-        hop.end(&Outcome::of(&answer));
-        answer
+        self.start(delivery).run(handler).await
+    }
+
+    /// Like [`process`](Self::process), for a handler that is a closure.
+    ///
+    /// # Errors
+    ///
+    /// Returns the handler's error.
+    pub fn process_sync<T, E: 'static>(
+        &self,
+        delivery: &Delivery,
+        handler: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        self.start(delivery).run_sync(handler)
+    }
+
+    /// Runs a handler of several messages in one process span, and ends the span with the handler's result.
+    ///
+    /// The span links to every message. It names exchange and routing key only if all messages share them. Its parent and its baggage are
+    /// the current ones, because the messages may belong to different traces.
+    ///
+    /// # Errors
+    ///
+    /// Returns the handler's error.
+    pub async fn process_batch<T, E: 'static>(
+        &self,
+        deliveries: &[Delivery],
+        handler: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        let creations: Vec<_> = deliveries.iter().map(|delivery| self.creation(delivery)).collect();
+        let place = |delivery: &Delivery| (delivery.exchange.clone(), delivery.routing_key.clone());
+        let (exchange, routing_key) = match deliveries.split_first() {
+            Some((first, rest)) if rest.iter().all(|delivery| place(delivery) == place(first)) => place(first),
+            _ => Default::default(),
+        };
+        let destination = self.source(exchange.as_str(), routing_key.as_str());
+        let hop = messaging::batch(&self.propagator, SpanKind::Consumer, &creations, |hop, count| {
+            destination.describe(hop, "process", "process");
+            hop.attributes.push(Attribute::new("messaging.batch.message_count", count));
+        });
+        hop.run(handler).await
     }
 
     /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
@@ -115,7 +150,7 @@ impl ConsumerPropagation {
     /// What a message brings, judged by the policy.
     #[must_use]
     pub fn extract(&self, delivery: &Delivery) -> Admission {
-        self.propagator.extract(&Peer::amqp(&self.queue), &HeadersCarrier(&delivery.properties))
+        self.propagator.extract(&Peer::amqp(&self.queue), &PropertiesCarrier::new(&delivery.properties))
     }
 
     /// [`Channel::basic_get`] in a receive span that links to the message.
@@ -191,8 +226,12 @@ impl ConsumerPropagation {
         DeliveryKey::new(Transport::Amqp, (self.queue.as_str(), delivery.delivery_tag, place))
     }
 
-    fn creation(&self, delivery: &Delivery) -> Creation {
-        messaging::creation(&self.propagator, &Peer::amqp(&self.queue), &HeadersCarrier(&delivery.properties))
+    fn creation(&self, delivery: &Delivery) -> CreationContext {
+        messaging::creation_context(
+            &self.propagator,
+            &Peer::amqp(&self.queue),
+            &PropertiesCarrier::new(&delivery.properties),
+        )
     }
 
     fn destination<'a>(&'a self, delivery: &'a Delivery) -> Destination<'a> {
@@ -207,9 +246,7 @@ impl ConsumerPropagation {
 
 /// The time since a message was published, by this machine's clock; `timestamp` counts seconds.
 fn age(delivery: &Delivery) -> Option<Duration> {
-    let published = Duration::from_secs((*delivery.properties.timestamp())?);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Some(now.saturating_sub(published))
+    messaging::age(Duration::from_secs((*delivery.properties.timestamp())?))
 }
 
 fn describe(

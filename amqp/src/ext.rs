@@ -3,7 +3,7 @@
 use lapin::{BasicProperties, message::Delivery};
 use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator};
 
-use crate::{FrameLimit, HeadersCarrier, PropertiesCarrier};
+use crate::{FrameLimit, PropertiesCarrier, PropertiesCarrierMut, sealed::Sealed};
 
 /// Reads the context of a received message, for those who handle messages in their own way. [`ConsumerPropagation`](crate::ConsumerPropagation)
 /// makes spans, too.
@@ -18,14 +18,17 @@ use crate::{FrameLimit, HeadersCarrier, PropertiesCarrier};
 /// hop.scope(async { /* handle it */ }).await;
 /// # }
 /// ```
-pub trait DeliveryExt {
+pub trait DeliveryExt: Sealed {
     /// What the message brings from a queue, judged by the policy. Makes no span.
     fn extract(&self, propagator: &Propagator, queue: &str) -> Admission;
 }
 
+impl Sealed for Delivery {}
+impl Sealed for BasicProperties {}
+
 impl DeliveryExt for Delivery {
     fn extract(&self, propagator: &Propagator, queue: &str) -> Admission {
-        propagator.extract(&Peer::amqp(queue), &HeadersCarrier(&self.properties))
+        propagator.extract(&Peer::amqp(queue), &PropertiesCarrier::new(&self.properties))
     }
 }
 
@@ -44,7 +47,7 @@ impl DeliveryExt for Delivery {
 /// assert_eq!(injection.written.as_slice(), ["traceparent"]);
 /// # Ok::<(), propagation_core::TraceParentError>(())
 /// ```
-pub trait PropertiesExt {
+pub trait PropertiesExt: Sealed {
     /// Writes the part of a context that the policy releases to a destination: an exchange (`shop`), or a queue that is reached through
     /// the default exchange (`queue/replies`). Makes no span.
     fn inject(
@@ -65,6 +68,6 @@ impl PropertiesExt for BasicProperties {
         limit: FrameLimit,
     ) -> Injection {
         let peer = destination.strip_prefix("queue/").map_or_else(|| Peer::amqp(destination), Peer::amqp_queue);
-        propagator.inject(&peer, context, &mut PropertiesCarrier::new(self, limit))
+        propagator.inject(&peer, context, &mut PropertiesCarrierMut::new(self, limit))
     }
 }

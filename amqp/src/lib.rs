@@ -11,8 +11,12 @@ mod frame;
 mod names;
 mod producer;
 
-pub use carrier::{HeadersCarrier, PropertiesCarrier};
+pub use carrier::{PropertiesCarrier, PropertiesCarrierMut};
 pub use consumer::ConsumerPropagation;
 pub use ext::{DeliveryExt, PropertiesExt};
 pub use frame::FrameLimit;
 pub use producer::ProducerPropagation;
+
+mod sealed {
+    pub trait Sealed {}
+}

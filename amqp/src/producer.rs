@@ -3,11 +3,11 @@ use lapin::{
 };
 use propagation_core::{
     Outcome, Peer, Propagator, StoredContext,
-    messaging::{self, ExistingContext, Sending},
+    messaging::{self, ExistingContext, PreparedMessage},
 };
 
 use crate::{
-    FrameLimit, PropertiesCarrier,
+    FrameLimit, PropertiesCarrierMut,
     attributes::{Destination, ids},
     names::Names,
 };
@@ -37,6 +37,7 @@ pub struct ProducerPropagation {
 
 impl ProducerPropagation {
     /// For channels of a connection: give the connection itself, or its frame limit in bytes.
+    #[must_use]
     pub fn new(propagator: Propagator, limit: impl Into<FrameLimit>) -> Self {
         Self { propagator, limit: limit.into(), existing: ExistingContext::default(), names: Names::default() }
     }
@@ -93,7 +94,7 @@ impl ProducerPropagation {
         payload: &[u8],
         mut properties: BasicProperties,
     ) -> lapin::Result<PublisherConfirm> {
-        let Sending { hop, .. } = self.prepare(exchange.as_str(), routing_key.as_str(), &mut properties);
+        let PreparedMessage { hop, .. } = self.prepare(exchange.as_str(), routing_key.as_str(), &mut properties);
         let sent = hop.scope(channel.basic_publish(exchange, routing_key, options, payload, properties)).await;
         hop.end(&Outcome::of(&sent));
         sent
@@ -114,7 +115,7 @@ impl ProducerPropagation {
         payload: &[u8],
         mut properties: BasicProperties,
     ) -> lapin::Result<Confirmation> {
-        let Sending { hop, .. } = self.prepare(exchange.as_str(), routing_key.as_str(), &mut properties);
+        let PreparedMessage { hop, .. } = self.prepare(exchange.as_str(), routing_key.as_str(), &mut properties);
         let confirmed = hop
             .scope(async { channel.basic_publish(exchange, routing_key, options, payload, properties).await?.await })
             .await;
@@ -127,13 +128,12 @@ impl ProducerPropagation {
     }
 
     /// Puts the current context on a message that you publish yourself. Publish it in the hop, and end the hop with the outcome.
-    #[must_use]
-    pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> Sending {
+    pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> PreparedMessage {
         let destination = Destination { exchange, routing_key, queue: None, temporary: false, names: &self.names };
         // Through the default exchange a message goes to the queue that its routing key names.
         let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
         let ids: Vec<_> = if self.propagator.records() { ids(properties).collect() } else { Vec::new() };
-        let mut carrier = PropertiesCarrier::new(properties, self.limit);
+        let mut carrier = PropertiesCarrierMut::new(properties, self.limit);
         messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
             destination.describe(hop, "send", "send");
             hop.attributes.extend(ids);

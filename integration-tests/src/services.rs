@@ -5,7 +5,7 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! use propagation_core::{Hop, Outcome, Peer, Trust, messaging::Sending};
+//! use propagation_core::{Hop, Outcome, Peer, Trust};
 //! use propagation_testkit::{services::{self, Services}, wire::WireRecord};
 //!
 //! let services = Services::new(Trust::Trust);

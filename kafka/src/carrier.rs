@@ -39,15 +39,15 @@ pub struct HeadersCarrier<'a>(Native<'a>);
 struct Native<'a>(Option<&'a BorrowedHeaders>);
 
 impl<'a> HeadersCarrier<'a> {
-    /// Of headers.
+    /// Creates a carrier of headers.
     #[must_use]
     pub fn new(headers: &'a impl NativeHeaders) -> Self {
         Self(Native(Some(headers.as_native())))
     }
 
-    /// Of a message, which may have none.
+    /// Creates a carrier of a message's headers, or of no headers if the message has none.
     #[must_use]
-    pub fn of(message: &'a impl Message<Headers: NativeHeaders>) -> Self {
+    pub fn of_message(message: &'a impl Message<Headers: NativeHeaders>) -> Self {
         Self(Native(message.headers().map(NativeHeaders::as_native)))
     }
 }
@@ -67,12 +67,12 @@ impl Extract for HeadersCarrier<'_> {
 /// Where nothing of ours stands on the record, what is written is appended. Otherwise the list is built anew: the user's
 /// headers in their order, duplicates, null values and odd names included, then ours.
 #[derive(Debug)]
-pub struct RecordCarrier<'a> {
+pub struct HeadersCarrierMut<'a> {
     headers: &'a mut Option<OwnedHeaders>,
     before: Before,
 }
 
-impl<'a> RecordCarrier<'a> {
+impl<'a> HeadersCarrierMut<'a> {
     /// Of a record's field `headers`.
     #[must_use]
     pub fn new(headers: &'a mut Option<OwnedHeaders>) -> Self {
@@ -85,7 +85,7 @@ impl<'a> RecordCarrier<'a> {
     }
 }
 
-impl Extract for RecordCarrier<'_> {
+impl Extract for HeadersCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         visit(self.headers.as_ref().map(OwnedHeaders::as_borrowed), name, each);
     }
@@ -95,7 +95,7 @@ impl Extract for RecordCarrier<'_> {
     }
 }
 
-impl Inject for RecordCarrier<'_> {
+impl Inject for HeadersCarrierMut<'_> {
     fn commit(&mut self, fields: &Fields) -> Injection {
         // A second injection takes the place of the first; the way back stays the way to what the user had.
         std::mem::take(&mut self.before).restore(self.headers);

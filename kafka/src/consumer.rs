@@ -2,7 +2,7 @@ use std::future::Future;
 
 use propagation_core::{
     Admission, HopSpan, Outcome, Peer, Propagator, SpanKind, Transport,
-    messaging::{self, Creation, DeliveryKey, ParentMode, Processing},
+    messaging::{self, CreationContext, DeliveryKey, ParentMode, Processing},
 };
 use rdkafka::{
     ClientConfig, Message,
@@ -76,7 +76,7 @@ impl ConsumerPropagation {
     /// Whether spans say a message's key. They don't by default, as a key may be personal; and never one that is not UTF-8 or that
     /// the policy's scrubbers object to.
     #[must_use]
-    pub fn message_key(mut self, shown: bool) -> Self {
+    pub fn with_message_key(mut self, shown: bool) -> Self {
         self.client.message_key = shown;
         self
     }
@@ -93,7 +93,7 @@ impl ConsumerPropagation {
         message: &M,
         handler: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        run(self.start(message), handler).await
+        self.start(message).run(handler).await
     }
 
     /// The same for a handler that is a function and not a future.
@@ -106,10 +106,7 @@ impl ConsumerPropagation {
         message: &M,
         handler: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let hop = self.start(message);
-        let answer = hop.in_scope(handler);
-        hop.end(&Outcome::of(&answer));
-        answer
+        self.start(message).run_sync(handler)
     }
 
     /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
@@ -149,7 +146,7 @@ impl ConsumerPropagation {
         messages: &[M],
         handler: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        run(self.batch(SpanKind::Consumer, Operation::PROCESS, messages), handler).await
+        self.batch(SpanKind::Consumer, Operation::PROCESS, messages).run(handler).await
     }
 
     /// [`Consumer::commit_message`] in a settle span: a child of the span that has processed the message, linked to the message. An asynchronous commit's span ends when it is enqueued.
@@ -199,7 +196,7 @@ impl ConsumerPropagation {
         operation: Operation,
         messages: &[M],
     ) -> HopSpan {
-        let mut topics: Vec<(&str, Vec<Creation>)> = Vec::new();
+        let mut topics: Vec<(&str, Vec<CreationContext>)> = Vec::new();
         for message in messages {
             let creation = self.creation(message);
             // The first span is the one that work runs in.
@@ -211,7 +208,7 @@ impl ConsumerPropagation {
                 None => topics.push((message.topic(), vec![creation])),
             }
         }
-        let start = |topic: &str, creations: &[Creation]| {
+        let start = |topic: &str, creations: &[CreationContext]| {
             messaging::batch(&self.propagator, kind, creations, |hop, count| {
                 self.client.describe(hop, operation, topic);
                 hop.attributes.push(propagation_core::Attribute::new("messaging.batch.message_count", count));
@@ -229,13 +226,11 @@ impl ConsumerPropagation {
         DeliveryKey::new(Transport::Kafka, (place, self.client.group.as_deref()))
     }
 
-    fn creation<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> Creation {
-        messaging::creation(&self.propagator, &Peer::kafka(message.topic()), &HeadersCarrier::of(message))
+    fn creation<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> CreationContext {
+        messaging::creation_context(
+            &self.propagator,
+            &Peer::kafka(message.topic()),
+            &HeadersCarrier::of_message(message),
+        )
     }
-}
-
-async fn run<T, E: 'static>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let answer = hop.scope(handler).await;
-    hop.end(&Outcome::of(&answer));
-    answer
 }

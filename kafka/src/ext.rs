@@ -1,14 +1,14 @@
 //! For those who send and receive in their own way: what a message brings, and what goes onto one.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator};
+use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator, messaging};
 use rdkafka::{Message, message::OwnedHeaders};
 
-use crate::{HeadersCarrier, NativeHeaders, RawHeader, RawHeaders, RecordCarrier, raw};
+use crate::{HeadersCarrier, HeadersCarrierMut, NativeHeaders, RawHeader, RawHeaders, raw, record::sealed::Sealed};
 
 /// Reads the context of a received message.
-pub trait MessageExt {
+pub trait MessageExt: Message<Headers: NativeHeaders> {
     /// What the message brings from its topic, judged by the policy. Makes no span.
     fn extract(&self, propagator: &Propagator) -> Admission;
 
@@ -19,18 +19,17 @@ pub trait MessageExt {
 
 impl<M: Message<Headers: NativeHeaders>> MessageExt for M {
     fn extract(&self, propagator: &Propagator) -> Admission {
-        propagator.extract(&Peer::kafka(self.topic()), &HeadersCarrier::of(self))
+        propagator.extract(&Peer::kafka(self.topic()), &HeadersCarrier::of_message(self))
     }
 
     fn age(&self) -> Option<Duration> {
-        let made = u64::try_from(self.timestamp().to_millis()?).ok()?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-        Some(now.saturating_sub(Duration::from_millis(made)))
+        let created = u64::try_from(self.timestamp().to_millis()?).ok()?;
+        messaging::age(Duration::from_millis(created))
     }
 }
 
 /// Reads headers.
-pub trait HeadersExt {
+pub trait HeadersExt: NativeHeaders {
     /// What the headers bring from a topic, judged by the policy. Makes no span.
     fn extract(&self, propagator: &Propagator, topic: &str) -> Admission;
 
@@ -51,7 +50,7 @@ impl<H: NativeHeaders> HeadersExt for H {
 }
 
 /// Writes a context onto headers.
-pub trait OwnedHeadersExt {
+pub trait OwnedHeadersExt: Sealed {
     /// Writes what a topic may learn of a context, in place of what stands there. Makes no span.
     fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> Injection;
 
@@ -59,6 +58,9 @@ pub trait OwnedHeadersExt {
     /// librdkafka took it, as it does.
     fn raw_append(&mut self, header: RawHeader<'_>) -> bool;
 }
+
+impl Sealed for OwnedHeaders {}
+impl Sealed for Option<OwnedHeaders> {}
 
 impl OwnedHeadersExt for OwnedHeaders {
     fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> Injection {
@@ -75,7 +77,7 @@ impl OwnedHeadersExt for OwnedHeaders {
 
 impl OwnedHeadersExt for Option<OwnedHeaders> {
     fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> Injection {
-        propagator.inject(&Peer::kafka(topic), context, &mut RecordCarrier::new(self))
+        propagator.inject(&Peer::kafka(topic), context, &mut HeadersCarrierMut::new(self))
     }
 
     fn raw_append(&mut self, header: RawHeader<'_>) -> bool {

@@ -11,9 +11,11 @@ mod producer;
 mod raw;
 mod record;
 
-pub use carrier::{HeadersCarrier, NativeHeaders, RecordCarrier};
+pub use carrier::{HeadersCarrier, HeadersCarrierMut, NativeHeaders};
 pub use consumer::ConsumerPropagation;
 pub use ext::{HeadersExt, MessageExt, OwnedHeadersExt};
-pub use producer::{Delivering, DeliveryFuture, DeliverySpans, Enqueue, EnqueueResult, Prepared, ProducerPropagation};
+pub use producer::{
+    DeliveryFuture, DeliverySpan, DeliverySpans, Enqueue, EnqueueResult, PreparedMessage, ProducerPropagation,
+};
 pub use raw::{RawHeader, RawHeaders};
 pub use record::Record;

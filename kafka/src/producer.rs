@@ -16,13 +16,13 @@ use rdkafka::{
     util::{AsyncRuntime, IntoOpaque, Timeout},
 };
 
-pub use delivery::{Delivering, DeliveryFuture, DeliverySpans};
-pub use prepared::Prepared;
+pub use delivery::{DeliveryFuture, DeliverySpan, DeliverySpans};
+pub use prepared::PreparedMessage;
 
 use crate::{
-    RecordCarrier,
+    HeadersCarrierMut,
     attributes::{Client, Operation},
-    record::Record,
+    record::{Record, sealed::Sealed},
 };
 
 /// Sends records that carry the current context.
@@ -93,7 +93,7 @@ impl ProducerPropagation {
     /// Whether spans say a record's key. They don't by default, as a key may be personal; and never one that is not UTF-8 or that
     /// the policy's scrubbers object to.
     #[must_use]
-    pub fn message_key(mut self, shown: bool) -> Self {
+    pub fn with_message_key(mut self, shown: bool) -> Self {
         self.client.message_key = shown;
         self
     }
@@ -206,7 +206,7 @@ impl ProducerPropagation {
         let mut sending = self.prepare(&mut record);
         loop {
             let (record_with_span, opaque) = take_opaque(record);
-            match producer.enqueue(with_opaque(record_with_span, Delivering::new(opaque, sending))) {
+            match producer.enqueue(with_opaque(record_with_span, DeliverySpan::new(opaque, sending))) {
                 Ok(()) => return Ok(()),
                 Err((error, returned)) => {
                     let (rest, delivering) = take_opaque(returned);
@@ -224,15 +224,15 @@ impl ProducerPropagation {
     }
 
     /// Puts the current context on a record that you send yourself: send it in the hop, and say how that went.
-    pub fn prepare(&self, record: &mut impl Record) -> Prepared {
+    pub fn prepare(&self, record: &mut impl Record) -> PreparedMessage {
         let (details, headers) = record.split();
-        let mut carrier = RecordCarrier::new(headers);
+        let mut carrier = HeadersCarrierMut::new(headers);
         let peer = Peer::kafka(details.topic);
         let sending = messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
             self.client.describe(hop, Operation::SEND, details.topic);
             self.client.describe_record(hop, &details, &self.propagator);
         });
-        Prepared::new(sending, carrier.into_before())
+        PreparedMessage::new(sending, carrier.into_before())
     }
 
     /// Puts a record into a producer's queue, again without what was added where only that made it too large.
@@ -240,7 +240,7 @@ impl ProducerPropagation {
         &self,
         mut record: R,
         send: impl Fn(R) -> Result<T, (KafkaError, R)>,
-    ) -> Result<(T, Prepared), (KafkaError, R)> {
+    ) -> Result<(T, PreparedMessage), (KafkaError, R)> {
         let mut sending = self.prepare(&mut record);
         loop {
             match sending.hop.in_scope(|| send(record)) {
@@ -257,7 +257,7 @@ impl ProducerPropagation {
     }
 
     /// Makes a record smaller that is too large, if something of ours is left on it.
-    fn shed(&self, sending: &mut Prepared, headers: &mut Option<rdkafka::message::OwnedHeaders>) -> bool {
+    fn shed(&self, sending: &mut PreparedMessage, headers: &mut Option<rdkafka::message::OwnedHeaders>) -> bool {
         [Some(Priority::State), Some(Priority::Ids), None]
             .into_iter()
             .any(|least| sending.shed(headers, least, &self.propagator))
@@ -268,7 +268,7 @@ impl ProducerPropagation {
 pub type EnqueueResult<'a, K, P, D> = Result<(), (KafkaError, BaseRecord<'a, K, P, D>)>;
 
 /// The producers that answer once a record is in the queue: [`BaseProducer`] and [`ThreadedProducer`].
-pub trait Enqueue<C, Part>
+pub trait Enqueue<C, Part>: Sealed
 where
     C: ProducerContext<Part>,
     Part: Partitioner,
@@ -290,6 +290,13 @@ where
 
 macro_rules! enqueue {
     ($producer:ident $(, $bound:lifetime)?) => {
+        impl<C, Part> Sealed for $producer<C, Part>
+        where
+            C: ProducerContext<Part> $(+ $bound)?,
+            Part: Partitioner,
+        {
+        }
+
         impl<C, Part> Enqueue<C, Part> for $producer<C, Part>
         where
             C: ProducerContext<Part> $(+ $bound)?,

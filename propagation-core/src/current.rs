@@ -4,6 +4,7 @@
 //! it was before.
 
 mod guard_leak;
+mod run;
 mod stack;
 pub(crate) mod thread_end;
 

@@ -1,6 +1,6 @@
-//! What the brokers share: the creation context of a message, and how sending and processing relate to it.
+//! Sending, receiving, processing and settling messages, for the adapters of all brokers.
 //!
-//! A message has one creation context: that of the span that made it. Sending puts it on the message; processing
+//! A message has one creation context: the context of the span that created it. [`send`] writes it to the message. [`process`]
 //! links to it and continues its trace, unless a hop of the whole batch is current.
 
 mod batch;
@@ -10,8 +10,8 @@ mod send;
 
 pub(crate) use memory::Deliveries;
 
-pub use batch::{Creation, LINKS_PER_SPAN, batch, creation, receive};
+pub use batch::{CreationContext, LINKS_PER_SPAN, batch, creation_context, receive};
 pub use memory::DeliveryKey;
-pub use process::{ParentMode, Processing, process, recall, remember, settle};
+pub use process::{ParentMode, Processing, age, process, recall, remember, settle};
 pub(crate) use send::sampled_as;
-pub use send::{ExistingContext, Placed, Sending, create, place, send};
+pub use send::{ExistingContext, PreparedMessage, create, place, send};

@@ -1,11 +1,8 @@
-use std::{
-    future::Future,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{future::Future, time::Duration};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{
-    Admission, Attribute, HopSpan, Outcome, Peer, Propagator, SpanKind,
+    Admission, Attribute, HopSpan, Peer, Propagator, SpanKind,
     messaging::{self, ParentMode, Processing},
 };
 
@@ -45,6 +42,7 @@ pub struct ConsumerPropagation {
 
 impl ConsumerPropagation {
     /// For messages of a queue: its URL, its ARN or its name.
+    #[must_use]
     pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
         Self {
             propagator,
@@ -56,7 +54,7 @@ impl ConsumerPropagation {
     }
 
     /// The parent of process spans. The age of a message is known if it was received by a client with
-    /// [`SqsPropagation`](crate::SqsPropagation), which asks for the time of sending.
+    /// [`SqsInterceptor`](crate::SqsInterceptor), which asks for the time of sending.
     #[must_use]
     pub fn parent_mode(mut self, parent: ParentMode) -> Self {
         self.parent = parent;
@@ -71,7 +69,7 @@ impl ConsumerPropagation {
     /// has written, the outsider would choose the trace.
     #[cfg(feature = "envelopes")]
     #[must_use]
-    pub fn envelopes(mut self, read: bool) -> Self {
+    pub fn with_envelopes(mut self, read: bool) -> Self {
         self.envelopes = read;
         self
     }
@@ -88,7 +86,7 @@ impl ConsumerPropagation {
         message: &Message,
         handler: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        run(self.start(message), handler).await
+        self.start(message).run(handler).await
     }
 
     /// The same for a handler that is a function and not a future.
@@ -101,10 +99,7 @@ impl ConsumerPropagation {
         message: &Message,
         handler: impl FnOnce() -> Result<T, E>,
     ) -> Result<T, E> {
-        let hop = self.start(message);
-        let answer = hop.in_scope(handler);
-        hop.end(&Outcome::of(&answer));
-        answer
+        self.start(message).run_sync(handler)
     }
 
     /// Runs a handler of several messages at once in a process span that links to every one of them, and ends that with what the
@@ -120,13 +115,13 @@ impl ConsumerPropagation {
         handler: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let peer = Peer::sqs(self.queue.name());
-        let creation = |message| messaging::creation(&self.propagator, &peer, &self.carrier(message));
+        let creation = |message| messaging::creation_context(&self.propagator, &peer, &self.carrier(message));
         let creations: Vec<_> = messages.iter().map(creation).collect();
         let hop = messaging::batch(&self.propagator, SpanKind::Consumer, &creations, |hop, messages| {
             self.queue.describe(hop, "process", "process");
             attributes::count(hop, messages);
         });
-        run(hop, handler).await
+        hop.run(handler).await
     }
 
     /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
@@ -161,15 +156,8 @@ impl ConsumerPropagation {
     }
 }
 
-async fn run<T, E: 'static>(hop: HopSpan, handler: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let answer = hop.scope(handler).await;
-    hop.end(&Outcome::of(&answer));
-    answer
-}
-
 /// How long ago a message was sent, by this machine's clock.
 fn age(message: &Message) -> Option<Duration> {
     let sent: u64 = message.attributes()?.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok()?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    Some(now.saturating_sub(Duration::from_millis(sent)))
+    messaging::age(Duration::from_millis(sent))
 }

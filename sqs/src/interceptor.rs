@@ -35,18 +35,18 @@ use aws_smithy_types::config_bag::ConfigBag;
 use propagation_core::{Direction, Propagator, Reason, StoredContext, messaging::ExistingContext};
 
 use self::operation::{Covered, InFlight, StoredForCall};
-use crate::{Mode, SizeLimit};
+use crate::{AttributeMode, SizeLimit};
 
 /// Sends, receives and settles in the current context: an interceptor for the configuration of an SQS client.
 ///
 /// ```
 /// use aws_sdk_sqs::config::{BehaviorVersion, Config};
 /// use propagation_core::Propagator;
-/// use propagation_sqs::SqsPropagation;
+/// use propagation_sqs::SqsInterceptor;
 ///
 /// let config = Config::builder()
 ///     .behavior_version(BehaviorVersion::latest())
-///     .interceptor(SqsPropagation::new(Propagator::default()))
+///     .interceptor(SqsInterceptor::new(Propagator::default()))
 ///     .build();
 /// ```
 ///
@@ -61,7 +61,7 @@ use crate::{Mode, SizeLimit};
 /// that make and manage queues pass without a span; any other call, and one of another service, is counted as
 /// [`Reason::NotCovered`] and said once.
 #[derive(Clone, Debug)]
-pub struct SqsPropagation {
+pub struct SqsInterceptor {
     propagator: Propagator,
     options: Options,
     /// The operations that were warned of.
@@ -71,7 +71,7 @@ pub struct SqsPropagation {
 #[derive(Clone, Debug)]
 struct Options {
     existing: ExistingContext,
-    mode: Mode,
+    mode: AttributeMode,
     limit: SizeLimit,
     create_spans: bool,
     receive_spans: bool,
@@ -80,13 +80,13 @@ struct Options {
     envelopes: bool,
 }
 
-impl SqsPropagation {
+impl SqsInterceptor {
     /// With separate attributes, [`ExistingContext::Keep`] and the size limit of SQS.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         let options = Options {
             existing: ExistingContext::default(),
-            mode: Mode::default(),
+            mode: AttributeMode::default(),
             limit: SizeLimit::default(),
             create_spans: true,
             receive_spans: true,
@@ -108,7 +108,7 @@ impl SqsPropagation {
     /// also inside the hop of a caller whose own context is not trusted. It takes precedence over the client's own interceptor.
     ///
     /// ```no_run
-    /// # async fn relay(client: aws_sdk_sqs::Client, propagation: propagation_sqs::SqsPropagation, row: propagation_core::StoredContext) {
+    /// # async fn relay(client: aws_sdk_sqs::Client, propagation: propagation_sqs::SqsInterceptor, row: propagation_core::StoredContext) {
     /// let call = client.send_message().queue_url("https://sqs.us-east-1.amazonaws.com/123456789012/orders").message_body("{}");
     /// let sent = call.customize().interceptor(propagation.with_stored(row)).send().await;
     /// # let _ = sent;
@@ -121,7 +121,7 @@ impl SqsPropagation {
 
     /// Where on a message the context goes.
     #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
+    pub fn attribute_mode(mut self, mode: AttributeMode) -> Self {
         self.options.mode = mode;
         self
     }
@@ -136,30 +136,30 @@ impl SqsPropagation {
     /// Whether each message of a batch gets a create span of its own (the default), and with it a context of its own. Without them
     /// all messages of a batch carry the context of the send span.
     #[must_use]
-    pub fn create_spans(mut self, create: bool) -> Self {
+    pub fn with_create_spans(mut self, create: bool) -> Self {
         self.options.create_spans = create;
         self
     }
 
     /// Whether receiving makes spans (the default). A consumer that polls an empty queue makes one for each poll.
     #[must_use]
-    pub fn receive_spans(mut self, receive: bool) -> Self {
+    pub fn with_receive_spans(mut self, receive: bool) -> Self {
         self.options.receive_spans = receive;
         self
     }
 
     /// Whether deleting messages and changing their visibility makes spans (the default).
     #[must_use]
-    pub fn settle_spans(mut self, settle: bool) -> Self {
+    pub fn with_settle_spans(mut self, settle: bool) -> Self {
         self.options.settle_spans = settle;
         self
     }
 
     /// Whether receive spans also link to what envelopes in message bodies say.
-    /// [`ConsumerPropagation::envelopes`](crate::ConsumerPropagation::envelopes) says when that is safe.
+    /// [`ConsumerPropagation::with_envelopes`](crate::ConsumerPropagation::with_envelopes) says when that is safe.
     #[cfg(feature = "envelopes")]
     #[must_use]
-    pub fn envelopes(mut self, read: bool) -> Self {
+    pub fn with_envelopes(mut self, read: bool) -> Self {
         self.options.envelopes = read;
         self
     }
@@ -217,9 +217,9 @@ impl SqsPropagation {
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for SqsPropagation {
+impl Intercept for SqsInterceptor {
     fn name(&self) -> &'static str {
-        "SqsPropagation"
+        "SqsInterceptor"
     }
 
     /// Leaves a stored context where the client's own interceptor, whose turn to change the call comes first, finds it.

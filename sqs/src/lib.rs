@@ -15,8 +15,8 @@ pub mod lambda;
 mod mode;
 mod xray;
 
-pub use carrier::{MessageCarrier, OutgoingCarrier, PACKED};
+pub use carrier::{MessageCarrier, MessageCarrierMut, OutgoingMessage, PACKED_ATTRIBUTE};
 pub use consumer::ConsumerPropagation;
 pub use ext::{MessageExt, OutgoingExt};
-pub use interceptor::SqsPropagation;
-pub use mode::{Mode, SizeLimit};
+pub use interceptor::SqsInterceptor;
+pub use mode::{AttributeMode, SizeLimit};

@@ -6,11 +6,11 @@
 /// system attribute `AWSTraceHeader`, which takes neither a slot nor size, and receivers understand all of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Mode {
+pub enum AttributeMode {
     /// An attribute for each field: `traceparent`, `tracestate`, `baggage`. What other libraries read.
     #[default]
     Separate,
-    /// All fields in one attribute, [`PACKED`](crate::PACKED): for messages with eight or nine attributes of their own between
+    /// All fields in one attribute, [`PACKED_ATTRIBUTE`](crate::PACKED_ATTRIBUTE): for messages with eight or nine attributes of their own between
     /// services that all use this crate.
     Packed,
     /// The ids alone, in `AWSTraceHeader`: no attribute is used. Baggage does not travel.

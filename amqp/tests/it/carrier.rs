@@ -4,7 +4,7 @@ use lapin::{
     protocol::basic::gen_properties,
     types::{AMQPValue, ByteArray, DecimalValue, FieldArray, FieldTable, LongString, ShortString},
 };
-use propagation_amqp::{FrameLimit, HeadersCarrier, ProducerPropagation, PropertiesCarrier, PropertiesExt};
+use propagation_amqp::{FrameLimit, ProducerPropagation, PropertiesCarrier, PropertiesCarrierMut, PropertiesExt};
 use propagation_core::{
     Extract, InboundRule, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, carrier_laws,
 };
@@ -33,11 +33,11 @@ impl carrier_laws::Subject for Message {
     }
 
     fn extract(message: &BasicProperties, with: &mut dyn FnMut(&dyn Extract)) {
-        with(&HeadersCarrier(message));
+        with(&PropertiesCarrier::new(message));
     }
 
     fn inject(message: &mut BasicProperties, with: &mut dyn FnMut(&mut dyn Inject)) {
-        with(&mut PropertiesCarrier::new(message, FrameLimit::DEFAULT));
+        with(&mut PropertiesCarrierMut::new(message, FrameLimit::DEFAULT));
     }
 }
 
@@ -68,7 +68,7 @@ fn every_type_that_holds_text_is_read() {
         AMQPValue::ByteArray(ByteArray::from(PARENT.as_bytes())),
     ] {
         let message = received(vec![("traceparent", value.clone())]);
-        let context = open().extract(&Peer::amqp("shipping"), &HeadersCarrier(&message)).context;
+        let context = open().extract(&Peer::amqp("shipping"), &PropertiesCarrier::new(&message)).context;
         assert!(context.trace.has_ids(), "{value:?}");
     }
 }
@@ -85,7 +85,7 @@ fn poison_headers_are_refused_and_counted_and_nothing_else() {
         (text(&commas), Some(Reason::Malformed)),
     ] {
         let message = received(vec![("traceparent", value.clone()), ("baggage", text(&commas))]);
-        let admission = open().extract(&Peer::amqp("shipping"), &HeadersCarrier(&message));
+        let admission = open().extract(&Peer::amqp("shipping"), &PropertiesCarrier::new(&message));
         assert!(admission.context.is_empty());
         assert_eq!(admission.rejections.first().map(|rejection| rejection.reason), reason);
     }
@@ -102,7 +102,8 @@ fn names_that_fit(frame: u32) -> Vec<String> {
     let context = propagator.extract(&Peer::http(""), &from).context;
     let mut message = received(vec![("own", text("stays"))]).with_message_id("m-1".into());
     let before = message.clone();
-    let injection = propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrier::new(&mut message, frame));
+    let injection =
+        propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrierMut::new(&mut message, frame));
     let names: Vec<String> = headers(&message).into_keys().filter(|name| name != "own").collect();
     assert_eq!(names.len(), injection.written.len());
     assert_eq!(3 - names.len(), injection.left_out.iter().filter(|left| left.reason == Reason::NoRoom).count());
@@ -124,7 +125,7 @@ fn what_does_not_fit_the_frame_is_left_out_baggage_first() {
 #[test]
 fn what_stands_on_an_outgoing_message_can_be_read() {
     let mut message = received(vec![("traceparent", text(PARENT)), ("own", text("1"))]);
-    let carrier = PropertiesCarrier::new(&mut message, FrameLimit::DEFAULT);
+    let carrier = PropertiesCarrierMut::new(&mut message, FrameLimit::DEFAULT);
     let mut all = Vec::new();
     carrier.visit_all(&mut |name, value| all.push((name.to_owned(), value.as_bytes().to_vec())));
     all.sort();
@@ -174,7 +175,7 @@ fn a_message_without_headers_gets_none_from_an_empty_context() {
     let mut message = BasicProperties::default();
     let nothing = propagation_core::PropagationContext::EMPTY;
     let injection =
-        open().inject(&Peer::amqp("shop"), &nothing, &mut PropertiesCarrier::new(&mut message, FrameLimit::DEFAULT));
+        open().inject(&Peer::amqp("shop"), &nothing, &mut PropertiesCarrierMut::new(&mut message, FrameLimit::DEFAULT));
     assert!(injection.written.is_empty());
     assert_eq!(message, BasicProperties::default(), "not even an empty table");
 }
@@ -242,7 +243,7 @@ fn room_in_a_frame_is_counted_to_the_byte_whatever_a_message_has() {
         let fits = |limit: u32| {
             let mut message = message.clone();
             let injection =
-                propagator.inject(&Peer::amqp(""), &context, &mut PropertiesCarrier::new(&mut message, limit));
+                propagator.inject(&Peer::amqp(""), &context, &mut PropertiesCarrierMut::new(&mut message, limit));
             injection.wrote_name("traceparent").then_some(message)
         };
         let whole = fits(0).expect("without a limit it fits");
@@ -275,7 +276,7 @@ fn tracestate_short_of_room_loses_whole_members() {
         let propagator = open();
         let context = propagator.extract(&Peer::http(""), &from).context;
         let mut message = BasicProperties::default();
-        let mut carrier = PropertiesCarrier::new(&mut message, frame(room));
+        let mut carrier = PropertiesCarrierMut::new(&mut message, frame(room));
         let injection = propagator.inject(&Peer::amqp("shop"), &context, &mut carrier);
         let written = headers(&message);
         assert_eq!(written.get("tracestate").map(String::as_str), kept, "{room}");
@@ -290,6 +291,6 @@ fn tracestate_is_never_written_without_ids() {
     let propagator = open();
     let context = propagator.extract(&Peer::http(""), &from).context;
     let mut message = BasicProperties::default();
-    propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrier::new(&mut message, 60));
+    propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrierMut::new(&mut message, 60));
     assert_eq!(message, BasicProperties::default());
 }

@@ -77,12 +77,15 @@ async fn forwarded_headers_obey_the_admitting_rule() {
                     "task" => {
                         let p = p.clone();
                         let work = async move { publish_on(&p, &producer, &channel).await };
-                        tokio::spawn(task::InContextExt::in_context(work, &propagator)).await.unwrap();
+                        tokio::spawn(task::InContextExt::in_current_context(work, &propagator)).await.unwrap();
                     }
                     "thread" => {
                         let (p, handle) = (p.clone(), tokio::runtime::Handle::current());
                         let work = move || {
-                            handle.block_on(task::InContextExt::in_context(publish_on(&p, &producer, &channel), &p));
+                            handle.block_on(task::InContextExt::in_current_context(
+                                publish_on(&p, &producer, &channel),
+                                &p,
+                            ));
                         };
                         let work = task::carry(&propagator, work);
                         tokio::task::block_in_place(|| std::thread::spawn(work).join().unwrap());

@@ -233,3 +233,57 @@ async fn panic_in_a_handler_is_an_error_of_its_message() {
         span.attributes.contains(&KeyValue::new("error.type", "panic")) && matches!(span.status, Status::Error { .. })
     );
 }
+
+#[tokio::test]
+async fn sync_handler_runs_in_the_process_span() {
+    let mut shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    publish(&shop, &producer, BasicProperties::default()).await;
+    let delivery = shop.next().await;
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping");
+    let current = consumer.process_sync(&delivery, || Ok::<_, std::fmt::Error>(shop.propagator.current())).unwrap();
+    let process = shop.span("process shop:shipping");
+    assert_eq!(current.trace.span_id().unwrap().to_string(), process.span_context.span_id().to_string());
+    assert_eq!(process.status, Status::Unset);
+
+    consumer.process_sync(&delivery, || Err::<(), _>(std::fmt::Error)).unwrap_err();
+    let failed = shop.spans("process shop:shipping").pop().unwrap();
+    assert!(matches!(failed.status, Status::Error { .. }));
+}
+
+#[tokio::test]
+async fn batch_span_links_to_every_message() {
+    let mut shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection).with_exchange("shop", ["paid"]);
+    for _ in 0..2 {
+        publish(&shop, &producer, BasicProperties::default()).await;
+    }
+    let deliveries = [shop.next().await, shop.next().await];
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping").with_exchange("shop", ["paid"]);
+    let propagator = shop.propagator.clone();
+    let handler = async { Ok::<_, std::fmt::Error>(propagator.current()) };
+    let current = consumer.process_batch(&deliveries, handler).await.unwrap();
+
+    let process = shop.span("process shop:paid:shipping");
+    assert_eq!(process.span_kind, SpanKind::Consumer);
+    assert_eq!(current.trace.span_id().unwrap().to_string(), process.span_context.span_id().to_string());
+    let sent = shop.spans("send shop:paid").into_iter().map(|span| span.span_context.span_id());
+    let linked = process.links.iter().map(|link| link.span_context.span_id());
+    assert_eq!(linked.collect::<Vec<_>>(), sent.collect::<Vec<_>>());
+    assert!(process.attributes.contains(&KeyValue::new("messaging.batch.message_count", 2)));
+}
+
+#[tokio::test]
+async fn batch_of_several_routing_keys_is_named_by_its_queue() {
+    let mut shop = Shop::open().await;
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
+    for _ in 0..2 {
+        publish(&shop, &producer, BasicProperties::default()).await;
+    }
+    let mut deliveries = [shop.next().await, shop.next().await];
+    deliveries[1].routing_key = "refunded".into();
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping");
+    consumer.process_batch(&deliveries, async { Ok::<_, std::fmt::Error>(()) }).await.unwrap();
+    let process = shop.span("process shipping");
+    assert!(process.attributes.iter().all(|attribute| !attribute.key.as_str().ends_with("routing_key")));
+}

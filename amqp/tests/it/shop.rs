@@ -86,7 +86,12 @@ impl Shop {
     }
 
     pub(crate) fn span(&self, name: &str) -> SpanData {
+        self.spans(name).into_iter().next().unwrap_or_else(|| panic!("no span {name}"))
+    }
+
+    /// Returns the finished spans of that name, in the order of their ends.
+    pub(crate) fn spans(&self, name: &str) -> Vec<SpanData> {
         let spans = self.exporter.get_finished_spans().unwrap();
-        spans.into_iter().find(|span| span.name == name).unwrap_or_else(|| panic!("no span {name}"))
+        spans.into_iter().filter(|span| span.name == name).collect()
     }
 }

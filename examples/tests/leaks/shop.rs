@@ -291,7 +291,7 @@ async fn sqs(receiver: &Receiver) -> (LoopbackSqs, aws_sdk_sqs::Client, String) 
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(endpoint.endpoint_url())
         .http_client(aws_smithy_http_client::Builder::new().build_http())
-        .interceptor(propagation_sqs::SqsPropagation::new(receiver.propagator.clone()));
+        .interceptor(propagation_sqs::SqsInterceptor::new(receiver.propagator.clone()));
     let client = aws_sdk_sqs::Client::from_conf(config.build());
     let queue = client.create_queue().queue_name(NAME).send().await.unwrap().queue_url.unwrap();
     let (receiver, taking, url) = (receiver.clone(), client.clone(), queue.clone());

@@ -8,7 +8,7 @@ use aws_sdk_sqs::{
     primitives::Blob,
     types::{Message, MessageAttributeValue, MessageSystemAttributeName},
 };
-use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
 use propagation_testkit::fault::PoisonValue;
 
 use crate::{
@@ -51,7 +51,7 @@ pub(crate) fn plain() -> Client {
 }
 
 fn client(service: &Service) -> Client {
-    Client::from_conf(config().interceptor(SqsPropagation::new(service.propagator.clone())).build())
+    Client::from_conf(config().interceptor(SqsInterceptor::new(service.propagator.clone())).build())
 }
 
 /// Makes the queue, which changes nothing where it is there already.

@@ -14,7 +14,7 @@ use rdkafka::{
     producer::{DefaultProducerContext, DeliveryResult, Partitioner, ProducerContext},
 };
 
-use super::Prepared;
+use super::PreparedMessage;
 
 /// The delivery of a record that is in the queue. Answers what [`rdkafka`'s own](rdkafka::producer::DeliveryFuture) does.
 ///
@@ -22,11 +22,11 @@ use super::Prepared;
 #[must_use = "the send span ends when this is dropped"]
 pub struct DeliveryFuture {
     delivery: rdkafka::producer::DeliveryFuture,
-    sending: Option<Prepared>,
+    sending: Option<PreparedMessage>,
 }
 
 impl DeliveryFuture {
-    pub(super) fn new(delivery: rdkafka::producer::DeliveryFuture, sending: Prepared) -> Self {
+    pub(super) fn new(delivery: rdkafka::producer::DeliveryFuture, sending: PreparedMessage) -> Self {
         Self { delivery, sending: Some(sending) }
     }
 }
@@ -129,7 +129,7 @@ where
     C: ProducerContext<Part>,
     Part: Partitioner,
 {
-    type DeliveryOpaque = Box<Delivering<C::DeliveryOpaque>>;
+    type DeliveryOpaque = Box<DeliverySpan<C::DeliveryOpaque>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, delivering: Self::DeliveryOpaque) {
         let (opaque, sending) = delivering.into_parts();
@@ -149,13 +149,13 @@ where
 
 /// What travels with a record through librdkafka: your own delivery opaque, and the span.
 #[derive(Debug)]
-pub struct Delivering<D> {
+pub struct DeliverySpan<D> {
     opaque: D,
-    sending: Option<Prepared>,
+    sending: Option<PreparedMessage>,
 }
 
-impl<D> Delivering<D> {
-    pub(super) fn new(opaque: D, sending: Prepared) -> Box<Self> {
+impl<D> DeliverySpan<D> {
+    pub(super) fn new(opaque: D, sending: PreparedMessage) -> Box<Self> {
         Box::new(Self { opaque, sending: Some(sending) })
     }
 
@@ -165,7 +165,7 @@ impl<D> Delivering<D> {
         Box::new(Self { opaque, sending: None })
     }
 
-    pub(super) fn into_parts(self) -> (D, Option<Prepared>) {
+    pub(super) fn into_parts(self) -> (D, Option<PreparedMessage>) {
         (self.opaque, self.sending)
     }
 }

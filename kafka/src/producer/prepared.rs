@@ -1,6 +1,4 @@
-use propagation_core::{
-    Direction, HopSpan, Injection, Outcome, Priority, Propagator, Reason, TraceContext, messaging::Sending,
-};
+use propagation_core::{Direction, HopSpan, Injection, Outcome, Priority, Propagator, Reason, TraceContext, messaging};
 use rdkafka::{error::KafkaError, message::OwnedHeaders};
 
 use crate::{attributes, carrier::Before};
@@ -11,7 +9,7 @@ use crate::{attributes, carrier::Before};
 #[derive(Debug)]
 #[must_use = "the span ends as cancelled unless it is told how the send went"]
 #[non_exhaustive]
-pub struct Prepared {
+pub struct PreparedMessage {
     /// The send span: run the send in it.
     pub hop: HopSpan,
     /// What was written on the record.
@@ -21,9 +19,9 @@ pub struct Prepared {
     before: Before,
 }
 
-impl Prepared {
-    pub(crate) fn new(sending: Sending, before: Before) -> Self {
-        let Sending { hop, injection, creation, .. } = sending;
+impl PreparedMessage {
+    pub(crate) fn new(prepared: messaging::PreparedMessage, before: Before) -> Self {
+        let messaging::PreparedMessage { hop, injection, creation, .. } = prepared;
         Self { hop, injection, creation, before }
     }
 

@@ -1,7 +1,7 @@
 use propagation_core::{
     Extract, FieldName, Fields, InboundRule, Inject, OutboundRule, Peer, Policy, Propagator, carrier_laws,
 };
-use propagation_kafka::{HeadersCarrier, HeadersExt, MessageExt, OwnedHeadersExt, RawHeader, RecordCarrier};
+use propagation_kafka::{HeadersCarrier, HeadersCarrierMut, HeadersExt, MessageExt, OwnedHeadersExt, RawHeader};
 use rdkafka::message::OwnedHeaders;
 
 use crate::shop::{OTHER, PARENT, headers, message, shown};
@@ -27,12 +27,12 @@ impl carrier_laws::Subject for Record {
     fn extract(message: &Option<OwnedHeaders>, with: &mut dyn FnMut(&dyn Extract)) {
         match message {
             Some(headers) => with(&HeadersCarrier::new(headers)),
-            None => with(&HeadersCarrier::of(&crate::shop::message(None, std::time::Duration::ZERO))),
+            None => with(&HeadersCarrier::of_message(&crate::shop::message(None, std::time::Duration::ZERO))),
         }
     }
 
     fn inject(message: &mut Option<OwnedHeaders>, with: &mut dyn FnMut(&mut dyn Inject)) {
-        with(&mut RecordCarrier::new(message));
+        with(&mut HeadersCarrierMut::new(message));
     }
 }
 
@@ -117,7 +117,7 @@ fn a_detached_message_brings_what_its_headers_bring() {
 #[test]
 fn a_second_injection_takes_the_place_of_the_first() {
     let mut headers = Some(headers(&[("x-mine", Some(b"1"))]));
-    let mut carrier = RecordCarrier::new(&mut headers);
+    let mut carrier = HeadersCarrierMut::new(&mut headers);
     let propagator = open();
     for parent in [PARENT, OTHER] {
         let from = vec![("traceparent".to_owned(), parent.as_bytes().to_vec())];
@@ -132,7 +132,7 @@ fn a_second_injection_takes_the_place_of_the_first() {
 fn what_stands_on_an_outgoing_record_can_be_read() {
     let all: [(&str, Option<&[u8]>); 3] = [("traceparent", Some(b"1")), ("own", None), ("traceparent", Some(b"2"))];
     let mut record = Some(crate::shop::headers(&all));
-    let carrier = RecordCarrier::new(&mut record);
+    let carrier = HeadersCarrierMut::new(&mut record);
     let mut seen = Vec::new();
     carrier.visit_all(&mut |name, value| seen.push((name.to_owned(), value.as_bytes().to_vec())));
     let expected = [("traceparent", b"1".as_slice()), ("own", b""), ("traceparent", b"2")];

@@ -314,7 +314,7 @@ fn an_empty_batch_is_no_trouble() {
 #[tokio::test]
 async fn a_key_is_said_on_request() {
     let shop = Shop::open();
-    let consuming = shop.consuming().message_key(true).group("other");
+    let consuming = shop.consuming().with_message_key(true).group("other");
     consuming.process(&with_parent(Duration::ZERO), async { Ok::<_, ()>(()) }).await.unwrap();
     let process = shop.span("process orders");
     assert_eq!(text(&process, "messaging.kafka.message.key").as_deref(), Some("4711"));

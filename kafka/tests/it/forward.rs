@@ -50,14 +50,16 @@ async fn hand_over(way: &str, propagator: &Propagator, producer: &FutureProducer
     match way {
         "task" => {
             let work = async move { send_on(&p, &producer, &existing).await };
-            tokio::spawn(task::InContextExt::in_context(work, propagator)).await.unwrap();
+            tokio::spawn(task::InContextExt::in_current_context(work, propagator)).await.unwrap();
         }
         "thread" => {
-            let work = move || handle.block_on(task::InContextExt::in_context(send_on(&p, &producer, &existing), &p));
+            let work =
+                move || handle.block_on(task::InContextExt::in_current_context(send_on(&p, &producer, &existing), &p));
             tokio::task::block_in_place(|| std::thread::spawn(task::carry(propagator, work)).join().unwrap());
         }
         "blocking" => {
-            let work = move || handle.block_on(task::InContextExt::in_context(send_on(&p, &producer, &existing), &p));
+            let work =
+                move || handle.block_on(task::InContextExt::in_current_context(send_on(&p, &producer, &existing), &p));
             tokio::task::spawn_blocking(task::carry(propagator, work)).await.unwrap();
         }
         _ => send_on(&p, &producer, &existing).await,

@@ -48,14 +48,14 @@ async fn a_record_carries_the_context_of_its_send_span_and_allowed_baggage() {
 #[tokio::test]
 async fn a_key_is_said_on_request_and_only_if_it_is_text_and_not_personal() {
     let shop = Shop::open();
-    let propagation = shop.producing().message_key(true);
+    let propagation = shop.producing().with_message_key(true);
     propagation.send(&shop.producer(), FutureRecord::to(TOPIC).key("4711").payload("{}"), WAIT).await.unwrap();
     assert_eq!(text(&shop.span("send orders"), "messaging.kafka.message.key").as_deref(), Some("4711"));
 
     for kept_quiet in [b"\xff\xfe".as_slice(), b"anna@example.com", b"4111 1111 1111 1111"] {
         let shop = Shop::open();
         let record = FutureRecord::to(TOPIC).key(kept_quiet).payload("{}");
-        shop.producing().message_key(true).send(&shop.producer(), record, WAIT).await.unwrap();
+        shop.producing().with_message_key(true).send(&shop.producer(), record, WAIT).await.unwrap();
         assert_eq!(text(&shop.span("send orders"), "messaging.kafka.message.key"), None);
     }
 }

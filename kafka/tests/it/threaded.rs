@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use opentelemetry::trace::Status;
 use propagation_core::{Direction, Propagator, Reason};
-use propagation_kafka::{Delivering, DeliverySpans};
+use propagation_kafka::{DeliverySpan, DeliverySpans};
 use rdkafka::{
     ClientContext, Message, Statistics,
     client::OAuthToken,
@@ -100,7 +100,7 @@ async fn a_record_that_does_not_get_into_the_queue_comes_back_as_it_was() {
     let context = DeliverySpans::new(Till::at(&shop));
     let producer: BaseProducer<DeliverySpans<Till>> = config.create_with_context(context).unwrap();
     producer
-        .send(BaseRecord::<str, str, _>::with_opaque_to(TOPIC, Delivering::without_span(1)))
+        .send(BaseRecord::<str, str, _>::with_opaque_to(TOPIC, DeliverySpan::without_span(1)))
         .map_err(|(error, _)| error)
         .unwrap();
     let Err((error, returned)) = shop.producing().deliver(&producer, record(2)) else { panic!("it went") };

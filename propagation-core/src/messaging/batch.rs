@@ -4,22 +4,22 @@ use crate::{
     Admission, Extract, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext, origin::AdmissionToken,
 };
 
-/// The most links that one span of a batch gets: the limit that OpenTelemetry's SDKs have by default, beyond which they drop.
+/// The most links that one span of a batch gets: OpenTelemetry's SDKs drop further links by default.
 pub const LINKS_PER_SPAN: usize = 128;
 
-/// The creation context of a received message, with the admission that let it in: for spans of several messages, and for settling.
+/// The creation context of a received message and the trust it was admitted with, for spans of a batch and for settling.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
-pub struct Creation {
-    /// The context that spans link to. Empty where there are no ids, and where the policy lets no span link to the sender.
+pub struct CreationContext {
+    /// The context that spans link to. Empty if the message has no ids, or the policy allows no link to the sender.
     pub trace: TraceContext,
-    /// Whether the trace goes on: if not, `trace` is only to be linked to.
+    /// Whether spans continue the trace, or only link to it.
     continues: bool,
     admission: Option<AdmissionToken>,
 }
 
-impl Creation {
-    /// The creation context of a message that was admitted.
+impl CreationContext {
+    /// Returns the creation context of an admitted message.
     #[must_use]
     pub fn of(admission: &Admission) -> Self {
         let trace = &admission.context.trace;
@@ -32,58 +32,64 @@ impl Creation {
         }
     }
 
-    /// Whether a span may be a child of it.
+    /// Returns `true` if a span may be a child of this context.
     pub(super) fn is_admitted(&self) -> bool {
         self.continues
     }
 
-    /// Takes over the less trusted admission of two messages, for a span of both.
+    /// Adopts the less trusted admission of two messages, for a span of both.
     pub fn restrict(&mut self, propagator: &Propagator, other: &Self) {
         self.admission = propagator.policy().stricter(self.admission, other.admission);
     }
 }
 
-impl From<TraceContext> for Creation {
-    /// The creation context of a message of our own.
+impl From<TraceContext> for CreationContext {
+    /// Returns the creation context of a message of this service.
     fn from(trace: TraceContext) -> Self {
         Self { continues: trace.has_ids(), trace, admission: None }
     }
 }
 
-/// Returns the creation context of a received message, for spans that link to it beside the process span: receive, settle.
+/// Returns the creation context of a received message, for the receive and settle spans that link to it.
 ///
-/// Judged by the policy, but neither counted nor logged: processing the message does that, once. Where nothing records, only the
-/// admitting rule is looked up, because no span would link.
+/// Applies the policy, but neither counts nor logs rejections: [`process`](super::process) does, once a message. If no bridge
+/// records, only the admitting rule is looked up, because no span will link.
 #[must_use]
-pub fn creation(propagator: &Propagator, peer: &Peer<'_>, message: &dyn Extract) -> Creation {
+pub fn creation_context(propagator: &Propagator, peer: &Peer<'_>, message: &dyn Extract) -> CreationContext {
     if !propagator.is_enabled() {
-        return Creation::default();
+        return CreationContext::default();
     }
     let (context, rejections) =
         if propagator.records() { propagator.read(peer.transport, message).into_parts() } else { Default::default() };
-    Creation::of(&propagator.policy().admit(peer, context, rejections))
+    CreationContext::of(&propagator.policy().admit(peer, context, rejections))
 }
 
 /// Starts the receive span of a batch: a CLIENT span that links to the creation context of every message.
 ///
 /// See [`batch`] for the limits.
 #[must_use]
-pub fn receive(propagator: &Propagator, creations: &[Creation], describe: impl FnMut(&mut Hop, usize)) -> HopSpan {
+pub fn receive(
+    propagator: &Propagator,
+    creations: &[CreationContext],
+    describe: impl FnMut(&mut Hop, usize),
+) -> HopSpan {
     batch(propagator, SpanKind::Client, creations, describe)
 }
 
-/// Starts a span for a batch of messages, linked to the creation context of each, none twice.
+/// Starts a span for a batch of messages, linked to each distinct creation context.
 ///
-/// `creations` has one entry a message, empty for one without a context. `describe` names a span of so many
-/// messages, and is called only if the bridge records. More than [`LINKS_PER_SPAN`] messages need more than one span: the first
-/// is returned, the others are its children and end at once, so that no link is lost and no second trace begins.
+/// `creations` has one entry for each message; it is empty for a message without a context. `describe` names a span of the given
+/// number of messages. It is called only if the bridge records.
 ///
-/// Context that messages sent in the span carry already is judged by the strictest admission of the batch.
+/// More than [`LINKS_PER_SPAN`] messages need more than one span. The first is returned; the others are its children and end at
+/// once, so that no link is lost and no second trace begins.
+///
+/// The strictest admission of the batch applies to context that is already on messages sent inside the span.
 #[must_use]
 pub fn batch(
     propagator: &Propagator,
     kind: SpanKind,
-    creations: &[Creation],
+    creations: &[CreationContext],
     mut describe: impl FnMut(&mut Hop, usize),
 ) -> HopSpan {
     let mut parent = propagator.current();
@@ -93,7 +99,7 @@ pub fn batch(
     parent.origin.in_batch = true;
     let mut chunks = creations.chunks(LINKS_PER_SPAN);
     let mut linked = HashSet::new();
-    let mut start = |chunk: &[Creation], parent| {
+    let mut start = |chunk: &[CreationContext], parent| {
         let mut hop = Hop::local(kind, parent);
         if propagator.records() {
             let traces = chunk.iter().map(|creation| &creation.trace);
@@ -114,7 +120,7 @@ pub fn batch(
 fn strictest(
     propagator: &Propagator,
     current: Option<AdmissionToken>,
-    creations: &[Creation],
+    creations: &[CreationContext],
 ) -> Option<AdmissionToken> {
     let mut admissions = creations.iter().filter_map(|creation| creation.admission).peekable();
     admissions.peek()?;

@@ -1,4 +1,4 @@
-//! The deliveries that are being handled, so that settling finds the span that processed them.
+//! Recent deliveries, so that settling a message finds the span that processed it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -7,7 +7,7 @@ use std::{
     sync::{LazyLock, Mutex},
 };
 
-use super::Creation;
+use super::CreationContext;
 use crate::{TraceContext, Transport, origin::ProcessId};
 
 /// Identifies one delivery of a message within the process: a receipt handle, a topic, partition and offset, a channel and delivery tag.
@@ -15,10 +15,10 @@ use crate::{TraceContext, Transport, origin::ProcessId};
 pub struct DeliveryKey(u64);
 
 impl DeliveryKey {
-    /// A key of whatever identifies the delivery on its transport.
+    /// Creates a key from the data that identifies the delivery on its transport.
     #[must_use]
     pub fn new(transport: Transport, delivery: impl Hash) -> Self {
-        // Receipt handles and topics come from outside: the hash has a secret seed.
+        // Receipt handles and topics come from outside: a secret seed prevents chosen collisions.
         static SEED: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self(SEED.hash_one((transport.as_str(), delivery)))
     }
@@ -27,12 +27,12 @@ impl DeliveryKey {
 /// A delivery that was received or processed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Delivered {
-    pub(crate) creation: Creation,
+    pub(crate) creation: CreationContext,
     /// The process span, once there is one.
     pub(crate) process: Option<(ProcessId, TraceContext)>,
 }
 
-/// The last deliveries, by key. Bounded: the oldest is forgotten first.
+/// The last deliveries by key; the oldest is evicted first.
 #[derive(Default)]
 pub(crate) struct Deliveries(Mutex<Remembered>);
 
@@ -43,7 +43,7 @@ struct Remembered {
 }
 
 impl Deliveries {
-    /// The most deliveries that are remembered: about a megabyte.
+    /// The most deliveries that are kept, about a megabyte.
     pub(crate) const CAPACITY: usize = 4_096;
 
     pub(crate) fn remember(&self, key: DeliveryKey, delivered: Delivered) {
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn deliveries_forget_the_oldest_first() {
+    fn deliveries_evict_the_oldest_first() {
         let deliveries = Deliveries::default();
         let key = |number: usize| DeliveryKey::new(Transport::Sqs, number);
         for number in 0..Deliveries::CAPACITY + 10 {

@@ -1,7 +1,7 @@
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{
-    Creation,
+    CreationContext,
     memory::{Delivered, DeliveryKey},
 };
 use crate::{Admission, Hop, HopSpan, Propagator, SpanKind, TraceContext, origin::ProcessId};
@@ -13,46 +13,46 @@ use crate::{Admission, Hop, HopSpan, Propagator, SpanKind, TraceContext, origin:
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ParentMode {
-    /// The message's creation context: processing continues the message's trace. A user's span around the consumer loop does not
-    /// adopt it. A root where the message has no context, or the policy restarts or ignores it.
+    /// The message's creation context: processing continues the message's trace, also inside a user's span around the consumer
+    /// loop. A root if the message has no context, or the policy restarts or ignores it.
     #[default]
     Message,
-    /// The span that is current, if there is one, and else the creation context.
+    /// The current span, or the creation context if no span is current.
     Current,
-    /// A trace of its own.
+    /// No parent: processing starts a new trace.
     LinkOnly,
-    /// The creation context if the message is younger than this, else a trace of its own: a backlog that is processed
-    /// days later does not stretch old traces. A message of unknown age counts as young.
+    /// The creation context if the message is younger than this, otherwise a new trace: a backlog that is processed
+    /// days later does not extend old traces. A message of unknown age counts as young.
     MessageIfYounger(Duration),
 }
 
-/// Facts about a message that is processed.
+/// Properties of a message that is processed.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct Processing {
     /// The parent of the process span.
     pub parent: ParentMode,
-    /// The time since the message was made, where the broker states it.
+    /// The time since the message was created, if the broker provides it. See [`age`].
     pub age: Option<Duration>,
-    /// The key by which [`settle`] finds the process span again.
+    /// The key by which [`settle`] finds the process span.
     pub delivery: Option<DeliveryKey>,
 }
 
 impl Processing {
-    /// A message of unknown age that is not settled by itself.
+    /// Creates the properties of a message of unknown age that is not settled by itself.
     #[must_use]
     pub fn new(parent: ParentMode) -> Self {
         Self { parent, age: None, delivery: None }
     }
 
-    /// Like [`new`](Self::new), with the message's age.
+    /// Sets the message's age.
     #[must_use]
     pub fn with_age(mut self, age: Option<Duration>) -> Self {
         self.age = age;
         self
     }
 
-    /// Like [`new`](Self::new), with the key of the delivery.
+    /// Sets the key of the delivery.
     #[must_use]
     pub fn with_delivery(mut self, delivery: Option<DeliveryKey>) -> Self {
         self.delivery = delivery;
@@ -60,10 +60,19 @@ impl Processing {
     }
 }
 
+/// Returns the age of a message that was created at this time after the Unix epoch, by the local clock.
+///
+/// Zero for a time in the future, because clocks differ.
+#[must_use]
+pub fn age(created: Duration) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(now.saturating_sub(created))
+}
+
 /// Starts the process span of one message.
 ///
-/// `describe` names the span, and is called only if the bridge records. Run the handler in the hop, and end it with the
-/// handler's outcome.
+/// `describe` names the span. It is called only if the bridge records. Run the handler with [`HopSpan::run`], or run it in the hop
+/// and end the hop with the handler's outcome.
 #[must_use]
 pub fn process(
     propagator: &Propagator,
@@ -74,7 +83,7 @@ pub fn process(
     if !propagator.records() {
         return propagator.pass(admission.context);
     }
-    let delivered = processing.delivery.map(|key| (key, Creation::of(&admission)));
+    let delivered = processing.delivery.map(|key| (key, CreationContext::of(&admission)));
     let creation = admission.context.trace.clone();
     let mut hop = Hop::admitted(SpanKind::Consumer, admission);
     if creation.has_ids() {
@@ -82,7 +91,7 @@ pub fn process(
     }
     let id = ProcessId::next();
     hop.parent.origin.process = Some(id);
-    // Without spans there is no trace but the message's.
+    // Without spans, the message's trace is the only one.
     if propagator.makes_spans() {
         set_parent(propagator, &mut hop, processing);
     }
@@ -118,27 +127,27 @@ fn set_parent(propagator: &Propagator, hop: &mut Hop, processing: Processing) {
     }
 }
 
-/// Remembers a delivery that was received, for [`settle`] and [`recall`]: where settling names nothing but a receipt handle.
-pub fn remember(propagator: &Propagator, delivery: DeliveryKey, creation: Creation) {
+/// Remembers a received delivery for [`settle`] and [`recall`], for brokers whose settle requests carry only a receipt handle.
+pub fn remember(propagator: &Propagator, delivery: DeliveryKey, creation: CreationContext) {
     propagator.deliveries().remember(delivery, Delivered { creation, process: None });
 }
 
-/// The creation context of a delivery that was received or processed a while ago; `None` if it was forgotten since.
+/// Returns the creation context of a delivery that was received or processed before, or `None` if it has been evicted.
 #[must_use]
-pub fn recall(propagator: &Propagator, delivery: DeliveryKey) -> Option<Creation> {
+pub fn recall(propagator: &Propagator, delivery: DeliveryKey) -> Option<CreationContext> {
     propagator.deliveries().recall(delivery).map(|delivered| delivered.creation)
 }
 
 /// Starts the settle span of one message (acknowledge, reject, delete), linked to its creation context.
 ///
-/// A child of the span that has processed the delivery, or of a span inside of that one where it is current. Where the delivery was
-/// not processed, or was forgotten since, a child of the admitted context, which `creation` looks up; and without one, of the span that
-/// is current.
+/// The span is a child of the span that processed the delivery, or of the current span if that is inside the process span. If the
+/// delivery was not processed or has been evicted, the span is a child of the admitted context, which `creation` looks up, or of
+/// the current span if there is no such context.
 #[must_use]
 pub fn settle(
     propagator: &Propagator,
     delivery: DeliveryKey,
-    creation: impl FnOnce() -> Creation,
+    creation: impl FnOnce() -> CreationContext,
     describe: impl FnOnce(&mut Hop),
 ) -> HopSpan {
     let mut hop = Hop::local(SpanKind::Client, propagator.current());

@@ -3,24 +3,25 @@ use crate::{
     TraceContext, policy::Forwarded,
 };
 
-/// The treatment of a context that a message already carries: forwarded, dead-lettered, retried, or from an outbox.
+/// The treatment of a context that an outgoing message already carries: forwarded, dead-lettered, retried, or from an outbox.
 ///
-/// Trust survives forwarding. In a hop that a policy has admitted, also in tasks and threads that the helpers of
-/// [`task`](crate::task) start from it, context on an outgoing message is judged by the rule that admitted the hop. Outside of such a
-/// hop it is the application's own, unless the policy sets
-/// [`existing_outside_hops`](crate::PolicyBuilder::existing_outside_hops).
+/// Trust survives forwarding. Inside an admitted hop, and in tasks and threads that the helpers of [`task`](crate::task) start from
+/// it, the rule that admitted the hop applies to context on outgoing messages. Outside such a hop the context is the
+/// application's own, unless the policy sets [`existing_outside_hops`](crate::PolicyBuilder::existing_outside_hops).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExistingContext {
-    /// A valid trace context stays, if the peer may have it, and the send span links to it; an invalid one is replaced. Under
-    /// a rule that restarts or ignores the sender's trace it is replaced, too; under one that accepts ids alone, the ids stay.
-    /// Baggage that is there is released like any other; in an admitted hop the rule must let it in first, and the service's own wins.
+    /// Keeps a valid trace context that the policy releases to the peer; the send span links to it. Replaces an invalid context, and
+    /// any context under a rule that restarts or ignores the sender's trace. A rule that accepts only ids keeps the ids.
+    ///
+    /// Existing baggage is released like any other. In an admitted hop the rule must admit it first, and the service's own
+    /// baggage takes precedence.
     #[default]
     Keep,
-    /// The message gets the context of its send span, and none of what it had.
+    /// Replaces the whole context with the send span's.
     Replace,
-    /// The message gets this context, which the application has stored itself, whatever it had: trusted even in the hop of an outsider.
-    /// Released by the policy like any other. Without valid ids it counts as none, and its baggage goes out with the send span's ids.
+    /// Replaces the whole context with one that the application stored itself. It is trusted even in the hop of an untrusted caller, and
+    /// released by the policy like any other. If its ids are invalid, its baggage goes out with the send span's ids.
     Stored(StoredContext),
 }
 
@@ -30,29 +31,30 @@ impl From<StoredContext> for ExistingContext {
     }
 }
 
-/// A send that is about to happen: the message carries its context.
+/// A message that carries its context, and the span of its send.
 #[derive(Debug)]
+#[must_use = "the send span ends as cancelled when this is dropped"]
 #[non_exhaustive]
-pub struct Sending {
+pub struct PreparedMessage {
     /// The send span: run the send in it, and end it with the send's outcome.
     pub hop: HopSpan,
-    /// What was written on the message.
+    /// The fields that were written to the message.
     pub injection: Injection,
-    /// The message's creation context: its own where one stayed, the send span's otherwise.
+    /// The message's creation context: its existing one if that was kept, otherwise the send span's.
     pub creation: TraceContext,
 }
 
-/// Starts the send span of one message and puts the creation context on it.
+/// Starts the send span of one message and writes the creation context to the message.
 ///
-/// The span is a PRODUCER if its own context is on the message, a CLIENT if the message keeps the one it had. `describe`
-/// names the span; it is called only if the bridge records.
+/// The span's kind is PRODUCER if its own context is written, CLIENT if the message keeps an existing one. `describe`
+/// names the span. It is called only if the bridge records.
 pub fn send<C: Extract + Inject>(
     propagator: &Propagator,
     peer: &Peer<'_>,
     existing: &ExistingContext,
     message: &mut C,
     describe: impl FnOnce(&mut Hop),
-) -> Sending {
+) -> PreparedMessage {
     let current = propagator.current();
     let found = Found::on(propagator, peer, existing, message, &current);
     let mut hop = Hop::local(if found.stays { SpanKind::Client } else { SpanKind::Producer }, current);
@@ -61,13 +63,13 @@ pub fn send<C: Extract + Inject>(
         hop.links.extend(found.link());
     }
     let hop = propagator.start(hop);
-    let Placed { injection, creation, .. } = found.place(propagator, peer, message, hop.context());
-    Sending { hop, injection, creation }
+    let (injection, creation) = found.write(propagator, peer, message, hop.context());
+    PreparedMessage { hop, injection, creation }
 }
 
-/// Starts and ends the create span of one message of a batch, and puts its context on the message.
+/// Starts and ends the create span of one message of a batch, and writes its context to the message.
 ///
-/// Returns the creation context, for the send span of the whole batch to link to; none where there are no ids.
+/// Returns the creation context for the link of the batch's send span, or `None` if it has no ids.
 pub fn create<C: Extract + Inject>(
     propagator: &Propagator,
     peer: &Peer<'_>,
@@ -75,50 +77,43 @@ pub fn create<C: Extract + Inject>(
     message: &mut C,
     describe: impl FnOnce(&mut Hop),
 ) -> Option<TraceContext> {
-    let Sending { hop, creation, .. } = send(propagator, peer, existing, message, describe);
+    let PreparedMessage { hop, creation, .. } = send(propagator, peer, existing, message, describe);
     hop.end(&crate::Outcome::Unset);
     creation.has_ids().then_some(creation)
 }
 
-/// Puts a context on a message that gets no span of its own: one of a batch whose create spans are switched off, where the
-/// send span's context goes onto all of them.
+/// Writes the send span's context to one message of a batch whose messages get no create spans.
+///
+/// Links the send span to the existing context of the message, if the policy allows it.
 pub fn place<C: Extract + Inject>(
     propagator: &Propagator,
     peer: &Peer<'_>,
     existing: &ExistingContext,
     message: &mut C,
-    context: &PropagationContext,
-) -> Placed {
-    Found::on(propagator, peer, existing, message, context).place(propagator, peer, message, context)
+    hop: &HopSpan,
+) -> Injection {
+    let found = Found::on(propagator, peer, existing, message, hop.context());
+    if let Some(link) = found.link() {
+        hop.add_link(&link);
+    }
+    found.write(propagator, peer, message, hop.context()).0
 }
 
-/// The result of [`place`].
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Placed {
-    /// What was written on the message.
-    pub injection: Injection,
-    /// The message's creation context: its own where one stayed.
-    pub creation: TraceContext,
-    /// The context that the message had, for the send span to link to; `None` where there was none or the policy lets no span link to it.
-    pub link: Option<TraceContext>,
-}
-
-/// The context that a message carries before it is sent, judged.
+/// The existing context of an outgoing message, after the policy was applied.
 struct Found {
     existing: Forwarded,
     stays: bool,
     baggage: Precedence,
 }
 
-/// Whose baggage goes out.
+/// The precedence of the service's and the message's baggage.
 #[derive(Clone, Copy)]
 enum Precedence {
-    /// The service's own first, then the message's.
+    /// The service's own baggage, then the message's.
     Own,
-    /// The message's first, then the service's own: outside of admitted hops.
+    /// The message's baggage, then the service's own: outside admitted hops.
     Message,
-    /// The stored context's alone: it belongs to other work than the current one.
+    /// Only the stored context's baggage: it belongs to other work than the current one.
     Stored,
 }
 
@@ -150,19 +145,19 @@ impl Found {
         Self { existing, stays, baggage }
     }
 
-    /// The context that the send span links to.
+    /// Returns the context that the send span links to.
     fn link(&self) -> Option<TraceContext> {
         if self.stays { Some(self.existing.context.trace.clone()) } else { self.existing.link.clone() }
     }
 
-    fn place(
+    /// Writes the outgoing context to the message; returns the report and the creation context.
+    fn write(
         self,
         propagator: &Propagator,
         peer: &Peer<'_>,
         message: &mut impl Inject,
         context: &PropagationContext,
-    ) -> Placed {
-        let link = self.link();
+    ) -> (Injection, TraceContext) {
         let Forwarded { context: existing, ids_only, .. } = self.existing;
         let mut outgoing = PropagationContext::EMPTY;
         let (first, second) = match self.baggage {
@@ -180,11 +175,11 @@ impl Found {
             false => context.trace.clone(),
         };
         let injection = propagator.inject(peer, &outgoing, message);
-        Placed { injection, creation: outgoing.trace, link }
+        (injection, outgoing.trace)
     }
 }
 
-/// Ids of an outsider under the sampling decision of this service.
+/// Combines untrusted ids with the sampling decision of this service.
 pub(crate) fn sampled_as(ids: TraceContext, own: &TraceContext) -> TraceContext {
     ids.with_sampling(own.sampling.decided().map_or(Sampling::Defer, Sampling::from_sampled))
 }

@@ -78,19 +78,19 @@ impl<F> fmt::Debug for InContext<F> {
 ///
 /// # async fn audit() {}
 /// # fn handler(propagator: &Propagator) {
-/// tokio::spawn(audit().in_context(propagator));
+/// tokio::spawn(audit().in_current_context(propagator));
 /// # }
 /// ```
 pub trait InContextExt: Future + Sized {
     /// Captures what is current here, and runs the future in it.
     #[track_caller]
-    fn in_context(self, propagator: &Propagator) -> InContext<Self> {
+    fn in_current_context(self, propagator: &Propagator) -> InContext<Self> {
         Current::capture(propagator).scope(self)
     }
 
     /// Runs the future in a context that was stored or received.
     #[track_caller]
-    fn with_context(self, propagator: &Propagator, context: PropagationContext) -> InContext<Self> {
+    fn in_context(self, propagator: &Propagator, context: PropagationContext) -> InContext<Self> {
         Current::resume(propagator, context).scope(self)
     }
 }

@@ -16,7 +16,7 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
-    ::tokio::spawn(future.in_context(propagator))
+    ::tokio::spawn(future.in_current_context(propagator))
 }
 
 /// As `tokio::task::spawn_blocking`, in what is current here.
@@ -53,7 +53,7 @@ impl<T: Send + 'static> JoinSetExt<T> for JoinSet<T> {
     where
         F: Future<Output = T> + Send + 'static,
     {
-        self.spawn(future.in_context(propagator))
+        self.spawn(future.in_current_context(propagator))
     }
 
     #[track_caller]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use propagation_core::Fields;
 
-use super::PACKED;
+use super::PACKED_ATTRIBUTE;
 
 /// The most attributes of a message.
 pub(super) const SLOTS: usize = 10;
@@ -15,7 +15,7 @@ pub(super) const DATA_TYPE: &str = "String";
 
 /// Whether a name on a message is ours to write or remove.
 pub(super) fn is_ours(name: &str, fields: &Fields) -> bool {
-    name.eq_ignore_ascii_case(PACKED) || fields.owns(name)
+    name.eq_ignore_ascii_case(PACKED_ATTRIBUTE) || fields.owns(name)
 }
 
 /// What one attribute of ours takes.

@@ -13,11 +13,60 @@ use propagation_core::{
 };
 
 use super::{
-    PACKED, TRACE_HEADER,
+    PACKED_ATTRIBUTE, TRACE_HEADER,
     limits::{self, DATA_TYPE, SLOTS, attribute_size},
     reading::Reading,
 };
-use crate::{Mode, SizeLimit, xray};
+use crate::{AttributeMode, SizeLimit, xray};
+
+/// A message to be sent: [`SendMessageInput`] or an entry of a batch. Sealed.
+pub trait OutgoingMessage: sealed::Sealed {
+    #[doc(hidden)]
+    fn parts(&mut self) -> sealed::Parts<'_>;
+}
+
+mod sealed {
+    use std::collections::HashMap;
+
+    use aws_sdk_sqs::types::{MessageAttributeValue, MessageSystemAttributeNameForSends, MessageSystemAttributeValue};
+
+    pub trait Sealed {}
+
+    /// The fields that both types share.
+    #[expect(missing_debug_implementations, reason = "never printed: it holds values")]
+    pub struct Parts<'a> {
+        pub(super) attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
+        pub(super) system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
+        /// The body's size in bytes.
+        pub(super) body: usize,
+    }
+}
+
+use sealed::Parts;
+
+impl sealed::Sealed for SendMessageInput {}
+
+impl OutgoingMessage for SendMessageInput {
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            body: self.message_body.as_ref().map_or(0, String::len),
+            attributes: &mut self.message_attributes,
+            system: &mut self.message_system_attributes,
+        }
+    }
+}
+
+impl sealed::Sealed for SendMessageBatchRequestEntry {}
+
+impl OutgoingMessage for SendMessageBatchRequestEntry {
+    fn parts(&mut self) -> Parts<'_> {
+        Parts {
+            body: self.message_body.len(),
+            attributes: &mut self.message_attributes,
+            system: &mut self.message_system_attributes,
+        }
+    }
+}
 
 /// A message that is about to be sent, alone or in a batch.
 ///
@@ -25,37 +74,22 @@ use crate::{Mode, SizeLimit, xray};
 /// is there at all. Ids without room go into `AWSTraceHeader`. An `AWSTraceHeader` that is there already never names another
 /// trace than the one that is written.
 #[derive(Debug)]
-pub struct OutgoingCarrier<'a> {
+pub struct MessageCarrierMut<'a> {
     attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
     system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
     body: usize,
-    mode: Mode,
+    mode: AttributeMode,
     limit: SizeLimit,
     reading: Reading,
 }
 
-impl<'a> OutgoingCarrier<'a> {
-    /// A message that is sent alone.
+impl<'a> MessageCarrierMut<'a> {
+    /// Creates a carrier of a message that is sent alone or in a batch.
+    ///
+    /// A queue's size limit holds for all messages of a batch together, so `limit` is this message's share.
     #[must_use]
-    pub fn of_message(message: &'a mut SendMessageInput, mode: Mode, limit: SizeLimit) -> Self {
-        let body = message.message_body.as_ref().map_or(0, String::len);
-        Self::new(&mut message.message_attributes, &mut message.message_system_attributes, body, mode, limit)
-    }
-
-    /// A message of a batch. The limit holds for all messages of a batch together: what is given here is this one's share.
-    #[must_use]
-    pub fn of_entry(entry: &'a mut SendMessageBatchRequestEntry, mode: Mode, limit: SizeLimit) -> Self {
-        let body = entry.message_body.len();
-        Self::new(&mut entry.message_attributes, &mut entry.message_system_attributes, body, mode, limit)
-    }
-
-    fn new(
-        attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
-        system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
-        body: usize,
-        mode: Mode,
-        limit: SizeLimit,
-    ) -> Self {
+    pub fn new(message: &'a mut impl OutgoingMessage, mode: AttributeMode, limit: SizeLimit) -> Self {
+        let Parts { attributes, system, body } = message.parts();
         let reading = Reading::new(attributes.as_ref(), header(system.as_ref()), None);
         Self { attributes, system, body, mode, limit, reading }
     }
@@ -66,10 +100,10 @@ impl<'a> OutgoingCarrier<'a> {
         let room =
             Room { slots: SLOTS.saturating_sub(kept), bytes: self.limit.for_own_size(taken).saturating_sub(taken) };
         match self.mode {
-            Mode::Separate => Plan::separate(fields, room),
-            Mode::Packed => Plan::packed(fields, room),
-            Mode::XRay => Plan::nothing(fields, Reason::Unrepresentable),
-            Mode::Auto => {
+            AttributeMode::Separate => Plan::separate(fields, room),
+            AttributeMode::Packed => Plan::packed(fields, room),
+            AttributeMode::XRay => Plan::nothing(fields, Reason::Unrepresentable),
+            AttributeMode::Auto => {
                 let separate = Plan::separate(fields, room);
                 let packed = if separate.left_out.is_empty() { None } else { Some(Plan::packed(fields, room)) };
                 packed.filter(|packed| packed.left_out.len() < separate.left_out.len()).unwrap_or(separate)
@@ -119,7 +153,7 @@ fn names(header: &str, parent: &TraceParent) -> bool {
     xray::read(header).ok().and_then(|trace| trace.parent).is_some_and(|there| ids(&there) == ids(parent))
 }
 
-impl Extract for OutgoingCarrier<'_> {
+impl Extract for MessageCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         self.reading.each(self.attributes.as_ref(), name, each);
     }
@@ -133,7 +167,7 @@ impl Extract for OutgoingCarrier<'_> {
     }
 }
 
-impl Inject for OutgoingCarrier<'_> {
+impl Inject for MessageCarrierMut<'_> {
     fn commit(&mut self, fields: &Fields) -> Injection {
         let Plan { entries, written, left_out } = self.plan(fields);
         let mut injection = Injection::none();
@@ -211,7 +245,7 @@ impl Plan {
     }
 
     fn packed(fields: &Fields, room: Room) -> Self {
-        let overhead = attribute_size(PACKED, 0);
+        let overhead = attribute_size(PACKED_ATTRIBUTE, 0);
         let mut bytes = if room.slots == 0 { 0 } else { room.bytes.saturating_sub(overhead) };
         // The name, a colon, the value, and what parts it from the next.
         let cost = |field: &Field| field.name().as_str().len() + 1 + field.value().len() + 1;
@@ -231,7 +265,9 @@ impl Plan {
         stored.commit(&chosen);
         let value = if chosen.is_empty() { None } else { attribute(&stored.to_string()) };
         match value {
-            Some(value) => Self { entries: vec![(PACKED.to_owned(), value)], written, left_out: fitting.left_out },
+            Some(value) => {
+                Self { entries: vec![(PACKED_ATTRIBUTE.to_owned(), value)], written, left_out: fitting.left_out }
+            }
             None => Self::nothing(fields, Reason::NoRoom),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::types::MessageAttributeValue;
 use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value};
 
-use super::{PACKED, TRACE_HEADER};
+use super::{PACKED_ATTRIBUTE, TRACE_HEADER};
 use crate::xray;
 
 static PARENT: FieldName = FieldName::from_static("traceparent");
@@ -26,7 +26,8 @@ type Attributes = HashMap<String, MessageAttributeValue>;
 
 impl Reading {
     pub(super) fn new(attributes: Option<&Attributes>, header: Option<&str>, envelope: Option<StoredContext>) -> Self {
-        let packed = attributes.and_then(|attributes| attributes.get(PACKED)).map(|value| text(value).parse().ok());
+        let packed =
+            attributes.and_then(|attributes| attributes.get(PACKED_ATTRIBUTE)).map(|value| text(value).parse().ok());
         let unreadable = packed == Some(None);
         let mut reading =
             Self { packed: packed.flatten(), envelope, header: header.map(str::to_owned), parent: None, root: None };
@@ -87,7 +88,7 @@ impl Reading {
     ) {
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in attributes.into_iter().flatten() {
-            if name != PACKED || self.packed.is_none() {
+            if name != PACKED_ATTRIBUTE || self.packed.is_none() {
                 each(name, shown(value));
                 seen.push(name);
             }

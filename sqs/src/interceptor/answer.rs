@@ -21,14 +21,14 @@ use aws_smithy_runtime_api::client::{
 use propagation_core::{HopSpan, Outcome};
 
 use super::{
-    SqsPropagation,
+    SqsInterceptor,
     operation::{Call, InFlight},
 };
 use crate::attributes::answered;
 
 type Answer<'a> = Option<Result<&'a Output, &'a OrchestratorError<Error>>>;
 
-impl SqsPropagation {
+impl SqsInterceptor {
     /// Ends the span of a call, after its last attempt.
     pub(super) fn after(&self, in_flight: &InFlight, answer: Answer<'_>) {
         let hop = in_flight.hop.lock().ok().and_then(|mut hop| hop.take());

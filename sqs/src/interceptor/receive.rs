@@ -7,16 +7,16 @@ use aws_sdk_sqs::{
 use propagation_core::{FieldName, Fields, Hop, HopSpan, Peer, SpanKind, messaging};
 
 use super::{
-    SqsPropagation,
+    SqsInterceptor,
     operation::{Call, Covered},
 };
 use crate::{
-    MessageCarrier, PACKED,
+    MessageCarrier, PACKED_ATTRIBUTE,
     attributes::{self, Queue},
     carrier::TRACE_HEADER,
 };
 
-impl SqsPropagation {
+impl SqsInterceptor {
     pub(super) fn receive(&self, input: &mut ReceiveMessageInput) -> Covered {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
         ask_for_attributes(input, self.propagator.owned());
@@ -37,7 +37,7 @@ impl SqsPropagation {
         let mut linked = HashSet::with_capacity(messages.len());
         let peer = Peer::sqs(queue.name());
         for message in messages {
-            let creation = messaging::creation(&self.propagator, &peer, &self.carrier(message));
+            let creation = messaging::creation_context(&self.propagator, &peer, &self.carrier(message));
             if self.options.settle_spans
                 && let Some(handle) = message.receipt_handle()
             {
@@ -70,7 +70,7 @@ impl SqsPropagation {
 
 fn ask_for_attributes(input: &mut ReceiveMessageInput, owned: &Fields) {
     let asked = input.message_attribute_names.get_or_insert_default();
-    let ours = owned.owned().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED]);
+    let ours = owned.owned().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED_ATTRIBUTE]);
     let families = owned.owned_prefixes().map(|prefix| format!("{prefix}.*"));
     for name in ours.map(str::to_owned).chain(families) {
         // SQS knows `All`, `.*` and a prefix with `.*` behind it.
@@ -133,11 +133,14 @@ mod tests {
             let names = Some(names.iter().map(|name| (*name).to_owned()).collect());
             asked(ReceiveMessageInput::builder().set_message_attribute_names(names).build().unwrap())
         };
-        assert_eq!(names(&build(&[])), ["traceparent", "tracestate", "baggage", PACKED]);
-        assert_eq!(names(&build(&["mine", "baggage"])), ["mine", "baggage", "traceparent", "tracestate", PACKED]);
+        assert_eq!(names(&build(&[])), ["traceparent", "tracestate", "baggage", PACKED_ATTRIBUTE]);
+        assert_eq!(
+            names(&build(&["mine", "baggage"])),
+            ["mine", "baggage", "traceparent", "tracestate", PACKED_ATTRIBUTE]
+        );
         assert_eq!(names(&build(&["All"])), ["All"]);
         assert_eq!(names(&build(&[".*"])), [".*"]);
-        assert_eq!(names(&build(&["trace.*"])), ["trace.*", "baggage", PACKED]);
+        assert_eq!(names(&build(&["trace.*"])), ["trace.*", "baggage", PACKED_ATTRIBUTE]);
     }
 
     #[test]

@@ -2,25 +2,25 @@ use aws_sdk_sqs::operation::{send_message::SendMessageInput, send_message_batch:
 use aws_sdk_sqs::types::SendMessageBatchRequestEntry;
 use propagation_core::{
     Hop, HopSpan, Peer, SpanKind,
-    messaging::{self, Creation, ExistingContext, Sending},
+    messaging::{self, CreationContext, ExistingContext, PreparedMessage},
 };
 
 use super::{
-    SqsPropagation,
+    SqsInterceptor,
     operation::{Call, Covered},
 };
 use crate::{
-    OutgoingCarrier, SizeLimit,
+    MessageCarrierMut, SizeLimit,
     attributes::{self, Queue},
     carrier,
 };
 
-impl SqsPropagation {
+impl SqsInterceptor {
     pub(super) fn send(&self, input: &mut SendMessageInput, existing: &ExistingContext) -> Covered {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
-        let mut message = OutgoingCarrier::of_message(input, self.options.mode, self.options.limit);
+        let mut message = MessageCarrierMut::new(input, self.options.mode, self.options.limit);
         let peer = Peer::sqs(queue.name());
-        let Sending { hop, .. } = messaging::send(&self.propagator, &peer, existing, &mut message, |hop| {
+        let PreparedMessage { hop, .. } = messaging::send(&self.propagator, &peer, existing, &mut message, |hop| {
             queue.describe(hop, "send", "send");
         });
         Covered::call(Call::Send, Some(hop))
@@ -50,7 +50,7 @@ impl SqsPropagation {
             let creation = messaging::create(&self.propagator, &peer, existing, message, |hop| {
                 queue.describe(hop, "create", "create");
             });
-            created.push(creation.map_or_else(Creation::default, Creation::from));
+            created.push(creation.map_or_else(CreationContext::default, CreationContext::from));
         });
         messaging::batch(&self.propagator, SpanKind::Client, &created, |hop, messages| {
             queue.describe(hop, "send", "send");
@@ -73,17 +73,14 @@ impl SqsPropagation {
         }
         let hop = self.propagator.start(hop);
         self.each(entries, |message| {
-            let placed = messaging::place(&self.propagator, &peer, existing, message, hop.context());
-            if let Some(link) = &placed.link {
-                hop.add_link(link);
-            }
+            messaging::place(&self.propagator, &peer, existing, message, &hop);
         });
         hop
     }
 
     /// The size limit holds for a batch as a whole: what the user's own data leaves is shared out evenly, so that no message's
     /// baggage takes the room of another one's ids.
-    fn each(&self, entries: &mut [SendMessageBatchRequestEntry], mut each: impl FnMut(&mut OutgoingCarrier<'_>)) {
+    fn each(&self, entries: &mut [SendMessageBatchRequestEntry], mut each: impl FnMut(&mut MessageCarrierMut<'_>)) {
         let owned = self.propagator.owned();
         let own_size = |entry: &SendMessageBatchRequestEntry| {
             entry.message_body.len().saturating_add(carrier::kept_size(entry.message_attributes.as_ref(), owned))
@@ -96,7 +93,7 @@ impl SqsPropagation {
             left -= 1;
             // A queue may limit single messages to less than a batch.
             let limit = SizeLimit::bytes(own.saturating_add(share).min(self.options.limit.for_own_size(own)));
-            each(&mut OutgoingCarrier::of_entry(entry, self.options.mode, limit));
+            each(&mut MessageCarrierMut::new(entry, self.options.mode, limit));
             let after = entry.message_body.len() + carrier::attributes_size(entry.message_attributes.as_ref());
             room = room.saturating_sub(after.saturating_sub(own));
         }

@@ -1,20 +1,20 @@
 use propagation_core::{
     SpanKind,
-    messaging::{self, Creation},
+    messaging::{self, CreationContext},
 };
 
 use super::{
-    SqsPropagation,
+    SqsInterceptor,
     operation::{Call, Covered},
 };
 use crate::attributes::{self, Queue};
 
-impl SqsPropagation {
+impl SqsInterceptor {
     /// Settles one message: in the trace of the span that has processed it.
     pub(super) fn settle(&self, operation: &'static str, queue_url: Option<&str>, handle: Option<&str>) -> Covered {
         let hop = (self.options.settle_spans && self.propagator.records()).then(|| {
             let delivery = attributes::delivery(handle.unwrap_or_default());
-            messaging::settle(&self.propagator, delivery, Creation::default, |hop| {
+            messaging::settle(&self.propagator, delivery, CreationContext::default, |hop| {
                 Queue::new(queue_url.unwrap_or_default()).describe(hop, operation, "settle");
             })
         });

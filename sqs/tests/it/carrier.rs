@@ -5,7 +5,7 @@ use aws_sdk_sqs::{
     types::{Message, MessageAttributeValue, SendMessageBatchRequestEntry},
 };
 use propagation_core::{Extract, Inject, carrier_laws};
-use propagation_sqs::{MessageCarrier, Mode, OutgoingCarrier, SizeLimit};
+use propagation_sqs::{AttributeMode, MessageCarrier, MessageCarrierMut, SizeLimit};
 
 type Attributes = std::collections::HashMap<String, MessageAttributeValue>;
 
@@ -50,7 +50,7 @@ mod alone {
         }
 
         fn inject(message: &mut SendMessageInput, with: &mut dyn FnMut(&mut dyn Inject)) {
-            with(&mut OutgoingCarrier::of_message(message, Mode::Separate, SizeLimit::DEFAULT));
+            with(&mut MessageCarrierMut::new(message, AttributeMode::Separate, SizeLimit::DEFAULT));
         }
     }
 
@@ -81,11 +81,11 @@ mod in_a_batch {
 
         fn extract(message: &SendMessageBatchRequestEntry, with: &mut dyn FnMut(&dyn Extract)) {
             let mut message = message.clone();
-            with(&OutgoingCarrier::of_entry(&mut message, Mode::Separate, SizeLimit::DEFAULT));
+            with(&MessageCarrierMut::new(&mut message, AttributeMode::Separate, SizeLimit::DEFAULT));
         }
 
         fn inject(message: &mut SendMessageBatchRequestEntry, with: &mut dyn FnMut(&mut dyn Inject)) {
-            with(&mut OutgoingCarrier::of_entry(message, Mode::Separate, SizeLimit::DEFAULT));
+            with(&mut MessageCarrierMut::new(message, AttributeMode::Separate, SizeLimit::DEFAULT));
         }
     }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use aws_smithy_runtime_api::client::{interceptors::Intercept, orchestrator::Metadata};
 use propagation_core::{Direction, Reason};
-use propagation_sqs::SqsPropagation;
+use propagation_sqs::SqsInterceptor;
 
 use crate::setup::{Endpoint, PARENT, Spans, inside, propagator};
 
@@ -13,7 +13,7 @@ async fn managing_queues_makes_no_span_and_is_not_counted() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let propagator = spans.opentelemetry();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let url = client.create_queue().queue_name("made").send().await.unwrap().queue_url.unwrap();
     client.list_queues().send().await.unwrap();
     client.get_queue_url().queue_name("made").send().await.unwrap();
@@ -26,7 +26,7 @@ async fn managing_queues_makes_no_span_and_is_not_counted() {
 async fn a_client_with_two_interceptors_sends_one_context() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
-    let propagation = SqsPropagation::new(spans.opentelemetry());
+    let propagation = SqsInterceptor::new(spans.opentelemetry());
     let config = crate::setup::config(endpoint.sqs.endpoint_url()).interceptor(propagation.clone());
     let client = aws_sdk_sqs::Client::from_conf(config.interceptor(propagation).build());
     client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
@@ -38,7 +38,7 @@ async fn it_can_be_added_to_one_operation_alone() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let send = endpoint.plain().send_message().queue_url(&endpoint.queue).message_body("{}");
-    let send = send.customize().interceptor(SqsPropagation::new(propagator.clone()));
+    let send = send.customize().interceptor(SqsInterceptor::new(propagator.clone()));
     inside(&propagator).scope(send.send()).await.unwrap();
     assert_eq!(endpoint.one().get("traceparent"), Some(PARENT));
 }
@@ -56,8 +56,8 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
     struct PublishInput;
 
     let propagator = propagator();
-    let propagation = SqsPropagation::new(propagator.clone());
-    assert_eq!(propagation.name(), "SqsPropagation", "what the SDK calls it where it fails");
+    let propagation = SqsInterceptor::new(propagator.clone());
+    assert_eq!(propagation.name(), "SqsInterceptor", "what the SDK calls it where it fails");
     let said = Said::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer({
         let said = said.clone();

@@ -43,7 +43,7 @@ fn with_body(body: impl Into<String>) -> Message {
 }
 
 fn consumer(propagator: &Propagator) -> ConsumerPropagation {
-    ConsumerPropagation::new(propagator.clone(), "orders").envelopes(true)
+    ConsumerPropagation::new(propagator.clone(), "orders").with_envelopes(true)
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn what_stands_on_the_message_counts_before_the_envelope_and_that_before_the_hea
     let parent = |message: Message| consumer.extract(&message).context.trace.parent.unwrap().to_string();
     assert_eq!(parent(message.clone().build()), PARENT);
     let packed = format!("traceparent:{OTHER}");
-    let packed = message.clone().message_attributes(propagation_sqs::PACKED, string(&packed));
+    let packed = message.clone().message_attributes(propagation_sqs::PACKED_ATTRIBUTE, string(&packed));
     assert_eq!(parent(packed.build()), OTHER);
     assert_eq!(parent(message.message_attributes("traceparent", string(OTHER)).build()), OTHER);
 }

@@ -12,7 +12,7 @@ use aws_sdk_sqs::{
 };
 use opentelemetry::trace::Status;
 use propagation_core::Outcome;
-use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
 use propagation_testkit::loopback_sqs::LoopbackSqs;
 
 use crate::setup::{Endpoint, PARENT, Spans, attribute, config, entry, id, inside, numbered, propagator, receive};
@@ -27,7 +27,7 @@ const MISSING: &str = "QueueDoesNotExist";
 async fn a_failed_send_gives_the_users_error_and_leaves_the_users_request_as_it_was() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let missing = endpoint.sqs.queue_url("missing");
     let attributes = Some(numbered(2));
     let request = client.send_message().message_body("{}").set_message_attributes(attributes.clone());
@@ -46,7 +46,7 @@ async fn a_failed_send_gives_the_users_error_and_leaves_the_users_request_as_it_
 async fn a_request_that_cannot_even_be_built_fails_with_the_users_error() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
-    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let client = endpoint.client(SqsInterceptor::new(spans.opentelemetry()));
     let failed = client.send_message().message_body("{}").send().await;
     let expected = endpoint.plain().send_message().message_body("{}").send().await;
     assert_eq!(format!("{failed:?}").split('{').next(), format!("{expected:?}").split('{').next());
@@ -59,7 +59,7 @@ async fn a_request_that_cannot_even_be_built_fails_with_the_users_error() {
 async fn the_span_of_a_failed_call_has_the_services_code() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
-    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let client = endpoint.client(SqsInterceptor::new(spans.opentelemetry()));
     let missing = endpoint.sqs.queue_url("missing");
     client.send_message().queue_url(&missing).message_body("{}").send().await.unwrap_err();
     client.send_message_batch().queue_url(&missing).entries(entry("1", "one")).send().await.unwrap_err();
@@ -77,7 +77,7 @@ async fn the_span_of_a_failed_call_has_the_services_code() {
 async fn a_batch_of_which_a_message_fails_is_an_error_of_that_code() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
-    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let client = endpoint.client(SqsInterceptor::new(spans.opentelemetry()));
     let batch = client.send_message_batch().queue_url(&endpoint.queue);
     let sent = batch.entries(entry("1", "one")).entries(entry("2", "\u{1}")).send().await.unwrap();
     let code = sent.failed().first().unwrap().code().to_owned();
@@ -101,7 +101,7 @@ async fn the_span_of_an_answered_call_names_the_request() {
     use aws_sdk_sqs::operation::RequestId;
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
-    let client = endpoint.client(SqsPropagation::new(spans.opentelemetry()));
+    let client = endpoint.client(SqsInterceptor::new(spans.opentelemetry()));
     let queue = &endpoint.queue;
     let mut expected = Vec::new();
     let mut note = |id: Option<&str>| expected.push(Some(id.expect("the endpoint names requests").to_owned()));
@@ -123,7 +123,7 @@ async fn a_call_that_finds_nobody_says_so() {
     // Nobody listens there any more.
     let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let spans = Spans::new();
-    let config = config(&format!("http://{addr}")).interceptor(SqsPropagation::new(spans.opentelemetry()));
+    let config = config(&format!("http://{addr}")).interceptor(SqsInterceptor::new(spans.opentelemetry()));
     let client = Client::from_conf(config.retry_config(RetryConfig::disabled()).build());
     let url = format!("http://{addr}/000000000000/orders");
     client.send_message().queue_url(&url).message_body("{}").send().await.unwrap_err();
@@ -150,7 +150,7 @@ async fn one_span_and_one_context_cover_all_attempts() {
     let queue = sqs.create_queue("orders").unwrap();
     let spans = Spans::new();
     let retry = RetryConfig::standard().with_max_attempts(3).with_initial_backoff(Duration::from_millis(1));
-    let config = config(sqs.endpoint_url()).interceptor(SqsPropagation::new(spans.opentelemetry()));
+    let config = config(sqs.endpoint_url()).interceptor(SqsInterceptor::new(spans.opentelemetry()));
     let client = Client::from_conf(config.retry_config(retry).build());
     client.send_message().queue_url(&queue).message_body("{}").send().await.unwrap();
     let span = spans.one("send orders");
@@ -164,7 +164,7 @@ async fn one_span_and_one_context_cover_all_attempts() {
 async fn a_call_that_times_out_says_so_and_one_that_is_given_up_is_cancelled() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
-    let propagation = SqsPropagation::new(spans.opentelemetry());
+    let propagation = SqsInterceptor::new(spans.opentelemetry());
     let timeout = TimeoutConfig::builder().operation_timeout(Duration::from_millis(50)).build();
     let config = config(endpoint.sqs.endpoint_url()).interceptor(propagation.clone()).timeout_config(timeout);
     let impatient = Client::from_conf(config.build());
@@ -184,7 +184,7 @@ async fn a_handler_that_fails_ends_its_span_with_its_error_and_one_that_is_dropp
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let propagator = spans.opentelemetry();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
     let message = receive(&client, &endpoint.queue).await.remove(0);
     let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);

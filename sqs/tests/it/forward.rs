@@ -5,7 +5,7 @@ use propagation_core::{
     messaging::ExistingContext, task,
 };
 use propagation_opentelemetry::OpenTelemetryBridge;
-use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
 use propagation_testkit::in_memory::InMemory;
 
 use crate::setup::{BAGGAGE, Endpoint, OTHER, PARENT, STATE, XRAY, entry, string};
@@ -65,15 +65,15 @@ async fn forwarded_attributes_obey_the_admitting_rule() {
             let provider = memory.provider("shop");
             let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
             let propagator = Propagator::builder().policy(policy(trust)).bridge(bridge).build();
-            let propagation = SqsPropagation::new(propagator.clone()).existing(existing.clone());
-            let client = endpoint.client(propagation.create_spans(way != "share"));
+            let propagation = SqsInterceptor::new(propagator.clone()).existing(existing.clone());
+            let client = endpoint.client(propagation.with_create_spans(way != "share"));
             let consuming = ConsumerPropagation::new(propagator.clone(), "partner");
             let (p, queue) = (propagator.clone(), endpoint.queue.clone());
             let sending = if way == "share" { "send batch" } else { way };
             let work = async {
                 let send = async move { send_on(&p, &client, &queue, sending).await };
                 if way == "task" {
-                    tokio::spawn(task::InContextExt::in_context(send, &propagator)).await.unwrap();
+                    tokio::spawn(task::InContextExt::in_current_context(send, &propagator)).await.unwrap();
                 } else {
                     send.await;
                 }
@@ -108,7 +108,7 @@ async fn forwarded_attributes_obey_the_admitting_rule() {
 async fn a_stored_context_is_sent_in_an_outsiders_hop() {
     let endpoint = Endpoint::start().await;
     let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
-    let propagation = SqsPropagation::new(propagator.clone());
+    let propagation = SqsInterceptor::new(propagator.clone());
     let stored: StoredContext = format!("traceparent:{OTHER}\nbaggage:tenant.id=green").parse().unwrap();
     let row = propagation.with_stored(stored);
     let consuming = ConsumerPropagation::new(propagator, "partner");

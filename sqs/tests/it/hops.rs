@@ -2,7 +2,7 @@
 
 use aws_sdk_sqs::types::Message;
 use propagation_core::{Trust, messaging::ExistingContext};
-use propagation_sqs::{ConsumerPropagation, OutgoingExt, SqsPropagation};
+use propagation_sqs::{ConsumerPropagation, OutgoingExt, SqsInterceptor};
 use propagation_testkit::{
     services::{self, Services, processed, sent, server, stale},
     trace::{SpanId, SpanKind, TraceGraph, TraceId, Which, service},
@@ -41,8 +41,8 @@ impl Queue {
 
     async fn send(&self, by: By) {
         let orders = &self.services.orders;
-        let propagation = SqsPropagation::new(orders.clone()).existing(ExistingContext::Replace);
-        let client = self.endpoint.client(propagation.create_spans(by != By::SharingBatch));
+        let propagation = SqsInterceptor::new(orders.clone()).existing(ExistingContext::Replace);
+        let client = self.endpoint.client(propagation.with_create_spans(by != By::SharingBatch));
         let stale = || string(&stale());
         let mut one = entry("1", "{}");
         one.message_attributes = Some([("traceparent".to_owned(), stale())].into());
@@ -65,7 +65,7 @@ impl Queue {
 
     /// `billing` receives all that was sent, handles it message by message, and settles each.
     async fn handle(&self) -> Vec<Message> {
-        let client = self.endpoint.client(SqsPropagation::new(self.services.billing.clone()));
+        let client = self.endpoint.client(SqsInterceptor::new(self.services.billing.clone()));
         let consuming = ConsumerPropagation::new(self.services.billing.clone(), &self.endpoint.queue);
         let messages = receive(&client, &self.endpoint.queue).await;
         for message in &messages {

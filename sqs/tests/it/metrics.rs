@@ -2,7 +2,7 @@
 
 use propagation_core::{NoBridge, Propagator};
 use propagation_opentelemetry::metrics::HopMetrics;
-use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
 use propagation_testkit::in_memory::InMemoryMetrics;
 
 use crate::setup::{Endpoint, entry, receive};
@@ -12,7 +12,7 @@ async fn messages_are_counted_one_by_one_where_they_are_sent_and_received_in_bat
     let endpoint = Endpoint::start().await;
     let metrics = InMemoryMetrics::new();
     let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
     let batch = client.send_message_batch().queue_url(&endpoint.queue);
     batch.entries(entry("1", "{}")).entries(entry("2", "{}")).send().await.unwrap();

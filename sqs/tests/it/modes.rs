@@ -2,7 +2,7 @@
 
 use aws_sdk_sqs::{operation::send_message::SendMessageInput, types::Message};
 use propagation_core::{Direction, Reason, TraceContext};
-use propagation_sqs::{ConsumerPropagation, Mode, OutgoingExt, PACKED, SizeLimit, SqsPropagation};
+use propagation_sqs::{AttributeMode, ConsumerPropagation, OutgoingExt, PACKED_ATTRIBUTE, SizeLimit, SqsInterceptor};
 
 use crate::setup::{
     BAGGAGE, Endpoint, PARENT, STATE, Seen, XRAY, caller, entry, inside, numbered, propagator, receive, string,
@@ -14,10 +14,10 @@ const MOST: usize = 1_048_576;
 const ALL: &[&str] = &["baggage", "traceparent", "tracestate"];
 
 /// Sends with so many attributes of the user's own; answers what crossed the wire and what the receiver got of it.
-async fn crossing(mode: Mode, attributes: usize) -> (Seen, propagation_core::PropagationContext) {
+async fn crossing(mode: AttributeMode, attributes: usize) -> (Seen, propagation_core::PropagationContext) {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()).mode(mode));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()).attribute_mode(mode));
     let send = client
         .send_message()
         .queue_url(&endpoint.queue)
@@ -42,7 +42,7 @@ async fn separate_attributes_take_the_slots_that_are_left_ids_first() {
         (9, &["traceparent"], None),
         (10, &[], Some(XRAY)),
     ] {
-        let (seen, received) = crossing(Mode::Separate, attributes).await;
+        let (seen, received) = crossing(AttributeMode::Separate, attributes).await;
         assert_eq!((seen.names().as_slice(), seen.header.as_deref()), (names, header), "{attributes}");
         assert_eq!(received.trace.parent, caller().trace.parent, "{attributes}: the ids always arrive");
         assert_eq!(received.baggage.is_empty(), attributes > 7);
@@ -53,7 +53,7 @@ async fn separate_attributes_take_the_slots_that_are_left_ids_first() {
 async fn only_what_is_there_takes_a_slot() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let mut context = caller();
     context.trace = TraceContext::new(PARENT.parse().unwrap());
     let hop = propagator.start(propagation_core::Hop::resume(context));
@@ -68,18 +68,18 @@ async fn only_what_is_there_takes_a_slot() {
 #[tokio::test]
 async fn a_packed_attribute_carries_all_in_one_slot() {
     for attributes in [0, 8, 9] {
-        let (seen, received) = crossing(Mode::Packed, attributes).await;
-        assert_eq!((seen.names(), seen.header.as_deref()), (vec![PACKED], None));
+        let (seen, received) = crossing(AttributeMode::Packed, attributes).await;
+        assert_eq!((seen.names(), seen.header.as_deref()), (vec![PACKED_ATTRIBUTE], None));
         assert_eq!(received, caller());
     }
-    let (seen, received) = crossing(Mode::Packed, 10).await;
+    let (seen, received) = crossing(AttributeMode::Packed, 10).await;
     assert_eq!((seen.names().len(), seen.header.as_deref()), (0, Some(XRAY)));
     assert_eq!(received.trace.parent, caller().trace.parent);
 }
 
 #[tokio::test]
 async fn x_ray_alone_takes_no_slot() {
-    let (seen, received) = crossing(Mode::XRay, 3).await;
+    let (seen, received) = crossing(AttributeMode::XRay, 3).await;
     assert_eq!((seen.names().len(), seen.header.as_deref()), (0, Some(XRAY)));
     assert_eq!((received.trace.parent, received.baggage.is_empty()), (caller().trace.parent, true));
 }
@@ -87,9 +87,9 @@ async fn x_ray_alone_takes_no_slot() {
 #[tokio::test]
 async fn auto_is_separate_then_packed_then_x_ray() {
     for (attributes, names, header) in
-        [(7, ALL, None), (8, &[PACKED], None), (9, &[PACKED], None), (10, &[], Some(XRAY))]
+        [(7, ALL, None), (8, &[PACKED_ATTRIBUTE], None), (9, &[PACKED_ATTRIBUTE], None), (10, &[], Some(XRAY))]
     {
-        let (seen, received) = crossing(Mode::Auto, attributes).await;
+        let (seen, received) = crossing(AttributeMode::Auto, attributes).await;
         assert_eq!((seen.names().as_slice(), seen.header.as_deref()), (names, header), "{attributes}");
         assert_eq!(received.trace.parent, caller().trace.parent);
         assert_eq!(received.baggage.is_empty(), attributes == 10);
@@ -110,7 +110,7 @@ async fn one_mebibyte_holds_for_body_and_attributes_together() {
     let (parent, state, baggage) = (size("traceparent", PARENT), size("tracestate", STATE), size("baggage", BAGGAGE));
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     for (spare, names, in_header) in [
         (parent + state + baggage, ALL, false),
         (parent + state + baggage - 1, &["traceparent", "tracestate"][..], false),
@@ -138,7 +138,7 @@ async fn messages_for_older_queues_stay_within_their_limit() {
     let (parent, all) = (size("traceparent", PARENT), size("traceparent", PARENT) + size("tracestate", STATE));
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let older = endpoint.older_queue(OLDER).await;
     let newer = &endpoint.queue;
     for (queue, body, names, in_header) in [
@@ -155,7 +155,7 @@ async fn messages_for_older_queues_stay_within_their_limit() {
         let seen = endpoint.one();
         assert_eq!((seen.names().as_slice(), seen.header.is_some()), (names, in_header), "{body}");
     }
-    let careless = endpoint.client(SqsPropagation::new(propagator.clone()).size_limit(SizeLimit::MIB_1));
+    let careless = endpoint.client(SqsInterceptor::new(propagator.clone()).size_limit(SizeLimit::MIB_1));
     let send = careless.send_message().queue_url(&older).message_body("b".repeat(OLDER));
     assert!(inside(&propagator).scope(send.send()).await.is_err(), "the endpoint keeps to the queue's limit");
     // The sum of a batch, and each message of a larger one.
@@ -188,7 +188,7 @@ async fn a_size_limit_that_is_set_overrides_the_default() {
         (SizeLimit::bytes(1_000), 1_000, &[]),
         (SizeLimit::DEFAULT, 1_000, ALL),
     ] {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).size_limit(limit));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).size_limit(limit));
         let send = client.send_message().queue_url(&endpoint.queue).message_body("b".repeat(body));
         inside(&propagator).scope(send.send()).await.unwrap();
         assert_eq!(endpoint.one().names(), names, "{limit:?} {body}");
@@ -204,7 +204,7 @@ fn an_older_limit_is_kept_to() {
     {
         let mut message = message(body);
         let mut carrier =
-            propagation_sqs::OutgoingCarrier::of_message(&mut message, Mode::Separate, SizeLimit::KIB_256);
+            propagation_sqs::MessageCarrierMut::new(&mut message, AttributeMode::Separate, SizeLimit::KIB_256);
         let mut context = caller();
         context.trace = TraceContext::new(PARENT.parse().unwrap());
         context.baggage = propagation_core::Baggage::EMPTY;
@@ -219,7 +219,8 @@ fn an_older_limit_is_kept_to() {
 fn what_the_trace_header_does_not_carry_is_told_as_left_out() {
     let propagator = propagator();
     let mut message = message(MOST);
-    let mut carrier = propagation_sqs::OutgoingCarrier::of_message(&mut message, Mode::Separate, SizeLimit::DEFAULT);
+    let mut carrier =
+        propagation_sqs::MessageCarrierMut::new(&mut message, AttributeMode::Separate, SizeLimit::DEFAULT);
     let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &caller(), &mut carrier);
     assert_eq!(injection.written.as_slice(), ["AWSTraceHeader"]);
     let left_out: Vec<_> = injection.left_out.iter().map(|left_out| (left_out.field, left_out.reason)).collect();
@@ -231,10 +232,11 @@ fn every_attribute_shows_beside_a_packed_one_and_a_packed_one_that_cannot_be_rea
     use propagation_core::Extract;
     for (packed, expected) in [
         ("traceparent:1\nbaggage:a=1", &["baggage", "mine", "traceparent"][..]),
-        ("no context", &["mine", PACKED, "traceparent"]),
+        ("no context", &["mine", PACKED_ATTRIBUTE, "traceparent"]),
     ] {
-        let message =
-            Message::builder().message_attributes(PACKED, string(packed)).message_attributes("mine", string("1"));
+        let message = Message::builder()
+            .message_attributes(PACKED_ATTRIBUTE, string(packed))
+            .message_attributes("mine", string("1"));
         let message = message.build();
         let carrier = propagation_sqs::MessageCarrier::new(&message);
         let mut names = Vec::new();
@@ -248,7 +250,7 @@ fn every_attribute_shows_beside_a_packed_one_and_a_packed_one_that_cannot_be_rea
 async fn a_batch_keeps_to_the_limit_as_a_whole_and_every_message_gets_its_ids() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let parent = size("traceparent", PARENT);
     let body = MOST / 4 - parent;
     let batch = (0..4).fold(client.send_message_batch().queue_url(&endpoint.queue), |batch, number| {
@@ -271,9 +273,9 @@ fn what_has_no_room_is_counted_and_a_second_injection_leaves_no_trace_of_the_fir
     message.inject(&propagator, "orders", &propagation_core::PropagationContext::EMPTY);
     assert_eq!(message.message_attributes(), Some(&numbered(9)));
     let mut packed = message.clone();
-    packed.message_attributes = Some([(PACKED.to_owned(), string("stale:1"))].into());
+    packed.message_attributes = Some([(PACKED_ATTRIBUTE.to_owned(), string("stale:1"))].into());
     packed.inject(&propagator, "orders", &caller());
-    assert!(!packed.message_attributes().unwrap().contains_key(PACKED));
+    assert!(!packed.message_attributes().unwrap().contains_key(PACKED_ATTRIBUTE));
 }
 
 #[test]
@@ -289,7 +291,7 @@ fn an_attribute_counts_before_the_packed_one_and_that_before_the_header() {
         (digit, context.baggage.get("tenant.id").map(std::borrow::Cow::into_owned))
     };
     assert_eq!(first(message.clone().build()), ('1', None));
-    let message = message.message_attributes(PACKED, string(packed));
+    let message = message.message_attributes(PACKED_ATTRIBUTE, string(packed));
     assert_eq!(first(message.clone().build()), ('2', Some("packed".to_owned())));
     let message = message.message_attributes("traceparent", string(PARENT));
     assert_eq!(first(message.build()), ('4', Some("packed".to_owned())));
@@ -318,7 +320,7 @@ async fn every_format_crosses_with_and_without_room() {
         ("tracecontext,b3", &["b3", "traceparent", "tracestate"]),
     ] {
         let propagator = speaking(formats);
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         for full in [false, true] {
             let own = if full { 10 } else { 0 };
             let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
@@ -343,7 +345,7 @@ async fn every_format_crosses_with_and_without_room() {
 async fn ids_go_first_in_whatever_order_formats_write() {
     let endpoint = Endpoint::start().await;
     let propagator = speaking("baggage,tracecontext");
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
     inside(&propagator).scope(send.set_message_attributes(Some(numbered(9))).send()).await.unwrap();
     let seen = endpoint.one();
@@ -359,7 +361,7 @@ async fn a_name_that_sqs_refuses_is_left_out_and_the_send_goes_on() {
         .outbound(OutboundRule::peers(["sqs:*"]).allow("*"))
         .inbound(InboundRule::peers(["sqs:*"]).allow("*"));
     propagator.set_policy(everything.build().unwrap());
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let mut context = caller();
     context.baggage.set("plan!", "pro").unwrap();
     let send = client.send_message().queue_url(&endpoint.queue).message_body("{}").send();
@@ -371,17 +373,21 @@ async fn a_name_that_sqs_refuses_is_left_out_and_the_send_goes_on() {
 #[test]
 fn a_value_that_sqs_refuses_is_left_out_in_every_mode() {
     use propagation_core::{FieldName, Fields, Inject, Priority, Text, Value};
-    use propagation_sqs::OutgoingCarrier;
+    use propagation_sqs::MessageCarrierMut;
     static GOOD: FieldName = FieldName::from_static("good");
     static BAD: FieldName = FieldName::from_static("bad");
     let text = |bytes| Text::from_value(&Value::Borrowed(bytes));
     for bad in [b"a\x01b".as_slice(), b"\xff\xfe", b"\x00"] {
-        for (mode, name) in [(Mode::Separate, "good"), (Mode::Packed, PACKED), (Mode::Auto, "good")] {
+        for (mode, name) in [
+            (AttributeMode::Separate, "good"),
+            (AttributeMode::Packed, PACKED_ATTRIBUTE),
+            (AttributeMode::Auto, "good"),
+        ] {
             let mut fields = Fields::new();
             fields.push(&BAD, text(bad), Priority::Ids);
             fields.push(&GOOD, text(b"value"), Priority::Baggage);
             let mut message = message(10);
-            let injection = OutgoingCarrier::of_message(&mut message, mode, SizeLimit::DEFAULT).commit(&fields);
+            let injection = MessageCarrierMut::new(&mut message, mode, SizeLimit::DEFAULT).commit(&fields);
             assert_eq!(injection.left_out.len(), 1, "{injection:?}");
             assert_eq!(injection.left_out[0].reason, Reason::Unrepresentable);
             assert!(injection.wrote_name("good"));
@@ -398,14 +404,19 @@ async fn a_packed_attribute_keeps_to_the_limit_and_auto_packs_only_what_gains_by
         .map(|(name, value)| name.len() + 1 + value.len() + 1)
         .iter()
         .sum();
-    let packed = size(PACKED, "") + lines;
+    let packed = size(PACKED_ATTRIBUTE, "") + lines;
     for (mode, spare, names, baggage) in [
-        (Mode::Packed, packed, &[PACKED][..], true),
-        (Mode::Packed, packed - 1, &[PACKED], false),
+        (AttributeMode::Packed, packed, &[PACKED_ATTRIBUTE][..], true),
+        (AttributeMode::Packed, packed - 1, &[PACKED_ATTRIBUTE], false),
         // Where neither has room for baggage, what other libraries read is better.
-        (Mode::Auto, size("traceparent", PARENT) + size("tracestate", STATE), &["traceparent", "tracestate"], false),
+        (
+            AttributeMode::Auto,
+            size("traceparent", PARENT) + size("tracestate", STATE),
+            &["traceparent", "tracestate"],
+            false,
+        ),
     ] {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).mode(mode));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).attribute_mode(mode));
         let body = MOST - spare;
         let send = client.send_message().queue_url(&endpoint.queue).message_body("b".repeat(body));
         inside(&propagator).scope(send.send()).await.expect("what is added never makes a message too large");
@@ -421,7 +432,7 @@ fn one_pass_shows_each_name_once_though_it_stands_in_two_places() {
     let packed = format!("traceparent:{PARENT}\nbaggage:{BAGGAGE}");
     let message = Message::builder()
         .message_attributes("traceparent", string(PARENT))
-        .message_attributes(PACKED, string(&packed))
+        .message_attributes(PACKED_ATTRIBUTE, string(&packed))
         .attributes(aws_sdk_sqs::types::MessageSystemAttributeName::AwsTraceHeader, XRAY)
         .build();
     let carrier = propagation_sqs::MessageCarrier::new(&message);
@@ -441,12 +452,15 @@ fn tracestate_short_of_room_loses_whole_members() {
     context.baggage = propagation_core::Baggage::EMPTY;
     for (spare, kept) in [(11, "a=1,b=2,c=3"), (10, "a=1,b=2"), (3, "a=1"), (2, ""), (state.len(), &state)] {
         let overheads = [
-            (Mode::Separate, size("traceparent", PARENT) + size("tracestate", "")),
-            (Mode::Packed, size(PACKED, "") + "traceparent:\n".len() + PARENT.len() + "tracestate:\n".len()),
+            (AttributeMode::Separate, size("traceparent", PARENT) + size("tracestate", "")),
+            (
+                AttributeMode::Packed,
+                size(PACKED_ATTRIBUTE, "") + "traceparent:\n".len() + PARENT.len() + "tracestate:\n".len(),
+            ),
         ];
         for (mode, overhead) in overheads {
             let mut message = message(262_144 - overhead - spare);
-            let mut carrier = propagation_sqs::OutgoingCarrier::of_message(&mut message, mode, SizeLimit::KIB_256);
+            let mut carrier = propagation_sqs::MessageCarrierMut::new(&mut message, mode, SizeLimit::KIB_256);
             let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &context, &mut carrier);
             let attributes = format!("{:?}", message.message_attributes);
             assert_eq!(injection.wrote_name("tracestate"), !kept.is_empty(), "{mode:?} {spare}");

@@ -8,14 +8,16 @@ use aws_sdk_sqs::{
     types::{Message, MessageAttributeValue, MessageSystemAttributeName, MessageSystemAttributeNameForSends},
 };
 use propagation_core::{Baggage, Extract, Peer, PropagationContext, TraceContext, TraceState};
-use propagation_sqs::{ConsumerPropagation, MessageCarrier, Mode, OutgoingCarrier, PACKED, SizeLimit};
+use propagation_sqs::{
+    AttributeMode, ConsumerPropagation, MessageCarrier, MessageCarrierMut, PACKED_ATTRIBUTE, SizeLimit,
+};
 use proptest::{collection::hash_map, prelude::*, sample::select};
 
 use crate::setup::{PARENT, propagator, string};
 
 type Attributes = HashMap<String, MessageAttributeValue>;
 
-const OURS: [&str; 4] = ["traceparent", "tracestate", "baggage", PACKED];
+const OURS: [&str; 4] = ["traceparent", "tracestate", "baggage", PACKED_ATTRIBUTE];
 
 fn is_ours(name: &str) -> bool {
     OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name))
@@ -42,7 +44,8 @@ fn value() -> impl Strategy<Value = MessageAttributeValue> {
 }
 
 fn attributes() -> impl Strategy<Value = Attributes> {
-    let ours = select(vec!["traceparent", "TraceParent", "tracestate", "baggage", PACKED]).prop_map(str::to_owned);
+    let ours =
+        select(vec!["traceparent", "TraceParent", "tracestate", "baggage", PACKED_ATTRIBUTE]).prop_map(str::to_owned);
     hash_map(prop_oneof![3 => "[a-z]{1,12}", 1 => ours], value(), 0..11)
 }
 
@@ -68,14 +71,14 @@ proptest! {
     fn an_injection_keeps_to_every_limit_and_to_the_users_own(
         before in attributes(),
         context in context(),
-        mode in select(vec![Mode::Separate, Mode::Packed, Mode::XRay, Mode::Auto]),
+        mode in select(vec![AttributeMode::Separate, AttributeMode::Packed, AttributeMode::XRay, AttributeMode::Auto]),
         spare in 0_usize..400,
     ) {
         let propagator = propagator();
         let own: Attributes = before.iter().filter(|(name, _)| !is_ours(name)).map(|(n, v)| (n.clone(), v.clone())).collect();
         let limit = 2 + size(&own) + spare;
         let mut message = SendMessageInput::builder().message_body("{}").set_message_attributes(Some(before)).build().unwrap();
-        let mut carrier = OutgoingCarrier::of_message(&mut message, mode, SizeLimit::bytes(limit));
+        let mut carrier = MessageCarrierMut::new(&mut message, mode, SizeLimit::bytes(limit));
         propagator.inject(&Peer::sqs("orders"), &context, &mut carrier);
 
         let after = message.message_attributes().cloned().unwrap_or_default();

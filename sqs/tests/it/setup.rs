@@ -16,7 +16,7 @@ use propagation_core::{
     Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, TraceContext, TraceState,
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
-use propagation_sqs::SqsPropagation;
+use propagation_sqs::SqsInterceptor;
 use propagation_testkit::loopback_sqs::{AttributeValue, Attributes, LoopbackSqs};
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -99,7 +99,7 @@ impl Endpoint {
         Client::from_conf(config(self.sqs.endpoint_url()).build())
     }
 
-    pub(crate) fn client(&self, propagation: SqsPropagation) -> Client {
+    pub(crate) fn client(&self, propagation: SqsInterceptor) -> Client {
         Client::from_conf(config(self.sqs.endpoint_url()).interceptor(propagation).build())
     }
 }

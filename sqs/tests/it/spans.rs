@@ -5,7 +5,7 @@ use std::future::Future;
 use aws_sdk_sqs::{Client, types::Message};
 use opentelemetry::trace::{SpanKind, TracerProvider};
 use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind as Kind, messaging::ParentMode};
-use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
 use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 
 use crate::setup::{Endpoint, OTHER, Spans, attribute, caller, entry, id, links, receive, string};
@@ -58,7 +58,7 @@ fn common(span: &opentelemetry_sdk::trace::SpanData, operation: &str, kind: &str
 #[test]
 fn a_send_is_a_producer_whose_context_is_on_the_message_and_the_parent_of_its_processing() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let server = propagator.start(Hop::remote(Kind::Server, caller()).named("POST /orders"));
         let sent = server.scope(client.send_message().queue_url(&endpoint.queue).message_body("{}").send()).await;
         server.end(&Outcome::Unset);
@@ -92,7 +92,7 @@ fn a_send_is_a_producer_whose_context_is_on_the_message_and_the_parent_of_its_pr
 #[test]
 fn each_message_of_a_batch_has_a_create_span_and_the_send_links_to_all() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let batch = client
             .send_message_batch()
             .queue_url(&endpoint.queue)
@@ -121,7 +121,7 @@ fn each_message_of_a_batch_has_a_create_span_and_the_send_links_to_all() {
 #[test]
 fn without_create_spans_all_messages_carry_the_send_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
         let mut outbox = entry("2", "two");
         outbox.message_attributes = Some([("traceparent".to_owned(), string(OTHER))].into());
         let batch = client.send_message_batch().queue_url(&endpoint.queue).entries(entry("1", "one")).entries(outbox);
@@ -141,7 +141,7 @@ fn without_create_spans_all_messages_carry_the_send_span() {
 #[test]
 fn one_link_for_messages_of_one_context() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
         assert_eq!(two(&client, &endpoint).await.len(), 2);
         let received = spans.one("receive orders");
         assert_eq!(links(&received), [id(&spans.one("send orders"))]);
@@ -151,7 +151,7 @@ fn one_link_for_messages_of_one_context() {
 #[test]
 fn a_message_that_keeps_its_context_is_sent_by_a_client_span_that_links_to_it() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
         send.message_attributes("traceparent", string(OTHER)).send().await.unwrap();
         let send = spans.one("send orders");
@@ -162,7 +162,7 @@ fn a_message_that_keeps_its_context_is_sent_by_a_client_span_that_links_to_it() 
 #[test]
 fn settling_links_to_the_message_that_was_received() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let messages = two(&client, &endpoint).await;
         let ids: Vec<String> = spans.named("create orders").iter().map(id).collect();
         let handle = |at: usize| messages[at].receipt_handle().unwrap();
@@ -187,7 +187,7 @@ fn settling_links_to_the_message_that_was_received() {
 fn settling_a_batch_links_once_to_each_context() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).create_spans(false));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
         let messages = two(&client, &endpoint).await;
         let handles: Vec<&str> = messages.iter().map(|message| message.receipt_handle().unwrap()).collect();
         let change =
@@ -213,7 +213,7 @@ fn settling_a_batch_links_once_to_each_context() {
 #[test]
 fn calls_inside_a_handler_are_children_of_its_process_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let message = sent_and_received(&client, &endpoint).await;
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         let next = endpoint.sqs.create_queue("next").unwrap();
@@ -233,7 +233,7 @@ fn calls_inside_a_handler_are_children_of_its_process_span() {
 #[test]
 fn how_processing_relates_to_the_message_can_be_chosen() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let message = sent_and_received(&client, &endpoint).await;
         let send = spans.one("send orders");
         let day = std::time::Duration::from_secs(86_400);
@@ -267,7 +267,7 @@ fn how_processing_relates_to_the_message_can_be_chosen() {
 #[test]
 fn spans_that_are_not_wanted_are_not_made() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let quiet = SqsPropagation::new(propagator.clone()).receive_spans(false).settle_spans(false);
+        let quiet = SqsInterceptor::new(propagator.clone()).with_receive_spans(false).with_settle_spans(false);
         let client = endpoint.client(quiet);
         let message = sent_and_received(&client, &endpoint).await;
         assert!(message.message_attributes().unwrap().contains_key("traceparent"), "asked for all the same");
@@ -280,7 +280,7 @@ fn spans_that_are_not_wanted_are_not_made() {
 #[test]
 fn settling_links_to_the_message_where_receiving_makes_no_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).receive_spans(false));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_receive_spans(false));
         let message = sent_and_received(&client, &endpoint).await;
         let handle = message.receipt_handle().unwrap();
         client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.unwrap();
@@ -309,7 +309,7 @@ fn a_message_is_as_old_as_its_timestamp_says() {
 #[test]
 fn a_batch_that_is_processed_at_once_links_to_every_message() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let messages = two(&client, &endpoint).await;
         let ids: Vec<String> = spans.named("create orders").iter().map(id).collect();
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
@@ -324,7 +324,7 @@ fn a_batch_that_is_processed_at_once_links_to_every_message() {
 #[test]
 fn a_handler_that_is_a_function_runs_in_the_messages_context() {
     with_each_bridge(|spans, propagator, endpoint| async move {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let message = sent_and_received(&client, &endpoint).await;
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         let inside = consumer.process_sync(&message, || Err::<(), _>(Box::new(propagator.current()))).unwrap_err();
@@ -344,7 +344,7 @@ fn the_sdks_own_spans_do_not_break_the_trace() {
     tracing::subscriber::with_default(subscriber, || {
         runtime.block_on(async {
             let (propagator, endpoint) = (Spans::tracing(), Endpoint::start().await);
-            let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+            let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
             let server = propagator.start(Hop::remote(Kind::Server, caller()).named("POST /orders"));
             let send = client.send_message().queue_url(&endpoint.queue).message_body("{}").send();
             server.scope(send).await.unwrap();

@@ -7,7 +7,7 @@ use aws_sdk_sqs::{
 };
 use futures_util::future::join_all;
 use propagation_core::{Direction, Reason, messaging::ExistingContext};
-use propagation_sqs::{ConsumerPropagation, SqsPropagation};
+use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
 
 use crate::setup::{
     BAGGAGE, Endpoint, OTHER, PARENT, STATE, XRAY, caller, entry, inside, propagator, receive, receive_all, string,
@@ -26,7 +26,7 @@ fn system(value: &str) -> MessageSystemAttributeValue {
 async fn a_context_goes_from_sender_to_handler_with_one_value_a_key() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let send = message(&client, &endpoint).message_attributes("mine", string("kept")).send();
     inside(&propagator).scope(send).await.unwrap();
 
@@ -48,7 +48,7 @@ async fn a_context_goes_from_sender_to_handler_with_one_value_a_key() {
 #[tokio::test]
 async fn with_nothing_to_carry_a_message_is_as_the_user_made_it() {
     let endpoint = Endpoint::start().await;
-    let client = endpoint.client(SqsPropagation::new(propagator()));
+    let client = endpoint.client(SqsInterceptor::new(propagator()));
     message(&client, &endpoint).send().await.unwrap();
     let seen = endpoint.one();
     assert!(seen.attributes.is_empty() && seen.header.is_none(), "{seen:?}");
@@ -58,7 +58,7 @@ async fn with_nothing_to_carry_a_message_is_as_the_user_made_it() {
 async fn a_batch_carries_the_context_on_each_entry_and_one_bad_entry_fails_alone() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let batch = client
         .send_message_batch()
         .queue_url(&endpoint.queue)
@@ -81,7 +81,7 @@ async fn a_context_that_a_message_has_stays_or_is_replaced() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     for (existing, expected) in [(ExistingContext::Keep, OTHER), (ExistingContext::Replace, PARENT)] {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).existing(existing.clone()));
         let send = message(&client, &endpoint)
             .message_attributes("traceparent", string(OTHER))
             .message_attributes("baggage", string("tenant.id=green,secret=1"));
@@ -98,7 +98,7 @@ async fn a_context_that_a_message_has_stays_or_is_replaced() {
 async fn an_invalid_context_is_replaced() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let send = message(&client, &endpoint)
         .message_attributes("traceparent", string("00-garbage"))
         .message_attributes("Tracestate", string("stale=1"));
@@ -120,7 +120,7 @@ async fn a_trace_header_never_names_another_trace_than_the_one_that_is_written()
         (ExistingContext::Replace, &extended, PARENT, &extended),
         (ExistingContext::Keep, "Root=1-nonsense", PARENT, XRAY),
     ] {
-        let client = endpoint.client(SqsPropagation::new(propagator.clone()).existing(existing.clone()));
+        let client = endpoint.client(SqsInterceptor::new(propagator.clone()).existing(existing.clone()));
         let send = message(&client, &endpoint).message_system_attributes(AwsTraceHeader, system(header));
         inside(&propagator).scope(send.send()).await.unwrap();
         let seen = endpoint.one();
@@ -134,7 +134,7 @@ async fn a_peer_that_may_not_learn_the_trace_gets_neither_attribute_nor_header()
     let endpoint = Endpoint::start().await;
     let policy = Policy::builder().outbound(OutboundRule::peers(["sqs:orders"]).trace_context(false)).build().unwrap();
     let propagator = Propagator::builder().policy(policy).build();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let send = message(&client, &endpoint)
         .message_attributes("traceparent", string(OTHER))
         .message_attributes("mine", string("kept"))
@@ -148,7 +148,7 @@ async fn a_peer_that_may_not_learn_the_trace_gets_neither_attribute_nor_header()
 async fn switched_off_nothing_is_written_or_asked_for_and_what_the_user_set_passes() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     propagator.set_enabled(false);
     let send = message(&client, &endpoint).message_attributes("traceparent", string(OTHER));
     inside(&propagator).scope(send.send()).await.unwrap();
@@ -161,7 +161,7 @@ async fn switched_off_nothing_is_written_or_asked_for_and_what_the_user_set_pass
 async fn a_receiver_gets_what_it_asks_for_beside_the_context() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let send =
         message(&client, &endpoint).message_attributes("mine", string("1")).message_attributes("unasked", string("2"));
     inside(&propagator).scope(send.send()).await.unwrap();
@@ -242,7 +242,7 @@ async fn concurrent_handlers_each_see_their_own_message() {
         });
         batch.send().await.unwrap();
     }
-    let client = endpoint.client(SqsPropagation::new(propagator.clone()));
+    let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let mut messages = Vec::new();
     while messages.len() < 50 {
         messages.extend(receive(&client, &endpoint.queue).await);

@@ -6,7 +6,7 @@ use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData
 use propagation_core::{
     Direction, ExistingOutsideHops, Hop, InboundRule, NoBridge, OutboundRule, Outcome, Peer, Policy,
     PropagationContext, Propagator, Reason, SpanKind, StoredContext, Trust,
-    messaging::{self, ExistingContext, ParentMode, Processing, Sending},
+    messaging::{self, ExistingContext, ParentMode, PreparedMessage, Processing},
     task,
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
@@ -100,9 +100,10 @@ fn forward(propagator: &Propagator, to: &str, existing: &ExistingContext, name: 
     let own = propagator.start(Hop::local(SpanKind::Internal, context));
     own.in_scope(|| {
         let mut message = received();
-        let Sending { hop, .. } = messaging::send(propagator, &peer(to, "next"), existing, &mut message, |hop| {
-            hop.name = name.to_owned().into();
-        });
+        let PreparedMessage { hop, .. } =
+            messaging::send(propagator, &peer(to, "next"), existing, &mut message, |hop| {
+                hop.name = name.to_owned().into();
+            });
         hop.end(&Outcome::Unset);
         message
     })
@@ -141,7 +142,7 @@ const WAYS: [Way; 11] = [
 /// Receives a message over one transport and forwards it over another.
 async fn handle(service: &Service, from: &str, to: &'static str, way: Way, existing: &ExistingContext) -> Vec<Message> {
     let (p, dispatch) = (service.propagator.clone(), service.dispatch.clone());
-    let creation = messaging::creation(&p, &peer(from, "partner"), &received());
+    let creation = messaging::creation_context(&p, &peer(from, "partner"), &received());
     let hop = if let Way::Batch = way {
         messaging::batch(&p, SpanKind::Consumer, &[creation], |hop, _| hop.name = "process".into())
     } else {
@@ -174,8 +175,7 @@ async fn handle(service: &Service, from: &str, to: &'static str, way: Way, exist
                 context.baggage.set("tenant.id", "blue").unwrap();
                 let hop = p.start(Hop::local(SpanKind::Producer, context).named("send next"));
                 let mut message = received();
-                let placed = messaging::place(&p, &peer(to, "next"), &existing, &mut message, hop.context());
-                placed.link.iter().for_each(|link| hop.add_link(link));
+                messaging::place(&p, &peer(to, "next"), &existing, &mut message, &hop);
                 hop.end(&Outcome::Unset);
                 vec![message]
             }
@@ -342,7 +342,7 @@ fn context_outside_of_hops_is_kept_unless_the_policy_restarts() {
         // A hop of our own is no outsider's.
         let own = propagator.start(Hop::local(SpanKind::Internal, PropagationContext::EMPTY));
         let mut message = received();
-        own.in_scope(|| {
+        let _ = own.in_scope(|| {
             messaging::send(&propagator, &Peer::kafka("next"), &ExistingContext::Keep, &mut message, |_| {})
         });
         assert_eq!(field(&message, "traceparent").is_some(), kept, "{treatment:?}");
@@ -373,7 +373,7 @@ fn a_batch_is_forwarded_by_its_strictest_admission() {
             let service = Service::new(Trust::Restart, bridge);
             let p = &service.propagator;
             let creations: Vec<_> =
-                peers.iter().map(|name| messaging::creation(p, &Peer::kafka(name), &received())).collect();
+                peers.iter().map(|name| messaging::creation_context(p, &Peer::kafka(name), &received())).collect();
             let hop = messaging::batch(p, SpanKind::Consumer, &creations, |_, _| {});
             let message = hop.in_scope(|| forward(p, "kafka", &ExistingContext::Keep, "send next"));
             let theirs = field(&message, "traceparent").is_some_and(|parent| parent.contains(OUTSIDER));
@@ -393,7 +393,8 @@ fn two_rules_of_one_trust_let_no_baggage_of_either_on() {
         .build()
         .unwrap();
     let propagator = Propagator::builder().policy(policy).build();
-    let creations = ["one", "two"].map(|topic| messaging::creation(&propagator, &Peer::kafka(topic), &received()));
+    let creations =
+        ["one", "two"].map(|topic| messaging::creation_context(&propagator, &Peer::kafka(topic), &received()));
     let hop = messaging::batch(&propagator, SpanKind::Consumer, &creations, |_, _| {});
     let existing = hop.in_scope(|| propagator.existing(&Peer::kafka("next"), &received()));
     assert!(existing.trace.has_ids() && existing.baggage.is_empty(), "{existing:?}");

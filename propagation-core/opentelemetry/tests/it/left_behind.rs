@@ -162,7 +162,7 @@ fn guards_that_are_left_in_time_are_nobodys_concern_in_whatever_order() {
             // Taken outside, left inside.
             drop(before);
         });
-        let mut future = pin!(async { pause().await }.with_context(propagator, PropagationContext::EMPTY));
+        let mut future = pin!(async { pause().await }.in_context(propagator, PropagationContext::EMPTY));
         while poll(future.as_mut()).is_pending() {}
         assert!(errors.0.lock().unwrap().is_empty());
         assert!(propagator.current().is_empty());

@@ -4,7 +4,7 @@ use opentelemetry::trace::{SpanId, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Outcome, Peer, Propagator, TraceContext,
-    messaging::{self, Creation, LINKS_PER_SPAN},
+    messaging::{self, CreationContext, LINKS_PER_SPAN},
 };
 use propagation_opentelemetry::OpenTelemetryBridge;
 
@@ -12,7 +12,7 @@ fn received(creations: &[TraceContext]) -> Vec<SpanData> {
     let exporter = InMemorySpanExporter::default();
     let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
     let propagator = Propagator::builder().bridge(OpenTelemetryBridge::new(provider.tracer("shop"))).build();
-    let creations: Vec<_> = creations.iter().cloned().map(Creation::from).collect();
+    let creations: Vec<_> = creations.iter().cloned().map(CreationContext::from).collect();
     let hop = messaging::receive(&propagator, &creations, |hop, count| hop.name = format!("receive {count}").into());
     hop.end(&Outcome::Unset);
     exporter.get_finished_spans().unwrap()
@@ -57,7 +57,7 @@ fn looking_up_a_creation_context_counts_nothing() {
     let provider = SdkTracerProvider::builder().build();
     let propagator = Propagator::builder().bridge(OpenTelemetryBridge::new(provider.tracer("shop"))).build();
     let message = vec![("traceparent".to_owned(), b"garbage".to_vec())];
-    assert!(!messaging::creation(&propagator, &Peer::kafka("orders"), &message).trace.has_ids());
+    assert!(!messaging::creation_context(&propagator, &Peer::kafka("orders"), &message).trace.has_ids());
     let counted = |propagator: &Propagator| propagator.counters().iter().map(|entry| entry.2).sum::<u64>();
     assert_eq!(counted(&propagator), 0);
     let _ = propagator.extract(&Peer::kafka("orders"), &message);

@@ -5,7 +5,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Hop, InboundRule, Outcome, Peer, Policy, Propagator, SpanKind, Transport, Trust,
-    messaging::{self, Creation, DeliveryKey, Processing},
+    messaging::{self, CreationContext, DeliveryKey, Processing},
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use tracing_subscriber::layer::SubscriberExt;
@@ -54,8 +54,8 @@ impl Consumer {
         hop.end(&Outcome::Unset);
     }
 
-    fn creation(&self) -> Creation {
-        messaging::creation(&self.propagator, &Peer::kafka("orders"), &message())
+    fn creation(&self) -> CreationContext {
+        messaging::creation_context(&self.propagator, &Peer::kafka("orders"), &message())
     }
 
     fn settle(&self, number: u64) {
@@ -119,7 +119,7 @@ fn a_received_delivery_is_settled_in_the_admitted_context() {
     in_a_users_span(Trust::Trust, |consumer| {
         messaging::remember(&consumer.propagator, Consumer::key(7), consumer.creation());
         let name = |hop: &mut Hop| hop.name = "delete".into();
-        let settle = messaging::settle(&consumer.propagator, Consumer::key(7), Creation::default, name);
+        let settle = messaging::settle(&consumer.propagator, Consumer::key(7), CreationContext::default, name);
         settle.end(&Outcome::Unset);
         let delete = consumer.span("delete");
         assert_eq!(delete.span_context.trace_id().to_string(), TRACE);

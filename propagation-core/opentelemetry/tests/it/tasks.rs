@@ -182,7 +182,7 @@ async fn stored_work_is_resumed_in_its_context_and_a_cancelled_task_is_dropped_i
             check(&inner, 5);
             std::future::pending::<()>().await;
         }
-        .with_context(&propagator, caller(5)),
+        .in_context(&propagator, caller(5)),
     );
     yield_now().await;
     task.abort();

@@ -82,7 +82,7 @@ const CASES: &[(&str, Case)] = &[
                     let _asks = asks;
                     pending::<()>().await;
                 }
-                .in_context(propagator)
+                .in_current_context(propagator)
             })
         });
         keep(Box::pin(carried));

@@ -4,7 +4,7 @@ use aws_sdk_sqs::{
     Client,
     config::{BehaviorVersion, Builder, Config, Credentials, Region},
 };
-use propagation_sqs::SqsPropagation;
+use propagation_sqs::SqsInterceptor;
 
 use crate::{
     Error,
@@ -14,7 +14,7 @@ use crate::{
 /// A client whose every send and receive carries the context: one interceptor.
 pub(crate) fn client(service: &Service) -> Result<Client, Error> {
     let config = config(&variable("DEMO_SQS_ENDPOINT")?);
-    Ok(Client::from_conf(config.interceptor(SqsPropagation::new(service.propagator.clone())).build()))
+    Ok(Client::from_conf(config.interceptor(SqsInterceptor::new(service.propagator.clone())).build()))
 }
 
 /// How an SQS stand-in is reached.

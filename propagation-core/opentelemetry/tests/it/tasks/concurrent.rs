@@ -105,7 +105,7 @@ async fn request(propagator: Propagator, n: u32) {
         set.spawn_in_context(&propagator, work(propagator.clone(), n));
         let in_set = propagator.clone();
         set.spawn_blocking_in_context(&propagator, move || check(&in_set, n));
-        let own = tokio::spawn(work(propagator.clone(), n).in_context(&propagator));
+        let own = tokio::spawn(work(propagator.clone(), n).in_current_context(&propagator));
         tokio::select! {
             biased;
             () = work(propagator.clone(), n) => {}
@@ -204,7 +204,7 @@ fn a_task_that_moves_to_another_thread_at_every_await_keeps_its_context_and_leav
         let hop = propagator.start(Hop::remote(SpanKind::Server, caller(3)).named("request"));
         let inner = propagator.clone();
         let mut task = Box::pin(hop.scope(async move {
-            let carried = work(inner.clone(), 3).in_context(&inner);
+            let carried = work(inner.clone(), 3).in_current_context(&inner);
             work(inner.clone(), 3).await;
             carried.await;
             check(&inner, 3);

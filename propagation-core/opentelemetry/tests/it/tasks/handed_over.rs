@@ -135,7 +135,7 @@ fn what_a_select_or_a_timeout_gives_up_on_is_dropped_in_its_own_request() {
                         dropped.sort_by_key(|context| context.trace.trace_id().map(TraceId::to_bytes));
                         assert_eq!(dropped, [own.clone(), other.clone()]);
                         assert_eq!(propagator.current(), own);
-                        let given_up = never(probe()).with_context(propagator, caller(3));
+                        let given_up = never(probe()).in_context(propagator, caller(3));
                         assert!(tokio::time::timeout(Duration::ZERO, given_up).await.is_err());
                         assert_eq!(receiver.recv().unwrap(), caller(3));
                         assert_eq!(propagator.current(), own);
