@@ -1,11 +1,11 @@
-//! What the semantic conventions want to know of a message on Kafka (1.44, messaging/kafka), and what errors are called.
+//! Attributes and `error.type` of messages on Kafka (semantic conventions 1.44, messaging/kafka).
 
 use propagation_core::{Attribute, AttributeValue, Hop, Outcome, Propagator};
 use rdkafka::{ClientConfig, Message, error::KafkaError};
 
 use crate::record::Details;
 
-/// What is known of the client, whatever the message.
+/// The attributes of a client that all its messages share.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
     pub(crate) id: Option<String>,
@@ -14,19 +14,19 @@ pub(crate) struct Client {
     pub(crate) message_key: bool,
 }
 
-/// The one broker that a client is pointed at.
+/// The broker of a client that is configured with exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Server {
     address: String,
     port: u16,
 }
 
-/// What a span is about.
+/// The operation that a span covers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Operation {
-    /// What the client calls it: `messaging.operation.name`, and the span's name.
+    /// `messaging.operation.name`, and the beginning of the span's name.
     pub(crate) name: &'static str,
-    /// What the conventions call it: `messaging.operation.type`.
+    /// `messaging.operation.type`.
     pub(crate) kind: &'static str,
 }
 
@@ -42,38 +42,38 @@ impl Operation {
 }
 
 impl Client {
-    /// Takes over what a configuration says: `client.id`, `group.id`, and `bootstrap.servers` if that names one broker.
+    /// Reads `client.id`, `group.id`, and `bootstrap.servers` if that names one broker.
     pub(crate) fn configure(&mut self, config: &ClientConfig) {
-        let said = |key| config.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
-        self.id = said("client.id").or(self.id.take());
-        self.group = said("group.id").or(self.group.take());
+        let value = |key| config.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
+        self.id = value("client.id").or(self.id.take());
+        self.group = value("group.id").or(self.group.take());
         let brokers = config.get("bootstrap.servers").or_else(|| config.get("metadata.broker.list"));
         self.server = brokers.and_then(Server::only).or(self.server.take());
     }
 
-    /// Names a hop and says where the message goes or comes from.
+    /// Sets a hop's name, and the attributes of the operation, topic and client.
     pub(crate) fn describe(&self, hop: &mut Hop, operation: Operation, topic: &str) {
         hop.name = if topic.is_empty() { operation.name.into() } else { format!("{} {topic}", operation.name).into() };
-        let mut say = |key, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));
-        say("messaging.system", "kafka".into());
-        say("messaging.operation.name", operation.name.into());
-        say("messaging.operation.type", operation.kind.into());
+        let mut add = |key, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));
+        add("messaging.system", "kafka".into());
+        add("messaging.operation.name", operation.name.into());
+        add("messaging.operation.type", operation.kind.into());
         if !topic.is_empty() {
-            say("messaging.destination.name", topic.to_owned().into());
+            add("messaging.destination.name", topic.to_owned().into());
         }
         if let Some(id) = &self.id {
-            say("messaging.client.id", id.clone().into());
+            add("messaging.client.id", id.clone().into());
         }
         if let (Some(group), true) = (&self.group, operation.kind != Operation::SEND.kind) {
-            say("messaging.consumer.group.name", group.clone().into());
+            add("messaging.consumer.group.name", group.clone().into());
         }
         if let Some(server) = &self.server {
-            say("server.address", server.address.clone().into());
-            say("server.port", server.port.into());
+            add("server.address", server.address.clone().into());
+            add("server.port", server.port.into());
         }
     }
 
-    /// Adds what is known of a record before it is sent.
+    /// Adds the attributes of a record that is about to be sent.
     pub(crate) fn describe_record(&self, hop: &mut Hop, record: &Details<'_>, propagator: &Propagator) {
         if let Some(partition) = record.partition.filter(|partition| *partition >= 0) {
             hop.attributes.push(partition_id(partition));
@@ -81,7 +81,7 @@ impl Client {
         self.describe_content(hop, record.key, record.tombstone, propagator);
     }
 
-    /// Adds what is known of a received message; settling says nothing of its content.
+    /// Adds the attributes of a received message. Settle spans have only [`describe_place`].
     pub(crate) fn describe_message(&self, hop: &mut Hop, message: &impl Message, propagator: &Propagator) {
         describe_place(hop, message);
         self.describe_content(hop, message.key(), message.payload().is_none(), propagator);
@@ -91,7 +91,7 @@ impl Client {
         if tombstone {
             hop.attributes.push(Attribute::new("messaging.kafka.message.tombstone", true));
         }
-        // A key that isn't text has no canonical representation: then the conventions want none.
+        // A key that is not text has no canonical representation, so the conventions require no attribute.
         if let Some(key) = key.filter(|_| self.message_key).and_then(|key| std::str::from_utf8(key).ok())
             && propagator.policy().lets_telemetry_say(MESSAGE_KEY, key)
         {
@@ -100,7 +100,7 @@ impl Client {
     }
 }
 
-/// Says where a received message is: all that settling it is about.
+/// Adds the partition and offset of a received message.
 pub(crate) fn describe_place(hop: &mut Hop, message: &impl Message) {
     hop.attributes.push(partition_id(message.partition()));
     hop.attributes.push(Attribute::new("messaging.kafka.offset", message.offset()));
@@ -109,7 +109,7 @@ pub(crate) fn describe_place(hop: &mut Hop, message: &impl Message) {
 const MESSAGE_KEY: &str = "messaging.kafka.message.key";
 
 impl Server {
-    /// The broker of a list that names just one: of several, nobody knows which will be talked to.
+    /// Parses a list of brokers. Returns `None` for several, because the client may connect to any of them.
     fn only(brokers: &str) -> Option<Self> {
         let mut brokers = brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty());
         let (broker, None) = (brokers.next()?, brokers.next()) else { return None };
@@ -131,12 +131,12 @@ fn partition_id(partition: i32) -> Attribute {
     Attribute::new("messaging.destination.partition.id", partition.to_string())
 }
 
-/// How an operation ended.
+/// Returns the outcome of an operation.
 pub(crate) fn outcome<T>(result: &Result<T, KafkaError>) -> Outcome {
     result.as_ref().map_or_else(failure, |_| Outcome::Unset)
 }
 
-/// An operation failed; `error.type` is the code's name, such as `QueueFull`.
+/// Returns the outcome of a failed operation. `error.type` is the name of the code, for example `QueueFull`.
 pub(crate) fn failure(error: &KafkaError) -> Outcome {
     match (error.rdkafka_error_code(), error) {
         (Some(code), _) => Outcome::error(format!("{code:?}")),
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_server_is_named_where_there_is_only_one() {
+    fn server_is_parsed_from_a_list_of_one_broker() {
         let server = |address: &str, port| Some(Server { address: address.to_owned(), port });
         for (brokers, expected) in [
             ("kafka:19092", server("kafka", 19092)),

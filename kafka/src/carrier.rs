@@ -10,9 +10,9 @@ use rdkafka::{
 
 use crate::raw::{self, RawHeader, RawHeaders};
 
-/// Headers that librdkafka holds: rdkafka's two types, and what you wrap around them.
+/// Headers in librdkafka's representation: rdkafka's two types, and user types that wrap one of them.
 pub trait NativeHeaders {
-    /// The headers as rdkafka borrows them.
+    /// Returns the borrowed headers.
     fn as_native(&self) -> &BorrowedHeaders;
 }
 
@@ -28,10 +28,10 @@ impl NativeHeaders for OwnedHeaders {
     }
 }
 
-/// Shows the headers of a received message, or of one that is yet to be sent.
+/// The headers of a received message, or of a record that is about to be sent.
 ///
-/// A null value shows as an empty one. A name that is not UTF-8 is none that a format could ask for: it is passed over.
-/// Names are compared without regard to ASCII case, as B3's are written in either.
+/// A null value reads as an empty one. Headers whose name is not UTF-8 are skipped.
+/// Names are compared ignoring ASCII case, because B3's names occur in both.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadersCarrier<'a>(Native<'a>);
 
@@ -62,10 +62,10 @@ impl Extract for HeadersCarrier<'_> {
     }
 }
 
-/// Takes the headers of a record, and can give them back as they were.
+/// The headers of a record to inject into.
 ///
-/// Where nothing of ours stands on the record, what is written is appended. Otherwise the list is built anew: the user's
-/// headers in their order, duplicates, null values and odd names included, then ours.
+/// If the record carries no propagation field, fields are appended. Otherwise the list is rebuilt: the user's headers in their
+/// order, including duplicates, null values and names that are not UTF-8, then the fields.
 #[derive(Debug)]
 pub struct HeadersCarrierMut<'a> {
     headers: &'a mut Option<OwnedHeaders>,
@@ -73,13 +73,13 @@ pub struct HeadersCarrierMut<'a> {
 }
 
 impl<'a> HeadersCarrierMut<'a> {
-    /// Of a record's field `headers`.
+    /// Creates a carrier of the field `headers` of a record.
     #[must_use]
     pub fn new(headers: &'a mut Option<OwnedHeaders>) -> Self {
         Self { headers, before: Before::default() }
     }
 
-    /// How to undo what was written.
+    /// Returns the state before the injection, to restore it if the send fails.
     pub(crate) fn into_before(self) -> Before {
         self.before
     }
@@ -97,7 +97,7 @@ impl Extract for HeadersCarrierMut<'_> {
 
 impl Inject for HeadersCarrierMut<'_> {
     fn commit(&mut self, fields: &Fields) -> Injection {
-        // A second injection takes the place of the first; the way back stays the way to what the user had.
+        // A second injection replaces the first; `before` keeps the user's own headers.
         std::mem::take(&mut self.before).restore(self.headers);
         let kept = match self.headers.as_ref().map(|headers| without(fields, headers)) {
             Some(Ok(rebuilt)) => rebuilt,
@@ -124,7 +124,7 @@ impl Inject for HeadersCarrierMut<'_> {
     }
 }
 
-/// What a record's headers were before an injection.
+/// A record's headers before an injection.
 #[derive(Debug, Default)]
 pub(crate) struct Before {
     original: Original,
@@ -133,19 +133,19 @@ pub(crate) struct Before {
 
 #[derive(Debug, Default)]
 enum Original {
-    /// Nothing was changed.
+    /// The headers are unchanged.
     #[default]
     Same,
-    /// There were none.
+    /// The record had no headers.
     Absent,
-    /// Ours were appended, and nothing stood under their names.
+    /// Fields were appended, and no header had their names.
     Extended,
-    /// Fields of ours stood there already.
+    /// The record carried propagation fields already.
     Replaced(OwnedHeaders),
 }
 
 impl Before {
-    /// Makes the headers what they were. They may be a copy of those that were injected into.
+    /// Restores the headers. They may be a copy of those that were injected into.
     pub(crate) fn restore(self, headers: &mut Option<OwnedHeaders>) {
         match self.original {
             Original::Same => {}
@@ -159,7 +159,7 @@ impl Before {
         }
     }
 
-    /// Takes off the record what was written and matters less than `least`; all of it where `least` is `None`. Answers the names.
+    /// Removes the written fields with a priority below `least`, or all if `least` is `None`. Returns the removed names.
     pub(crate) fn shed(
         &mut self,
         headers: &mut Option<OwnedHeaders>,
@@ -173,10 +173,10 @@ impl Before {
     }
 }
 
-/// A header that librdkafka won't take; it takes all that it has given.
+/// librdkafka rejected a header. It accepts every header that it returned itself.
 struct Unrepresentable;
 
-/// The headers without those that fields own, or nothing if there are none of them.
+/// Returns a copy of the headers without propagation fields, or `None` if there are no such fields.
 fn without(fields: &Fields, headers: &OwnedHeaders) -> Result<Option<OwnedHeaders>, Unrepresentable> {
     let owned = |header: &RawHeader<'_>| std::str::from_utf8(header.name).is_ok_and(|name| fields.owns(name));
     let all = RawHeaders::of(headers.as_borrowed());

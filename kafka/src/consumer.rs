@@ -16,9 +16,9 @@ use crate::{
     attributes::{self, Client, Operation},
 };
 
-/// Handles messages in the context that they carry.
+/// Processes messages in the context that they carry.
 ///
-/// Works beside any consumer: give it the messages. What a record's headers hold can make it neither fail nor panic.
+/// Works with messages of any consumer. No content of a record's headers makes it fail or panic.
 ///
 /// ```no_run
 /// # async fn consume(config: rdkafka::ClientConfig, propagator: propagation_core::Propagator) -> rdkafka::error::KafkaResult<()> {
@@ -45,20 +45,20 @@ pub struct ConsumerPropagation {
 }
 
 impl ConsumerPropagation {
-    /// For messages of any topic.
+    /// Creates an adapter for messages of any topic.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator, parent: ParentMode::default(), client: Client::default() }
     }
 
-    /// The parent of process spans.
+    /// Sets the parent of process spans.
     #[must_use]
     pub fn parent_mode(mut self, parent: ParentMode) -> Self {
         self.parent = parent;
         self
     }
 
-    /// Takes what spans say of the consumer from its configuration: `client.id`, `group.id`, and the address and port in
+    /// Reads span attributes from the consumer's configuration: `client.id`, `group.id`, and the address and port in
     /// `bootstrap.servers` if that names one broker.
     #[must_use]
     pub fn client(mut self, config: &ClientConfig) -> Self {
@@ -66,28 +66,29 @@ impl ConsumerPropagation {
         self
     }
 
-    /// The consumer group that spans name.
+    /// Sets the consumer group in span attributes.
     #[must_use]
     pub fn group(mut self, name: impl Into<String>) -> Self {
         self.client.group = Some(name.into());
         self
     }
 
-    /// Whether spans say a message's key. They don't by default, as a key may be personal; and never one that is not UTF-8 or that
-    /// the policy's scrubbers object to.
+    /// Records message keys as span attributes. Off by default, because a key may be personal data.
+    ///
+    /// Keys that are not UTF-8, or that the policy's scrubbers object to, are never recorded.
     #[must_use]
     pub fn with_message_key(mut self, shown: bool) -> Self {
         self.client.message_key = shown;
         self
     }
 
-    /// Runs a handler in the context of its message, and ends the process span with what the handler says.
+    /// Runs a handler in the context of its message, and ends the process span with the handler's result.
     ///
-    /// Dropped before it is done, the span ends as cancelled.
+    /// If the future is dropped before it is ready, the span ends as cancelled.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// Returns the handler's error.
     pub async fn process<M: Message<Headers: NativeHeaders>, T, E: 'static>(
         &self,
         message: &M,
@@ -96,11 +97,11 @@ impl ConsumerPropagation {
         self.start(message).run(handler).await
     }
 
-    /// The same for a handler that is a function and not a future.
+    /// Like [`process`](Self::process), for a handler that is a closure.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// Returns the handler's error.
     pub fn process_sync<M: Message<Headers: NativeHeaders>, T, E: 'static>(
         &self,
         message: &M,
@@ -109,7 +110,7 @@ impl ConsumerPropagation {
         self.start(message).run_sync(handler)
     }
 
-    /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
+    /// Starts the process span only. Run the handler in the hop, and end the hop with its outcome.
     #[must_use]
     pub fn start<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> HopSpan {
         let processing = Processing::new(self.parent).with_age(message.age()).with_delivery(Some(self.key(message)));
@@ -119,28 +120,30 @@ impl ConsumerPropagation {
         })
     }
 
-    /// What a message brings, judged by the policy. Makes no span.
+    /// Extracts the context of a message and applies the policy. Makes no span.
     #[must_use]
     pub fn extract<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> Admission {
         message.extract(&self.propagator)
     }
 
-    /// Starts the receive span of messages that were taken together, linked to each of them. Process them in the hop, each
-    /// with [`process`](Self::process), and end it; or end it at once.
+    /// Starts the receive span of messages that were polled together, linked to each of them.
     ///
-    /// A span has one destination and at most [`LINKS_PER_SPAN`](messaging::LINKS_PER_SPAN) links: for more topics or more messages
-    /// further spans are started under the first, and end at once.
+    /// Run [`process`](Self::process) of each message in the hop and then end the hop, or end it at once. A span has one destination
+    /// and at most [`LINKS_PER_SPAN`](messaging::LINKS_PER_SPAN) links. For more topics or messages, further spans are started as
+    /// children of the first, and end at once.
     #[must_use]
     pub fn receive<M: Message<Headers: NativeHeaders>>(&self, messages: &[M]) -> HopSpan {
         self.batch(SpanKind::Client, Operation::RECEIVE, messages)
     }
 
-    /// Runs a handler of a whole batch in a process span that links to every message, and ends that with what the handler
-    /// says. The span's parent is what is current: no message is more the cause of the batch than another, and neither is its baggage.
+    /// Runs a handler of several messages in one process span, and ends the span with the handler's result.
+    ///
+    /// The span links to every message. Its parent and its baggage are the current ones, because the messages may belong to
+    /// different traces.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// Returns the handler's error.
     pub async fn process_batch<M: Message<Headers: NativeHeaders>, T, E: 'static>(
         &self,
         messages: &[M],
@@ -149,11 +152,13 @@ impl ConsumerPropagation {
         self.batch(SpanKind::Consumer, Operation::PROCESS, messages).run(handler).await
     }
 
-    /// [`Consumer::commit_message`] in a settle span: a child of the span that has processed the message, linked to the message. An asynchronous commit's span ends when it is enqueued.
+    /// Calls [`Consumer::commit_message`] in a settle span: a child of the message's process span, linked to the message.
+    ///
+    /// The span of an asynchronous commit ends when the commit is enqueued.
     ///
     /// # Errors
     ///
-    /// Those of [`Consumer::commit_message`].
+    /// Returns the errors of [`Consumer::commit_message`].
     pub fn commit<C: ConsumerContext>(
         &self,
         consumer: &impl Consumer<C>,
@@ -170,14 +175,15 @@ impl ConsumerPropagation {
         committed
     }
 
-    /// Settles messages in your own way, in a settle span that links to each of them: a commit of a list of offsets or of the consumer's
-    /// state, or [`send_offsets_to_transaction`](rdkafka::producer::Producer::send_offsets_to_transaction).
+    /// Runs a closure that settles messages, in a settle span that links to each of them.
     ///
-    /// `operation` names the span, with the topic.
+    /// For example, a commit of a list of offsets or of the consumer's state, or
+    /// [`send_offsets_to_transaction`](rdkafka::producer::Producer::send_offsets_to_transaction). The span is named by `operation` and
+    /// the topic.
     ///
     /// # Errors
     ///
-    /// Those of what you run.
+    /// Returns the closure's error.
     pub fn settle<M: Message<Headers: NativeHeaders>, T>(
         &self,
         operation: &'static str,
@@ -199,7 +205,7 @@ impl ConsumerPropagation {
         let mut topics: Vec<(&str, Vec<CreationContext>)> = Vec::new();
         for message in messages {
             let creation = self.creation(message);
-            // The first span is the one that work runs in.
+            // Work runs in the first span, so that one gets the strictest admission.
             if let Some((_, [first, ..])) = topics.first_mut().map(|(topic, all)| (topic, all.as_mut_slice())) {
                 first.restrict(&self.propagator, &creation);
             }

@@ -1,4 +1,4 @@
-//! For those who send and receive in their own way: what a message brings, and what goes onto one.
+//! Extension traits to extract and inject without spans.
 
 use std::time::Duration;
 
@@ -9,11 +9,12 @@ use crate::{HeadersCarrier, HeadersCarrierMut, NativeHeaders, RawHeader, RawHead
 
 /// Reads the context of a received message.
 pub trait MessageExt: Message<Headers: NativeHeaders> {
-    /// What the message brings from its topic, judged by the policy. Makes no span.
+    /// Extracts the context of the message and applies the policy for its topic. Makes no span.
     fn extract(&self, propagator: &Propagator) -> Admission;
 
-    /// How long ago the message was made, or appended to the log, as the topic is set up; `None` if it does not say.
-    /// Zero for one from the future: clocks differ.
+    /// Returns the time since the message was created, or appended to the log if the topic is configured so.
+    ///
+    /// `None` if the message has no timestamp. Zero for a timestamp in the future, because clocks differ.
     fn age(&self) -> Option<Duration>;
 }
 
@@ -28,14 +29,14 @@ impl<M: Message<Headers: NativeHeaders>> MessageExt for M {
     }
 }
 
-/// Reads headers.
+/// Reads the context and all headers.
 pub trait HeadersExt: NativeHeaders {
-    /// What the headers bring from a topic, judged by the policy. Makes no span.
+    /// Extracts the context of the headers and applies the policy for a topic. Makes no span.
     fn extract(&self, propagator: &Propagator, topic: &str) -> Admission;
 
-    /// All headers, whatever their names and values are.
+    /// Returns all headers, also those whose name or value is not UTF-8.
     ///
-    /// rdkafka's own [`Headers::iter`](rdkafka::message::Headers::iter) panics on a name that is not UTF-8, which anybody can write.
+    /// rdkafka's own [`Headers::iter`](rdkafka::message::Headers::iter) panics on a name that is not UTF-8, which any producer can write.
     fn raw_iter(&self) -> RawHeaders<'_>;
 }
 
@@ -49,13 +50,14 @@ impl<H: NativeHeaders> HeadersExt for H {
     }
 }
 
-/// Writes a context onto headers.
+/// Writes a context to headers.
 pub trait OwnedHeadersExt: Sealed {
-    /// Writes what a topic may learn of a context, in place of what stands there. Makes no span.
+    /// Writes the part of a context that the policy releases to a topic, and replaces existing fields. Makes no span.
     fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> Injection;
 
-    /// Adds a header at the end under any name, UTF-8 or not, to forward what [`HeadersExt::raw_iter`] has shown. Answers whether
-    /// librdkafka took it, as it does.
+    /// Appends a header with any name, to forward headers from [`HeadersExt::raw_iter`].
+    ///
+    /// Returns `false` if librdkafka rejects the header.
     fn raw_append(&mut self, header: RawHeader<'_>) -> bool;
 }
 

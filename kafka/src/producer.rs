@@ -27,7 +27,7 @@ use crate::{
 
 /// Sends records that carry the current context.
 ///
-/// Works beside any producer, in transactions too: it is handed to each send.
+/// Works with any producer, also in transactions: pass the producer to each send.
 ///
 /// ```no_run
 /// # async fn produce(config: rdkafka::ClientConfig, propagator: propagation_core::Propagator) -> Result<(), Box<dyn std::error::Error>> {
@@ -49,11 +49,11 @@ use crate::{
 /// | [`FutureProducer`] | [`send`](Self::send) | with the delivery |
 /// | [`FutureProducer`] | [`send_result`](Self::send_result) | with the delivery, or when its future is dropped |
 /// | [`BaseProducer`], [`ThreadedProducer`] | [`enqueue`](Self::enqueue) | when the record is in the queue |
-/// | the same, with [`DeliverySpans`] as context | [`deliver`](Self::deliver) | with the delivery |
-/// | any other way | [`prepare`](Self::prepare) | when you end it |
+/// | [`BaseProducer`], [`ThreadedProducer`] with [`DeliverySpans`] as context | [`deliver`](Self::deliver) | with the delivery |
+/// | any other | [`prepare`](Self::prepare) | when you end it |
 ///
-/// A send fails as it would have failed alone, and hands the record back as it was. Where only what was added makes a
-/// record larger than `message.max.bytes`, it is sent without: baggage goes first, then tracestate, and at last the ids.
+/// A send fails only if it would fail without this crate, and returns the record as it was. If the added headers make a record larger
+/// than `message.max.bytes`, they are dropped and counted: baggage first, then tracestate, then the ids.
 #[derive(Clone, Debug)]
 pub struct ProducerPropagation {
     propagator: Propagator,
@@ -62,27 +62,28 @@ pub struct ProducerPropagation {
 }
 
 impl ProducerPropagation {
-    /// For records to any topic.
+    /// Creates an adapter for records to any topic.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator, existing: ExistingContext::default(), client: Client::default() }
     }
 
-    /// What happens to a context that a record already carries.
+    /// Sets the treatment of a context that a record already carries.
     #[must_use]
     pub fn existing(mut self, existing: impl Into<ExistingContext>) -> Self {
         self.existing = existing.into();
         self
     }
 
-    /// Returns a producer whose records get this context, which the application has stored itself: an outbox relay, also inside the
-    /// hop of a caller whose own context is not trusted.
+    /// Returns a copy whose records get a context that the application stored itself.
+    ///
+    /// For an outbox relay. Such a context is trusted also inside the hop of an untrusted caller.
     #[must_use]
     pub fn with_stored(&self, stored: StoredContext) -> Self {
         self.clone().existing(stored)
     }
 
-    /// Takes what spans say of the producer from its configuration: `client.id`, and the address and port in
+    /// Reads span attributes from the producer's configuration: `client.id`, and the address and port in
     /// `bootstrap.servers` if that names one broker.
     #[must_use]
     pub fn client(mut self, config: &ClientConfig) -> Self {
@@ -90,19 +91,20 @@ impl ProducerPropagation {
         self
     }
 
-    /// Whether spans say a record's key. They don't by default, as a key may be personal; and never one that is not UTF-8 or that
-    /// the policy's scrubbers object to.
+    /// Records message keys as span attributes. Off by default, because a key may be personal data.
+    ///
+    /// Keys that are not UTF-8, or that the policy's scrubbers object to, are never recorded.
     #[must_use]
     pub fn with_message_key(mut self, shown: bool) -> Self {
         self.client.message_key = shown;
         self
     }
 
-    /// [`FutureProducer::send`] with the current context. The span ends with the delivery; dropped before, as cancelled.
+    /// Calls [`FutureProducer::send`] with the current context. The span ends with the delivery, or as cancelled if the future is dropped.
     ///
     /// # Errors
     ///
-    /// Those of [`FutureProducer::send`], with the message as the record was.
+    /// Returns the errors of [`FutureProducer::send`], and the message with the record's own headers.
     pub async fn send<C, R, K, P>(
         &self,
         producer: &FutureProducer<C, R>,
@@ -115,21 +117,21 @@ impl ProducerPropagation {
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
     {
-        let mut sending = self.prepare(&mut record);
+        let mut prepared = self.prepare(&mut record);
         let queue_timeout = queue_timeout.into();
         let again = FutureRecord { headers: None, ..record };
         let mut next = FutureRecord { headers: record.headers, ..again };
         loop {
-            let sent = sending.hop.scope(producer.send(next, queue_timeout)).await;
+            let sent = prepared.hop.scope(producer.send(next, queue_timeout)).await;
             match sent {
                 Ok(delivery) => {
-                    sending.delivered(delivery.partition, delivery.offset);
+                    prepared.delivered(delivery.partition, delivery.offset);
                     return Ok(delivery);
                 }
                 Err((error, mut message)) => {
                     let mut headers = message.detach_headers();
-                    if !(is_too_large(&error) && self.shed(&mut sending, &mut headers)) {
-                        sending.failed(&error, &mut headers);
+                    if !(is_too_large(&error) && self.shed(&mut prepared, &mut headers)) {
+                        prepared.failed(&error, &mut headers);
                         return Err((error, message.replace_headers(headers)));
                     }
                     next = FutureRecord { headers, ..again };
@@ -138,13 +140,13 @@ impl ProducerPropagation {
         }
     }
 
-    /// [`FutureProducer::send_result`] with the current context: the answer comes once the record is in the queue.
+    /// Calls [`FutureProducer::send_result`] with the current context. Returns once the record is in the queue.
     ///
-    /// The span ends with the delivery, or, without a word on how it went, when the future is dropped.
+    /// The span ends with the delivery, or with an unset status when the returned future is dropped.
     ///
     /// # Errors
     ///
-    /// Those of [`FutureProducer::send_result`], with the record as it was.
+    /// Returns the errors of [`FutureProducer::send_result`], and the record with its own headers.
     #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
     pub fn send_result<'a, C, R, K, P>(
         &self,
@@ -157,16 +159,17 @@ impl ProducerPropagation {
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
     {
-        let (delivery, sending) = self.hand_over(record, |record| producer.send_result(record))?;
-        Ok(DeliveryFuture::new(delivery, sending))
+        let (delivery, prepared) = self.enqueue_prepared(record, |record| producer.send_result(record))?;
+        Ok(DeliveryFuture::new(delivery, prepared))
     }
 
-    /// `send` of a [`BaseProducer`] or [`ThreadedProducer`] with the current context. The span ends when the record is in the queue: of
-    /// the delivery it knows nothing. See [`deliver`](Self::deliver) for one that does.
+    /// Calls `send` of a [`BaseProducer`] or [`ThreadedProducer`] with the current context.
+    ///
+    /// The span ends when the record is in the queue. With [`deliver`](Self::deliver), it ends with the delivery.
     ///
     /// # Errors
     ///
-    /// Those of the producer's `send`, with the record as it was.
+    /// Returns the errors of the producer's `send`, and the record with its own headers.
     #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
     pub fn enqueue<'a, Q, C, Part, K, P>(
         &self,
@@ -180,16 +183,16 @@ impl ProducerPropagation {
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
     {
-        let ((), sending) = self.hand_over(record, |record| producer.enqueue(record))?;
-        sending.hop.end(&Outcome::Unset);
+        let ((), prepared) = self.enqueue_prepared(record, |record| producer.enqueue(record))?;
+        prepared.hop.end(&Outcome::Unset);
         Ok(())
     }
 
-    /// The same for a producer whose context is [`DeliverySpans`]: the span goes with the record, and ends with the delivery.
+    /// Like [`enqueue`](Self::enqueue), for a producer whose context is [`DeliverySpans`]: the span ends with the delivery.
     ///
     /// # Errors
     ///
-    /// Those of the producer's `send`, with the record as it was. Failed deliveries are told to the context.
+    /// Returns the errors of the producer's `send`, and the record with its own headers. Failed deliveries are reported to the context.
     #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
     pub fn deliver<'a, Q, C, Part, K, P>(
         &self,
@@ -203,10 +206,10 @@ impl ProducerPropagation {
         K: ToBytes + ?Sized,
         P: ToBytes + ?Sized,
     {
-        let mut sending = self.prepare(&mut record);
+        let mut prepared = self.prepare(&mut record);
         loop {
             let (record_with_span, opaque) = take_opaque(record);
-            match producer.enqueue(with_opaque(record_with_span, DeliverySpan::new(opaque, sending))) {
+            match producer.enqueue(with_opaque(record_with_span, DeliverySpan::new(opaque, prepared))) {
                 Ok(()) => return Ok(()),
                 Err((error, returned)) => {
                     let (rest, delivering) = take_opaque(returned);
@@ -217,38 +220,40 @@ impl ProducerPropagation {
                         back.failed(&error, &mut record.headers);
                         return Err((error, record));
                     }
-                    sending = back;
+                    prepared = back;
                 }
             }
         }
     }
 
-    /// Puts the current context on a record that you send yourself: send it in the hop, and say how that went.
+    /// Starts the send span of a record that you send yourself, and writes its context to the record.
+    ///
+    /// Send the record in the hop, then call [`PreparedMessage::delivered`] or [`PreparedMessage::failed`].
     pub fn prepare(&self, record: &mut impl Record) -> PreparedMessage {
         let (details, headers) = record.split();
         let mut carrier = HeadersCarrierMut::new(headers);
         let peer = Peer::kafka(details.topic);
-        let sending = messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
+        let prepared = messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
             self.client.describe(hop, Operation::SEND, details.topic);
             self.client.describe_record(hop, &details, &self.propagator);
         });
-        PreparedMessage::new(sending, carrier.into_before())
+        PreparedMessage::new(prepared, carrier.into_before())
     }
 
-    /// Puts a record into a producer's queue, again without what was added where only that made it too large.
-    fn hand_over<R: Record, T>(
+    /// Enqueues a record, and retries with fewer fields while the added fields make it too large.
+    fn enqueue_prepared<R: Record, T>(
         &self,
         mut record: R,
         send: impl Fn(R) -> Result<T, (KafkaError, R)>,
     ) -> Result<(T, PreparedMessage), (KafkaError, R)> {
-        let mut sending = self.prepare(&mut record);
+        let mut prepared = self.prepare(&mut record);
         loop {
-            match sending.hop.in_scope(|| send(record)) {
-                Ok(sent) => return Ok((sent, sending)),
+            match prepared.hop.in_scope(|| send(record)) {
+                Ok(sent) => return Ok((sent, prepared)),
                 Err((error, returned)) => {
                     record = returned;
-                    if !(is_too_large(&error) && self.shed(&mut sending, record.headers_mut())) {
-                        sending.failed(&error, record.headers_mut());
+                    if !(is_too_large(&error) && self.shed(&mut prepared, record.headers_mut())) {
+                        prepared.failed(&error, record.headers_mut());
                         return Err((error, record));
                     }
                 }
@@ -256,28 +261,28 @@ impl ProducerPropagation {
         }
     }
 
-    /// Makes a record smaller that is too large, if something of ours is left on it.
-    fn shed(&self, sending: &mut PreparedMessage, headers: &mut Option<rdkafka::message::OwnedHeaders>) -> bool {
+    /// Drops the least important fields from a record that is too large. Returns `false` if no field is left.
+    fn shed(&self, prepared: &mut PreparedMessage, headers: &mut Option<rdkafka::message::OwnedHeaders>) -> bool {
         [Some(Priority::State), Some(Priority::Ids), None]
             .into_iter()
-            .any(|least| sending.shed(headers, least, &self.propagator))
+            .any(|least| prepared.shed(headers, least, &self.propagator))
     }
 }
 
-/// What a [`BaseProducer`] says of a record: it is in the queue, or why not, and the record.
+/// The result of [`BaseProducer::send`]: the error and the record if it was not enqueued.
 pub type EnqueueResult<'a, K, P, D> = Result<(), (KafkaError, BaseRecord<'a, K, P, D>)>;
 
-/// The producers that answer once a record is in the queue: [`BaseProducer`] and [`ThreadedProducer`].
+/// A producer whose `send` returns once a record is in the queue: [`BaseProducer`] or [`ThreadedProducer`]. Sealed.
 pub trait Enqueue<C, Part>: Sealed
 where
     C: ProducerContext<Part>,
     Part: Partitioner,
 {
-    /// The producer's `send`.
+    /// Calls the producer's `send`.
     ///
     /// # Errors
     ///
-    /// Those of the producer's `send`, with the record.
+    /// Returns the errors of the producer's `send`, and the record.
     #[expect(clippy::result_large_err, reason = "rdkafka's own type")]
     fn enqueue<'a, K, P>(
         &self,

@@ -1,10 +1,10 @@
-//! Headers as librdkafka holds them. The one place of this workspace with `unsafe`.
+//! Access to librdkafka's header list. The only module of this workspace with `unsafe`.
 //!
-//! rdkafka's own getter unwraps the UTF-8 of a header's name, so that one odd record would stop a consumer; and its headers can
-//! neither be removed nor added under such a name.
+//! rdkafka's own getter unwraps the UTF-8 of a header's name, so that one malformed record would stop a consumer. It can neither
+//! add nor remove headers with such a name.
 //!
-//! What is relied on throughout: a `&BorrowedHeaders` *is* a pointer to librdkafka's header list. rdkafka makes it so, from the
-//! list of a message or of an `OwnedHeaders` that lives as long as the reference, and all its own methods rely on it.
+//! Invariant: a `&BorrowedHeaders` *is* a pointer to librdkafka's header list. rdkafka creates it from the list of a message or of an
+//! `OwnedHeaders` that lives as long as the reference, and all its own methods rely on it.
 #![allow(unsafe_code)]
 
 use std::{
@@ -17,25 +17,25 @@ use std::{
 use rdkafka::message::{BorrowedHeaders, OwnedHeaders};
 use rdkafka_sys::{self as sys, rd_kafka_resp_err_t as RespErr};
 
-/// One header, whatever its name and value are.
+/// A header with any bytes as name and value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RawHeader<'a> {
-    /// The name's bytes; UTF-8 if whoever wrote it kept to Kafka's rules. librdkafka ends it at the first zero byte.
+    /// The bytes of the name: UTF-8 if the producer follows Kafka's rules. librdkafka ends it at the first zero byte.
     pub name: &'a [u8],
-    /// The value; `None` for null, which is not the same as empty.
+    /// The value, or `None` for null, which differs from empty.
     pub value: Option<&'a [u8]>,
 }
 
 impl<'a> RawHeader<'a> {
-    /// A header.
+    /// Creates a header.
     #[must_use]
     pub fn new(name: &'a [u8], value: Option<&'a [u8]>) -> Self {
         Self { name, value }
     }
 }
 
-/// All headers in wire order, of which none makes it panic.
+/// An iterator over all headers in wire order, that never panics.
 #[derive(Clone, Debug)]
 pub struct RawHeaders<'a> {
     list: *const sys::rd_kafka_headers_t,
@@ -44,7 +44,7 @@ pub struct RawHeaders<'a> {
     lent: PhantomData<&'a BorrowedHeaders>,
 }
 
-// SAFETY: it stands for a `&'a BorrowedHeaders`, which is `Send` and `Sync`, and only reads.
+// SAFETY: it represents a `&'a BorrowedHeaders`, which is `Send` and `Sync`, and only reads.
 unsafe impl Send for RawHeaders<'_> {}
 // SAFETY: as above.
 unsafe impl Sync for RawHeaders<'_> {}
@@ -63,8 +63,8 @@ impl<'a> Iterator for RawHeaders<'a> {
 
     fn next(&mut self) -> Option<RawHeader<'a>> {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
-        // SAFETY: `list` lives as long as 'a and nobody changes it meanwhile: that would need a `&mut OwnedHeaders`. The three
-        // pointers are to locals. An index beyond the end is answered with an error.
+        // SAFETY: `list` lives as long as 'a and cannot change meanwhile, because that requires a `&mut OwnedHeaders`. The three
+        // pointers are to locals. An index beyond the end returns an error.
         let error = unsafe { sys::rd_kafka_header_get_all(self.list, self.next, &mut name, &mut value, &mut size) };
         if error != RespErr::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
             self.next = self.count;
@@ -87,8 +87,8 @@ impl<'a> Iterator for RawHeaders<'a> {
 impl ExactSizeIterator for RawHeaders<'_> {}
 impl FusedIterator for RawHeaders<'_> {}
 
-/// Adds a header at the end, whatever its name is. Answers whether that was possible: librdkafka refuses only a list that it has
-/// made read-only, which those of rdkafka never are.
+/// Appends a header with any name. Returns `false` if librdkafka rejects it: only if the list is read-only, which rdkafka's
+/// lists never are.
 pub(crate) fn append(headers: &mut OwnedHeaders, header: RawHeader<'_>) -> bool {
     let (Ok(name_size), Ok(value_size)) =
         (isize::try_from(header.name.len()), isize::try_from(header.value.map_or(0, <[u8]>::len)))
@@ -96,17 +96,17 @@ pub(crate) fn append(headers: &mut OwnedHeaders, header: RawHeader<'_>) -> bool 
         return false;
     };
     let value = header.value.map_or(ptr::null(), |value| value.as_ptr().cast::<c_void>());
-    // SAFETY: the list is live, and the exclusive borrow says that nobody else reads or changes it. librdkafka copies the bytes of
-    // name and value, of which there are as many as it is told; without a value the pointer is null, as it expects.
+    // SAFETY: the list is live and borrowed exclusively. librdkafka copies the bytes of name and value, whose lengths are passed with
+    // them; without a value the pointer is null, as it expects.
     let error = unsafe {
         sys::rd_kafka_header_add(list_of(headers), header.name.as_ptr().cast::<c_char>(), name_size, value, value_size)
     };
     error == RespErr::RD_KAFKA_RESP_ERR_NO_ERROR
 }
 
-/// Removes every header of exactly that name.
+/// Removes all headers of exactly this name.
 pub(crate) fn remove(headers: &mut OwnedHeaders, name: &CStr) {
-    // SAFETY: the list is live and borrowed exclusively; the name ends with a zero byte. That nothing has the name is no error to us.
+    // SAFETY: the list is live and borrowed exclusively; the name ends with a zero byte. A name that is not found is no error here.
     unsafe { sys::rd_kafka_header_remove(list_of(headers), name.as_ptr()) };
 }
 
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn any_name_and_value_is_kept_and_shown() {
+    fn any_name_and_value_survives_a_round_trip() {
         let mut headers = OwnedHeaders::new();
         let all = [
             RawHeader { name: b"plain", value: Some(b"1") },
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_without_headers_shows_none() {
+    fn empty_list_has_no_headers() {
         let headers = OwnedHeaders::new();
         let mut shown = RawHeaders::of(headers.as_borrowed());
         assert_eq!((shown.next(), shown.next(), shown.len()), (None, None, 0));

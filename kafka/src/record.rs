@@ -1,4 +1,4 @@
-//! rdkafka's two kinds of record, as one.
+//! One trait for rdkafka's two types of record.
 
 use rdkafka::{
     message::{OwnedHeaders, ToBytes},
@@ -6,12 +6,12 @@ use rdkafka::{
     util::IntoOpaque,
 };
 
-/// A record that is about to be sent: [`FutureRecord`] or [`BaseRecord`].
+/// A record that is about to be sent: [`FutureRecord`] or [`BaseRecord`]. Sealed.
 pub trait Record: sealed::Sealed {
-    /// The topic it goes to.
+    /// Returns the topic.
     fn topic(&self) -> &str;
 
-    /// Its headers.
+    /// Returns the headers.
     fn headers_mut(&mut self) -> &mut Option<OwnedHeaders>;
 
     #[doc(hidden)]
@@ -21,7 +21,7 @@ pub trait Record: sealed::Sealed {
 pub(crate) mod sealed {
     pub trait Sealed {}
 
-    /// What a span says of a record.
+    /// The properties of a record that become span attributes.
     #[derive(Clone, Copy, Debug)]
     pub struct Details<'a> {
         pub(crate) topic: &'a str,

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_queue_is_known_by_url_arn_or_name() {
+    fn queue_is_parsed_from_url_arn_or_name() {
         for (text, name, url, server) in [
             (
                 "https://sqs.us-east-1.amazonaws.com/123456789012/orders",

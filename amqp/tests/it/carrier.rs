@@ -61,7 +61,7 @@ fn received(entries: Vec<(&str, AMQPValue)>) -> BasicProperties {
 }
 
 #[test]
-fn every_type_that_holds_text_is_read() {
+fn every_textual_header_type_is_read() {
     for value in [
         AMQPValue::LongString(LongString::from(PARENT)),
         AMQPValue::ShortString(ShortString::try_new(PARENT).unwrap()),
@@ -74,7 +74,7 @@ fn every_type_that_holds_text_is_read() {
 }
 
 #[test]
-fn poison_headers_are_refused_and_counted_and_nothing_else() {
+fn malformed_headers_are_rejected_and_counted() {
     let nested = FieldTable::from(std::collections::BTreeMap::from([("traceparent".into(), text(PARENT))]));
     let commas = ",".repeat(1_000_000);
     for (value, reason) in [
@@ -91,7 +91,7 @@ fn poison_headers_are_refused_and_counted_and_nothing_else() {
     }
 }
 
-/// What a frame of this size leaves room for.
+/// Injects into a frame of this size, and returns the names of the written fields.
 fn names_that_fit(frame: u32) -> Vec<String> {
     let propagator = open();
     let from = vec![
@@ -114,7 +114,7 @@ fn names_that_fit(frame: u32) -> Vec<String> {
 }
 
 #[test]
-fn what_does_not_fit_the_frame_is_left_out_baggage_first() {
+fn frame_without_room_drops_baggage_first() {
     assert_eq!(names_that_fit(131_072), ["baggage", "traceparent", "tracestate"]);
     assert_eq!(names_that_fit(1_000), ["traceparent", "tracestate"]);
     assert_eq!(names_that_fit(200), ["traceparent"]);
@@ -123,7 +123,7 @@ fn what_does_not_fit_the_frame_is_left_out_baggage_first() {
 }
 
 #[test]
-fn what_stands_on_an_outgoing_message_can_be_read() {
+fn headers_of_an_outgoing_message_are_readable() {
     let mut message = received(vec![("traceparent", text(PARENT)), ("own", text("1"))]);
     let carrier = PropertiesCarrierMut::new(&mut message, FrameLimit::DEFAULT);
     let mut all = Vec::new();
@@ -171,7 +171,7 @@ fn injection_by_hand_names_a_queue_by_its_prefix() {
 }
 
 #[test]
-fn a_message_without_headers_gets_none_from_an_empty_context() {
+fn empty_injection_adds_no_header_table() {
     let mut message = BasicProperties::default();
     let nothing = propagation_core::PropagationContext::EMPTY;
     let injection =
@@ -234,7 +234,7 @@ fn tables() -> Vec<FieldTable> {
 }
 
 #[test]
-fn room_in_a_frame_is_counted_to_the_byte_whatever_a_message_has() {
+fn room_in_a_frame_is_exact_for_every_header_type() {
     let propagator = open();
     let context =
         propagation_core::PropagationContext::new(propagation_core::TraceContext::new(PARENT.parse().unwrap()));
@@ -258,7 +258,7 @@ fn room_in_a_frame_is_counted_to_the_byte_whatever_a_message_has() {
 #[test]
 fn tracestate_short_of_room_loses_whole_members() {
     let state = format!("a=1,long={},b=2,c=3", "x".repeat(200));
-    // What the properties take without a value of tracestate.
+    // The size of the properties without a value of tracestate.
     let frame =
         |value: usize| u32::try_from(8 + 12 + 2 + 4 + (1 + 11 + 1 + 4 + 55) + (1 + 10 + 1 + 4) + value).unwrap();
     for (room, kept) in [

@@ -43,7 +43,7 @@ async fn publish_on(propagator: &Propagator, producer: &ProducerPropagation, cha
     hop.end(&Outcome::Unset);
 }
 
-/// A message of an outsider, as it was received.
+/// A received message of an untrusted sender.
 async fn received(shop: &mut Shop) -> Delivery {
     let options = BasicPublishOptions::default();
     shop.channel.basic_publish("shop".into(), "paid".into(), options, b"{}", outsiders()).await.unwrap();
@@ -115,7 +115,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
 }
 
 #[tokio::test]
-async fn a_stored_context_is_published_in_an_outsiders_hop() {
+async fn stored_context_is_published_in_an_untrusted_hop() {
     let mut shop = Shop::open().await;
     let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
     let stored: StoredContext = format!("traceparent:{STORED}\nbaggage:tenant.id=green").parse().unwrap();
@@ -134,7 +134,7 @@ async fn a_stored_context_is_published_in_an_outsiders_hop() {
 }
 
 #[tokio::test]
-async fn the_age_of_a_message_is_its_timestamp() {
+async fn message_age_is_taken_from_its_timestamp() {
     use propagation_core::messaging::ParentMode;
     let mut shop = Shop::open().await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();

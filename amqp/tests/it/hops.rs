@@ -1,4 +1,4 @@
-//! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over rabbitmq`.
+//! Invariants of every hop, checked by the test kit, whose failures name the hop: `orders → billing over rabbitmq`.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ impl Queue {
         }
     }
 
-    /// `billing` handles what was sent, message by message, and settles each in another way.
+    /// `billing` processes the messages one by one, and settles each in another way.
     async fn handle(&mut self) {
         let consuming = ConsumerPropagation::new(self.services.billing.clone(), "shipping");
         for number in 0..3 {
@@ -87,7 +87,7 @@ impl Queue {
 }
 
 #[tokio::test]
-async fn every_message_is_handled_in_the_trace_of_the_span_that_published_it() {
+async fn messages_are_processed_in_the_trace_of_their_send() {
     for by in [By::Publish, By::Confirmed] {
         let mut queue = Queue::open(Trust::Trust).await;
         queue.receive("01", by).await;
@@ -105,7 +105,7 @@ async fn every_message_is_handled_in_the_trace_of_the_span_that_published_it() {
 }
 
 #[tokio::test]
-async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
+async fn loop_in_a_user_span_keeps_one_trace_per_message() {
     let mut queue = Queue::open(Trust::Trust).await;
     queue.receive("01", By::Publish).await;
     let services = queue.services.clone();
@@ -122,7 +122,7 @@ async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
 }
 
 #[tokio::test]
-async fn what_is_injected_by_hand_is_the_context_given() {
+async fn manual_injection_writes_the_given_context() {
     let mut queue = Queue::open(Trust::Trust).await;
     queue.receive("01", By::Inject).await;
     queue.handle().await;
@@ -131,7 +131,7 @@ async fn what_is_injected_by_hand_is_the_context_given() {
 }
 
 #[tokio::test]
-async fn a_message_that_is_fetched_is_linked_to_by_the_span_that_fetched_it() {
+async fn get_span_links_to_the_fetched_message() {
     let queue = Queue::open(Trust::Trust).await;
     let (channel, options) = (&queue.shop.channel, QueueDeclareOptions::default());
     channel.queue_declare("invoices".into(), options, FieldTable::default()).await.unwrap();
@@ -147,7 +147,7 @@ async fn a_message_that_is_fetched_is_linked_to_by_the_span_that_fetched_it() {
 }
 
 #[tokio::test]
-async fn who_is_not_sampled_stays_so_at_every_hop() {
+async fn unsampled_trace_stays_unsampled_at_every_hop() {
     for by in [By::Publish, By::Confirmed, By::Inject] {
         let mut queue = Queue::open(Trust::Trust).await;
         queue.receive("00", by).await;
@@ -158,7 +158,7 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_begins_its_own_trace_links_to_who_published() {
+async fn link_only_consumer_links_to_the_send_span() {
     let mut queue = Queue::open(Trust::RestartAndLink).await;
     queue.receive("01", By::Publish).await;
     queue.handle().await;

@@ -35,7 +35,7 @@ async fn publish(shop: &Shop, producer: &ProducerPropagation, properties: BasicP
 }
 
 #[tokio::test]
-async fn a_message_carries_the_send_span_and_its_handler_runs_inside_it() {
+async fn message_carries_its_send_span_to_the_handler() {
     let mut shop = Shop::open().await;
     let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection).with_exchange("shop", ["paid"]);
     let own = BasicProperties::default()
@@ -94,7 +94,7 @@ async fn a_message_carries_the_send_span_and_its_handler_runs_inside_it() {
 }
 
 #[tokio::test]
-async fn a_message_that_has_a_context_keeps_it_unless_told_otherwise() {
+async fn existing_context_is_kept_unless_replaced() {
     let mut shop = Shop::open().await;
     let other = PARENT.replace("4bf9", "aaaa");
     for (existing, stays) in [(ExistingContext::Keep, true), (ExistingContext::Replace, false)] {
@@ -118,7 +118,7 @@ async fn a_message_that_has_a_context_keeps_it_unless_told_otherwise() {
 }
 
 #[tokio::test]
-async fn a_redelivered_message_brings_the_same_context_again() {
+async fn redelivered_message_has_the_same_context() {
     let mut shop = Shop::open().await;
     let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
     publish(&shop, &producer, BasicProperties::default()).await;
@@ -133,7 +133,7 @@ async fn a_redelivered_message_brings_the_same_context_again() {
 }
 
 #[tokio::test]
-async fn headers_at_the_limit_of_a_frame_do_not_cost_the_connection() {
+async fn headers_at_the_frame_limit_keep_the_connection() {
     let mut shop = Shop::open().await;
     let limit = shop.connection.configuration().frame_max();
     let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
@@ -149,7 +149,7 @@ async fn headers_at_the_limit_of_a_frame_do_not_cost_the_connection() {
 }
 
 #[tokio::test]
-async fn a_send_that_fails_fails_as_it_would_without_us() {
+async fn failed_publish_returns_the_clients_error() {
     let shop = Shop::open().await;
     let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection);
     shop.channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
@@ -167,7 +167,7 @@ async fn a_send_that_fails_fails_as_it_would_without_us() {
 }
 
 #[tokio::test]
-async fn concurrent_handlers_each_see_their_own_message() {
+async fn concurrent_handlers_see_only_their_own_message() {
     let mut shop = Shop::open().await;
     let propagator = shop.propagator.clone();
     let producer = ProducerPropagation::new(propagator.clone(), &shop.connection);

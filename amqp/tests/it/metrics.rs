@@ -1,4 +1,4 @@
-//! The standard metrics, from what the adapter says of messages.
+//! Standard metrics of messages.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use propagation_testkit::in_memory::InMemoryMetrics;
 use crate::shop::Shop;
 
 #[tokio::test]
-async fn messages_are_counted_once_whether_they_are_pushed_or_fetched() {
+async fn pushed_and_fetched_messages_are_counted_once() {
     let mut shop = Shop::open().await;
     let metrics = InMemoryMetrics::new();
     let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
@@ -53,7 +53,7 @@ async fn messages_are_counted_once_whether_they_are_pushed_or_fetched() {
     let operations = metrics.series("messaging.client.operation.duration");
     let count = |kind: &str| {
         let kind = format!("messaging.operation.type={kind} ");
-        operations.iter().filter(|(said, _)| said.contains(&kind)).map(|(_, count)| count).sum::<u64>()
+        operations.iter().filter(|(labels, _)| labels.contains(&kind)).map(|(_, count)| count).sum::<u64>()
     };
     assert_eq!((count("send"), count("receive"), count("settle")), (3, 2, 2));
 }

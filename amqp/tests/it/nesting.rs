@@ -4,10 +4,10 @@ use std::process::{Command, ExitStatus};
 
 use amq_protocol::types::parsing::parse_field_table;
 
-/// Set in the child process: how many arrays it parses, each in the other.
+/// Set in the child process: the number of nested arrays to parse.
 const DEPTH: &str = "PROPAGATION_TEST_NESTED_ARRAYS";
 
-/// A header table with one key, whose value is that many arrays in each other.
+/// Returns a header table with one key, whose value is this number of nested arrays.
 fn table(depth: usize) -> Vec<u8> {
     let length = |level: usize| u32::try_from(5 * (depth - 1 - level)).unwrap().to_be_bytes();
     let arrays: Vec<u8> = (0..depth).flat_map(|level| std::iter::once(b'A').chain(length(level))).collect();
@@ -17,10 +17,10 @@ fn table(depth: usize) -> Vec<u8> {
     out
 }
 
-/// Parses the table in a process of its own, on a thread like lapin's, and drops it.
+/// Parses and drops the table in a child process, on a thread like lapin's.
 fn parsed_in_child(depth: usize, stack: Option<&str>) -> ExitStatus {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.args(["--exact", "nesting::the_child_parses_what_it_is_given"]).env(DEPTH, depth.to_string());
+    child.args(["--exact", "nesting::child_parses_nested_arrays"]).env(DEPTH, depth.to_string());
     match stack {
         Some(bytes) => child.env("RUST_MIN_STACK", bytes),
         None => child.env_remove("RUST_MIN_STACK"),
@@ -29,7 +29,7 @@ fn parsed_in_child(depth: usize, stack: Option<&str>) -> ExitStatus {
 }
 
 #[test]
-fn the_child_parses_what_it_is_given() {
+fn child_parses_nested_arrays() {
     let Some(depth) = std::env::var(DEPTH).ok().and_then(|depth| depth.parse().ok()) else { return };
     let bytes = table(depth);
     let parser = std::thread::spawn(move || {
@@ -39,7 +39,7 @@ fn the_child_parses_what_it_is_given() {
 }
 
 #[test]
-fn a_larger_stack_survives_nested_arrays() {
+fn larger_stack_survives_nested_arrays() {
     const NESTED: usize = 1_282;
     assert!(parsed_in_child(2, None).success());
     assert!(!parsed_in_child(NESTED, None).success(), "2 MiB overflow");

@@ -1,4 +1,4 @@
-//! What others may leave in a message's headers, over a broker.
+//! Malformed headers of other producers, over a broker.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 const FORMATS: &str = "tracecontext,baggage,b3,b3multi,jaeger,xray,datadog,gcp,grpc-trace-bin";
-/// A name at least of what each format reads.
+/// At least one field name of each format.
 const NAMES: [&str; 12] = [
     "traceparent",
     "tracestate",
@@ -37,7 +37,7 @@ async fn publish(shop: &Shop, headers: impl IntoIterator<Item = (&'static str, A
 }
 
 #[tokio::test]
-async fn headers_of_any_type_neither_fail_nor_stop_a_consumer() {
+async fn headers_of_any_type_do_not_stop_a_consumer() {
     let mut shop = Shop::open().await;
     let propagator = Propagator::builder().formats(FORMATS.parse().unwrap()).build();
     let consumer = ConsumerPropagation::new(propagator.clone(), "shipping");

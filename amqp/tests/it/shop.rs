@@ -1,4 +1,4 @@
-//! What the tests share: messages, and a broker with one queue behind one exchange.
+//! Shared fixtures: messages, and a broker with one queue behind one exchange.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(crate) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(LongString::from(value))
 }
 
-/// Headers that are text, without the help of the adapter.
+/// Returns textual headers without using the adapter.
 pub(crate) fn headers(message: &BasicProperties) -> BTreeMap<String, String> {
     let headers = message.headers().iter().flat_map(FieldTable::inner);
     headers
@@ -80,7 +80,7 @@ impl Shop {
     }
 
     pub(crate) async fn next(&mut self) -> Delivery {
-        // Long enough never to matter, and no test hangs where a message is lost.
+        // Long enough for any machine; a lost message fails the test instead of blocking it.
         let next = tokio::time::timeout(std::time::Duration::from_secs(20), self.messages.next());
         next.await.expect("no message comes").unwrap().unwrap()
     }

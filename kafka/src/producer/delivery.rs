@@ -16,18 +16,18 @@ use rdkafka::{
 
 use super::PreparedMessage;
 
-/// The delivery of a record that is in the queue. Answers what [`rdkafka`'s own](rdkafka::producer::DeliveryFuture) does.
+/// The delivery of a record that is in the queue, with the output of [rdkafka's own future](rdkafka::producer::DeliveryFuture).
 ///
-/// May be dropped by those who don't wait: the record is sent all the same, and its span ends without a word on how that went.
+/// Dropping it does not cancel the send; the span then ends with an unset status.
 #[must_use = "the send span ends when this is dropped"]
 pub struct DeliveryFuture {
     delivery: rdkafka::producer::DeliveryFuture,
-    sending: Option<PreparedMessage>,
+    prepared: Option<PreparedMessage>,
 }
 
 impl DeliveryFuture {
-    pub(super) fn new(delivery: rdkafka::producer::DeliveryFuture, sending: PreparedMessage) -> Self {
-        Self { delivery, sending: Some(sending) }
+    pub(super) fn new(delivery: rdkafka::producer::DeliveryFuture, prepared: PreparedMessage) -> Self {
+        Self { delivery, prepared: Some(prepared) }
     }
 }
 
@@ -35,41 +35,41 @@ impl Future for DeliveryFuture {
     type Output = <rdkafka::producer::DeliveryFuture as Future>::Output;
 
     fn poll(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let Poll::Ready(mut answer) = Pin::new(&mut self.delivery).poll(task) else { return Poll::Pending };
-        if let Some(sending) = self.sending.take() {
-            match answer {
-                Ok(Ok(ref delivery)) => sending.delivered(delivery.partition, delivery.offset),
+        let Poll::Ready(mut result) = Pin::new(&mut self.delivery).poll(task) else { return Poll::Pending };
+        if let Some(prepared) = self.prepared.take() {
+            match result {
+                Ok(Ok(ref delivery)) => prepared.delivered(delivery.partition, delivery.offset),
                 Ok(Err((error, mut message))) => {
                     let mut headers = message.detach_headers();
-                    sending.failed(&error, &mut headers);
-                    answer = Ok(Err((error, message.replace_headers(headers))));
+                    prepared.failed(&error, &mut headers);
+                    result = Ok(Err((error, message.replace_headers(headers))));
                 }
-                Err(_) => sending.failed(&KafkaError::Canceled, &mut None),
+                Err(_) => prepared.failed(&KafkaError::Canceled, &mut None),
             }
         }
-        Poll::Ready(answer)
+        Poll::Ready(result)
     }
 }
 
 impl Drop for DeliveryFuture {
     fn drop(&mut self) {
-        if let Some(sending) = self.sending.take() {
-            sending.hop.end(&Outcome::Unset);
+        if let Some(prepared) = self.prepared.take() {
+            prepared.hop.end(&Outcome::Unset);
         }
     }
 }
 
 impl std::fmt::Debug for DeliveryFuture {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeliveryFuture").field("sending", &self.sending).finish_non_exhaustive()
+        f.debug_struct("DeliveryFuture").field("prepared", &self.prepared).finish_non_exhaustive()
     }
 }
 
-/// A producer context around your own, that ends a record's span when librdkafka reports its delivery.
+/// A producer context that wraps another one, and ends a record's span when librdkafka reports its delivery.
 ///
-/// For [`BaseProducer`](rdkafka::producer::BaseProducer), which reports when you poll it, and
-/// [`ThreadedProducer`](rdkafka::producer::ThreadedProducer), which reports on a thread of its own. Send with
-/// [`ProducerPropagation::deliver`](crate::ProducerPropagation::deliver). Your context's `delivery` runs in the send span, before it ends.
+/// For [`BaseProducer`](rdkafka::producer::BaseProducer), which reports when it is polled, and
+/// [`ThreadedProducer`](rdkafka::producer::ThreadedProducer), which reports on its own thread. Send with
+/// [`ProducerPropagation::deliver`](crate::ProducerPropagation::deliver). The inner context's `delivery` runs in the send span, before it ends.
 ///
 /// ```no_run
 /// # fn produce(config: rdkafka::ClientConfig, propagator: propagation_core::Propagator) -> Result<(), Box<dyn std::error::Error>> {
@@ -89,12 +89,13 @@ pub struct DeliverySpans<C = DefaultProducerContext> {
 }
 
 impl<C> DeliverySpans<C> {
-    /// Around a context.
+    /// Wraps a context.
+    #[must_use]
     pub fn new(context: C) -> Self {
         Self { context }
     }
 
-    /// The context inside.
+    /// Returns the wrapped context.
     pub fn inner(&self) -> &C {
         &self.context
     }
@@ -131,14 +132,14 @@ where
 {
     type DeliveryOpaque = Box<DeliverySpan<C::DeliveryOpaque>>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, delivering: Self::DeliveryOpaque) {
-        let (opaque, sending) = delivering.into_parts();
-        let Some(sending) = sending else { return self.context.delivery(result, opaque) };
-        sending.hop.in_scope(|| self.context.delivery(result, opaque));
+    fn delivery(&self, result: &DeliveryResult<'_>, delivery_span: Self::DeliveryOpaque) {
+        let (opaque, prepared) = delivery_span.into_parts();
+        let Some(prepared) = prepared else { return self.context.delivery(result, opaque) };
+        prepared.hop.in_scope(|| self.context.delivery(result, opaque));
         match result {
-            Ok(message) => sending.delivered(message.partition(), message.offset()),
-            // The message is librdkafka's, and gone after this: there are no headers to give back.
-            Err((error, _)) => sending.failed(error, &mut None),
+            Ok(message) => prepared.delivered(message.partition(), message.offset()),
+            // librdkafka owns the message and frees it after this call, so there are no headers to restore.
+            Err((error, _)) => prepared.failed(error, &mut None),
         }
     }
 
@@ -147,25 +148,25 @@ where
     }
 }
 
-/// What travels with a record through librdkafka: your own delivery opaque, and the span.
+/// The delivery opaque of [`DeliverySpans`]: the inner context's opaque, and the span of the record.
 #[derive(Debug)]
 pub struct DeliverySpan<D> {
     opaque: D,
-    sending: Option<PreparedMessage>,
+    prepared: Option<PreparedMessage>,
 }
 
 impl<D> DeliverySpan<D> {
-    pub(super) fn new(opaque: D, sending: PreparedMessage) -> Box<Self> {
-        Box::new(Self { opaque, sending: Some(sending) })
+    pub(super) fn new(opaque: D, prepared: PreparedMessage) -> Box<Self> {
+        Box::new(Self { opaque, prepared: Some(prepared) })
     }
 
-    /// For a record that is sent past [`ProducerPropagation`](crate::ProducerPropagation), without a span.
+    /// Creates the opaque of a record that is sent without [`ProducerPropagation`](crate::ProducerPropagation), and so without a span.
     #[must_use]
     pub fn without_span(opaque: D) -> Box<Self> {
-        Box::new(Self { opaque, sending: None })
+        Box::new(Self { opaque, prepared: None })
     }
 
     pub(super) fn into_parts(self) -> (D, Option<PreparedMessage>) {
-        (self.opaque, self.sending)
+        (self.opaque, self.prepared)
     }
 }

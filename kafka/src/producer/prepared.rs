@@ -5,16 +5,16 @@ use crate::{attributes, carrier::Before};
 
 /// A record that carries its context, and the span of its send.
 ///
-/// Dropped without a word on how the send went, the span ends as cancelled.
+/// If it is dropped before [`delivered`](Self::delivered) or [`failed`](Self::failed), the span ends as cancelled.
 #[derive(Debug)]
-#[must_use = "the span ends as cancelled unless it is told how the send went"]
+#[must_use = "the send span ends as cancelled when this is dropped"]
 #[non_exhaustive]
 pub struct PreparedMessage {
     /// The send span: run the send in it.
     pub hop: HopSpan,
-    /// What was written on the record.
+    /// The fields that were written to the record.
     pub injection: Injection,
-    /// The record's creation context: its own where one stayed, the send span's otherwise.
+    /// The record's creation context: its existing one if that was kept, otherwise the send span's.
     pub creation: TraceContext,
     before: Before,
 }
@@ -25,13 +25,13 @@ impl PreparedMessage {
         Self { hop, injection, creation, before }
     }
 
-    /// Ends the span of a record that was delivered there.
+    /// Ends the span of a record that was delivered to this partition and offset.
     pub fn delivered(self, partition: i32, offset: i64) {
         if self.hop.records() {
             if partition >= 0 {
                 self.hop.set_attribute("messaging.destination.partition.id", partition.to_string());
             }
-            // Negative without acknowledgements (`acks=0`): then nobody knows.
+            // Negative if it is unknown: without acknowledgements (`acks=0`).
             if offset >= 0 {
                 self.hop.set_attribute("messaging.kafka.offset", offset);
             }
@@ -39,20 +39,22 @@ impl PreparedMessage {
         self.hop.end(&Outcome::Unset);
     }
 
-    /// Ends the span of a record that was not delivered, and makes its headers what they were before.
+    /// Ends the span of a record that was not delivered, and restores its headers.
     pub fn failed(self, error: &KafkaError, headers: &mut Option<OwnedHeaders>) {
         self.before.restore(headers);
         self.hop.end(&attributes::failure(error));
     }
 
-    /// Takes what matters less than `least` off the record; everything of ours where that is `None`. Answers whether it got smaller.
+    /// Removes and counts the written fields with a priority below `least`, or all if that is `None`.
+    ///
+    /// Returns `true` if the record got smaller.
     pub(super) fn shed(
         &mut self,
         headers: &mut Option<OwnedHeaders>,
         least: Option<Priority>,
         propagator: &Propagator,
     ) -> bool {
-        // What is left of the injection is nobody's to see: the sends that shed keep this to themselves.
+        // `injection` is not updated: the sends that call this never return it.
         let shed = self.before.shed(headers, least);
         for _ in &shed {
             propagator.count(Direction::Outbound, Reason::NoRoom);

@@ -48,7 +48,7 @@ fn open() -> Propagator {
 }
 
 #[test]
-fn an_injection_keeps_null_values_duplicates_and_names_that_are_no_text() {
+fn injection_keeps_nulls_duplicates_and_binary_names() {
     let before = [
         RawHeader::new(b"x-null", None),
         RawHeader::new(b"x-twice", Some(b"1")),
@@ -74,14 +74,14 @@ fn an_injection_keeps_null_values_duplicates_and_names_that_are_no_text() {
 }
 
 #[test]
-fn nothing_to_write_leaves_a_record_without_headers_without_headers() {
+fn empty_injection_adds_no_header_list() {
     let mut record: Option<OwnedHeaders> = None;
     record.inject(&open(), "orders", &propagation_core::PropagationContext::EMPTY);
     assert!(record.is_none());
 }
 
 #[test]
-fn a_null_value_shows_as_an_empty_one() {
+fn null_value_reads_as_empty() {
     static NAME: FieldName = FieldName::from_static("traceparent");
     let headers = headers(&[("traceparent", None), ("traceparent", Some(b""))]);
     let mut seen = Vec::new();
@@ -90,7 +90,7 @@ fn a_null_value_shows_as_an_empty_one() {
 }
 
 #[test]
-fn names_are_read_and_replaced_in_any_case() {
+fn names_are_matched_ignoring_ascii_case() {
     let mut record = headers(&[("TraceParent", Some(PARENT.as_bytes())), ("X-Mine", Some(b"1"))]);
     let context = record.extract(&open(), "orders").context;
     assert_eq!(context.trace.parent, Some(PARENT.parse().unwrap()));
@@ -102,7 +102,7 @@ fn names_are_read_and_replaced_in_any_case() {
 }
 
 #[test]
-fn a_detached_message_brings_what_its_headers_bring() {
+fn detached_message_extracts_like_its_headers() {
     let message = message(
         Some(headers(&[("traceparent", Some(OTHER.as_bytes())), ("baggage", Some(b"tenant.id=blue"))])),
         std::time::Duration::from_secs(3600),
@@ -115,7 +115,7 @@ fn a_detached_message_brings_what_its_headers_bring() {
 }
 
 #[test]
-fn a_second_injection_takes_the_place_of_the_first() {
+fn second_injection_replaces_the_first() {
     let mut headers = Some(headers(&[("x-mine", Some(b"1"))]));
     let mut carrier = HeadersCarrierMut::new(&mut headers);
     let propagator = open();
@@ -129,7 +129,7 @@ fn a_second_injection_takes_the_place_of_the_first() {
 }
 
 #[test]
-fn what_stands_on_an_outgoing_record_can_be_read() {
+fn headers_of_an_outgoing_record_are_readable() {
     let all: [(&str, Option<&[u8]>); 3] = [("traceparent", Some(b"1")), ("own", None), ("traceparent", Some(b"2"))];
     let mut record = Some(crate::shop::headers(&all));
     let carrier = HeadersCarrierMut::new(&mut record);
@@ -144,7 +144,7 @@ fn what_stands_on_an_outgoing_record_can_be_read() {
 }
 
 #[test]
-fn debug_output_counts_headers_and_shows_none() {
+fn debug_output_counts_headers_and_hides_values() {
     let headers = headers(&[("traceparent", Some(PARENT.as_bytes())), ("x-card", Some(b"4111"))]);
     assert_eq!(format!("{:?}", HeadersCarrier::new(&headers)), "HeadersCarrier(Headers { count: 2 })");
 }

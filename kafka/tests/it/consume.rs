@@ -20,7 +20,7 @@ fn with_parent(age: Duration) -> OwnedMessage {
 }
 
 #[tokio::test]
-async fn a_handler_runs_in_the_context_of_its_message() {
+async fn handler_runs_in_the_context_of_its_message() {
     let shop = Shop::open();
     let producer = shop.producer();
     let record = FutureRecord::to(TOPIC).key("4711").payload("{}");
@@ -66,7 +66,7 @@ async fn a_handler_runs_in_the_context_of_its_message() {
 }
 
 #[tokio::test]
-async fn a_handlers_error_is_the_spans_and_the_users() {
+async fn handler_error_is_returned_and_recorded() {
     let shop = Shop::open();
     let answer = shop.consuming().process(&with_parent(Duration::ZERO), async { Err::<(), _>(std::fmt::Error) }).await;
     assert_eq!(answer, Err(std::fmt::Error));
@@ -76,7 +76,7 @@ async fn a_handlers_error_is_the_spans_and_the_users() {
 }
 
 #[test]
-fn a_function_handles_a_message_too() {
+fn sync_handler_runs_in_the_process_span() {
     let shop = Shop::open();
     let consuming = shop.consuming();
     let tenant = consuming.process_sync(&with_parent(Duration::ZERO), || {
@@ -88,7 +88,7 @@ fn a_function_handles_a_message_too() {
 }
 
 #[test]
-fn a_handler_that_panics_leaves_nothing_behind() {
+fn panic_in_a_handler_leaves_no_current_context() {
     let shop = Shop::open();
     let consuming = shop.consuming();
     let message = with_parent(Duration::ZERO);
@@ -120,7 +120,7 @@ fn panic_after_an_await_in_a_handler_is_an_error() {
 }
 
 #[tokio::test]
-async fn the_relation_to_the_message_is_a_choice_and_the_link_is_not() {
+async fn process_span_links_to_its_message_in_each_mode() {
     let (young, old) = (Duration::from_secs(60), Duration::from_secs(7_200));
     let limit = ParentMode::MessageIfYounger(Duration::from_secs(3_600));
     for (mode, age, ambient, expected) in [
@@ -154,7 +154,7 @@ async fn the_relation_to_the_message_is_a_choice_and_the_link_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_handlers_see_their_own_message_only() {
+async fn concurrent_handlers_see_only_their_own_message() {
     const MESSAGES: usize = 64;
     let shop = Shop::open();
     let producer = shop.producer();
@@ -195,7 +195,7 @@ async fn concurrent_handlers_see_their_own_message_only() {
 }
 
 #[tokio::test]
-async fn a_commit_is_a_settle_span_that_links_to_the_message() {
+async fn commit_span_links_to_the_message() {
     let shop = Shop::open();
     let record = FutureRecord::to(TOPIC).key("4711").payload("{}");
     shop.producing().send(&shop.producer(), record, WAIT).await.unwrap();
@@ -221,7 +221,7 @@ async fn a_commit_is_a_settle_span_that_links_to_the_message() {
 }
 
 #[tokio::test]
-async fn a_failed_commit_is_the_users_error_and_the_spans() {
+async fn failed_commit_is_returned_and_recorded() {
     let shop = Shop::open();
     shop.foreign(&shop.producer(), None).await;
     let mut config = shop.config();
@@ -240,7 +240,7 @@ async fn a_failed_commit_is_the_users_error_and_the_spans() {
 }
 
 #[tokio::test]
-async fn a_batch_is_received_in_a_span_that_links_to_every_message() {
+async fn receive_span_links_to_every_message() {
     let shop = Shop::open();
     let producer = shop.producer();
     for _ in 0..3 {
@@ -281,7 +281,7 @@ async fn a_batch_is_received_in_a_span_that_links_to_every_message() {
 }
 
 #[tokio::test]
-async fn a_large_batch_of_several_topics_has_every_link_once_in_one_trace() {
+async fn large_batch_has_every_link_once_in_one_trace() {
     let shop = Shop::open();
     let batch: Vec<OwnedMessage> = (1..=300)
         .map(|number: u64| {
@@ -305,14 +305,14 @@ async fn a_large_batch_of_several_topics_has_every_link_once_in_one_trace() {
 }
 
 #[test]
-fn an_empty_batch_is_no_trouble() {
+fn empty_batch_makes_a_span_without_topic() {
     let shop = Shop::open();
     shop.consuming().receive::<OwnedMessage>(&[]).end(&propagation_core::Outcome::Unset);
     assert_eq!(text(&shop.span("receive"), "messaging.destination.name"), None);
 }
 
 #[tokio::test]
-async fn a_key_is_said_on_request() {
+async fn message_key_is_recorded_on_request() {
     let shop = Shop::open();
     let consuming = shop.consuming().with_message_key(true).group("other");
     consuming.process(&with_parent(Duration::ZERO), async { Ok::<_, ()>(()) }).await.unwrap();
@@ -323,7 +323,7 @@ async fn a_key_is_said_on_request() {
 }
 
 #[tokio::test]
-async fn a_span_follows_its_handler_across_threads() {
+async fn span_follows_its_handler_across_threads() {
     let shop = Shop::open();
     let seen: Shared<Vec<bool>> = Shared::default();
     let (consuming, propagator, noted) = (shop.consuming(), shop.propagator.clone(), seen.clone());

@@ -121,7 +121,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
 }
 
 #[tokio::test]
-async fn a_stored_context_is_sent_in_an_outsiders_hop() {
+async fn stored_context_is_sent_in_an_untrusted_hop() {
     let shop = Shop::open();
     let producer = shop.producer();
     let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();

@@ -1,4 +1,4 @@
-//! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over kafka`.
+//! Invariants of every hop, checked by the test kit, whose failures name the hop: `orders → billing over kafka`.
 
 use propagation_core::{Outcome, Trust, messaging::ExistingContext};
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
@@ -67,7 +67,7 @@ impl Topic {
         }
     }
 
-    /// `billing` handles what was sent, message by message, and settles each.
+    /// `billing` processes the messages one by one, and settles each.
     async fn handle(&self) {
         let consuming = ConsumerPropagation::new(self.services.billing.clone());
         let consumer = self.shop.consumer();
@@ -85,7 +85,7 @@ impl Topic {
 }
 
 #[tokio::test]
-async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
+async fn messages_are_processed_in_the_trace_of_their_send() {
     for by in [By::Send, By::Result, By::Enqueue] {
         let topic = Topic::open(Trust::Trust);
         topic.receive("01", by).await;
@@ -103,7 +103,7 @@ async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
 }
 
 #[tokio::test]
-async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
+async fn loop_in_a_user_span_keeps_one_trace_per_message() {
     let topic = Topic::open(Trust::Trust);
     topic.receive("01", By::Send).await;
     topic.services.in_a_users_span(topic.handle()).await;
@@ -119,7 +119,7 @@ async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
 }
 
 #[tokio::test]
-async fn a_commit_of_many_is_a_span_of_its_own_with_links() {
+async fn batch_commit_is_a_root_span_with_links() {
     let topic = Topic::open(Trust::Trust);
     topic.receive("01", By::Send).await;
     let consuming = ConsumerPropagation::new(topic.services.billing.clone());
@@ -140,7 +140,7 @@ async fn a_commit_of_many_is_a_span_of_its_own_with_links() {
 }
 
 #[tokio::test]
-async fn what_is_injected_by_hand_is_the_context_given() {
+async fn manual_injection_writes_the_given_context() {
     let topic = Topic::open(Trust::Trust);
     topic.receive("01", By::Inject).await;
     topic.handle().await;
@@ -149,7 +149,7 @@ async fn what_is_injected_by_hand_is_the_context_given() {
 }
 
 #[tokio::test]
-async fn a_batch_links_to_every_message_and_none_is_left_out() {
+async fn batch_links_to_every_message_exactly_once() {
     let topic = Topic::open(Trust::Trust);
     topic.receive("01", By::Send).await;
     let consumer = topic.shop.consumer();
@@ -167,19 +167,19 @@ async fn a_batch_links_to_every_message_and_none_is_left_out() {
 }
 
 #[tokio::test]
-async fn who_is_not_sampled_stays_so_at_every_hop() {
+async fn unsampled_trace_stays_unsampled_at_every_hop() {
     for by in [By::Send, By::Result, By::Enqueue, By::Inject] {
         let topic = Topic::open(Trust::Trust);
         topic.receive("00", by).await;
         topic.handle().await;
         topic.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
-        // Settling is no part of the message's trace, and begins one where nothing is current.
+        // A settle span outside the process span starts its own trace.
         topic.services.graph().assert_count(processed(), 0).assert_count(sent(), 0);
     }
 }
 
 #[tokio::test]
-async fn a_consumer_that_begins_its_own_trace_links_to_who_sent() {
+async fn link_only_consumer_links_to_the_send_span() {
     let topic = Topic::open(Trust::RestartAndLink);
     topic.receive("01", By::Send).await;
     topic.handle().await;

@@ -1,4 +1,4 @@
-//! Whatever a record's headers hold, a consumer neither fails nor stops.
+//! No content of a record's headers makes a consumer fail or stop.
 
 use propagation_core::{Direction, Reason};
 use propagation_kafka::{HeadersExt, OwnedHeadersExt, RawHeader};
@@ -6,7 +6,7 @@ use rdkafka::{Message, message::OwnedHeaders, producer::FutureRecord};
 
 use crate::shop::{OTHER, PARENT, Shop, TOPIC, WAIT, headers, ids, value};
 
-/// Records that somebody may send, and the parent that is read from each.
+/// Records of other producers, and the parent that is extracted from each.
 fn poison() -> Vec<(&'static str, OwnedHeaders, Option<&'static str>)> {
     let commas = vec![b','; 900_000];
     let raw = |entries: &[(&[u8], Option<&[u8]>)]| {

@@ -11,7 +11,7 @@ use rdkafka::{
 use crate::shop::{OTHER, PARENT, Shop, TOPIC, WAIT, headers, ids, links, parent_of, shown, text, value};
 
 #[tokio::test]
-async fn a_record_carries_the_context_of_its_send_span_and_allowed_baggage() {
+async fn record_carries_its_send_span_and_allowed_baggage() {
     let shop = Shop::open();
     let record = FutureRecord::to(TOPIC).key("4711").payload("{}").headers(headers(&[("x-mine", Some(b"1"))]));
     let delivery =
@@ -46,7 +46,7 @@ async fn a_record_carries_the_context_of_its_send_span_and_allowed_baggage() {
 }
 
 #[tokio::test]
-async fn a_key_is_said_on_request_and_only_if_it_is_text_and_not_personal() {
+async fn message_key_is_recorded_only_if_clean_text() {
     let shop = Shop::open();
     let propagation = shop.producing().with_message_key(true);
     propagation.send(&shop.producer(), FutureRecord::to(TOPIC).key("4711").payload("{}"), WAIT).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_key_is_said_on_request_and_only_if_it_is_text_and_not_personal() {
 }
 
 #[tokio::test]
-async fn a_tombstone_is_sent_received_and_called_one() {
+async fn tombstone_is_an_attribute_of_send_and_process() {
     let shop = Shop::open();
     let record = FutureRecord::<str, [u8]>::to(TOPIC).key("4711");
     shop.producing().send(&shop.producer(), record, WAIT).await.unwrap();
@@ -77,7 +77,7 @@ async fn a_tombstone_is_sent_received_and_called_one() {
 }
 
 #[tokio::test]
-async fn a_valid_context_on_a_record_stays_and_is_linked_to() {
+async fn valid_context_on_a_record_is_kept_and_linked() {
     let shop = Shop::open();
     let stored = headers(&[("traceparent", Some(PARENT.as_bytes())), ("baggage", Some(b"tenant.id=red,secret=1"))]);
     let record = FutureRecord::to(TOPIC).key("4711").payload("{}").headers(stored);
@@ -92,7 +92,7 @@ async fn a_valid_context_on_a_record_stays_and_is_linked_to() {
 }
 
 #[tokio::test]
-async fn an_invalid_context_is_replaced_and_a_valid_one_if_that_is_asked_for() {
+async fn invalid_context_on_a_record_is_replaced() {
     let replaced = [(ExistingContext::Keep, "00-nonsense"), (ExistingContext::Replace, PARENT)];
     for (existing, stored) in replaced {
         let shop = Shop::open();
@@ -109,7 +109,7 @@ async fn an_invalid_context_is_replaced_and_a_valid_one_if_that_is_asked_for() {
     }
 }
 
-/// Producers whose sends fail, each in its own way.
+/// Producers whose sends fail, each for another reason.
 fn failing(shop: &Shop) -> Vec<(&'static str, FutureProducer, &'static str, RDKafkaErrorCode, &'static str)> {
     let produce = |change: &dyn Fn(&mut rdkafka::ClientConfig)| {
         let mut config = shop.config();
@@ -141,7 +141,7 @@ fn failing(shop: &Shop) -> Vec<(&'static str, FutureProducer, &'static str, RDKa
 }
 
 #[tokio::test]
-async fn a_failed_send_is_the_users_error_and_leaves_the_record_as_it_was() {
+async fn failed_send_returns_error_and_original_record() {
     let kept: [(&str, Option<&[u8]>); 3] = [("x-mine", Some(b"1")), ("x-null", None), ("x-mine", Some(b"2"))];
     let mut stale = kept.to_vec();
     stale.insert(1, ("traceparent", Some(b"stale")));
@@ -171,19 +171,19 @@ async fn a_failed_send_is_the_users_error_and_leaves_the_record_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_send_that_waits_for_its_delivery_elsewhere_ends_its_span_with_it() {
+async fn send_result_ends_its_span_with_the_delivery() {
     let shop = Shop::open();
     let producer = shop.producer();
     let record = FutureRecord::to(TOPIC).key("4711").payload("{}");
     let delivery = shop.producing().send_result(&producer, record).unwrap();
     assert!(shop.spans("send orders").is_empty(), "not delivered yet");
-    assert!(format!("{delivery:?}").starts_with("DeliveryFuture { sending: Some("), "{delivery:?}");
+    assert!(format!("{delivery:?}").starts_with("DeliveryFuture { prepared: Some("), "{delivery:?}");
     let delivery = delivery.await.unwrap().unwrap();
     assert_eq!(text(&shop.span("send orders"), "messaging.kafka.offset"), Some(delivery.offset.to_string()));
 }
 
 #[tokio::test]
-async fn a_send_that_nobody_waits_for_is_no_error() {
+async fn dropped_delivery_future_is_no_error() {
     let shop = Shop::open();
     let producer = shop.producer();
     drop(shop.producing().send_result(&producer, FutureRecord::to(TOPIC).key("4711").payload("{}")).unwrap());
@@ -194,7 +194,7 @@ async fn a_send_that_nobody_waits_for_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_failed_enqueue_hands_the_record_back_as_it_was() {
+async fn failed_enqueue_returns_the_original_record() {
     let shop = Shop::open();
     let before = headers(&[("x-mine", Some(b"1")), ("traceparent", Some(b"stale"))]);
     for (case, producer, topic, code, _) in failing(&shop) {
@@ -215,7 +215,7 @@ async fn a_failed_enqueue_hands_the_record_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_send_that_is_given_up_ends_its_span_as_cancelled() {
+async fn dropped_send_ends_its_span_as_cancelled() {
     let shop = Shop::open();
     let mut config = shop.config();
     config.set("bootstrap.servers", "127.0.0.1:1").set("log_level", "0");
@@ -230,7 +230,7 @@ async fn a_send_that_is_given_up_ends_its_span_as_cancelled() {
 }
 
 #[tokio::test]
-async fn a_retried_record_gets_a_context_of_its_own_again() {
+async fn retried_record_gets_a_new_context() {
     let shop = Shop::open();
     let (_, producer, ..) = failing(&shop).swap_remove(0);
     let record = FutureRecord::to(TOPIC).key("4711").payload("{}");
@@ -247,7 +247,7 @@ async fn a_retried_record_gets_a_context_of_its_own_again() {
 }
 
 #[tokio::test]
-async fn librdkafkas_own_retries_are_one_send() {
+async fn retries_of_librdkafka_are_one_send_span() {
     let shop = Shop::open();
     let mut config = shop.config();
     config.remove("group.id").remove("enable.auto.commit").set("retry.backoff.ms", "1");
@@ -265,7 +265,7 @@ async fn librdkafkas_own_retries_are_one_send() {
 }
 
 #[tokio::test]
-async fn without_a_bridge_the_context_goes_on_and_switched_off_nothing_is_touched() {
+async fn without_bridge_the_current_context_is_sent() {
     let shop = Shop::open();
     let propagator = propagation_core::Propagator::default();
     let propagation = ProducerPropagation::new(propagator.clone());
@@ -287,7 +287,7 @@ async fn without_a_bridge_the_context_goes_on_and_switched_off_nothing_is_touche
 }
 
 #[tokio::test]
-async fn a_record_that_is_sent_in_another_way_is_prepared() {
+async fn prepared_record_is_sent_by_the_user() {
     let shop = Shop::open();
     let mut record = FutureRecord::to(TOPIC).key("4711").payload("{}");
     let prepared = shop.producing().prepare(&mut record);
@@ -300,11 +300,11 @@ async fn a_record_that_is_sent_in_another_way_is_prepared() {
 }
 
 thread_local! {
-    /// The propagator whose context the runtime below looks at, and what it saw.
+    /// The propagator whose current context the runtime below checks, and the number of delays inside a trace.
     static WAITING: std::cell::RefCell<(Option<propagation_core::Propagator>, usize)> = const { std::cell::RefCell::new((None, 0)) };
 }
 
-/// A runtime whose delays are over at once.
+/// A runtime whose delays end at once.
 struct Impatient;
 
 impl rdkafka::util::AsyncRuntime for Impatient {
@@ -323,7 +323,7 @@ impl rdkafka::util::AsyncRuntime for Impatient {
 }
 
 #[tokio::test]
-async fn waiting_for_room_in_the_queue_is_part_of_the_send() {
+async fn wait_for_queue_room_is_inside_the_send_span() {
     let shop = Shop::open();
     let mut config = shop.config();
     config.set("bootstrap.servers", "127.0.0.1:1").set("queue.buffering.max.messages", "1").set("log_level", "0");

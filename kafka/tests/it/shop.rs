@@ -1,4 +1,4 @@
-//! What the tests share: a cluster, a producer, a consumer, and the spans they make.
+//! Shared fixtures: a cluster, a producer, a consumer, and the spans they make.
 
 use std::{
     sync::Arc,
@@ -87,7 +87,7 @@ impl Shop {
         answer
     }
 
-    /// Sends past the adapter, as a foreign program would.
+    /// Sends without the adapter, like another program.
     pub(crate) async fn foreign(&self, producer: &FutureProducer, headers: Option<OwnedHeaders>) {
         let record = FutureRecord { headers, ..FutureRecord::<str, str>::to(TOPIC).payload("{}") };
         producer.send(record, WAIT).await.unwrap();
@@ -110,7 +110,7 @@ impl Shop {
     }
 }
 
-/// Long enough never to matter.
+/// Long enough for any machine.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 fn policy() -> Policy {
@@ -168,7 +168,7 @@ pub(crate) fn links(span: &SpanData) -> Vec<String> {
     span.links.iter().map(|l| format!("{}-{}", l.span_context.trace_id(), l.span_context.span_id())).collect()
 }
 
-/// Waits until something holds that happens on another thread.
+/// Waits for a condition that another thread makes true.
 pub(crate) async fn until(holds: impl Fn() -> bool) {
     let waited = tokio::time::timeout(WAIT, async {
         while !holds() {

@@ -1,4 +1,4 @@
-//! What is added must not make a send fail that would have gone through.
+//! Added fields never make a send fail that would succeed without them.
 
 use opentelemetry::trace::Status;
 use propagation_core::{Direction, Hop, PropagationContext, Reason, TraceContext, TraceState};
@@ -13,7 +13,7 @@ const LIMIT: usize = 1_000;
 /// A `traceparent` with its name, and two bytes of lengths.
 const IDS: usize = 11 + 55 + 2;
 
-/// The largest payload that a record of its own can have: librdkafka adds what a record may need besides.
+/// The largest payload of a record without headers, less librdkafka's own overhead.
 fn largest(shop: &Shop) -> usize {
     let producer: BaseProducer =
         small(shop).set("bootstrap.servers", "127.0.0.1:1").set("log_level", "0").create().unwrap();
@@ -30,7 +30,7 @@ fn small(shop: &Shop) -> rdkafka::ClientConfig {
 }
 
 #[tokio::test]
-async fn a_record_that_has_just_room_for_itself_is_sent_with_what_fits() {
+async fn record_near_the_limit_is_sent_with_fitting_fields() {
     for (spare, written, left_out) in [
         (200, ["traceparent", "baggage"].as_slice(), 0),
         (IDS + 1, &["traceparent"], 1),
@@ -54,7 +54,7 @@ async fn a_record_that_has_just_room_for_itself_is_sent_with_what_fits() {
 }
 
 #[tokio::test]
-async fn the_ids_outlive_tracestate_and_tracestate_outlives_baggage() {
+async fn baggage_is_dropped_before_tracestate_before_ids() {
     const STATE: &str = "congo=t61rcWkgMzE";
     let state = "tracestate".len() + STATE.len() + 2;
     for (spare, written) in
@@ -78,7 +78,7 @@ async fn the_ids_outlive_tracestate_and_tracestate_outlives_baggage() {
 }
 
 #[tokio::test]
-async fn a_record_that_is_too_large_by_itself_fails_and_is_as_it_was() {
+async fn oversized_record_fails_and_is_returned_unchanged() {
     let shop = Shop::open();
     let payload = vec![b'x'; LIMIT + 1];
     let producer: FutureProducer = small(&shop).create().unwrap();
@@ -94,7 +94,7 @@ async fn a_record_that_is_too_large_by_itself_fails_and_is_as_it_was() {
 }
 
 #[tokio::test]
-async fn nothing_that_the_policy_stops_goes_out_when_there_is_no_room() {
+async fn dropping_fields_never_sends_blocked_values() {
     let shop = Shop::open();
     let stored = headers(&[("baggage", Some(b"secret=1"))]);
     let payload = vec![b'x'; largest(&shop)];
@@ -110,7 +110,7 @@ async fn nothing_that_the_policy_stops_goes_out_when_there_is_no_room() {
 }
 
 #[tokio::test]
-async fn a_record_that_the_broker_finds_too_large_is_sent_again_with_less() {
+async fn record_too_large_for_the_broker_is_sent_with_less() {
     use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
     for (refusals, written) in [(1, ["traceparent"].as_slice()), (2, &[])] {
         let shop = Shop::open();

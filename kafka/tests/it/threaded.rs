@@ -1,4 +1,4 @@
-//! The producers that report deliveries to a context.
+//! Producers that report deliveries to a context.
 
 use std::sync::Arc;
 
@@ -18,11 +18,11 @@ use rdkafka::{
 
 use crate::shop::{Shared, Shop, TOPIC, WAIT, headers, ids, parent_of, shown, text, until, value};
 
-/// The user's own context: notes what it was told, and in which trace.
+/// The inner context: records its callbacks and the trace they run in.
 #[derive(Clone)]
 struct Till {
     propagator: Propagator,
-    told: Shared<Vec<(usize, Option<i64>, bool)>>,
+    reported: Shared<Vec<(usize, Option<i64>, bool)>>,
 }
 
 impl ClientContext for Till {}
@@ -32,13 +32,13 @@ impl ProducerContext for Till {
 
     fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
         let offset = result.as_ref().ok().map(Message::offset);
-        self.told.lock().unwrap().push((opaque, offset, self.propagator.current().trace.has_ids()));
+        self.reported.lock().unwrap().push((opaque, offset, self.propagator.current().trace.has_ids()));
     }
 }
 
 impl Till {
     fn at(shop: &Shop) -> Self {
-        Self { propagator: shop.propagator.clone(), told: Shared::default() }
+        Self { propagator: shop.propagator.clone(), reported: Shared::default() }
     }
 }
 
@@ -49,7 +49,7 @@ fn config(shop: &Shop) -> ClientConfig {
 }
 
 #[tokio::test]
-async fn a_span_ends_with_the_delivery_that_a_thread_reports() {
+async fn span_ends_with_the_delivery_on_another_thread() {
     let shop = Shop::open();
     let till = Till::at(&shop);
     let producer: ThreadedProducer<DeliverySpans<Till>> =
@@ -62,7 +62,7 @@ async fn a_span_ends_with_the_delivery_that_a_thread_reports() {
         .await;
         until(|| shop.spans("send orders").len() == number - 6).await;
     }
-    assert_eq!(*till.told.lock().unwrap(), [(7, Some(0), true), (8, Some(1), true)], "in the send span");
+    assert_eq!(*till.reported.lock().unwrap(), [(7, Some(0), true), (8, Some(1), true)], "in the send span");
     let consumer = shop.consumer();
     for send in shop.spans("send orders") {
         let received = consumer.recv().await.unwrap();
@@ -73,7 +73,7 @@ async fn a_span_ends_with_the_delivery_that_a_thread_reports() {
 }
 
 #[tokio::test]
-async fn a_failed_delivery_is_the_spans_error_and_told_to_the_context() {
+async fn failed_delivery_is_reported_to_span_and_context() {
     let shop = Shop::open();
     let till = Till::at(&shop);
     let mut config = config(&shop);
@@ -82,14 +82,14 @@ async fn a_failed_delivery_is_the_spans_error_and_told_to_the_context() {
         config.create_with_context(DeliverySpans::new(till.clone())).unwrap();
     let record = BaseRecord::with_opaque_to(TOPIC, 9).key("4711").payload("{}");
     shop.producing().deliver(&producer, record).map_err(|(error, _)| error).unwrap();
-    assert!(shop.spans("send orders").is_empty(), "nobody has polled yet");
+    assert!(shop.spans("send orders").is_empty(), "not polled yet");
     producer.flush(WAIT).unwrap();
-    assert_eq!(*till.told.lock().unwrap(), [(9, None, true)]);
+    assert_eq!(*till.reported.lock().unwrap(), [(9, None, true)]);
     assert_eq!(text(&shop.span("send orders"), "error.type").as_deref(), Some("MessageTimedOut"));
 }
 
 #[tokio::test]
-async fn a_record_that_does_not_get_into_the_queue_comes_back_as_it_was() {
+async fn full_queue_returns_the_original_record() {
     let shop = Shop::open();
     let mut config = config(&shop);
     config.set("bootstrap.servers", "127.0.0.1:1").set("queue.buffering.max.messages", "1").set("log_level", "0");
@@ -120,7 +120,7 @@ async fn a_record_that_does_not_get_into_the_queue_comes_back_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_plain_producers_span_ends_in_the_queue() {
+async fn plain_producer_ends_its_span_in_the_queue() {
     let shop = Shop::open();
     let producer: ThreadedProducer<DefaultProducerContext> = config(&shop).create().unwrap();
     let record = BaseRecord::to(TOPIC).key("4711").payload("{}").partition(0);
@@ -158,7 +158,7 @@ impl ProducerContext<Always> for Sorting {
 }
 
 #[tokio::test]
-async fn a_partitioner_of_ones_own_is_asked_as_before() {
+async fn custom_partitioner_is_called() {
     let shop = Shop::open();
     let asked = Arc::default();
     let context = DeliverySpans::new(Sorting(Always(Arc::clone(&asked))));
@@ -173,7 +173,7 @@ async fn a_partitioner_of_ones_own_is_asked_as_before() {
     assert_eq!(text(&shop.span("send orders"), "messaging.kafka.offset").as_deref(), Some("0"));
 }
 
-/// Notes what librdkafka says of the client.
+/// Records librdkafka's callbacks.
 #[derive(Clone, Default)]
 struct Listening(Shared<Vec<String>>);
 
@@ -210,7 +210,7 @@ impl ClientContext for Listening {
 }
 
 #[test]
-fn a_context_of_ones_own_is_told_all_that_librdkafka_says() {
+fn inner_context_gets_all_callbacks() {
     let listening = Listening::default();
     let context = DeliverySpans::new(listening.clone());
     context.log(RDKafkaLogLevel::Info, "BROKER", "up");

@@ -8,7 +8,7 @@ use rdkafka::{
 use crate::shop::{Shop, TOPIC, WAIT, ids, links, parent_of, text, value};
 
 #[tokio::test]
-async fn a_transaction_consumes_and_produces_in_one_trace() {
+async fn transaction_consumes_and_produces_in_one_trace() {
     let shop = Shop::open();
     let order = FutureRecord::to(TOPIC).key("4711").payload("order");
     shop.producing().send(&shop.producer(), order, WAIT).await.unwrap();
@@ -49,7 +49,7 @@ async fn a_transaction_consumes_and_produces_in_one_trace() {
 }
 
 #[tokio::test]
-async fn an_aborted_transaction_ends_its_sends_with_an_error() {
+async fn aborted_transaction_fails_its_send_spans() {
     let shop = Shop::open();
     let mut config = shop.config();
     // Nothing leaves before the abort.

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_that_sqs_takes() {
+    fn legal_names_are_those_that_sqs_accepts() {
         for name in ["traceparent", "uberctx-tenant.id", "a", &"n".repeat(256)] {
             assert!(is_legal_name(name), "{name}");
         }
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_those_that_sqs_takes() {
+    fn legal_values_are_those_that_sqs_accepts() {
         for value in ["00-4bf9", "a\tb\nc", "\u{1F600}"] {
             assert!(is_legal_value(value), "{value:?}");
         }

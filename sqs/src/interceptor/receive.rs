@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_receiver_asks_for_what_it_does_not_ask_for_already() {
+    fn missing_attribute_names_are_requested() {
         let build = |names: &[&str]| {
             let names = Some(names.iter().map(|name| (*name).to_owned()).collect());
             asked(ReceiveMessageInput::builder().set_message_attribute_names(names).build().unwrap())
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     #[allow(deprecated)]
-    fn system_attributes_are_asked_for_in_the_way_that_the_user_asks() {
+    fn system_attributes_are_requested_in_the_users_field() {
         use MessageSystemAttributeName::{All, AwsTraceHeader, SenderId, SentTimestamp};
         let input = asked(ReceiveMessageInput::builder().build().unwrap());
         assert_eq!(input.message_system_attribute_names(), [AwsTraceHeader, SentTimestamp]);

@@ -1,4 +1,4 @@
-//! The carrier laws, for both kinds of outgoing message, each seen as a receiver would see it.
+//! The carrier laws for both types of outgoing message, checked on the received message.
 
 use aws_sdk_sqs::{
     operation::send_message::SendMessageInput,

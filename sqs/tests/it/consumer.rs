@@ -1,4 +1,4 @@
-//! Consuming without a client of ours, and by the extension traits.
+//! Consuming without the interceptor, and the extension traits.
 
 use propagation_core::{InboundRule, Policy, Propagator, Sampling, TraceState, Trust};
 use propagation_sqs::{ConsumerPropagation, MessageExt, OutgoingExt};
@@ -6,7 +6,7 @@ use propagation_sqs::{ConsumerPropagation, MessageExt, OutgoingExt};
 use crate::setup::{PARENT, caller, entry, propagator, string};
 
 #[test]
-fn a_message_that_one_sends_and_receives_by_oneself_carries_the_context_too() {
+fn extension_traits_carry_the_context() {
     let propagator = propagator();
     let mut entry = entry("1", "{}");
     let injection = entry.inject(&propagator, "orders", &caller());
@@ -16,7 +16,7 @@ fn a_message_that_one_sends_and_receives_by_oneself_carries_the_context_too() {
 }
 
 #[test]
-fn rules_match_the_queues_name_however_the_queue_is_given() {
+fn rules_match_the_queue_name_in_url_and_arn() {
     let policy = Policy::builder().inbound(InboundRule::peers(["sqs:orders"]).trust(Trust::Ignore)).build().unwrap();
     let propagator = Propagator::builder().policy(policy).build();
     let message = aws_sdk_sqs::types::Message::builder().message_attributes("traceparent", string(PARENT)).build();
@@ -32,7 +32,7 @@ fn rules_match_the_queues_name_however_the_queue_is_given() {
 }
 
 #[test]
-fn a_trace_header_without_a_parent_keeps_its_trace_id() {
+fn trace_header_without_parent_keeps_its_trace_id() {
     let header = |text: &str| {
         aws_sdk_sqs::types::Message::builder()
             .attributes(aws_sdk_sqs::types::MessageSystemAttributeName::AwsTraceHeader, text)

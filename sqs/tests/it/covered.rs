@@ -1,4 +1,4 @@
-//! What the interceptor does with operations other than those of messages.
+//! Operations that carry no messages, or are unknown to the interceptor.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use propagation_sqs::SqsInterceptor;
 use crate::setup::{Endpoint, PARENT, Spans, inside, propagator};
 
 #[tokio::test]
-async fn managing_queues_makes_no_span_and_is_not_counted() {
+async fn queue_management_is_neither_span_nor_counted() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let propagator = spans.opentelemetry();
@@ -23,7 +23,7 @@ async fn managing_queues_makes_no_span_and_is_not_counted() {
 }
 
 #[tokio::test]
-async fn a_client_with_two_interceptors_sends_one_context() {
+async fn two_interceptors_send_one_context() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let propagation = SqsInterceptor::new(spans.opentelemetry());
@@ -34,7 +34,7 @@ async fn a_client_with_two_interceptors_sends_one_context() {
 }
 
 #[tokio::test]
-async fn it_can_be_added_to_one_operation_alone() {
+async fn interceptor_works_for_one_operation() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let send = endpoint.plain().send_message().queue_url(&endpoint.queue).message_body("{}");
@@ -43,9 +43,9 @@ async fn it_can_be_added_to_one_operation_alone() {
     assert_eq!(endpoint.one().get("traceparent"), Some(PARENT));
 }
 
-/// What another service's client, or one of another version of the SDK, makes of an interceptor: an input of a type that is not known.
+/// Calls the interceptor like the client of another service or SDK version: with an input of an unknown type.
 #[test]
-fn an_operation_that_is_not_covered_is_counted_and_passes() {
+fn uncovered_operation_is_counted_and_unchanged() {
     use aws_smithy_runtime_api::client::{
         interceptors::context::{BeforeSerializationInterceptorContextMut, Input, InterceptorContext},
         runtime_components::RuntimeComponentsBuilder,
@@ -57,11 +57,11 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
 
     let propagator = propagator();
     let propagation = SqsInterceptor::new(propagator.clone());
-    assert_eq!(propagation.name(), "SqsInterceptor", "what the SDK calls it where it fails");
-    let said = Said::default();
+    assert_eq!(propagation.name(), "SqsInterceptor", "the name in the SDK's errors");
+    let output = Output::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer({
-        let said = said.clone();
-        move || said.clone()
+        let output = output.clone();
+        move || output.clone()
     });
     let _guard = tracing::subscriber::set_default(subscriber.finish());
     let components = RuntimeComponentsBuilder::for_tests().build().unwrap();
@@ -79,7 +79,7 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
     {
         assert_eq!(meet(service, name.into()), counted);
     }
-    let text = || String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+    let text = || String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
     assert_eq!(text().matches("not_covered").count(), 2, "once for each operation: {}", text());
     assert!(
         text().contains("Publish") && text().contains("SendMessage") && !text().contains("ListQueues"),
@@ -89,14 +89,14 @@ fn an_operation_that_is_not_covered_is_counted_and_passes() {
     for number in 0..70 {
         meet("SNS", format!("Publish{number}").into());
     }
-    assert_eq!(text().matches("not_covered").count(), 64, "what is remembered is bounded, and so is what is said");
+    assert_eq!(text().matches("not_covered").count(), 64, "the warnings are bounded");
     assert_eq!(meet("SNS", "Publish".into()), 74, "all are counted");
 }
 
 #[derive(Clone, Default)]
-struct Said(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+struct Output(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
 
-impl std::io::Write for Said {
+impl std::io::Write for Output {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
         Ok(bytes.len())

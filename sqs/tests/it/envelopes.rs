@@ -47,7 +47,7 @@ fn consumer(propagator: &Propagator) -> ConsumerPropagation {
 }
 
 #[test]
-fn notifications_and_events_bring_their_context() {
+fn sns_and_eventbridge_envelopes_carry_context() {
     let consumer = consumer(&propagator());
     for body in [
         notification("{}", &attributes()),
@@ -66,13 +66,13 @@ fn raw_delivery_needs_no_envelope() {
 }
 
 #[test]
-fn a_body_is_not_read_unless_asked_for() {
+fn body_is_read_only_on_request() {
     let consumer = ConsumerPropagation::new(propagator(), "orders");
     assert!(consumer.extract(&with_body(event().to_string())).context.is_empty());
 }
 
 #[test]
-fn what_stands_on_the_message_counts_before_the_envelope_and_that_before_the_header() {
+fn attributes_precede_envelope_precedes_trace_header() {
     use aws_sdk_sqs::types::MessageSystemAttributeName::AwsTraceHeader;
     let header = "Root=1-11111111-111111111111111111111111;Parent=1111111111111111;Sampled=0";
     let message = Message::builder().body(event().to_string()).attributes(AwsTraceHeader, header);
@@ -86,7 +86,7 @@ fn what_stands_on_the_message_counts_before_the_envelope_and_that_before_the_hea
 }
 
 #[test]
-fn bodies_that_are_no_envelopes_and_poison_in_envelopes_bring_nothing() {
+fn malformed_envelopes_carry_no_context() {
     let consumer = consumer(&propagator());
     let deep = "[".repeat(500_000);
     let nested = format!("{}1{}", "{\"Message\":".repeat(200), "}".repeat(200));
@@ -115,7 +115,7 @@ fn bodies_that_are_no_envelopes_and_poison_in_envelopes_bring_nothing() {
 }
 
 #[test]
-fn records_of_a_lambda_event_are_messages_like_any_other() {
+fn lambda_records_are_processed_like_messages() {
     let event = json!({"Records": [
         {
             "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",

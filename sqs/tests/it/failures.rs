@@ -24,7 +24,7 @@ fn panics() -> Result<(), ()> {
 const MISSING: &str = "QueueDoesNotExist";
 
 #[tokio::test]
-async fn a_failed_send_gives_the_users_error_and_leaves_the_users_request_as_it_was() {
+async fn failed_send_returns_error_and_keeps_the_request() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -43,7 +43,7 @@ async fn a_failed_send_gives_the_users_error_and_leaves_the_users_request_as_it_
 }
 
 #[tokio::test]
-async fn a_request_that_cannot_even_be_built_fails_with_the_users_error() {
+async fn invalid_request_returns_the_sdks_error() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let client = endpoint.client(SqsInterceptor::new(spans.opentelemetry()));
@@ -56,7 +56,7 @@ async fn a_request_that_cannot_even_be_built_fails_with_the_users_error() {
 }
 
 #[tokio::test]
-async fn the_span_of_a_failed_call_has_the_services_code() {
+async fn failed_call_records_the_service_code() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let client = endpoint.client(SqsInterceptor::new(spans.opentelemetry()));
@@ -74,7 +74,7 @@ async fn the_span_of_a_failed_call_has_the_services_code() {
 }
 
 #[tokio::test]
-async fn a_batch_of_which_a_message_fails_is_an_error_of_that_code() {
+async fn partially_failed_batch_records_the_first_code() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let client = endpoint.client(SqsInterceptor::new(spans.opentelemetry()));
@@ -97,7 +97,7 @@ async fn a_batch_of_which_a_message_fails_is_an_error_of_that_code() {
 }
 
 #[tokio::test]
-async fn the_span_of_an_answered_call_names_the_request() {
+async fn span_records_the_request_id() {
     use aws_sdk_sqs::operation::RequestId;
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
@@ -119,8 +119,8 @@ async fn the_span_of_an_answered_call_names_the_request() {
 }
 
 #[tokio::test]
-async fn a_call_that_finds_nobody_says_so() {
-    // Nobody listens there any more.
+async fn refused_connection_is_recorded() {
+    // The port is closed.
     let addr = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let spans = Spans::new();
     let config = config(&format!("http://{addr}")).interceptor(SqsInterceptor::new(spans.opentelemetry()));
@@ -161,7 +161,7 @@ async fn one_span_and_one_context_cover_all_attempts() {
 }
 
 #[tokio::test]
-async fn a_call_that_times_out_says_so_and_one_that_is_given_up_is_cancelled() {
+async fn timeout_and_cancellation_are_recorded() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let propagation = SqsInterceptor::new(spans.opentelemetry());
@@ -180,7 +180,7 @@ async fn a_call_that_times_out_says_so_and_one_that_is_given_up_is_cancelled() {
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_ends_its_span_with_its_error_and_one_that_is_dropped_as_cancelled() {
+async fn handler_outcome_is_recorded() {
     let endpoint = Endpoint::start().await;
     let spans = Spans::new();
     let propagator = spans.opentelemetry();

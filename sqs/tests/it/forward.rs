@@ -18,7 +18,7 @@ fn policy(trust: Trust) -> Policy {
         .unwrap()
 }
 
-/// A message that an outsider has sent.
+/// A message of an untrusted sender.
 fn outsiders() -> aws_sdk_sqs::types::Message {
     let message = aws_sdk_sqs::types::Message::builder().body("{}").receipt_handle("handle");
     let attributes = [("traceparent", PARENT), ("tracestate", STATE), ("baggage", "tenant.id=evil")];
@@ -105,14 +105,14 @@ async fn forwarded_attributes_obey_the_admitting_rule() {
 }
 
 #[tokio::test]
-async fn a_stored_context_is_sent_in_an_outsiders_hop() {
+async fn stored_context_is_sent_in_an_untrusted_hop() {
     let endpoint = Endpoint::start().await;
     let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
     let propagation = SqsInterceptor::new(propagator.clone());
     let stored: StoredContext = format!("traceparent:{OTHER}\nbaggage:tenant.id=green").parse().unwrap();
     let row = propagation.with_stored(stored);
     let consuming = ConsumerPropagation::new(propagator, "partner");
-    // With the client's own interceptor before, and without one.
+    // With and without the client's own interceptor.
     for client in [endpoint.client(propagation), endpoint.plain()] {
         let work = async {
             let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");

@@ -1,4 +1,4 @@
-//! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over aws_sqs`.
+//! Invariants of every hop, checked by the test kit, whose failures name the hop: `orders → billing over aws_sqs`.
 
 use aws_sdk_sqs::types::Message;
 use propagation_core::{Trust, messaging::ExistingContext};
@@ -63,7 +63,7 @@ impl Queue {
         }
     }
 
-    /// `billing` receives all that was sent, handles it message by message, and settles each.
+    /// `billing` receives all messages, processes them one by one, and settles each.
     async fn handle(&self) -> Vec<Message> {
         let client = self.endpoint.client(SqsInterceptor::new(self.services.billing.clone()));
         let consuming = ConsumerPropagation::new(self.services.billing.clone(), &self.endpoint.queue);
@@ -82,7 +82,7 @@ fn ids(graph: &TraceGraph, which: Which) -> Vec<(TraceId, SpanId)> {
 }
 
 #[tokio::test]
-async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
+async fn messages_are_processed_in_the_trace_of_their_send() {
     for (by, messages) in [(By::Send, 3), (By::Batch, 6)] {
         let queue = Queue::open(Trust::Trust).await;
         queue.receive("01", by).await;
@@ -107,7 +107,7 @@ async fn every_message_is_handled_in_the_trace_of_the_span_that_sent_it() {
 }
 
 #[tokio::test]
-async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
+async fn loop_in_a_user_span_keeps_one_trace_per_message() {
     for (by, messages) in [(By::Send, 3), (By::Batch, 6)] {
         let queue = Queue::open(Trust::Trust).await;
         queue.receive("01", by).await;
@@ -125,7 +125,7 @@ async fn a_loop_in_a_users_span_gives_each_message_its_own_trace() {
 }
 
 #[tokio::test]
-async fn messages_that_share_the_context_of_their_batch_are_handled_in_its_trace() {
+async fn messages_of_a_shared_context_join_its_trace() {
     let queue = Queue::open(Trust::Trust).await;
     queue.receive("01", By::SharingBatch).await;
     queue.handle().await;
@@ -136,7 +136,7 @@ async fn messages_that_share_the_context_of_their_batch_are_handled_in_its_trace
 }
 
 #[tokio::test]
-async fn what_is_injected_by_hand_is_the_context_given() {
+async fn manual_injection_writes_the_given_context() {
     let queue = Queue::open(Trust::Trust).await;
     queue.receive("01", By::Inject).await;
     queue.handle().await;
@@ -145,7 +145,7 @@ async fn what_is_injected_by_hand_is_the_context_given() {
 }
 
 #[tokio::test]
-async fn who_is_not_sampled_stays_so_at_every_hop() {
+async fn unsampled_trace_stays_unsampled_at_every_hop() {
     for by in [By::Send, By::Batch, By::SharingBatch, By::Inject] {
         let queue = Queue::open(Trust::Trust).await;
         queue.receive("00", by).await;
@@ -156,7 +156,7 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
 }
 
 #[tokio::test]
-async fn a_consumer_that_begins_its_own_trace_links_to_who_sent() {
+async fn link_only_consumer_links_to_the_send_span() {
     let queue = Queue::open(Trust::RestartAndLink).await;
     queue.receive("01", By::Send).await;
     queue.handle().await;

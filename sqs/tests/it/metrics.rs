@@ -1,4 +1,4 @@
-//! The standard metrics, from what the adapter says of messages.
+//! Standard metrics of messages.
 
 use propagation_core::{NoBridge, Propagator};
 use propagation_opentelemetry::metrics::HopMetrics;
@@ -8,7 +8,7 @@ use propagation_testkit::in_memory::InMemoryMetrics;
 use crate::setup::{Endpoint, entry, receive};
 
 #[tokio::test]
-async fn messages_are_counted_one_by_one_where_they_are_sent_and_received_in_batches() {
+async fn messages_of_a_batch_are_counted_one_by_one() {
     let endpoint = Endpoint::start().await;
     let metrics = InMemoryMetrics::new();
     let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
@@ -27,10 +27,17 @@ async fn messages_are_counted_one_by_one_where_they_are_sent_and_received_in_bat
     let port = endpoint.sqs.addr().port();
     let total = |name: &str, operation: &str| {
         let found = metrics.series(name);
-        assert!(found.keys().all(|said| said.contains(&format!("server.port={port}")) && !said.contains("message.id")));
+        assert!(
+            found
+                .keys()
+                .all(|labels| labels.contains(&format!("server.port={port}")) && !labels.contains("message.id"))
+        );
         let expected = format!("messaging.operation.name={operation} messaging.system=aws_sqs");
-        assert!(found.keys().all(|said| said.contains("messaging.destination.name=orders")), "{found:?}");
-        (found.len(), found.iter().filter(|(said, _)| said.contains(&expected)).map(|(_, count)| count).sum::<u64>())
+        assert!(found.keys().all(|labels| labels.contains("messaging.destination.name=orders")), "{found:?}");
+        (
+            found.len(),
+            found.iter().filter(|(labels, _)| labels.contains(&expected)).map(|(_, count)| count).sum::<u64>(),
+        )
     };
     assert_eq!(total("messaging.client.sent.messages", "send"), (1, 3));
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Where a context goes when there is little room.
+//! The place of a context on a message with little room.
 
 use aws_sdk_sqs::{operation::send_message::SendMessageInput, types::Message};
 use propagation_core::{Direction, Reason, TraceContext};
@@ -13,7 +13,7 @@ const MOST: usize = 1_048_576;
 
 const ALL: &[&str] = &["baggage", "traceparent", "tracestate"];
 
-/// Sends with so many attributes of the user's own; answers what crossed the wire and what the receiver got of it.
+/// Sends with this number of user attributes. Returns the message on the wire and the received context.
 async fn crossing(mode: AttributeMode, attributes: usize) -> (Seen, propagation_core::PropagationContext) {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
@@ -34,7 +34,7 @@ async fn crossing(mode: AttributeMode, attributes: usize) -> (Seen, propagation_
 }
 
 #[tokio::test]
-async fn separate_attributes_take_the_slots_that_are_left_ids_first() {
+async fn separate_attributes_use_free_slots_ids_first() {
     for (attributes, names, header) in [
         (0, ALL, None),
         (7, ALL, None),
@@ -50,7 +50,7 @@ async fn separate_attributes_take_the_slots_that_are_left_ids_first() {
 }
 
 #[tokio::test]
-async fn only_what_is_there_takes_a_slot() {
+async fn absent_fields_take_no_slot() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -66,7 +66,7 @@ async fn only_what_is_there_takes_a_slot() {
 }
 
 #[tokio::test]
-async fn a_packed_attribute_carries_all_in_one_slot() {
+async fn packed_attribute_carries_all_in_one_slot() {
     for attributes in [0, 8, 9] {
         let (seen, received) = crossing(AttributeMode::Packed, attributes).await;
         assert_eq!((seen.names(), seen.header.as_deref()), (vec![PACKED_ATTRIBUTE], None));
@@ -78,14 +78,14 @@ async fn a_packed_attribute_carries_all_in_one_slot() {
 }
 
 #[tokio::test]
-async fn x_ray_alone_takes_no_slot() {
+async fn x_ray_mode_takes_no_slot() {
     let (seen, received) = crossing(AttributeMode::XRay, 3).await;
     assert_eq!((seen.names().len(), seen.header.as_deref()), (0, Some(XRAY)));
     assert_eq!((received.trace.parent, received.baggage.is_empty()), (caller().trace.parent, true));
 }
 
 #[tokio::test]
-async fn auto_is_separate_then_packed_then_x_ray() {
+async fn auto_mode_is_separate_then_packed_then_x_ray() {
     for (attributes, names, header) in
         [(7, ALL, None), (8, &[PACKED_ATTRIBUTE], None), (9, &[PACKED_ATTRIBUTE], None), (10, &[], Some(XRAY))]
     {
@@ -96,7 +96,7 @@ async fn auto_is_separate_then_packed_then_x_ray() {
     }
 }
 
-/// The sizes of what is added: name, `String`, value.
+/// The sizes of the added attributes: name, `String`, value.
 fn size(name: &str, value: &str) -> usize {
     name.len() + 6 + value.len()
 }
@@ -106,7 +106,7 @@ fn message(body: usize) -> SendMessageInput {
 }
 
 #[tokio::test]
-async fn one_mebibyte_holds_for_body_and_attributes_together() {
+async fn size_limit_includes_body_and_attributes() {
     let (parent, state, baggage) = (size("traceparent", PARENT), size("tracestate", STATE), size("baggage", BAGGAGE));
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
@@ -146,7 +146,7 @@ async fn messages_for_older_queues_stay_within_their_limit() {
         (&older, OLDER - parent + 1, &["baggage"], true),
         (&older, OLDER - parent, &["traceparent"], false),
         (&older, OLDER - all, &["traceparent", "tracestate"], false),
-        // One that is larger by itself goes to a queue that takes it.
+        // A message that is larger by itself goes to a queue of the newer limit.
         (newer, OLDER + 1, ALL, false),
         (newer, MOST - parent, &["traceparent"], false),
     ] {
@@ -179,7 +179,7 @@ async fn messages_for_older_queues_stay_within_their_limit() {
 }
 
 #[tokio::test]
-async fn a_size_limit_that_is_set_overrides_the_default() {
+async fn explicit_size_limit_overrides_the_default() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     for (limit, body, names) in [
@@ -196,7 +196,7 @@ async fn a_size_limit_that_is_set_overrides_the_default() {
 }
 
 #[test]
-fn an_older_limit_is_kept_to() {
+fn limit_of_256_kib_is_obeyed() {
     let propagator = propagator();
     let peer = propagation_core::Peer::sqs("orders");
     for (body, fits) in
@@ -216,7 +216,7 @@ fn an_older_limit_is_kept_to() {
 }
 
 #[test]
-fn what_the_trace_header_does_not_carry_is_told_as_left_out() {
+fn fields_absent_from_the_trace_header_are_reported() {
     let propagator = propagator();
     let mut message = message(MOST);
     let mut carrier =
@@ -228,7 +228,7 @@ fn what_the_trace_header_does_not_carry_is_told_as_left_out() {
 }
 
 #[test]
-fn every_attribute_shows_beside_a_packed_one_and_a_packed_one_that_cannot_be_read() {
+fn attributes_are_read_beside_a_packed_attribute() {
     use propagation_core::Extract;
     for (packed, expected) in [
         ("traceparent:1\nbaggage:a=1", &["baggage", "mine", "traceparent"][..]),
@@ -247,7 +247,7 @@ fn every_attribute_shows_beside_a_packed_one_and_a_packed_one_that_cannot_be_rea
 }
 
 #[tokio::test]
-async fn a_batch_keeps_to_the_limit_as_a_whole_and_every_message_gets_its_ids() {
+async fn batch_within_the_limit_keeps_ids_of_every_message() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -259,12 +259,12 @@ async fn a_batch_keeps_to_the_limit_as_a_whole_and_every_message_gets_its_ids() 
     let sent = inside(&propagator).scope(batch.send()).await.unwrap();
     assert_eq!(sent.successful().len(), 4);
     for seen in endpoint.seen() {
-        assert_eq!(seen.names(), ["traceparent"], "nobody's baggage takes the room of another one's ids");
+        assert_eq!(seen.names(), ["traceparent"], "baggage takes no room of another message's ids");
     }
 }
 
 #[test]
-fn what_has_no_room_is_counted_and_a_second_injection_leaves_no_trace_of_the_first() {
+fn second_injection_replaces_the_first_and_is_counted() {
     let propagator = propagator();
     let mut message = message(10);
     message.message_attributes = Some(numbered(9));
@@ -279,7 +279,7 @@ fn what_has_no_room_is_counted_and_a_second_injection_leaves_no_trace_of_the_fir
 }
 
 #[test]
-fn an_attribute_counts_before_the_packed_one_and_that_before_the_header() {
+fn attribute_precedes_packed_precedes_trace_header() {
     use aws_sdk_sqs::types::MessageSystemAttributeName::AwsTraceHeader;
     let header = "Root=1-11111111-111111111111111111111111;Parent=1111111111111111;Sampled=0";
     let packed = "traceparent:00-22222222222222222222222222222222-2222222222222222-00\nbaggage:tenant.id=packed";
@@ -342,7 +342,7 @@ async fn every_format_crosses_with_and_without_room() {
 }
 
 #[tokio::test]
-async fn ids_go_first_in_whatever_order_formats_write() {
+async fn ids_get_room_first_in_any_order_of_formats() {
     let endpoint = Endpoint::start().await;
     let propagator = speaking("baggage,tracecontext");
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -353,7 +353,7 @@ async fn ids_go_first_in_whatever_order_formats_write() {
 }
 
 #[tokio::test]
-async fn a_name_that_sqs_refuses_is_left_out_and_the_send_goes_on() {
+async fn illegal_name_is_dropped_and_the_send_succeeds() {
     use propagation_core::{Hop, InboundRule, OutboundRule, Policy};
     let endpoint = Endpoint::start().await;
     let propagator = speaking("jaeger");
@@ -371,7 +371,7 @@ async fn a_name_that_sqs_refuses_is_left_out_and_the_send_goes_on() {
 }
 
 #[test]
-fn a_value_that_sqs_refuses_is_left_out_in_every_mode() {
+fn illegal_value_is_dropped_in_every_mode() {
     use propagation_core::{FieldName, Fields, Inject, Priority, Text, Value};
     use propagation_sqs::MessageCarrierMut;
     static GOOD: FieldName = FieldName::from_static("good");
@@ -397,7 +397,7 @@ fn a_value_that_sqs_refuses_is_left_out_in_every_mode() {
 }
 
 #[tokio::test]
-async fn a_packed_attribute_keeps_to_the_limit_and_auto_packs_only_what_gains_by_it() {
+async fn packed_attribute_obeys_the_limit() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let lines: usize = [("traceparent", PARENT), ("tracestate", STATE), ("baggage", BAGGAGE)]
@@ -408,7 +408,7 @@ async fn a_packed_attribute_keeps_to_the_limit_and_auto_packs_only_what_gains_by
     for (mode, spare, names, baggage) in [
         (AttributeMode::Packed, packed, &[PACKED_ATTRIBUTE][..], true),
         (AttributeMode::Packed, packed - 1, &[PACKED_ATTRIBUTE], false),
-        // Where neither has room for baggage, what other libraries read is better.
+        // If neither mode has room for baggage, separate attributes win: other libraries read them.
         (
             AttributeMode::Auto,
             size("traceparent", PARENT) + size("tracestate", STATE),
@@ -427,7 +427,7 @@ async fn a_packed_attribute_keeps_to_the_limit_and_auto_packs_only_what_gains_by
 }
 
 #[test]
-fn one_pass_shows_each_name_once_though_it_stands_in_two_places() {
+fn duplicate_name_is_read_once_in_one_pass() {
     use propagation_core::Extract;
     let packed = format!("traceparent:{PARENT}\nbaggage:{BAGGAGE}");
     let message = Message::builder()

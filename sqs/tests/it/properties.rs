@@ -1,4 +1,4 @@
-//! What holds for every message, mode and limit.
+//! Properties of every message, mode and limit.
 
 use std::collections::HashMap;
 
@@ -68,7 +68,7 @@ fn context() -> impl Strategy<Value = PropagationContext> {
 
 proptest! {
     #[test]
-    fn an_injection_keeps_to_every_limit_and_to_the_users_own(
+    fn injection_obeys_limits_and_keeps_user_attributes(
         before in attributes(),
         context in context(),
         mode in select(vec![AttributeMode::Separate, AttributeMode::Packed, AttributeMode::XRay, AttributeMode::Auto]),
@@ -104,7 +104,7 @@ proptest! {
     }
 
     #[test]
-    fn no_message_makes_reading_panic_and_one_pass_shows_what_look_ups_show(
+    fn any_message_reads_alike_by_name_and_in_one_pass(
         attributes in attributes(),
         header in prop::option::of("[ -~]{0,80}|Root=1-[0-9a-f]{8}-[0-9a-f]{24};Parent=[0-9a-f]{16};Sampled=[01?]"),
     ) {

@@ -1,4 +1,4 @@
-//! A client with the interceptor, an endpoint that shows what crosses it, and spans in memory.
+//! Shared fixtures: a client with the interceptor, an endpoint that records messages, and spans in memory.
 
 use std::{
     collections::BTreeMap,
@@ -76,7 +76,7 @@ impl Endpoint {
         Self { sqs, queue, seen }
     }
 
-    /// What has crossed the wire since the last look.
+    /// Returns the messages that crossed the wire since the last call.
     pub(crate) fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut *self.seen.lock().unwrap())
     }
@@ -113,7 +113,7 @@ pub(crate) fn config(endpoint_url: &str) -> Builder {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
 }
 
-/// Lets the tenant through to and from queues.
+/// A policy that allows the tenant to and from queues.
 pub(crate) fn policy() -> Policy {
     Policy::builder()
         .outbound(OutboundRule::peers(["sqs:*"]).allow("tenant.id"))
@@ -151,13 +151,13 @@ pub(crate) fn entry(id: &str, body: &str) -> SendMessageBatchRequestEntry {
     SendMessageBatchRequestEntry::builder().id(id).message_body(body).build().unwrap()
 }
 
-/// Receives what there is, up to ten messages, asking for nothing.
+/// Receives up to ten messages, without requesting attributes.
 pub(crate) async fn receive(client: &Client, queue: &str) -> Vec<Message> {
     let received = client.receive_message().queue_url(queue).max_number_of_messages(10).send().await.unwrap();
     received.messages.unwrap_or_default()
 }
 
-/// Receives one message with everything there is to ask for, without propagation.
+/// Receives one message with all attributes, without propagation.
 pub(crate) async fn receive_all(client: &Client, queue: &str) -> Message {
     let received = client
         .receive_message()

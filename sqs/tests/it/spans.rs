@@ -56,7 +56,7 @@ fn common(span: &opentelemetry_sdk::trace::SpanData, operation: &str, kind: &str
 }
 
 #[test]
-fn a_send_is_a_producer_whose_context_is_on_the_message_and_the_parent_of_its_processing() {
+fn send_span_is_on_the_message_and_parent_of_process() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let server = propagator.start(Hop::remote(Kind::Server, caller()).named("POST /orders"));
@@ -90,7 +90,7 @@ fn a_send_is_a_producer_whose_context_is_on_the_message_and_the_parent_of_its_pr
 }
 
 #[test]
-fn each_message_of_a_batch_has_a_create_span_and_the_send_links_to_all() {
+fn batch_send_links_to_a_create_span_per_message() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let batch = client
@@ -119,7 +119,7 @@ fn each_message_of_a_batch_has_a_create_span_and_the_send_links_to_all() {
 }
 
 #[test]
-fn without_create_spans_all_messages_carry_the_send_span() {
+fn without_create_spans_messages_carry_the_send_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
         let mut outbox = entry("2", "two");
@@ -139,7 +139,7 @@ fn without_create_spans_all_messages_carry_the_send_span() {
 }
 
 #[test]
-fn one_link_for_messages_of_one_context() {
+fn messages_of_one_context_get_one_link() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
         assert_eq!(two(&client, &endpoint).await.len(), 2);
@@ -149,7 +149,7 @@ fn one_link_for_messages_of_one_context() {
 }
 
 #[test]
-fn a_message_that_keeps_its_context_is_sent_by_a_client_span_that_links_to_it() {
+fn kept_context_makes_send_a_linked_client_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
@@ -160,7 +160,7 @@ fn a_message_that_keeps_its_context_is_sent_by_a_client_span_that_links_to_it() 
 }
 
 #[test]
-fn settling_links_to_the_message_that_was_received() {
+fn settle_span_links_to_the_received_message() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let messages = two(&client, &endpoint).await;
@@ -184,7 +184,7 @@ fn settling_links_to_the_message_that_was_received() {
 }
 
 #[test]
-fn settling_a_batch_links_once_to_each_context() {
+fn batch_settle_links_once_to_each_context() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
@@ -211,7 +211,7 @@ fn settling_a_batch_links_once_to_each_context() {
 }
 
 #[test]
-fn calls_inside_a_handler_are_children_of_its_process_span() {
+fn calls_in_a_handler_are_children_of_process() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let message = sent_and_received(&client, &endpoint).await;
@@ -231,7 +231,7 @@ fn calls_inside_a_handler_are_children_of_its_process_span() {
 }
 
 #[test]
-fn how_processing_relates_to_the_message_can_be_chosen() {
+fn parent_mode_decides_the_parent_of_process() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let message = sent_and_received(&client, &endpoint).await;
@@ -265,7 +265,7 @@ fn how_processing_relates_to_the_message_can_be_chosen() {
 }
 
 #[test]
-fn spans_that_are_not_wanted_are_not_made() {
+fn disabled_spans_are_not_made() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let quiet = SqsInterceptor::new(propagator.clone()).with_receive_spans(false).with_settle_spans(false);
         let client = endpoint.client(quiet);
@@ -278,7 +278,7 @@ fn spans_that_are_not_wanted_are_not_made() {
 }
 
 #[test]
-fn settling_links_to_the_message_where_receiving_makes_no_span() {
+fn settle_span_links_without_receive_spans() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_receive_spans(false));
         let message = sent_and_received(&client, &endpoint).await;
@@ -289,7 +289,7 @@ fn settling_links_to_the_message_where_receiving_makes_no_span() {
 }
 
 #[test]
-fn a_message_is_as_old_as_its_timestamp_says() {
+fn message_age_is_taken_from_its_timestamp() {
     use aws_sdk_sqs::types::{Message, MessageSystemAttributeName::SentTimestamp};
     let spans = Spans::new();
     let hour = std::time::Duration::from_secs(3600);
@@ -307,7 +307,7 @@ fn a_message_is_as_old_as_its_timestamp_says() {
 }
 
 #[test]
-fn a_batch_that_is_processed_at_once_links_to_every_message() {
+fn batch_process_span_links_to_every_message() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let messages = two(&client, &endpoint).await;
@@ -322,7 +322,7 @@ fn a_batch_that_is_processed_at_once_links_to_every_message() {
 }
 
 #[test]
-fn a_handler_that_is_a_function_runs_in_the_messages_context() {
+fn sync_handler_runs_in_the_process_span() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let message = sent_and_received(&client, &endpoint).await;
@@ -334,9 +334,9 @@ fn a_handler_that_is_a_function_runs_in_the_messages_context() {
     });
 }
 
-/// With everything shown, the SDK's own spans stand between the caller's and ours: one trace all the same.
+/// At level debug, the SDK's own spans are between the caller's and ours, in the same trace.
 #[test]
-fn the_sdks_own_spans_do_not_break_the_trace() {
+fn spans_of_the_sdk_keep_the_trace_connected() {
     let spans = Spans::new();
     let layer = tracing_opentelemetry::layer().with_tracer(spans.provider.tracer("app"));
     let subscriber = tracing_subscriber::registry().with(LevelFilter::DEBUG).with(layer);

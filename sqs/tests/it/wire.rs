@@ -1,4 +1,4 @@
-//! What stands on a message, and what comes out of it again.
+//! The fields on a message, and the context that is extracted from them.
 
 use aws_sdk_sqs::{
     Client,
@@ -13,7 +13,7 @@ use crate::setup::{
     BAGGAGE, Endpoint, OTHER, PARENT, STATE, XRAY, caller, entry, inside, propagator, receive, receive_all, string,
 };
 
-/// A message to the queue, with nothing on it yet.
+/// A message to the queue, without attributes.
 fn message(client: &Client, endpoint: &Endpoint) -> SendMessageFluentBuilder {
     client.send_message().queue_url(&endpoint.queue).message_body("{}")
 }
@@ -23,7 +23,7 @@ fn system(value: &str) -> MessageSystemAttributeValue {
 }
 
 #[tokio::test]
-async fn a_context_goes_from_sender_to_handler_with_one_value_a_key() {
+async fn context_reaches_the_handler_with_one_value_per_key() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -46,7 +46,7 @@ async fn a_context_goes_from_sender_to_handler_with_one_value_a_key() {
 }
 
 #[tokio::test]
-async fn with_nothing_to_carry_a_message_is_as_the_user_made_it() {
+async fn empty_context_leaves_the_message_unchanged() {
     let endpoint = Endpoint::start().await;
     let client = endpoint.client(SqsInterceptor::new(propagator()));
     message(&client, &endpoint).send().await.unwrap();
@@ -55,7 +55,7 @@ async fn with_nothing_to_carry_a_message_is_as_the_user_made_it() {
 }
 
 #[tokio::test]
-async fn a_batch_carries_the_context_on_each_entry_and_one_bad_entry_fails_alone() {
+async fn batch_entries_carry_context_and_fail_individually() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -77,7 +77,7 @@ async fn a_batch_carries_the_context_on_each_entry_and_one_bad_entry_fails_alone
 }
 
 #[tokio::test]
-async fn a_context_that_a_message_has_stays_or_is_replaced() {
+async fn existing_context_is_kept_or_replaced() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     for (existing, expected) in [(ExistingContext::Keep, OTHER), (ExistingContext::Replace, PARENT)] {
@@ -88,14 +88,14 @@ async fn a_context_that_a_message_has_stays_or_is_replaced() {
         inside(&propagator).scope(send.send()).await.unwrap();
         let seen = endpoint.one();
         assert_eq!(seen.get("traceparent"), Some(expected), "{existing:?}");
-        // Baggage that is there is released like any other: the policy lets nothing but the tenant through.
+        // Existing baggage is released like any other: the policy allows only the tenant.
         let baggage = if existing == ExistingContext::Keep { "tenant.id=green" } else { BAGGAGE };
         assert_eq!(seen.get("baggage"), Some(baggage), "{existing:?}");
     }
 }
 
 #[tokio::test]
-async fn an_invalid_context_is_replaced() {
+async fn invalid_context_is_replaced() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -109,7 +109,7 @@ async fn an_invalid_context_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_trace_header_never_names_another_trace_than_the_one_that_is_written() {
+async fn trace_header_agrees_with_the_written_trace() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let extended = format!("{XRAY};Lineage=a87bd80c:0");
@@ -129,7 +129,7 @@ async fn a_trace_header_never_names_another_trace_than_the_one_that_is_written()
 }
 
 #[tokio::test]
-async fn a_peer_that_may_not_learn_the_trace_gets_neither_attribute_nor_header() {
+async fn blocked_peer_gets_neither_attribute_nor_header() {
     use propagation_core::{OutboundRule, Policy, Propagator};
     let endpoint = Endpoint::start().await;
     let policy = Policy::builder().outbound(OutboundRule::peers(["sqs:orders"]).trace_context(false)).build().unwrap();
@@ -145,7 +145,7 @@ async fn a_peer_that_may_not_learn_the_trace_gets_neither_attribute_nor_header()
 }
 
 #[tokio::test]
-async fn switched_off_nothing_is_written_or_asked_for_and_what_the_user_set_passes() {
+async fn disabled_propagator_changes_no_request() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -158,7 +158,7 @@ async fn switched_off_nothing_is_written_or_asked_for_and_what_the_user_set_pass
 }
 
 #[tokio::test]
-async fn a_receiver_gets_what_it_asks_for_beside_the_context() {
+async fn receiver_gets_its_own_attributes_and_the_context() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
@@ -173,7 +173,7 @@ async fn a_receiver_gets_what_it_asks_for_beside_the_context() {
 }
 
 #[tokio::test]
-async fn garbage_neither_fails_nor_stops_a_consumer() {
+async fn malformed_attributes_do_not_stop_a_consumer() {
     let endpoint = Endpoint::start().await;
     let (propagator, plain) = (propagator(), endpoint.plain());
     let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
@@ -214,7 +214,7 @@ async fn garbage_neither_fails_nor_stops_a_consumer() {
 }
 
 #[tokio::test]
-async fn a_header_that_is_broken_is_counted_and_one_without_ids_is_not() {
+async fn only_malformed_trace_headers_are_counted() {
     let endpoint = Endpoint::start().await;
     let (propagator, plain) = (propagator(), endpoint.plain());
     let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
@@ -229,7 +229,7 @@ async fn a_header_that_is_broken_is_counted_and_one_without_ids_is_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn concurrent_handlers_each_see_their_own_message() {
+async fn concurrent_handlers_see_only_their_own_message() {
     let endpoint = Endpoint::start().await;
     let propagator = propagator();
     let plain = endpoint.plain();
