@@ -13,7 +13,7 @@ use crate::frame::{self, FrameLimit};
 /// The headers of a received message.
 ///
 /// Long strings, short strings and byte arrays show their bytes; any other type shows as an empty value.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct PropertiesCarrier<'a>(&'a BasicProperties);
 
 impl<'a> PropertiesCarrier<'a> {
@@ -28,7 +28,6 @@ impl<'a> PropertiesCarrier<'a> {
 ///
 /// Writes long strings. Fields that do not fit into one frame are dropped, baggage first; then tracestate is truncated by whole members.
 /// Where even the ids don't fit, the properties stay as they were.
-#[derive(Debug)]
 pub struct PropertiesCarrierMut<'a> {
     properties: &'a mut BasicProperties,
     limit: FrameLimit,
@@ -39,6 +38,20 @@ impl<'a> PropertiesCarrierMut<'a> {
     #[must_use]
     pub fn new(properties: &'a mut BasicProperties, limit: impl Into<FrameLimit>) -> Self {
         Self { properties, limit: limit.into() }
+    }
+}
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for PropertiesCarrier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PropertiesCarrier").finish_non_exhaustive()
+    }
+}
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for PropertiesCarrierMut<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PropertiesCarrierMut").finish_non_exhaustive()
     }
 }
 

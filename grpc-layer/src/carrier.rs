@@ -8,8 +8,14 @@ use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 ///
 /// Metadata are headers with two rules more (gRPC over HTTP/2, "Custom-Metadata"): values are printable ASCII, and names that end in
 /// `-bin` hold base64. What can't keep them, such as a baggage key `thumb-bin` in Jaeger's format, is left out.
-#[derive(Debug)]
 pub struct MetadataCarrierMut<'a>(pub &'a mut HeaderMap);
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for MetadataCarrierMut<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MetadataCarrierMut").finish_non_exhaustive()
+    }
+}
 
 /// Injects, and keeps baggage that other code has put on the metadata, as far as the policy releases it.
 pub(crate) fn inject(propagator: &Propagator, peer: &str, context: &PropagationContext, metadata: &mut HeaderMap) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, Version, header::HOST};
-use propagation_core::{Attribute, AttributeValue, Hop};
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop};
 
 use crate::KnownMethods;
 
@@ -42,7 +42,12 @@ pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
     if host.is_empty() {
         return;
     }
-    push(hop, "server.address", canonical_host(host).into_owned());
+    // A server's address is no personal data, although the scrubbers would take it for a client's.
+    let address = canonical_host(host);
+    match address.parse::<std::net::IpAddr>() {
+        Ok(_) => push(hop, "server.address", AttributeValue::trusted(address.into_owned())),
+        Err(_) => push(hop, "server.address", ExternalText::from(address)),
+    }
     let usual = match scheme {
         "https" => 443,
         _ => 80,

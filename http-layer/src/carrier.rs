@@ -9,12 +9,25 @@ use propagation_core::{
 use crate::attributes;
 
 /// The headers of a received message.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct HeaderCarrier<'a>(pub &'a HeaderMap);
 
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for HeaderCarrier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HeaderCarrier").finish_non_exhaustive()
+    }
+}
+
 /// The headers of a message that is about to be sent.
-#[derive(Debug)]
 pub struct HeaderCarrierMut<'a>(pub &'a mut HeaderMap);
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for HeaderCarrierMut<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HeaderCarrierMut").finish_non_exhaustive()
+    }
+}
 
 /// What the headers of a request bring, judged by the policy. Makes no span.
 #[must_use]

@@ -1,9 +1,7 @@
 //! Headers as attributes.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
-use propagation_core::{Attribute, AttributeValue, Policy};
-
-use crate::redact::REDACTED;
+use http::{HeaderMap, HeaderName};
+use propagation_core::{Attribute, ExternalText, Policy};
 
 /// The headers that are recorded, of requests and of responses.
 #[derive(Clone, Debug, Default)]
@@ -34,15 +32,17 @@ impl RecordedHeaders {
         policy: &Policy,
     ) {
         for name in listed.iter().filter(|name| !self.credentials.contains(name) && !is_credential(name)) {
-            let show = |value: &HeaderValue| {
-                let text = String::from_utf8_lossy(value.as_bytes());
-                let may = policy.lets_telemetry_say(name.as_str(), &text);
-                if may { text.into_owned() } else { REDACTED.to_owned() }
-            };
-            let values: Vec<String> =
-                headers.get_all(name).iter().filter(|value| !value.is_sensitive()).map(show).collect();
+            // The guard records no more of them: each counts for 16 bytes at least.
+            let most = policy.telemetry_limits().value / 16 + 1;
+            let values: Vec<ExternalText> = headers
+                .get_all(name)
+                .iter()
+                .filter(|value| !value.is_sensitive())
+                .take(most)
+                .map(|value| ExternalText::from_bytes(value.as_bytes()).with_key_hint(name.as_str()))
+                .collect();
             if !values.is_empty() {
-                out.push(Attribute::new(format!("{prefix}.{name}"), AttributeValue::Texts(values)));
+                out.push(Attribute::new(format!("{prefix}.{name}"), values));
             }
         }
     }

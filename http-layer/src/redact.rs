@@ -32,7 +32,12 @@ impl Redaction {
 
     /// A query string with its sensitive values replaced.
     pub(crate) fn query(&self, query: &str, policy: &Policy) -> String {
-        let mut shown = String::with_capacity(query.len());
+        let limit = policy.telemetry_limits().value;
+        // Whole pairs within the bound; the only pair is cut by the guard.
+        let head = cut(query, limit);
+        let whole = if head.len() < query.len() { head.rsplit_once(['&', ';']) } else { None };
+        let query = whole.map_or(query, |(pairs, _)| pairs);
+        let mut shown = String::with_capacity(query.len().min(limit));
         // Some servers take `;` for `&`.
         for part in query.split_inclusive(['&', ';']) {
             let (pair, end) = match part.strip_suffix(['&', ';']) {
@@ -40,15 +45,23 @@ impl Redaction {
                 None => (part, ""),
             };
             match pair.split_once('=') {
-                Some((key, value)) if self.is_sensitive(key) || !policy.lets_telemetry_say(key, value) => {
-                    let key = if policy.lets_telemetry_say("url.query", key) { key } else { REDACTED };
-                    shown.extend([key, "=", REDACTED]);
+                // Each byte is scanned once: a value with its key as the hint, a key by itself.
+                Some((key, value)) => {
+                    let guarded = policy.guard_text("url.query", key);
+                    let shows = guarded.is_some() && !self.is_sensitive(key);
+                    let value = if shows { policy.guard_text(key, value) } else { None };
+                    shown.push_str(guarded.as_deref().unwrap_or(REDACTED));
+                    shown.push('=');
+                    shown.push_str(value.as_deref().unwrap_or(REDACTED));
                 }
-                _ if policy.lets_telemetry_say("url.query", pair) => shown.push_str(pair),
-                _ => shown.push_str(REDACTED),
+                None => shown.push_str(policy.guard_text("url.query", pair).as_deref().unwrap_or(REDACTED)),
             }
             shown.push_str(end);
+            if shown.len() >= limit {
+                break;
+            }
         }
+        shown.truncate(cut(&shown, limit).len());
         shown
     }
 
@@ -59,21 +72,38 @@ impl Redaction {
 
     /// A URL without fragment, its userinfo and sensitive query values replaced.
     pub(crate) fn url(&self, uri: &http::Uri, scheme: &str, authority: &str, policy: &Policy) -> String {
+        let guarded = |host| {
+            let (name, _) = crate::attributes::host_and_port(host);
+            if host.len() <= 64 && name.parse::<std::net::IpAddr>().is_ok() {
+                return host.into();
+            }
+            policy.guard_text("server.address", host).unwrap_or_else(|| REDACTED.into())
+        };
         let host = match authority.rsplit_once('@') {
-            Some((_, host)) => format!("REDACTED:REDACTED@{host}"),
-            None => authority.to_owned(),
+            Some((_, host)) => format!("REDACTED:REDACTED@{}", guarded(host)),
+            None => guarded(authority).into_owned(),
         };
         let query = uri.query().map(|query| format!("?{}", self.query(query, policy))).unwrap_or_default();
-        format!("{scheme}://{host}{}{query}", path(uri.path(), policy))
+        let mut url = format!("{scheme}://{host}{}{query}", path(uri.path(), policy));
+        url.truncate(cut(&url, policy.telemetry_limits().value).len());
+        url
     }
 }
 
-/// A path whose segments are replaced where telemetry may not say them.
+/// The beginning of a text that has at most so many bytes.
+fn cut(text: &str, max: usize) -> &str {
+    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
+    end.and_then(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// A path whose segments are replaced where telemetry may not show them.
 pub(crate) fn path(path: &str, policy: &Policy) -> String {
-    if path.contains(';') {
-        return shown_path(&without_parameters(path), policy);
+    // Longer paths are cut below: neither copied nor searched whole here.
+    let head = cut(path, policy.telemetry_limits().value.saturating_mul(2));
+    if head.contains(';') {
+        return policy.guard_parts("url.path", &without_parameters(head), '/', REDACTED);
     }
-    shown_path(path, policy)
+    policy.guard_parts("url.path", path, '/', REDACTED)
 }
 
 /// Returns a path with the values of its secret parameters replaced: `/cart;jsessionid=…`.
@@ -92,19 +122,25 @@ fn without_parameters(path: &str) -> String {
     shown
 }
 
-fn shown_path(path: &str, policy: &Policy) -> String {
-    if policy.lets_telemetry_say("url.path", path) {
-        return path.to_owned();
-    }
-    let show = |segment| if policy.lets_telemetry_say("url.path", segment) { segment } else { REDACTED };
-    let shown = path.split('/').map(show).collect::<Vec<_>>().join("/");
-    // What is only seen across segments hides the whole.
-    if policy.lets_telemetry_say("url.path", &shown) { shown } else { format!("/{REDACTED}") }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn long_urls_are_cut_at_the_bound() {
+        let policy = Policy::default();
+        for query in
+            ["a&".repeat(30_000), "a=b;".repeat(15_000), "a".repeat(60_000), format!("k={}", "v".repeat(60_000))]
+        {
+            let shown = Redaction::default().query(&query, &policy);
+            assert!(shown.len() <= 1024 && !shown.is_empty() && query.starts_with(&shown), "{shown}");
+        }
+        let long = format!("/{}/anna@example.com", "x".repeat(1015));
+        assert!(!path(&long, &policy).contains("anna"));
+        assert!(path(&"/users".repeat(10_000), &policy).len() <= 1024);
+        let query = format!("{}&to=anna@example.com", "x".repeat(1010));
+        assert!(!Redaction::default().query(&query, &policy).contains("anna"));
+    }
 
     #[test]
     fn secrets_in_urls_are_not_shown() {
@@ -120,7 +156,7 @@ mod tests {
             ("http://api/a?b=1;sig=x", "http://api/a?b=1;sig=REDACTED"),
             ("http://api/a?b=1&to=anna%40example.com", "http://api/a?b=1&to=REDACTED"),
             ("http://api/a?anna@example.com", "http://api/a?REDACTED"),
-            ("http://api/a?anna@example.com=1", "http://api/a?REDACTED"),
+            ("http://api/a?anna@example.com=1", "http://api/a?REDACTED=REDACTED"),
             ("http://api/users/anna@example.com/orders", "http://api/users/REDACTED/orders"),
             (
                 "http://api/users/5b0c3f0e-9d6a-4b61-8f0e-2f4a7c1d9e33?a&b=&page=2",

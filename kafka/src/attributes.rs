@@ -1,6 +1,6 @@
 //! Attributes and `error.type` of messages on Kafka (semantic conventions 1.44, messaging/kafka).
 
-use propagation_core::{Attribute, AttributeValue, Hop, Outcome, Propagator};
+use propagation_core::{Attribute, AttributeValue, Hop, Outcome};
 use rdkafka::{ClientConfig, Message, error::KafkaError};
 
 use crate::record::Details;
@@ -68,34 +68,32 @@ impl Client {
             add("messaging.consumer.group.name", group.clone().into());
         }
         if let Some(server) = &self.server {
-            add("server.address", server.address.clone().into());
+            add("server.address", AttributeValue::trusted(server.address.clone()));
             add("server.port", server.port.into());
         }
     }
 
     /// Adds the attributes of a record that is about to be sent.
-    pub(crate) fn describe_record(&self, hop: &mut Hop, record: &Details<'_>, propagator: &Propagator) {
+    pub(crate) fn describe_record(&self, hop: &mut Hop, record: &Details<'_>) {
         if let Some(partition) = record.partition.filter(|partition| *partition >= 0) {
             hop.attributes.push(partition_id(partition));
         }
-        self.describe_content(hop, record.key, record.tombstone, propagator);
+        self.describe_content(hop, record.key, record.tombstone);
     }
 
     /// Adds the attributes of a received message. Settle spans have only [`describe_place`].
-    pub(crate) fn describe_message(&self, hop: &mut Hop, message: &impl Message, propagator: &Propagator) {
+    pub(crate) fn describe_message(&self, hop: &mut Hop, message: &impl Message) {
         describe_place(hop, message);
-        self.describe_content(hop, message.key(), message.payload().is_none(), propagator);
+        self.describe_content(hop, message.key(), message.payload().is_none());
     }
 
-    fn describe_content(&self, hop: &mut Hop, key: Option<&[u8]>, tombstone: bool, propagator: &Propagator) {
+    fn describe_content(&self, hop: &mut Hop, key: Option<&[u8]>, tombstone: bool) {
         if tombstone {
             hop.attributes.push(Attribute::new("messaging.kafka.message.tombstone", true));
         }
         // A key that is not text has no canonical representation, so the conventions require no attribute.
-        if let Some(key) = key.filter(|_| self.message_key).and_then(|key| std::str::from_utf8(key).ok())
-            && propagator.policy().lets_telemetry_say(MESSAGE_KEY, key)
-        {
-            hop.attributes.push(Attribute::new(MESSAGE_KEY, key.to_owned()));
+        if let Some(key) = key.filter(|_| self.message_key).and_then(|key| std::str::from_utf8(key).ok()) {
+            hop.attributes.push(Attribute::external(MESSAGE_KEY, key));
         }
     }
 }

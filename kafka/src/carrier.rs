@@ -32,8 +32,15 @@ impl NativeHeaders for OwnedHeaders {
 ///
 /// A null value reads as an empty one. Headers whose name is not UTF-8 are skipped.
 /// Names are compared ignoring ASCII case, because B3's names occur in both.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct HeadersCarrier<'a>(Native<'a>);
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for HeadersCarrier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HeadersCarrier").finish_non_exhaustive()
+    }
+}
 
 #[derive(Clone, Copy)]
 struct Native<'a>(Option<&'a BorrowedHeaders>);
@@ -66,10 +73,16 @@ impl Extract for HeadersCarrier<'_> {
 ///
 /// If the record carries no propagation field, fields are appended. Otherwise the list is rebuilt: the user's headers in their
 /// order, including duplicates, null values and names that are not UTF-8, then the fields.
-#[derive(Debug)]
 pub struct HeadersCarrierMut<'a> {
     headers: &'a mut Option<OwnedHeaders>,
     before: Before,
+}
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for HeadersCarrierMut<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HeadersCarrierMut").finish_non_exhaustive()
+    }
 }
 
 impl<'a> HeadersCarrierMut<'a> {

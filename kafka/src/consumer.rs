@@ -116,7 +116,7 @@ impl ConsumerPropagation {
         let processing = Processing::new(self.parent).with_age(message.age()).with_delivery(Some(self.key(message)));
         messaging::process(&self.propagator, self.extract(message), processing, |hop| {
             self.client.describe(hop, Operation::PROCESS, message.topic());
-            self.client.describe_message(hop, message, &self.propagator);
+            self.client.describe_message(hop, message);
         })
     }
 

@@ -235,7 +235,7 @@ impl ProducerPropagation {
         let peer = Peer::kafka(details.topic);
         let prepared = messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
             self.client.describe(hop, Operation::SEND, details.topic);
-            self.client.describe_record(hop, &details, &self.propagator);
+            self.client.describe_record(hop, &details);
         });
         PreparedMessage::new(prepared, carrier.into_before())
     }

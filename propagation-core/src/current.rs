@@ -32,6 +32,7 @@ use self::{
 use crate::{
     Attribute, AttributeValue, Exception, Outcome, PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, Marker},
+    hop::gate,
 };
 
 struct Active {
@@ -200,31 +201,36 @@ impl HopSpan {
         Scope { hop: Arc::clone(&self.0), place: CallSite::here(), future: Some(future) }
     }
 
-    /// Adds or replaces an attribute.
+    /// Adds or replaces an attribute. An external value passes the policy's guard.
     pub fn set_attribute(&self, key: &'static str, value: impl Into<AttributeValue>) {
-        if let Some(span) = self.span() {
-            span.set_attribute(Attribute::new(key, value));
+        if self.span().is_some() {
+            self.set(Attribute::new(key, value));
         }
     }
 
-    /// Adds or replaces an attribute.
+    /// Adds or replaces an attribute. An external value passes the policy's guard.
     pub fn set(&self, attribute: Attribute) {
-        if let Some(span) = self.span() {
+        let Some(span) = self.span() else { return };
+        if !gate::is_external(&attribute.value) {
             span.set_attribute(attribute);
+        } else if let Some(guarded) = gate::attribute(&*span.propagator.policy(), attribute) {
+            span.set_attribute(guarded);
         }
     }
 
     /// Adds a link.
     pub fn add_link(&self, trace: &TraceContext) {
-        if let Some(span) = self.span() {
-            span.add_link(trace);
+        let Some(span) = self.span() else { return };
+        match gate::link(&*span.propagator.policy(), trace) {
+            Some(guarded) => span.add_link(&guarded),
+            None => span.add_link(trace),
         }
     }
 
     /// Changes the span's name.
     pub fn rename(&self, name: impl Into<std::borrow::Cow<'static, str>>) {
         if let Some(span) = self.span() {
-            span.rename(name.into());
+            span.rename(gate::name(&*span.propagator.policy(), name.into()));
         }
     }
 

@@ -1,6 +1,14 @@
-use std::{borrow::Cow, error::Error};
+use std::{borrow::Cow, error::Error, fmt};
 
-use crate::{Policy, current, error_type::named};
+use crate::{
+    current,
+    error_type::named,
+    hop::{
+        TextGuard,
+        external::{Masked, bounded, bounded_cow},
+        gate,
+    },
+};
 
 /// What failed, as an exception record on a span says it: `exception.type`, `exception.message`, `exception.stacktrace`.
 ///
@@ -15,7 +23,7 @@ use crate::{Policy, current, error_type::named};
 /// let with_message = answer.map_or_else(|error| Outcome::raised(Exception::of(&error)), |_| Outcome::Unset);
 /// # assert_eq!(type_alone.error_type(), with_message.error_type());
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Exception {
     /// `exception.type`: the name of the error's type.
@@ -36,20 +44,20 @@ impl Exception {
     /// An error with its message. The errors behind it are left out: whoever wants them puts them into the message.
     #[must_use]
     pub fn of<E: Error + ?Sized>(error: &E) -> Self {
-        Self::new(named(error)).with_message(error.to_string())
+        Self::new(named(error)).with_message(bounded(error))
     }
 
     /// The same with a message.
     #[must_use]
     pub fn with_message(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.message = Some(text.into());
+        self.message = Some(bounded_cow(text.into()));
         self
     }
 
     /// The same with a stack trace: a [`Backtrace`](std::backtrace::Backtrace) as text.
     #[must_use]
     pub fn with_stacktrace(mut self, text: impl Into<Cow<'static, str>>) -> Self {
-        self.stacktrace = Some(text.into());
+        self.stacktrace = Some(bounded_cow(text.into()));
         self
     }
 
@@ -71,10 +79,23 @@ impl Exception {
         current::note(self);
     }
 
-    /// The same without what a policy lets no span say.
-    pub(crate) fn guarded(mut self, policy: &Policy) -> Self {
-        self.message = self.message.filter(|text| policy.lets_telemetry_say("exception.message", text));
-        self.stacktrace = self.stacktrace.filter(|text| policy.lets_telemetry_say("exception.stacktrace", text));
-        self
+    /// Passes every owned text through the guard.
+    pub(crate) fn guarded(self, guard: &dyn TextGuard) -> Self {
+        Self {
+            kind: gate::error_type(guard, self.kind),
+            message: self.message.and_then(|text| gate::value(guard, "exception.message", text)),
+            stacktrace: self.stacktrace.and_then(|text| gate::stacktrace(guard, &text)),
+        }
+    }
+}
+
+/// Prints the type alone: a message may hold personal data.
+impl fmt::Debug for Exception {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exception")
+            .field("kind", &Masked(&self.kind))
+            .field("message", &self.message.as_deref().map(Masked::always))
+            .field("stacktrace", &self.stacktrace.as_deref().map(Masked::always))
+            .finish()
     }
 }

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{Rejection, Text, TraceParent, TraceState};
+use crate::{Rejection, Text, TraceParent, TraceState, hop::external::MaskedLength};
 
 /// The name of a field: lower-case, legal on every transport.
 ///
@@ -73,8 +73,15 @@ impl fmt::Debug for FieldName {
     }
 }
 
+/// Prints the length alone.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        MaskedLength(self.as_bytes().len()).fmt(f)
+    }
+}
+
 /// A value that a carrier shows.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Value<'a> {
     /// Bytes that must be copied to be kept.

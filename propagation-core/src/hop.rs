@@ -1,7 +1,17 @@
 //! One hop: what an adapter says of it once, for whichever tracing API the application uses.
 
-use std::{borrow::Cow, sync::Arc};
+mod attribute;
+pub(crate) mod external;
+pub(crate) mod gate;
 
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use self::external::bounded_cow;
+pub use self::{
+    attribute::{Attribute, AttributeValue},
+    external::ExternalText,
+    gate::{TelemetryLimits, TextGuard},
+};
 use crate::{
     Admission, Exception, Policy, PropagationContext, TraceContext,
     bridge::Marker,
@@ -26,12 +36,15 @@ pub enum SpanKind {
 /// A hop that is about to start.
 ///
 /// An adapter fills in name and attributes only where the bridge [records](crate::Propagator::records) something.
-#[derive(Clone, Debug)]
+///
+/// [`Propagator::start`](crate::Propagator::start) passes the name, the external attributes and the links through the policy's
+/// [`TextGuard`] before the bridge sees them.
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Hop {
     /// `None` makes no span: the context becomes current, and that is all.
     pub kind: Option<SpanKind>,
-    /// A name of low cardinality, by the semantic conventions.
+    /// A name of low cardinality, by the semantic conventions. An owned name is external, a borrowed one is not.
     pub name: Cow<'static, str>,
     /// What the span is a child of, and the baggage that goes with it. Without a bridge, what the hop goes on with.
     pub parent: PropagationContext,
@@ -121,101 +134,22 @@ impl Hop {
     }
 }
 
-/// One attribute of a span.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Attribute {
-    /// The key, from the semantic conventions.
-    pub key: Cow<'static, str>,
-    /// The value.
-    pub value: AttributeValue,
-}
-
-impl Attribute {
-    /// An attribute.
-    #[must_use]
-    pub fn new(key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) -> Self {
-        Self { key: key.into(), value: value.into() }
-    }
-}
-
-/// The value of an attribute.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub enum AttributeValue {
-    /// Text.
-    Text(Cow<'static, str>),
-    /// A whole number.
-    Int(i64),
-    /// A number.
-    Float(f64),
-    /// True or false.
-    Bool(bool),
-    /// Several texts.
-    Texts(Vec<String>),
-}
-
-impl From<&'static str> for AttributeValue {
-    fn from(text: &'static str) -> Self {
-        Self::Text(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for AttributeValue {
-    fn from(text: String) -> Self {
-        Self::Text(Cow::Owned(text))
-    }
-}
-
-impl From<Cow<'static, str>> for AttributeValue {
-    fn from(text: Cow<'static, str>) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<i64> for AttributeValue {
-    fn from(number: i64) -> Self {
-        Self::Int(number)
-    }
-}
-
-impl From<u16> for AttributeValue {
-    fn from(number: u16) -> Self {
-        Self::Int(i64::from(number))
-    }
-}
-
-impl From<u32> for AttributeValue {
-    fn from(number: u32) -> Self {
-        Self::Int(i64::from(number))
-    }
-}
-
-impl From<usize> for AttributeValue {
-    fn from(number: usize) -> Self {
-        Self::Int(i64::try_from(number).unwrap_or(i64::MAX))
-    }
-}
-
-impl From<f64> for AttributeValue {
-    fn from(number: f64) -> Self {
-        Self::Float(number)
-    }
-}
-
-impl From<bool> for AttributeValue {
-    fn from(truth: bool) -> Self {
-        Self::Bool(truth)
-    }
-}
-
-impl From<Vec<String>> for AttributeValue {
-    fn from(texts: Vec<String>) -> Self {
-        Self::Texts(texts)
+/// Prints no owned name: a caller may have chosen it.
+impl fmt::Debug for Hop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Hop")
+            .field("kind", &self.kind)
+            .field("name", &external::Masked(&self.name))
+            .field("parent", &self.parent)
+            .field("local", &self.local)
+            .field("links", &self.links)
+            .field("attributes", &self.attributes)
+            .finish_non_exhaustive()
     }
 }
 
 /// How a hop ended.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
     /// No error: the span's status stays unset, as the conventions ask of instrumentation.
@@ -259,7 +193,7 @@ impl Outcome {
     /// It failed; `kind` becomes `error.type`.
     #[must_use]
     pub fn error(kind: impl Into<Cow<'static, str>>) -> Self {
-        Self::Error { kind: kind.into(), description: Cow::Borrowed(""), exception: None }
+        Self::Error { kind: bounded_cow(kind.into()), description: Cow::Borrowed(""), exception: None }
     }
 
     /// `error.type`, as it stands on the span and on metrics; nothing where it did not fail.
@@ -276,12 +210,14 @@ impl Outcome {
     #[must_use]
     pub fn described(self, text: impl Into<Cow<'static, str>>) -> Self {
         match self {
-            Self::Error { kind, exception, .. } => Self::Error { kind, description: text.into(), exception },
+            Self::Error { kind, exception, .. } => {
+                Self::Error { kind, description: bounded_cow(text.into()), exception }
+            }
             other => other,
         }
     }
 
-    /// The same with an exception that was noted inside of the hop, and without what a policy lets no span say.
+    /// Adds an exception that was recorded inside of the hop, and passes every owned text through the guard.
     pub(crate) fn guarded(&self, noted: Option<&Exception>, policy: impl FnOnce() -> Arc<Policy>) -> Cow<'_, Self> {
         let Self::Error { kind, description, exception } = self else { return Cow::Borrowed(self) };
         // A type that was lost in a box is known to the code that noted the error.
@@ -289,15 +225,30 @@ impl Outcome {
         // What the code inside says of an error is more than its type.
         let own = exception.as_deref();
         let exception = own.filter(|exception| exception.message.is_some()).or(noted).or(own);
-        if exception.is_none() && description.is_empty() {
+        if exception.is_none() && description.is_empty() && matches!(kind, Cow::Borrowed(_)) {
             return Cow::Borrowed(self);
         }
         let policy = policy();
-        let said = policy.lets_telemetry_say("exception.message", description);
         Cow::Owned(Self::Error {
-            kind: kind.clone(),
-            description: if said { description.clone() } else { Cow::Borrowed("") },
-            exception: exception.map(|exception| Box::new(exception.clone().guarded(&policy))),
+            kind: gate::error_type(&*policy, kind.clone()),
+            description: gate::value(&*policy, "exception.message", description.clone()).unwrap_or_default(),
+            exception: exception.map(|exception| Box::new(exception.clone().guarded(&*policy))),
         })
+    }
+}
+
+/// Prints no texts: a caller may have chosen them.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unset => f.write_str("Unset"),
+            Self::Error { kind, description, exception } => f
+                .debug_struct("Error")
+                .field("kind", &external::Masked(kind))
+                .field("description", &external::Masked(description))
+                .field("exception", exception)
+                .finish(),
+            Self::Cancelled => f.write_str("Cancelled"),
+        }
     }
 }

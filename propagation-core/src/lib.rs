@@ -10,6 +10,7 @@ mod context;
 mod counters;
 mod current;
 mod error_type;
+mod escape;
 mod exception;
 mod exports;
 mod field;
@@ -45,6 +46,7 @@ pub use context::{PropagationContext, TraceContext};
 pub use counters::{Counters, Direction};
 pub use current::{GuardLeaks, HopSpan, Scope};
 pub use error_type::{dyn_error_type, error_type};
+pub use escape::EscapedText;
 pub use exception::Exception;
 pub use exports::{FailedExport, failed_exports, record_failed_export};
 pub use field::{Field, FieldName, Fields, Priority, Value};
@@ -54,7 +56,7 @@ pub use format::{
     JaegerFormat, Reading, RepeatedParent, TraceContextFormat, XRayFormat,
 };
 pub use glob::Glob;
-pub use hop::{Attribute, AttributeValue, Hop, Outcome, SpanKind};
+pub use hop::{Attribute, AttributeValue, ExternalText, Hop, Outcome, SpanKind, TelemetryLimits, TextGuard};
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};
 pub use policy::{

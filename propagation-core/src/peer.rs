@@ -2,6 +2,8 @@
 
 use std::{fmt, net::IpAddr};
 
+use crate::EscapedText;
+
 /// The transports that policy rules can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -133,9 +135,9 @@ impl<'a> Peer<'a> {
 }
 
 impl fmt::Display for Peer<'_> {
-    /// As a rule would name it: `kafka:orders`.
+    /// As a rule would name it: `kafka:orders`. The name is escaped and cut: a caller may have chosen it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let queue = if self.is_queue { "queue/" } else { "" };
-        write!(f, "{}:{queue}{}", self.transport.as_str(), self.name)
+        write!(f, "{}:{queue}{}", self.transport.as_str(), EscapedText::new(self.name))
     }
 }

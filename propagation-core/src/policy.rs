@@ -42,7 +42,7 @@ pub use rule::{InboundRule, OutboundRule, StateRule, Trust};
 pub use scrubbing::{Action, Scrub};
 pub use sink::PolicySink;
 
-use crate::{Peer, origin::Generation};
+use crate::{Peer, TelemetryLimits, origin::Generation};
 
 /// Rules for what may come in and what may go out, compiled once.
 ///
@@ -68,6 +68,7 @@ pub struct Policy {
     scrub: Scrub,
     existing_outside_hops: ExistingOutsideHops,
     generation: Generation,
+    telemetry: TelemetryLimits,
 }
 
 impl Policy {

@@ -22,6 +22,7 @@ use crate::{
         self, GuardLeaks,
         thread_end::{self, Access, access},
     },
+    hop::gate,
     messaging::{Deliveries, sampled_as},
     notice::Notices,
     origin::Origin,
@@ -183,6 +184,8 @@ impl Propagator {
             return self.pass_by(hop.parent, marker);
         }
         let origin = current::origin_of(&hop.parent);
+        let mut hop = hop;
+        gate::hop(&**self.0.policy.load(), &mut hop);
         let mut started = if thread_end::is_known(Access::Start) {
             self.0.bridge.start(hop)
         } else {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::Value;
+use crate::{Value, hop::external::MaskedLength};
 
 /// The bytes of a field value: one reference count, no copy where the carrier shares its own.
 #[derive(Clone, Default)]
@@ -91,8 +91,9 @@ impl PartialEq for Text {
 
 impl Eq for Text {}
 
+/// Prints the length alone.
 impl fmt::Debug for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", String::from_utf8_lossy(self.as_bytes()))
+        MaskedLength(self.as_bytes().len()).fmt(f)
     }
 }

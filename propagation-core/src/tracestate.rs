@@ -203,8 +203,10 @@ impl PartialEq for TraceState {
 impl Eq for TraceState {}
 
 impl fmt::Debug for TraceState {
+    /// Keys only: a value may be personal.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TraceState({:?})", self.text)
+        f.write_str("TraceState")?;
+        f.debug_list().entries(self.iter().map(|(key, _)| key)).finish()
     }
 }
 

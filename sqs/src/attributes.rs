@@ -58,7 +58,7 @@ impl Queue {
             add("aws.sqs.queue.url", url.to_owned().into());
         }
         if let Some((host, port)) = self.server() {
-            add("server.address", host.to_owned().into());
+            add("server.address", AttributeValue::trusted(host.to_owned()));
             add("server.port", port.into());
         }
     }

@@ -132,7 +132,7 @@ impl ConsumerPropagation {
         messaging::process(&self.propagator, self.extract(message), processing, |hop| {
             self.queue.describe(hop, "process", "process");
             if let Some(id) = message.message_id() {
-                hop.attributes.push(Attribute::new("messaging.message.id", id.to_owned()));
+                hop.attributes.push(Attribute::external("messaging.message.id", id));
             }
         })
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Method, Uri, Version};
-use propagation_core::{Hop, HopSpan, Injection, Peer, Propagator, SpanKind};
+use propagation_core::{AttributeValue, Hop, HopSpan, Injection, Peer, Propagator, SpanKind};
 use tower_layer::Layer;
 
 use super::ClientPropagation;
@@ -165,7 +165,7 @@ impl Options {
                 hop.span_only.push("server.port");
             }
             let url = self.redaction.url(uri, scheme, authority, &policy);
-            attributes::push(&mut hop, "url.full", url);
+            attributes::push(&mut hop, "url.full", AttributeValue::trusted(url));
             if let Some(version) = version {
                 attributes::version(&mut hop, version);
             }

@@ -7,7 +7,7 @@ use std::{
 
 use http::{Extensions, HeaderMap, Method, Request, Response, header::USER_AGENT, request::Parts};
 use http_body::Body;
-use propagation_core::{Admission, Hop, HopSpan, Peer, SpanKind};
+use propagation_core::{Admission, AttributeValue, ExternalText, Hop, HopSpan, Peer, SpanKind};
 use tower_service::Service;
 
 use super::{PeerAddress, classify::ServerClassify, layer::Options};
@@ -111,25 +111,25 @@ impl Options {
         };
         attributes::method(hop, &head.method, known);
         let scheme = head.uri.scheme_str().unwrap_or(self.scheme).to_owned();
-        attributes::push(hop, "url.path", crate::redact::path(head.uri.path(), &policy));
+        attributes::push(hop, "url.path", AttributeValue::trusted(crate::redact::path(head.uri.path(), &policy)));
         self.describe_server(attributes::authority(&head.uri, &head.headers), &scheme, hop);
         attributes::push(hop, "url.scheme", scheme);
         if let Some(query) = head.uri.query() {
-            attributes::push(hop, "url.query", self.redaction.query(query, &policy));
+            attributes::push(hop, "url.query", AttributeValue::trusted(self.redaction.query(query, &policy)));
         }
         if let Some(route) = route {
-            attributes::push(hop, "http.route", route);
+            attributes::push(hop, "http.route", AttributeValue::trusted(route));
         }
         attributes::version(hop, head.version);
         if self.user_agent
             && let Some(agent) = head.headers.get(USER_AGENT)
         {
-            attributes::push(hop, "user_agent.original", String::from_utf8_lossy(agent.as_bytes()).into_owned());
+            attributes::push(hop, "user_agent.original", ExternalText::from_bytes(agent.as_bytes()));
         }
         if self.client_address
             && let Some(address) = address
         {
-            attributes::push(hop, "client.address", address.to_string());
+            attributes::push(hop, "client.address", AttributeValue::trusted(address.to_string()));
         }
         self.headers.of_request(&mut hop.attributes, &head.headers, &policy);
     }

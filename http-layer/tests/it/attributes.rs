@@ -51,7 +51,7 @@ fn a_server_has_the_port_that_is_said_or_that_its_scheme_has() {
         ("anna:pw@shop:1", "http", false, Some(1)),
     ] {
         let said = noted(|hop| attributes::server(hop, authority, scheme, always));
-        assert_eq!(said[0], ("server.address".to_owned(), "shop".into()), "{authority}");
+        assert_eq!(said[0], ("server.address".to_owned(), "shop".to_owned().into()), "{authority}");
         assert_eq!(said.get(1).map(|said| said.1.clone()), port.map(AttributeValue::from), "{authority} {scheme}");
     }
     assert!(noted(|hop| attributes::server(hop, "", "http", true)).is_empty(), "nobody has no port either");

@@ -146,5 +146,5 @@ fn headers_of_an_outgoing_record_are_readable() {
 #[test]
 fn debug_output_counts_headers_and_hides_values() {
     let headers = headers(&[("traceparent", Some(PARENT.as_bytes())), ("x-card", Some(b"4111"))]);
-    assert_eq!(format!("{:?}", HeadersCarrier::new(&headers)), "HeadersCarrier(Headers { count: 2 })");
+    assert_eq!(format!("{:?}", HeadersCarrier::new(&headers)), "HeadersCarrier { .. }");
 }

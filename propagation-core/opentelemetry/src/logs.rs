@@ -91,7 +91,10 @@ impl Correlation {
         let policy = if self.keys.is_empty() { None } else { Some(self.propagator.policy()) };
         let baggage = self.keys.iter().filter_map(|key| {
             let value = current.baggage.get(key)?;
-            policy.as_ref()?.lets_telemetry_say(key, &value).then(|| (key.clone(), value.into_owned()))
+            let guarded = policy.as_ref()?.guard_text(key, &value)?;
+            // Each format of lines escapes in its own way; a text that was cut is escaped already.
+            let whole = value.len() <= policy.as_ref()?.telemetry_limits().value;
+            Some((key.clone(), if whole { value.into_owned() } else { guarded.into_owned() }))
         });
         Said { baggage: baggage.collect(), trace: current.trace }
     }

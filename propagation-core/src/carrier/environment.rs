@@ -1,6 +1,6 @@
 //! Environment variables: child processes, cron jobs, CI steps.
 
-use std::process::Command;
+use std::{fmt, process::Command};
 
 use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
 
@@ -21,11 +21,19 @@ use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
 /// let mut command = std::process::Command::new("backup");
 /// child.apply_to(&mut command);
 /// ```
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct EnvironmentCarrier {
     variables: Vec<(String, String)>,
     /// What an injection owns and has not written.
     removed: Vec<String>,
+}
+
+/// Prints the names alone: a value may be personal.
+impl fmt::Debug for EnvironmentCarrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EnvironmentCarrier")?;
+        f.debug_list().entries(self.variables.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 impl EnvironmentCarrier {

@@ -21,9 +21,17 @@ use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
 /// let admission = propagator.extract(&Peer::process("outbox"), &resumed);
 /// # Ok::<(), propagation_core::StoredContextError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoredContext {
     fields: Vec<(String, String)>,
+}
+
+/// Prints the names alone: a value may be personal.
+impl fmt::Debug for StoredContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StoredContext")?;
+        f.debug_list().entries(self.fields.iter().map(|(name, _)| name)).finish()
+    }
 }
 
 /// Fields never hold a byte below space but the tab, so one of those can part them.

@@ -1,7 +1,7 @@
 use super::{InboundRule, Policy, Trust};
 use crate::{
-    Attribute, Baggage, Peer, PropagationContext, Reason, Rejection, Sampling, TraceContext, TraceState,
-    policy::{KeyRule, Scrub},
+    Attribute, Baggage, ExternalText, Peer, PropagationContext, Reason, Rejection, Sampling, TraceContext, TraceState,
+    policy::KeyRule,
 };
 
 /// What came in, once the policy has judged it.
@@ -55,7 +55,7 @@ impl Policy {
         admission.judge_baggage(&judge);
         if let Some(rule) = rule {
             if !admission.context.baggage.is_empty() {
-                copy_attributes(&admission.context.baggage, rule.keys(), &self.scrub, &mut admission.attributes);
+                copy_attributes(&admission.context.baggage, rule.keys(), &mut admission.attributes);
             }
             if admission.trust != Trust::Trust {
                 admission.judge_trace(rule.name());
@@ -105,15 +105,14 @@ impl Admission {
     }
 }
 
-/// Copies what rules ask for. The scrubbers guard what telemetry says, too: what they object to is not copied.
-fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], scrub: &Scrub, out: &mut Vec<Attribute>) {
+/// Copies the members that rules name. The values are external: the guard decides over them once a span records them.
+fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], out: &mut Vec<Attribute>) {
     for (key, attribute) in keys.iter().filter_map(|key| key.span_attribute.as_ref().map(|name| (key, name))) {
         // Of several with this key, the last: what `Baggage::get` answers.
         let first = baggage.iter().find(|member| key.matches(member));
-        if let Some(member) = first.and_then(|member| baggage.member(member.key()))
-            && scrub.find(&member, key.chosen_action()).is_none()
-        {
-            out.push(Attribute::new(attribute.to_string(), member.value().into_owned()));
+        if let Some(member) = first.and_then(|member| baggage.member(member.key())) {
+            let value = ExternalText::from(member.value()).with_key_hint(member.key());
+            out.push(Attribute::external(attribute.to_string(), value));
         }
     }
 }

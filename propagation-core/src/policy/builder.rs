@@ -4,7 +4,7 @@ use super::{
     ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile,
     peer_pattern::{PeerPattern, Peers},
 };
-use crate::{Transport, origin::Generation};
+use crate::{EscapedText, TelemetryLimits, Transport, origin::Generation};
 
 /// Collects rules; [`build`](Self::build) checks and compiles them.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +39,13 @@ impl PolicyBuilder {
     #[must_use]
     pub fn existing_outside_hops(mut self, treatment: ExistingOutsideHops) -> Self {
         self.policy.existing_outside_hops = treatment;
+        self
+    }
+
+    /// Replaces the bounds of texts from outside in telemetry; see [`TelemetryLimits`] for the defaults.
+    #[must_use]
+    pub fn telemetry_limits(mut self, limits: TelemetryLimits) -> Self {
+        self.policy.telemetry = limits;
         self
     }
 
@@ -117,7 +124,7 @@ impl PolicyError {
 
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        EscapedText::new(&self.0).with_max_bytes(2048).fmt(f)
     }
 }
 

@@ -193,6 +193,19 @@ impl Scrub {
         found.or_else(own)
     }
 
+    /// Like [`find_in`](Self::find_in), for a text that names a machine: an address in it is no finding.
+    pub(super) fn find_in_location(&self, key: &[u8], text: &str) -> Option<&str> {
+        let detectors = self.detectors.without(Detector::Ipv4).without(Detector::Ipv6);
+        let own = || self.patterns.iter().find(|(_, pattern)| pattern.matches(text)).map(|(name, _)| &**name);
+        scrub::scan(detectors, key, text.as_bytes()).map(|finding| finding.detector.name()).or_else(own)
+    }
+
+    /// Returns where a text holds findings, in no order.
+    pub(super) fn spans_in(&self, key: &[u8], text: &str) -> Vec<Range<usize>> {
+        let found = scrub::find_all(self.detectors, key, text.as_bytes()).into_iter().map(|finding| finding.span);
+        found.chain(self.patterns.iter().flat_map(|(_, pattern)| pattern.spans(text))).collect()
+    }
+
     /// The value that may cross instead; `None` if none may.
     pub(super) fn change(&self, action: Option<Action>, member: &Member<'_>, found: &Found<'_>) -> Option<String> {
         let value = member.value();
@@ -234,7 +247,7 @@ impl Scrub {
         Some(out)
     }
 
-    fn is_own_pseudonym(&self, text: &str) -> bool {
+    pub(super) fn is_own_pseudonym(&self, text: &str) -> bool {
         self.pseudonyms.as_ref().is_some_and(|pseudonyms| pseudonyms.made(text))
     }
 }

@@ -7,6 +7,7 @@ mod edge;
 mod formats;
 mod formats_baggage;
 mod formats_carriers;
+mod gate;
 #[cfg(feature = "policy-file")]
 mod guard;
 mod peers;

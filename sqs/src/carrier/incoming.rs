@@ -8,10 +8,17 @@ use super::reading::Reading;
 /// An attribute counts before what the packed attribute says, that before an envelope in the body (only
 /// on request: feature `envelopes`), and `AWSTraceHeader` counts where no other place has a
 /// `traceparent`. Text and binary attributes show their bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct MessageCarrier<'a> {
     message: &'a Message,
     reading: Reading,
+}
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for MessageCarrier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MessageCarrier").finish_non_exhaustive()
+    }
 }
 
 impl<'a> MessageCarrier<'a> {

@@ -73,7 +73,6 @@ impl OutgoingMessage for SendMessageBatchRequestEntry {
 /// Takes the slots and bytes that the user's own attributes leave: ids first, then tracestate (truncated by whole members), then baggage, each only if it
 /// is there at all. Ids without room go into `AWSTraceHeader`. An `AWSTraceHeader` that is there already never names another
 /// trace than the one that is written.
-#[derive(Debug)]
 pub struct MessageCarrierMut<'a> {
     attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
     system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
@@ -81,6 +80,13 @@ pub struct MessageCarrierMut<'a> {
     mode: AttributeMode,
     limit: SizeLimit,
     reading: Reading,
+}
+
+/// Prints no values: they may be personal.
+impl std::fmt::Debug for MessageCarrierMut<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MessageCarrierMut").finish_non_exhaustive()
+    }
 }
 
 impl<'a> MessageCarrierMut<'a> {

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use propagation_core::{
-    Baggage, Decision, Direction, ExplainedField, Explanation, Policy, PropagationContext, TraceContext, TraceParent,
-    TraceState, Trust,
+    Baggage, Decision, Direction, EscapedText, ExplainedField, Explanation, Policy, PropagationContext, TraceContext,
+    TraceParent, TraceState, Trust,
 };
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let explanation = policy.explain(direction, &peer, &context);
     if let Some(trust) = explanation.trust {
         if arguments.json {
-            say(trust_as_json(&explanation, trust));
+            say(super::scan::json_line(&trust_as_json(&explanation, trust)));
         } else {
             let linked = if explanation.linked { "; the next span links to the caller's" } else { "" };
             say(format_args!("trust: {} by rule {:?}{linked}", trust.as_str(), explanation.rule));
@@ -85,9 +85,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
         if arguments.json {
             let mut object = super::scan::json(&explanation.rule, field);
             object.insert("field".to_owned(), field.field.into());
-            say(Value::Object(object));
+            say(super::scan::json_line(&Value::Object(object)));
         } else {
-            say(line(&explanation.rule, field));
+            // Keys and values may come from outside: no control or bidirectional character reaches the terminal.
+            say(EscapedText::new(&line(&explanation.rule, field)).with_max_bytes(16_384));
         }
     }
     Ok(Exit::Good)

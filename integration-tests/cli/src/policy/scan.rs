@@ -58,6 +58,23 @@ fn scan(policy: &Policy, peer: &Peer<'_>, line: &str) -> Value {
     explained.baggage().next().map_or(Value::Null, |field| json(&explained.rule, field).into())
 }
 
+/// Returns JSON on one line, with invisible and bidirectional characters as escapes.
+pub(super) fn json_line(value: &Value) -> String {
+    use std::fmt::Write;
+
+    let (text, mut out) = (value.to_string(), String::new());
+    for letter in text.chars() {
+        if letter.is_ascii() || letter.escape_debug().len() == 1 {
+            out.push(letter);
+            continue;
+        }
+        for unit in letter.encode_utf16(&mut [0; 2]) {
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
+}
+
 /// Returns an explained key as one JSON object.
 pub(super) fn json(rule: &str, field: &ExplainedField) -> Map<String, Value> {
     let mut object = Map::new();

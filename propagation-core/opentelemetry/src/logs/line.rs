@@ -59,7 +59,12 @@ impl fmt::Display for Escaped<'_> {
         for letter in self.0.chars() {
             match letter {
                 '"' | '\\' => write!(f, "\\{letter}")?,
-                '\0'..='\x1f' | '\x7f'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
+                '\0'..='\x1f'
+                | '\x7f'..='\u{9f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}' => {
                     write!(f, "\\u{:04x}", u32::from(letter))?;
                 }
                 _ => f.write_char(letter)?,

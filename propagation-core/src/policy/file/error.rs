@@ -1,6 +1,7 @@
 use std::{fmt, io, ops::Range, path::Path};
 
 use super::excerpt::Lines;
+use crate::{EscapedText, escape::escaped_lines};
 
 /// A policy file was rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,14 +55,19 @@ impl PolicyFileError {
     }
 
     pub(crate) fn new(kind: PolicyFileErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), place: None, excerpt: None, file: None }
+        let message = EscapedText::new(&message.into()).with_max_bytes(2048).to_string();
+        Self { kind, message, place: None, excerpt: None, file: None }
     }
 
     pub(super) fn at(text: &str, span: Option<Range<usize>>, message: impl Into<String>) -> Self {
         let error = Self::new(PolicyFileErrorKind::Invalid, message);
         let Some(span) = span else { return error };
         let lines = Lines::of(text);
-        Self { place: Some(lines.place(span.start)), excerpt: Some(lines.excerpt(&span)), ..error }
+        Self {
+            place: Some(lines.place(span.start)),
+            excerpt: Some(escaped_lines(&lines.excerpt(&span), 1024).into_owned()),
+            ..error
+        }
     }
 
     pub(super) fn of_kind(mut self, kind: PolicyFileErrorKind) -> Self {
@@ -74,7 +80,7 @@ impl PolicyFileError {
     }
 
     pub(crate) fn in_file(mut self, path: &Path) -> Self {
-        self.file = Some(path.display().to_string());
+        self.file = Some(EscapedText::new(&path.display().to_string()).with_max_bytes(4096).to_string());
         self
     }
 }

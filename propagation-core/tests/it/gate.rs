@@ -1,0 +1,279 @@
+//! Text from outside on its way to a bridge.
+
+use std::{
+    borrow::Cow,
+    sync::{Arc, Mutex},
+};
+
+use propagation_core::{
+    Attribute, AttributeValue, Bridge, EscapedText, Exception, ExternalText, Hop, InboundRule, KeyRule, Outcome, Peer,
+    Policy, PropagationContext, Propagator, SpanKind, TelemetryLimits, TraceContext,
+    bridge::{BridgeSpan, Innermost, Started},
+};
+use proptest::prelude::*;
+
+const MAIL: &str = "anna@example.com";
+
+/// Everything that a bridge was given.
+#[derive(Clone, Debug, Default)]
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl Recorder {
+    fn add(&self, text: impl Into<String>) {
+        self.0.lock().unwrap().push(text.into());
+    }
+
+    fn add_attribute(&self, attribute: &Attribute) {
+        let shown = match &attribute.value {
+            AttributeValue::Text(text) => text.to_string(),
+            AttributeValue::Texts(texts) => texts.join("|"),
+            AttributeValue::External(_) | AttributeValue::ExternalTexts(_) => "UNGUARDED".to_owned(),
+            _ => "number".to_owned(),
+        };
+        self.add(format!("{}={shown}", attribute.key));
+    }
+
+    fn add_link(&self, trace: &TraceContext) {
+        self.add(format!("link {}", trace.state));
+    }
+
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+impl Bridge for Recorder {
+    fn records(&self) -> bool {
+        true
+    }
+
+    fn current(&self, _: Option<Innermost<'_>>) -> Option<PropagationContext> {
+        None
+    }
+
+    fn start(&self, hop: Hop) -> Started {
+        self.add(format!("name {}", hop.name));
+        hop.attributes.iter().for_each(|attribute| self.add_attribute(attribute));
+        hop.links.iter().for_each(|link| self.add_link(link));
+        Started::span(hop.parent, Box::new(self.clone()))
+    }
+}
+
+impl BridgeSpan for Recorder {
+    fn enter(&self, run: &mut dyn FnMut()) {
+        run();
+    }
+
+    fn set_attribute(&self, attribute: Attribute) {
+        self.add_attribute(&attribute);
+    }
+
+    fn add_link(&self, trace: &TraceContext) {
+        self.add_link(trace);
+    }
+
+    fn rename(&self, name: Cow<'static, str>) {
+        self.add(format!("name {name}"));
+    }
+
+    fn end(&self, outcome: &Outcome) {
+        if let Outcome::Error { kind, description, exception } = outcome {
+            self.add(format!("kind {kind}"));
+            self.add(format!("description {description}"));
+            if let Some(exception) = exception {
+                self.add(format!("message {}", exception.message.as_deref().unwrap_or_default()));
+                self.add(format!("stack {}", exception.stacktrace.as_deref().unwrap_or_default()));
+            }
+        }
+    }
+}
+
+fn recorded(policy: Policy, run: impl FnOnce(&Propagator)) -> Vec<String> {
+    let recorder = Recorder::default();
+    run(&Propagator::builder().policy(policy).bridge(recorder.clone()).build());
+    recorder.take()
+}
+
+/// Passes a text through every way that leads to a bridge.
+fn everywhere(propagator: &Propagator, text: &str) {
+    let hop = Hop::local(SpanKind::Producer, PropagationContext::EMPTY)
+        .named(format!("send {text}"))
+        .with("owned", text.to_owned())
+        .with("list", vec![text.to_owned(), text.to_owned()])
+        .with("borrowed", ExternalText::from(text))
+        .with("bytes", ExternalText::from_bytes(text.as_bytes()));
+    let span = propagator.start(hop);
+    span.set_attribute("later", text.to_owned());
+    span.set(Attribute::external("later.external", text));
+    span.rename(text.to_owned());
+    span.rename(format!("receive {text}"));
+    let exception = Exception::new(text.to_owned()).with_message(text.to_owned()).with_stacktrace(text.to_owned());
+    span.end(&Outcome::raised(exception).described(text.to_owned()));
+}
+
+#[test]
+fn personal_text_reaches_no_bridge() {
+    let recorded = recorded(Policy::default(), |propagator| everywhere(propagator, MAIL));
+    assert!(recorded.iter().all(|text| !text.contains("anna") && !text.contains("UNGUARDED")), "{recorded:#?}");
+    for kept in ["name send", "list=REDACTED|REDACTED", "name _OTHER", "name receive", "kind _OTHER", "message "] {
+        assert!(recorded.iter().any(|text| text == kept), "{kept}: {recorded:#?}");
+    }
+}
+
+#[test]
+fn harmless_text_reaches_the_bridge_unchanged() {
+    let recorded = recorded(Policy::default(), |propagator| everywhere(propagator, "order-4711 grün"));
+    for kept in
+        ["name send order-4711 grün", "owned=order-4711 grün", "later=order-4711 grün", "message order-4711 grün"]
+    {
+        assert!(recorded.iter().any(|text| text == kept), "{kept}: {recorded:#?}");
+    }
+}
+
+#[test]
+fn personal_data_across_the_cut_is_not_shown() {
+    for limit in [128_usize, 1024] {
+        for back in 1..MAIL.len() {
+            let text = format!("{} {MAIL} {}", "x".repeat(limit - back), "y".repeat(3000));
+            let recorded = recorded(Policy::default(), |propagator| everywhere(propagator, &text));
+            assert!(recorded.iter().all(|text| !text.contains(" a")), "{limit} {back}: {recorded:#?}");
+        }
+    }
+}
+
+#[test]
+fn configured_limit_bounds_values() {
+    let limits = TelemetryLimits::default().with_value(64).with_name(40);
+    let policy = Policy::builder().telemetry_limits(limits).build().unwrap();
+    let recorded = recorded(policy, |propagator| everywhere(propagator, &"z".repeat(500)));
+    for text in recorded.iter().filter(|text| !text.starts_with("stack")) {
+        assert!(text.len() <= 64 + "later.external=".len(), "{text}");
+    }
+}
+
+#[test]
+fn copied_baggage_with_personal_data_is_dropped() {
+    let rule = InboundRule::peers(["*"]).allow(KeyRule::new("tenant.id").span_attribute("tenant"));
+    let policy = Policy::builder().inbound(rule).build().unwrap();
+    for (baggage, expected) in [("tenant.id=blue", Some("tenant=blue")), ("tenant.id=anna@example.com", None)] {
+        let recorded = recorded(policy.clone(), |propagator| {
+            let carrier = vec![("baggage".to_owned(), baggage.as_bytes().to_vec())];
+            let admission = propagator.extract(&Peer::http(""), &carrier);
+            drop(propagator.start(Hop::admitted(SpanKind::Server, admission)));
+        });
+        assert_eq!(recorded.get(1).map(String::as_str), expected, "{recorded:?}");
+    }
+}
+
+#[test]
+fn personal_tracestate_is_removed_from_links() {
+    let linked = |state: &str| {
+        let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+        let state = propagation_core::TraceState::parse(state.as_bytes()).unwrap();
+        TraceContext::new(parent).with_state(state)
+    };
+    let recorded = recorded(Policy::default(), |propagator| {
+        let links = vec![linked("a=anna@example.com"), linked("a=b")];
+        let span = propagator.start(Hop::local(SpanKind::Client, PropagationContext::EMPTY).linked(links));
+        span.add_link(&linked("a=anna@example.com"));
+        span.add_link(&linked("c=d"));
+    });
+    assert_eq!(recorded, ["name ", "link ", "link a=b", "link ", "link c=d"]);
+}
+
+#[test]
+fn trusted_text_is_not_scanned() {
+    let recorded = recorded(Policy::default(), |propagator| {
+        let hop = Hop::local(SpanKind::Server, PropagationContext::EMPTY);
+        drop(propagator.start(hop.with("http.route", AttributeValue::trusted(MAIL.to_owned()))));
+    });
+    assert_eq!(recorded, ["name ", "http.route=anna@example.com"]);
+}
+
+#[test]
+fn debug_masks_owned_text() {
+    let hop = Hop::local(SpanKind::Producer, PropagationContext::EMPTY)
+        .named(format!("send {MAIL}"))
+        .with("a", MAIL.to_owned())
+        .with("b", vec![MAIL.to_owned()])
+        .with("c", AttributeValue::trusted(MAIL.to_owned()))
+        .with("d", AttributeValue::Texts(vec![MAIL.to_owned()]));
+    let exception = Exception::new(MAIL.to_owned()).with_message(MAIL).with_stacktrace(MAIL);
+    let outcome = Outcome::raised(exception.clone()).described(MAIL.to_owned());
+    for printed in [format!("{hop:?}"), format!("{exception:?}"), format!("{outcome:?}")] {
+        assert!(!printed.contains("anna"), "{printed}");
+    }
+}
+
+#[test]
+fn escaped_text_has_no_second_line() {
+    let shown = EscapedText::new("q\r\n\u{1b}[31m\u{202e}\u{200b}\u{2028}x").to_string();
+    assert_eq!(shown, r"q\r\n\u{1b}[31m\u{202e}\u{200b}\u{2028}x");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Whatever the text, each recorded one is bounded, printable and free of the canary.
+    #[test]
+    fn recorded_text_is_bounded_and_printable(
+        before in "[\\PC\u{0}-\u{1f}\u{202a}-\u{202e}]{0,40}",
+        repeat in 1_usize..80,
+        canary in any::<bool>(),
+        after in "[a-z\u{7f}\u{80}\u{feff}]{0,40}",
+    ) {
+        let middle = if canary { format!(" {MAIL} ") } else { String::new() };
+        let text = format!("{}{middle}{}", before.repeat(repeat), after.repeat(repeat));
+        let recorded = recorded(Policy::default(), |propagator| everywhere(propagator, &text));
+        for text in recorded {
+            prop_assert!(!text.contains(MAIL) && !text.contains("UNGUARDED"), "{text}");
+            let unsafe_ = |letter: char| letter.is_control() && !(text.starts_with("stack") && matches!(letter, '\n' | '\t'))
+                || matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+            prop_assert!(!text.contains(unsafe_), "{text:?}");
+            let limit = match text.split([' ', '=']).next() {
+                Some("name" | "kind") => 128 + 5,
+                Some("stack") => 8192 + 6,
+                _ => 1024 + 16,
+            };
+            prop_assert!(text.len() <= limit, "{} {text}", text.len());
+        }
+    }
+}
+
+#[test]
+fn debug_of_types_with_wire_values_masks_them() {
+    use propagation_core::{EnvironmentCarrier, Inject, StoredContext, Text, Value};
+
+    let carrier = vec![
+        ("traceparent".to_owned(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec()),
+        ("tracestate".to_owned(), b"v=zebra".to_vec()),
+        ("baggage".to_owned(), b"tenant.id=zebra;p=zebra".to_vec()),
+    ];
+    let rule = InboundRule::peers(["*"]).allow(KeyRule::new("tenant.id").span_attribute("tenant"));
+    let policy = Policy::builder()
+        .inbound(rule)
+        .outbound(propagation_core::OutboundRule::peers(["*"]).allow("*"))
+        .build()
+        .unwrap();
+    let propagator = Propagator::builder().policy(policy).build();
+    let admission = propagator.extract(&Peer::http(""), &carrier);
+    let fill = |into: &mut dyn Inject| drop(propagator.inject(&Peer::http("api"), &admission.context, into));
+    let (mut stored, mut environment) = (StoredContext::default(), EnvironmentCarrier::default());
+    fill(&mut stored);
+    fill(&mut environment);
+    assert!(stored.to_string().contains("zebra"), "the values are there: {stored}");
+    for printed in [
+        format!("{admission:?}"),
+        format!("{:?}", admission.context.baggage.iter().collect::<Vec<_>>()),
+        format!("{:?}", Hop::admitted(SpanKind::Server, admission.clone())),
+        format!("{:?}", propagator.start(Hop::remote(SpanKind::Server, admission.context.clone()))),
+        format!("{:?}", propagator.policy().release(&Peer::http("api"), &admission.context)),
+        format!("{stored:?}"),
+        format!("{environment:?}"),
+        format!("{:?}", Text::from(b"zebra".to_vec())),
+        format!("{:?}", Value::Borrowed(b"zebra")),
+        format!("{:?}", ExternalText::from("zebra")),
+    ] {
+        assert!(!printed.contains("zebra") && !printed.contains("122, 101"), "{printed}");
+    }
+}
