@@ -23,9 +23,9 @@ impl Default for Redaction {
 }
 
 impl Redaction {
-    /// The same and one key more, compared without regard to ASCII case.
+    /// Adds a query key whose values are redacted, compared without regard to ASCII case.
     #[must_use]
-    pub fn with(mut self, key: &str) -> Self {
+    pub fn redact_query_key(mut self, key: &str) -> Self {
         self.keys = self.keys.iter().cloned().chain([key.to_ascii_lowercase().into()]).collect();
         self
     }
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn secrets_in_urls_are_not_shown() {
-        let redaction = Redaction::default().with("Pin");
+        let redaction = Redaction::default().redact_query_key("Pin");
         for (uri, shown) in [
             ("http://api/a?b=1", "http://api/a?b=1"),
             ("http://anna:pw@api/a", "http://REDACTED:REDACTED@api/a"),

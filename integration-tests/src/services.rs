@@ -5,10 +5,10 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
-//! use propagation_core::{Hop, Outcome, Peer, Trust};
+//! use propagation_core::{Hop, Outcome, Peer, TraceTrust};
 //! use propagation_testkit::{services::{self, Services}, wire::WireRecord};
 //!
-//! let services = Services::new(Trust::Trust);
+//! let services = Services::new(TraceTrust::Full);
 //! services
 //!     .receive("01", async || {
 //!         // Where your adapter stands: it sends, and the message is read before it is handled.
@@ -34,7 +34,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use propagation_core::{
-    Hop, InboundRule, Outcome, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext, Trust,
+    Hop, InboundRule, Outcome, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext, TraceTrust,
 };
 use propagation_opentelemetry::OpenTelemetryBridge;
 
@@ -83,10 +83,10 @@ impl Services {
     ///
     /// Never: the policy is built of what is always legal.
     #[must_use]
-    pub fn new(trusted_by_billing: Trust) -> Self {
+    pub fn new(trusted_by_billing: TraceTrust) -> Self {
         let memory = InMemory::new();
         let providers = ["orders", "billing"].map(|service| memory.provider(service));
-        let [orders, billing] = [(0, Trust::Trust), (1, trusted_by_billing)].map(|(at, trust)| {
+        let [orders, billing] = [(0, TraceTrust::Full), (1, trusted_by_billing)].map(|(at, trust)| {
             let policy = Policy::builder().inbound(InboundRule::peers(["*"]).trust(trust)).build().expect("legal");
             let bridge = OpenTelemetryBridge::new(providers[at].tracer("propagation"));
             Propagator::builder().policy(policy).bridge(bridge).build()

@@ -60,9 +60,9 @@ pub use hop::{Attribute, AttributeValue, ExternalText, Hop, Outcome, SpanKind, T
 pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
 pub use peer::{Peer, Transport};
 pub use policy::{
-    Action, Admission, Decision, ExistingOutsideHops, ExplainedField, Explanation, InboundRule, KeyRule, Loosening,
+    Admission, Decision, ExistingOutsideHops, ExplainedField, Explanation, InboundRule, KeyRule, Loosening,
     OutboundRule, PeerNaming, Policy, PolicyBuilder, PolicyError, PolicySink, PolicyWarning, PolicyWarningKind,
-    Pseudonymizer, Release, RuleLocation, RulePart, Scrub, StateRule, Trust, UnknownProfile,
+    Pseudonymizer, Release, RuleLocation, RulePart, Scrub, ScrubAction, TraceStateRule, TraceTrust, UnknownProfile,
 };
 #[cfg(feature = "policy-file")]
 pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};

@@ -1,15 +1,15 @@
-//! The policy: whom to believe, and who may learn what. Judgement only; a policy never sees a carrier.
+//! The policy: whom to believe, and who may learn what. Evaluation only; a policy never sees a carrier.
 
 mod admit;
 mod builder;
 mod compare;
 mod coverage;
+mod evaluate;
 mod explain;
 #[cfg(feature = "policy-file")]
 pub(crate) mod file;
 mod forward;
 mod host;
-mod judge;
 mod key_rule;
 mod lint;
 mod loosening;
@@ -38,8 +38,8 @@ pub use naming::PeerNaming;
 pub use profile::UnknownProfile;
 pub use pseudonym::Pseudonymizer;
 pub use release::Release;
-pub use rule::{InboundRule, OutboundRule, StateRule, Trust};
-pub use scrubbing::{Action, Scrub};
+pub use rule::{InboundRule, OutboundRule, TraceStateRule, TraceTrust};
+pub use scrubbing::{Scrub, ScrubAction};
 pub use sink::PolicySink;
 
 use crate::{Peer, TelemetryLimits, origin::Generation};

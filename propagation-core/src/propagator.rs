@@ -80,7 +80,7 @@ impl Propagator {
         self.read_into(&mut reading, from);
         let admission = reading.admission_mut();
         let policy = self.0.policy.load();
-        policy.judge_inbound(peer, admission);
+        policy.restrict(peer, admission);
         if !admission.rejections.is_empty() {
             self.report(Direction::Inbound, peer, &admission.rejections);
         }
@@ -115,7 +115,7 @@ impl Propagator {
         }
         // A handler may have copied the headers that it was called with.
         let found = PropagationContext::EMPTY.with_baggage(found.baggage);
-        let found = policy.judge_existing(current::origin_of(context), found, &mut rejections).context;
+        let found = policy.evaluate_existing(current::origin_of(context), found, &mut rejections).context;
         if found.baggage.is_empty() {
             return self.write(peer, context, into, rejections);
         }
@@ -147,9 +147,10 @@ impl Propagator {
         }
         let mut fields = self.0.owned.sharing_owned();
         *fields.left_out_mut() = rejections;
-        let released = self.0.policy.load().judge_outbound(peer, context, fields.left_out_mut());
+        let mut release = self.0.policy.load().release(peer, context);
+        fields.left_out_mut().append(&mut release.rejections);
         for format in &self.0.inject {
-            format.write(&released, &mut fields);
+            format.write(&release.context, &mut fields);
         }
         let mut injection = into.commit(&fields);
         injection.left_out.append(fields.left_out_mut());
@@ -241,7 +242,7 @@ impl Propagator {
             return Forwarded { context: found, link: None, ids_only: false };
         }
         let mut rejections = Vec::new();
-        let forwarded = self.0.policy.load().judge_existing(origin, found, &mut rejections);
+        let forwarded = self.0.policy.load().evaluate_existing(origin, found, &mut rejections);
         if !rejections.is_empty() {
             self.report(Direction::Outbound, peer, &rejections);
         }
@@ -310,7 +311,7 @@ impl Propagator {
         self.0.counters.add(direction, reason);
     }
 
-    /// What a carrier of our own brings, before any judgement: what a message already says when it is about to be sent.
+    /// What a carrier of our own brings, before any evaluation: what a message already says when it is about to be sent.
     pub(crate) fn read(&self, transport: Transport, from: &dyn Extract) -> Reading {
         let mut reading = Reading::over(transport);
         self.read_into(&mut reading, from);

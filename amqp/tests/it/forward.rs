@@ -9,7 +9,7 @@ use lapin::{
 };
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
 use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, Trust,
+    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust,
     messaging::ExistingContext, task,
 };
 use propagation_opentelemetry::OpenTelemetryBridge;
@@ -19,7 +19,7 @@ use crate::shop::{PARENT, Shop, headers, text};
 
 const STORED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-fn policy(trust: Trust) -> Policy {
+fn policy(trust: TraceTrust) -> Policy {
     Policy::builder()
         .inbound(InboundRule::peers(["amqp:shipping", "http:*"]).trust(trust))
         .outbound(OutboundRule::peers(["amqp:shop"]).allow("tenant.id"))
@@ -54,13 +54,13 @@ async fn received(shop: &mut Shop) -> Delivery {
 async fn forwarded_headers_obey_the_admitting_rule() {
     let mut shop = Shop::open().await;
     for (trust, existing, stays, links) in [
-        (Trust::Trust, ExistingContext::Keep, true, 1),
-        (Trust::AcceptIds, ExistingContext::Keep, true, 1),
-        (Trust::RestartAndLink, ExistingContext::Keep, false, 1),
-        (Trust::Restart, ExistingContext::Keep, false, 0),
-        (Trust::Ignore, ExistingContext::Keep, false, 0),
-        (Trust::Restart, ExistingContext::Replace, false, 0),
-        (Trust::Ignore, ExistingContext::Replace, false, 0),
+        (TraceTrust::Full, ExistingContext::Keep, true, 1),
+        (TraceTrust::IdsOnly, ExistingContext::Keep, true, 1),
+        (TraceTrust::RestartWithLink, ExistingContext::Keep, false, 1),
+        (TraceTrust::Restart, ExistingContext::Keep, false, 0),
+        (TraceTrust::Ignore, ExistingContext::Keep, false, 0),
+        (TraceTrust::Restart, ExistingContext::Replace, false, 0),
+        (TraceTrust::Ignore, ExistingContext::Replace, false, 0),
     ] {
         for way in ["retry", "task", "thread", "http"] {
             let case = format!("{trust:?} {existing:?} {way}");
@@ -104,7 +104,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
             let forwarded = headers(&shop.next().await.properties);
             assert_eq!(forwarded["traceparent"] == PARENT, stays, "{case}: {forwarded:?}");
             assert_eq!(forwarded["traceparent"][3..35] == PARENT[3..35], stays, "{case}: {forwarded:?}");
-            assert_eq!(forwarded.contains_key("tracestate"), stays && trust == Trust::Trust, "{case}");
+            assert_eq!(forwarded.contains_key("tracestate"), stays && trust == TraceTrust::Full, "{case}");
             assert_eq!(forwarded["baggage"], "tenant.id=blue", "{case}");
             assert_eq!(forwarded["retries"], "1", "{case}");
             let graph = memory.graph();
@@ -117,7 +117,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
 #[tokio::test]
 async fn stored_context_is_published_in_an_untrusted_hop() {
     let mut shop = Shop::open().await;
-    let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
+    let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
     let stored: StoredContext = format!("traceparent:{STORED}\nbaggage:tenant.id=green").parse().unwrap();
     let delivery = received(&mut shop).await;
     let producer = ProducerPropagation::new(propagator.clone(), &shop.connection).with_stored(stored);

@@ -11,7 +11,7 @@ use lapin::{
     types::FieldTable,
 };
 use propagation_amqp::{ConsumerPropagation, FrameLimit, ProducerPropagation, PropertiesExt};
-use propagation_core::{Trust, messaging::ExistingContext};
+use propagation_core::{TraceTrust, messaging::ExistingContext};
 use propagation_testkit::{
     services::{self, Services, processed, sent, server, stale},
     trace::{SpanKind, service},
@@ -35,7 +35,7 @@ enum By {
 }
 
 impl Queue {
-    async fn open(trusted_by_billing: Trust) -> Self {
+    async fn open(trusted_by_billing: TraceTrust) -> Self {
         Self { shop: Shop::open().await, services: Services::new(trusted_by_billing) }
     }
 
@@ -89,7 +89,7 @@ impl Queue {
 #[tokio::test]
 async fn messages_are_processed_in_the_trace_of_their_send() {
     for by in [By::Publish, By::Confirmed] {
-        let mut queue = Queue::open(Trust::Trust).await;
+        let mut queue = Queue::open(TraceTrust::Full).await;
         queue.receive("01", by).await;
         queue.handle().await;
         let graph = queue.services.assert_carried();
@@ -106,7 +106,7 @@ async fn messages_are_processed_in_the_trace_of_their_send() {
 
 #[tokio::test]
 async fn loop_in_a_user_span_keeps_one_trace_per_message() {
-    let mut queue = Queue::open(Trust::Trust).await;
+    let mut queue = Queue::open(TraceTrust::Full).await;
     queue.receive("01", By::Publish).await;
     let services = queue.services.clone();
     services.in_a_users_span(queue.handle()).await;
@@ -123,7 +123,7 @@ async fn loop_in_a_user_span_keeps_one_trace_per_message() {
 
 #[tokio::test]
 async fn manual_injection_writes_the_given_context() {
-    let mut queue = Queue::open(Trust::Trust).await;
+    let mut queue = Queue::open(TraceTrust::Full).await;
     queue.receive("01", By::Inject).await;
     queue.handle().await;
     let graph = queue.services.assert_carried();
@@ -132,7 +132,7 @@ async fn manual_injection_writes_the_given_context() {
 
 #[tokio::test]
 async fn get_span_links_to_the_fetched_message() {
-    let queue = Queue::open(Trust::Trust).await;
+    let queue = Queue::open(TraceTrust::Full).await;
     let (channel, options) = (&queue.shop.channel, QueueDeclareOptions::default());
     channel.queue_declare("invoices".into(), options, FieldTable::default()).await.unwrap();
     let publishing = ProducerPropagation::new(queue.services.orders.clone(), &queue.shop.connection);
@@ -149,7 +149,7 @@ async fn get_span_links_to_the_fetched_message() {
 #[tokio::test]
 async fn unsampled_trace_stays_unsampled_at_every_hop() {
     for by in [By::Publish, By::Confirmed, By::Inject] {
-        let mut queue = Queue::open(Trust::Trust).await;
+        let mut queue = Queue::open(TraceTrust::Full).await;
         queue.receive("00", by).await;
         queue.handle().await;
         queue.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
@@ -159,7 +159,7 @@ async fn unsampled_trace_stays_unsampled_at_every_hop() {
 
 #[tokio::test]
 async fn link_only_consumer_links_to_the_send_span() {
-    let mut queue = Queue::open(Trust::RestartAndLink).await;
+    let mut queue = Queue::open(TraceTrust::RestartWithLink).await;
     queue.receive("01", By::Publish).await;
     queue.handle().await;
     let graph = queue.services.graph();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use propagation_core::{Formats, InboundRule, OutboundRule, Policy, Propagator, Trust};
+use propagation_core::{Formats, InboundRule, OutboundRule, Policy, Propagator, TraceTrust};
 use propagation_opentelemetry::{
     OpenTelemetryBridge,
     sampling::{AlwaysOff, AlwaysOn, CompositeSampler, LinksBased, Rule, RuleBased},
@@ -52,7 +52,7 @@ fn edge() -> Policy {
 
 /// As a service has it that takes messages from anyone.
 fn open_to_all() -> Policy {
-    let rule = InboundRule::peers(["*"]).trust(Trust::RestartAndLink);
+    let rule = InboundRule::peers(["*"]).trust(TraceTrust::RestartWithLink);
     Policy::builder().inbound(rule).outbound(OutboundRule::peers(["*"]).allow("*")).build().unwrap()
 }
 

@@ -5,7 +5,7 @@ use opentelemetry::trace::{SpanKind, Status, TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext,
-    Trust,
+    TraceTrust,
 };
 use propagation_grpc::{
     Admitted, ClientInterceptor, ClientPropagationLayer, ServerInterceptor, ServerPropagationLayer,
@@ -264,7 +264,7 @@ async fn an_address_rule_knows_tonic_s_connections_and_sees_through_trusted_prox
     ] {
         let policy = Policy::builder()
             .inbound(InboundRule::peers(["address:192.168.0.0/16"]))
-            .inbound(InboundRule::peers(["*"]).trust(Trust::Restart))
+            .inbound(InboundRule::peers(["*"]).trust(TraceTrust::Restart))
             .build()
             .unwrap();
         let propagator = Propagator::builder().policy(policy).build();

@@ -7,7 +7,7 @@ use std::{
 };
 
 use http::{Request, Response};
-use propagation_core::Trust;
+use propagation_core::TraceTrust;
 use propagation_grpc::{ClientInterceptor, ClientPropagationLayer, ServerPropagationLayer};
 use propagation_testkit::{
     services::{self, Services, stale, traceparent},
@@ -29,7 +29,7 @@ struct Shop {
 }
 
 impl Shop {
-    async fn open(trusted_by_billing: Trust) -> Self {
+    async fn open(trusted_by_billing: TraceTrust) -> Self {
         let services = Services::new(trusted_by_billing);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -128,7 +128,7 @@ fn server(name: &str) -> Which {
 
 #[tokio::test]
 async fn every_call_goes_on_in_the_trace_of_the_span_that_calls() {
-    let shop = Shop::open(Trust::Trust).await;
+    let shop = Shop::open(TraceTrust::Full).await;
     shop.receive("01", shop.channel()).await;
     shop.services.graph_of(9).await;
     let graph = shop.services.assert_carried();
@@ -142,7 +142,7 @@ async fn every_call_goes_on_in_the_trace_of_the_span_that_calls() {
 
 #[tokio::test]
 async fn every_call_of_an_interceptor_goes_on_in_the_trace_of_the_current_span() {
-    let shop = Shop::open(Trust::Trust).await;
+    let shop = Shop::open(TraceTrust::Full).await;
     shop.receive("01", shop.intercepted()).await;
     shop.services.graph_of(6).await;
     let graph = shop.services.assert_carried();
@@ -151,7 +151,7 @@ async fn every_call_of_an_interceptor_goes_on_in_the_trace_of_the_current_span()
 
 #[tokio::test]
 async fn who_is_not_sampled_stays_so_at_every_hop() {
-    let shop = Shop::open(Trust::Trust).await;
+    let shop = Shop::open(TraceTrust::Full).await;
     shop.receive("00", shop.channel()).await;
     shop.receive("00", shop.intercepted()).await;
     shop.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
@@ -160,7 +160,7 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
 
 #[tokio::test]
 async fn a_server_that_begins_its_own_trace_links_to_who_called() {
-    let shop = Shop::open(Trust::RestartAndLink).await;
+    let shop = Shop::open(TraceTrust::RestartWithLink).await;
     shop.receive("01", shop.channel()).await;
     let graph = shop.services.graph_of(9).await;
     graph.assert_each_link(server("billing"), client()).assert_reachable(server("orders"), server("billing"));

@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc};
 
 use http::{Request, Response};
 use opentelemetry::trace::SpanKind;
-use propagation_core::{InboundRule, Policy, Propagator, Trust};
+use propagation_core::{InboundRule, Policy, Propagator, TraceTrust};
 use propagation_grpc::{Admitted, ClientPropagationLayer, ServerInterceptor, ServerPropagationLayer};
 use propagation_http::CallerContextLayer;
 use tonic::{
@@ -217,7 +217,7 @@ async fn caller_context_crosses_a_buffer_to_a_channel() {
 async fn interceptor_knows_identity_and_proxies() {
     let policy = Policy::builder()
         .inbound(InboundRule::peers(["address:192.168.0.0/16", "identity:partner"]))
-        .inbound(InboundRule::peers(["*"]).trust(Trust::Restart))
+        .inbound(InboundRule::peers(["*"]).trust(TraceTrust::Restart))
         .build()
         .unwrap();
     for (connection, forwarded, identity, admitted) in [

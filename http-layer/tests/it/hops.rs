@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use axum::{Router, body::Body, http::HeaderMap, routing::post};
 use http::{Request, Response};
-use propagation_core::Trust;
+use propagation_core::TraceTrust;
 use propagation_http::{ClientPropagationLayer, ServerPropagationLayer};
 use propagation_testkit::{
     services::{self, Services, stale, traceparent},
@@ -22,7 +22,7 @@ struct Shop {
 }
 
 impl Shop {
-    fn open(trusted_by_billing: Trust) -> Self {
+    fn open(trusted_by_billing: TraceTrust) -> Self {
         let services = Services::new(trusted_by_billing);
         let billing = Router::new()
             .route("/charges", post(|| async { "charged" }))
@@ -136,7 +136,7 @@ fn server(name: &str) -> Which {
 #[tokio::test]
 async fn every_request_goes_on_in_the_trace_of_the_span_that_asks() {
     for by in ["tower", "reqwest"] {
-        let shop = Shop::open(Trust::Trust);
+        let shop = Shop::open(TraceTrust::Full);
         match by {
             "tower" => shop.receive("01", shop.ask_by_tower()).await,
             _ => shop.receive("01", shop.ask_by_reqwest().await).await,
@@ -155,7 +155,7 @@ async fn every_request_goes_on_in_the_trace_of_the_span_that_asks() {
 #[tokio::test]
 async fn who_is_not_sampled_stays_so_at_every_hop() {
     for by in ["tower", "reqwest"] {
-        let shop = Shop::open(Trust::Trust);
+        let shop = Shop::open(TraceTrust::Full);
         match by {
             "tower" => shop.receive("00", shop.ask_by_tower()).await,
             _ => shop.receive("00", shop.ask_by_reqwest().await).await,
@@ -167,7 +167,7 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
 
 #[tokio::test]
 async fn a_server_that_begins_its_own_trace_links_to_who_asked() {
-    let shop = Shop::open(Trust::RestartAndLink);
+    let shop = Shop::open(TraceTrust::RestartWithLink);
     shop.receive("01", shop.ask_by_tower()).await;
     let graph = shop.services.graph_of(9).await;
     graph.assert_each_link(server("billing"), client()).assert_reachable(server("orders"), server("billing"));

@@ -201,7 +201,7 @@ async fn an_address_rule_sees_through_trusted_proxies_and_through_no_others() {
     ] {
         let policy = propagation_core::Policy::builder()
             .inbound(propagation_core::InboundRule::peers(["address:192.168.0.0/16"]).allow("tenant.id"))
-            .inbound(propagation_core::InboundRule::peers(["*"]).trust(propagation_core::Trust::Restart))
+            .inbound(propagation_core::InboundRule::peers(["*"]).trust(propagation_core::TraceTrust::Restart))
             .build()
             .unwrap();
         let propagator = Propagator::builder().policy(policy).build();

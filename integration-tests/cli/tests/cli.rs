@@ -240,13 +240,13 @@ fn explain_covers_trust_trace_context_and_tracestate() {
     let policy = policy.to_str().expect("UTF-8");
     let inbound = ["policy", "explain", policy, "--direction", "inbound", "--peer", "http:", "--tracestate", "dd=s:1"];
     let says = [
-        "trust: restart-and-link by rule \"edge\"; the next span links to the caller's",
+        "trust: restart-with-link by rule \"edge\"; the next span links to the caller's",
         "traceparent: blocked by rule \"edge\", restarted",
         "tracestate dd: blocked by rule \"edge\", restarted",
     ];
     assert_ends(&propagation(&inbound), 0, &says);
     let says = [
-        r#"{"decision":"blocked","field":"trust","linked":true,"rule":"edge","trust":"restart-and-link"}"#,
+        r#"{"decision":"blocked","field":"trust","linked":true,"rule":"edge","trust":"restart-with-link"}"#,
         r#"{"decision":"blocked","field":"traceparent","reason":"restarted","rule":"edge"}"#,
         r#"{"decision":"blocked","field":"tracestate","key":"dd","reason":"restarted","rule":"edge"}"#,
     ];

@@ -1,7 +1,7 @@
 //! Received headers on records that a handler sends on, with the real client.
 
 use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Policy, Propagator, SpanKind, StoredContext, Trust,
+    Hop, InboundRule, OutboundRule, Outcome, Policy, Propagator, SpanKind, StoredContext, TraceTrust,
     messaging::ExistingContext, task,
 };
 use propagation_kafka::{ConsumerPropagation, ProducerPropagation};
@@ -15,7 +15,7 @@ use rdkafka::{
 
 use crate::shop::{OTHER, PARENT, Shop, TOPIC, WAIT, headers, message, shown};
 
-fn policy(trust: Trust) -> Policy {
+fn policy(trust: TraceTrust) -> Policy {
     Policy::builder()
         .inbound(InboundRule::peers(["kafka:orders", "http:*"]).trust(trust))
         .outbound(OutboundRule::peers(["kafka:orders"]).allow("tenant.id"))
@@ -76,13 +76,13 @@ async fn forwarded_headers_obey_the_admitting_rule() {
     let producer = shop.producer();
     let consumer = shop.consumer();
     for (trust, existing, stays, links) in [
-        (Trust::Trust, ExistingContext::Keep, true, 1),
-        (Trust::AcceptIds, ExistingContext::Keep, true, 1),
-        (Trust::RestartAndLink, ExistingContext::Keep, false, 1),
-        (Trust::Restart, ExistingContext::Keep, false, 0),
-        (Trust::Ignore, ExistingContext::Keep, false, 0),
-        (Trust::Restart, ExistingContext::Replace, false, 0),
-        (Trust::Ignore, ExistingContext::Replace, false, 0),
+        (TraceTrust::Full, ExistingContext::Keep, true, 1),
+        (TraceTrust::IdsOnly, ExistingContext::Keep, true, 1),
+        (TraceTrust::RestartWithLink, ExistingContext::Keep, false, 1),
+        (TraceTrust::Restart, ExistingContext::Keep, false, 0),
+        (TraceTrust::Ignore, ExistingContext::Keep, false, 0),
+        (TraceTrust::Restart, ExistingContext::Replace, false, 0),
+        (TraceTrust::Ignore, ExistingContext::Replace, false, 0),
     ] {
         for way in ["retry", "task", "thread", "blocking", "batch", "http"] {
             let case = format!("{trust:?} {existing:?} {way}");
@@ -110,7 +110,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
             assert_eq!(parent == PARENT, stays, "{case}: {parent}");
             assert_eq!(parent[3..35] == PARENT[3..35], stays, "{case}: {parent}");
             let state = value(&forwarded, "tracestate");
-            assert_eq!(state.is_some(), stays && trust == Trust::Trust, "{case}: {state:?}");
+            assert_eq!(state.is_some(), stays && trust == TraceTrust::Full, "{case}: {state:?}");
             assert_eq!(value(&forwarded, "baggage").as_deref(), Some("tenant.id=blue"), "{case}");
             assert_eq!(value(&forwarded, "retries").as_deref(), Some("1"), "{case}: {:?}", shown(forwarded.headers()));
             let graph = memory.graph();
@@ -124,7 +124,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
 async fn stored_context_is_sent_in_an_untrusted_hop() {
     let shop = Shop::open();
     let producer = shop.producer();
-    let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
+    let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
     let stored: StoredContext = format!("traceparent:{OTHER}\nbaggage:tenant.id=green").parse().unwrap();
     let received = message(Some(outsiders()), std::time::Duration::ZERO);
     let consuming = ConsumerPropagation::new(propagator.clone());

@@ -1,6 +1,6 @@
 //! Invariants of every hop, checked by the test kit, whose failures name the hop: `orders → billing over kafka`.
 
-use propagation_core::{Outcome, Trust, messaging::ExistingContext};
+use propagation_core::{Outcome, TraceTrust, messaging::ExistingContext};
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
 use propagation_testkit::{
     services::{self, Services, processed, sent, server, stale},
@@ -31,7 +31,7 @@ enum By {
 }
 
 impl Topic {
-    fn open(trusted_by_billing: Trust) -> Self {
+    fn open(trusted_by_billing: TraceTrust) -> Self {
         Self { shop: Shop::open(), services: Services::new(trusted_by_billing) }
     }
 
@@ -87,7 +87,7 @@ impl Topic {
 #[tokio::test]
 async fn messages_are_processed_in_the_trace_of_their_send() {
     for by in [By::Send, By::Result, By::Enqueue] {
-        let topic = Topic::open(Trust::Trust);
+        let topic = Topic::open(TraceTrust::Full);
         topic.receive("01", by).await;
         topic.handle().await;
         let graph = topic.services.assert_carried();
@@ -104,7 +104,7 @@ async fn messages_are_processed_in_the_trace_of_their_send() {
 
 #[tokio::test]
 async fn loop_in_a_user_span_keeps_one_trace_per_message() {
-    let topic = Topic::open(Trust::Trust);
+    let topic = Topic::open(TraceTrust::Full);
     topic.receive("01", By::Send).await;
     topic.services.in_a_users_span(topic.handle()).await;
     let graph = topic.services.assert_carried();
@@ -120,7 +120,7 @@ async fn loop_in_a_user_span_keeps_one_trace_per_message() {
 
 #[tokio::test]
 async fn batch_commit_is_a_root_span_with_links() {
-    let topic = Topic::open(Trust::Trust);
+    let topic = Topic::open(TraceTrust::Full);
     topic.receive("01", By::Send).await;
     let consuming = ConsumerPropagation::new(topic.services.billing.clone());
     let consumer = topic.shop.consumer();
@@ -141,7 +141,7 @@ async fn batch_commit_is_a_root_span_with_links() {
 
 #[tokio::test]
 async fn manual_injection_writes_the_given_context() {
-    let topic = Topic::open(Trust::Trust);
+    let topic = Topic::open(TraceTrust::Full);
     topic.receive("01", By::Inject).await;
     topic.handle().await;
     let graph = topic.services.assert_carried();
@@ -150,7 +150,7 @@ async fn manual_injection_writes_the_given_context() {
 
 #[tokio::test]
 async fn batch_links_to_every_message_exactly_once() {
-    let topic = Topic::open(Trust::Trust);
+    let topic = Topic::open(TraceTrust::Full);
     topic.receive("01", By::Send).await;
     let consumer = topic.shop.consumer();
     let mut batch = Vec::new();
@@ -169,7 +169,7 @@ async fn batch_links_to_every_message_exactly_once() {
 #[tokio::test]
 async fn unsampled_trace_stays_unsampled_at_every_hop() {
     for by in [By::Send, By::Result, By::Enqueue, By::Inject] {
-        let topic = Topic::open(Trust::Trust);
+        let topic = Topic::open(TraceTrust::Full);
         topic.receive("00", by).await;
         topic.handle().await;
         topic.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
@@ -180,7 +180,7 @@ async fn unsampled_trace_stays_unsampled_at_every_hop() {
 
 #[tokio::test]
 async fn link_only_consumer_links_to_the_send_span() {
-    let topic = Topic::open(Trust::RestartAndLink);
+    let topic = Topic::open(TraceTrust::RestartWithLink);
     topic.receive("01", By::Send).await;
     topic.handle().await;
     let graph = topic.services.graph();

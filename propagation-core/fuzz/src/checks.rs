@@ -82,7 +82,7 @@ fn judged(policy: &Policy, received: &PropagationContext, crossing: Option<usize
     for peer in [Peer::http("api.internal"), Peer::kafka("orders"), Peer::http("")] {
         let admitted = policy.admit(&peer, received.clone(), Vec::new()).context;
         let released = policy.release(&peer, received);
-        for context in [&admitted, &released.context] {
+        for context in [&admitted, &*released.context] {
             bounded(context);
             for member in context.baggage.iter() {
                 assert!(received.baggage.member(member.key()).is_some(), "a key was invented");

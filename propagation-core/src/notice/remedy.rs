@@ -11,7 +11,7 @@ pub(super) fn remedy(direction: Direction, peer: &Peer<'_>, rejection: &Rejectio
     let table = direction.as_str();
     // A profile's rule can't be edited: a rule in front of it has to repeat the profile's other words.
     let more = match (direction, rule) {
-        (Direction::Inbound, "edge" | "third-party") => " trust = \"restart-and-link\"",
+        (Direction::Inbound, "edge" | "third-party") => " trust = \"restart-with-link\"",
         (Direction::Outbound, "third-party") => " tracestate = false",
         (_, "default" | "internal") => "",
         _ => {
@@ -72,7 +72,7 @@ mod tests {
                 inbound,
                 Peer::http(""),
                 "edge",
-                r#"[[inbound]] peers = ["http:*"] trust = "restart-and-link" baggage = ["tenant.id"]"#,
+                r#"[[inbound]] peers = ["http:*"] trust = "restart-with-link" baggage = ["tenant.id"]"#,
             ),
             (
                 outbound,

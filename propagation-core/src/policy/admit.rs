@@ -1,4 +1,4 @@
-use super::{InboundRule, Policy, Trust};
+use super::{InboundRule, Policy, TraceTrust};
 use crate::{
     Attribute, Baggage, ExternalText, Peer, PropagationContext, Reason, Rejection, Sampling, TraceContext, TraceState,
     policy::KeyRule,
@@ -17,7 +17,7 @@ pub struct Admission {
     /// What was refused, and why.
     pub rejections: Vec<Rejection>,
     /// How far the caller was believed.
-    pub trust: Trust,
+    pub trust: TraceTrust,
 }
 
 impl Policy {
@@ -25,13 +25,13 @@ impl Policy {
     #[must_use]
     pub fn admit(&self, peer: &Peer<'_>, context: PropagationContext, rejections: Vec<Rejection>) -> Admission {
         let mut admission = Admission { context, rejections, ..Admission::default() };
-        self.judge_inbound(peer, &mut admission);
+        self.restrict(peer, &mut admission);
         admission
     }
 
-    /// The same in place: an admission is large.
-    pub(crate) fn judge_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
-        self.judge_admission(peer, admission);
+    /// Restricts an admission in place: moving one costs more than the rules of most peers.
+    pub(crate) fn restrict(&self, peer: &Peer<'_>, admission: &mut Admission) {
+        self.apply_inbound(peer, admission);
         self.hide_personal_keys(&mut admission.rejections);
     }
 
@@ -42,23 +42,23 @@ impl Policy {
         }
     }
 
-    fn judge_admission(&self, peer: &Peer<'_>, admission: &mut Admission) {
+    fn apply_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
         let found = self.inbound_rule_at(peer);
         admission.context.origin.admission = Some(self.token(found.map(|(index, _)| index)));
         let rule = found.map(|(_, rule)| rule);
-        admission.trust = rule.map_or(Trust::Trust, InboundRule::trust_level);
+        admission.trust = rule.map_or(TraceTrust::Full, InboundRule::trust_level);
         if admission.context.is_empty() {
             return;
         }
         // Without a rule the trace is trusted, and no baggage.
-        let judge = rule.map_or_else(|| super::judge::Judge::deny(None), |rule| rule.judge(None));
-        admission.judge_baggage(&judge);
+        let evaluator = rule.map_or_else(|| super::evaluate::Evaluator::deny(None), |rule| rule.evaluator(None));
+        admission.restrict_baggage(&evaluator);
         if let Some(rule) = rule {
             if !admission.context.baggage.is_empty() {
                 copy_attributes(&admission.context.baggage, rule.keys(), &mut admission.attributes);
             }
-            if admission.trust != Trust::Trust {
-                admission.judge_trace(rule.name());
+            if admission.trust != TraceTrust::Full {
+                admission.restrict_trace(rule.name());
             }
         }
         // Every span of the trace says its tracestate, so what is personal in it stays out from the start.
@@ -69,23 +69,24 @@ impl Policy {
         if self.scrub.clears_state(state) {
             // It is not asked again on the way out.
             state.set_plain();
-        } else if let Some(left) = self.scrub_state(state, judge.rule, judge.report, &mut admission.rejections) {
+        } else if let Some(left) = self.scrub_state(state, evaluator.rule, evaluator.report, &mut admission.rejections)
+        {
             *state = left;
         }
     }
 }
 
 impl Admission {
-    pub(super) fn judge_baggage(&mut self, judge: &super::judge::Judge<'_>) {
-        if let Some(left) = judge.filter(&self.context.baggage, &mut |rejection| self.rejections.push(rejection)) {
+    pub(super) fn restrict_baggage(&mut self, evaluator: &super::evaluate::Evaluator<'_>) {
+        if let Some(left) = evaluator.filter(&self.context.baggage, &mut |rejection| self.rejections.push(rejection)) {
             self.context.baggage = left;
         }
     }
 
-    pub(super) fn judge_trace(&mut self, rule: &str) {
+    pub(super) fn restrict_trace(&mut self, rule: &str) {
         let trust = self.trust;
         let trace = &mut self.context.trace;
-        if trust == Trust::AcceptIds {
+        if trust == TraceTrust::IdsOnly {
             let accepted = std::mem::take(trace);
             if accepted.trace_id().is_some() {
                 *trace = accepted.with_sampling(Sampling::Defer);
@@ -96,9 +97,9 @@ impl Admission {
         if caller.is_empty() {
             return;
         }
-        let reason = if trust == Trust::Ignore { Reason::Untrusted } else { Reason::Restarted };
+        let reason = if trust == TraceTrust::Ignore { Reason::Untrusted } else { Reason::Restarted };
         self.rejections.push(Rejection::new("traceparent", reason).with_rule(rule));
-        if trust == Trust::RestartAndLink && caller.has_ids() {
+        if trust == TraceTrust::RestartWithLink && caller.has_ids() {
             // Whom we don't believe does not decide for us, by a link either.
             self.links.push(TraceContext { sampling: Sampling::Defer, state: TraceState::EMPTY, ..caller });
         }

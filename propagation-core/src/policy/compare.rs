@@ -1,6 +1,6 @@
 //! Comparison of outbound rules: a redirect may only be followed to a host that may receive no less than the first one.
 
-use super::{KeyRule, OutboundRule, Policy, StateRule};
+use super::{KeyRule, OutboundRule, Policy, TraceStateRule};
 use crate::Peer;
 
 impl Policy {
@@ -37,21 +37,21 @@ fn releases_trace(rule: Option<&OutboundRule>) -> bool {
     rule.is_none_or(OutboundRule::releases_trace)
 }
 
-fn state_of(rule: Option<&OutboundRule>) -> StateRule {
-    rule.map_or(StateRule::All, |rule| rule.state().clone())
+fn state_of(rule: Option<&OutboundRule>) -> TraceStateRule {
+    rule.map_or(TraceStateRule::All, |rule| rule.state().clone())
 }
 
-fn covers_state(next: &StateRule, first: &StateRule) -> bool {
+fn covers_state(next: &TraceStateRule, first: &TraceStateRule) -> bool {
     match (next, first) {
-        (StateRule::All, _) | (_, StateRule::None) => true,
-        (StateRule::None, StateRule::Keys(first)) => first.is_empty(),
-        (StateRule::Keys(next), StateRule::Keys(first)) => first.iter().all(|key| next.contains(key)),
-        (StateRule::None | StateRule::Keys(_), StateRule::All) => false,
+        (TraceStateRule::All, _) | (_, TraceStateRule::None) => true,
+        (TraceStateRule::None, TraceStateRule::Keys(first)) => first.is_empty(),
+        (TraceStateRule::Keys(next), TraceStateRule::Keys(first)) => first.iter().all(|key| next.contains(key)),
+        (TraceStateRule::None | TraceStateRule::Keys(_), TraceStateRule::All) => false,
     }
 }
 
 fn covers_baggage(next: Option<&OutboundRule>, first: Option<&OutboundRule>) -> bool {
-    let keys = |rule: Option<&OutboundRule>| rule.map(|rule| (rule.keys().to_vec(), rule.judge(None).report));
+    let keys = |rule: Option<&OutboundRule>| rule.map(|rule| (rule.keys().to_vec(), rule.evaluator(None).report));
     let (next, next_reports) = keys(next).unwrap_or_default();
     let (first, first_reports) = keys(first).unwrap_or_default();
     if next_reports {
@@ -79,7 +79,7 @@ fn covers_key(next: &[KeyRule], key: &KeyRule, first: &[KeyRule]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::Action;
+    use crate::policy::ScrubAction;
 
     #[test]
     fn rule_that_releases_less_is_detected() {
@@ -91,13 +91,13 @@ mod tests {
             (tenant(), rule("http:next").allow("tenant.id"), false),
             (tenant(), rule("http:next").allow("plan").allow("tenant.id"), false),
             (tenant(), rule("http:next").allow("*"), false),
-            (tenant(), rule("http:next").report(), false),
+            (tenant(), rule("http:next").report_only(), false),
             (tenant(), rule("http:next").allow(KeyRule::new("tenant.id").max_length(3)), true),
             (tenant(), rule("http:next").allow(KeyRule::new("tenant.*").max_length(3)).allow("tenant.id"), true),
-            (tenant(), rule("http:next").allow(KeyRule::new("tenant.id").action(Action::Redact)), true),
+            (tenant(), rule("http:next").allow(KeyRule::new("tenant.id").action(ScrubAction::Redact)), true),
             (tenant(), rule("http:next").trace_context(false).allow("tenant.id"), true),
-            (tenant(), rule("http:next").tracestate(StateRule::None).allow("tenant.id"), true),
-            (rule("http:first").report(), rule("http:next").allow("tenant.id"), true),
+            (tenant(), rule("http:next").tracestate(TraceStateRule::None).allow("tenant.id"), true),
+            (rule("http:first").report_only(), rule("http:next").allow("tenant.id"), true),
             (rule("http:first"), rule("http:next"), false),
             (rule("http:first").trace_context(false), rule("http:next").trace_context(false), false),
         ] {

@@ -1,6 +1,6 @@
 //! The effect of a policy on a context, and the rule that decides.
 
-use super::{OutboundRule, Policy, StateRule, Trust, judge::Judge};
+use super::{OutboundRule, Policy, TraceStateRule, TraceTrust, evaluate::Evaluator};
 use crate::{Direction, Member, Peer, PropagationContext, Reason, Rejection, TraceContext, baggage::Rewrite};
 
 /// The effect of a policy on a context on its way from or to a peer.
@@ -10,7 +10,7 @@ pub struct Explanation {
     /// The name of the rule that decides; `default` where no rule matches the peer.
     pub rule: String,
     /// Inbound, the trust in the caller's trace context.
-    pub trust: Option<Trust>,
+    pub trust: Option<TraceTrust>,
     /// Whether the next span links to the caller's.
     pub linked: bool,
     /// The trace context, each member of tracestate, and each key of baggage, in order.
@@ -95,28 +95,29 @@ impl Policy {
         let scrub = Some(&self.scrub);
         let mut explanation =
             Explanation { rule: "default".to_owned(), trust: None, linked: false, fields: Vec::new() };
-        let judge = match direction {
+        let evaluator = match direction {
             Direction::Inbound => {
                 let admission = self.admit(peer, context.clone(), Vec::new());
-                let judge = self.inbound_rule(peer).map_or_else(|| Judge::deny(None), |rule| rule.judge(None));
+                let evaluator =
+                    self.inbound_rule(peer).map_or_else(|| Evaluator::deny(None), |rule| rule.evaluator(None));
                 explanation.trust = Some(admission.trust);
                 explanation.linked = !admission.links.is_empty();
                 let after = &admission.context.trace;
-                let all = &StateRule::All;
+                let all = &TraceStateRule::All;
                 self.explain_trace(&context.trace, after, &admission.rejections, all, &mut explanation.fields);
-                judge
+                evaluator
             }
             Direction::Outbound => {
                 let release = self.release(peer, context);
                 let rule = self.outbound_rule(peer);
-                let state = rule.map_or(&StateRule::All, OutboundRule::state);
+                let state = rule.map_or(&TraceStateRule::All, OutboundRule::state);
                 let after = &release.context.trace;
-                self.explain_trace(&context.trace, after, &release.stopped, state, &mut explanation.fields);
-                rule.map_or_else(|| Judge::deny(scrub), |rule| rule.judge(scrub))
+                self.explain_trace(&context.trace, after, &release.rejections, state, &mut explanation.fields);
+                rule.map_or_else(|| Evaluator::deny(scrub), |rule| rule.evaluator(scrub))
             }
         };
-        judge.rule.clone_into(&mut explanation.rule);
-        explanation.fields.extend(context.baggage.iter().map(|member| explain_member(&judge, &member)));
+        evaluator.rule.clone_into(&mut explanation.rule);
+        explanation.fields.extend(context.baggage.iter().map(|member| explain_member(&evaluator, &member)));
         explanation
     }
 
@@ -126,7 +127,7 @@ impl Policy {
         before: &TraceContext,
         after: &TraceContext,
         rejections: &[Rejection],
-        state: &StateRule,
+        state: &TraceStateRule,
         out: &mut Vec<ExplainedField>,
     ) {
         if before.is_empty() {
@@ -171,9 +172,9 @@ impl Policy {
     }
 }
 
-fn explain_member(judge: &Judge<'_>, member: &Member<'_>) -> ExplainedField {
-    let judgement = judge.judge(member);
-    let (decision, output) = match judgement.fate {
+fn explain_member(evaluator: &Evaluator<'_>, member: &Member<'_>) -> ExplainedField {
+    let evaluation = evaluator.evaluate(member);
+    let (decision, output) = match evaluation.effect {
         Rewrite::Keep => (Decision::Allowed, Some(member.value().into_owned())),
         Rewrite::Drop => (Decision::Blocked, None),
         Rewrite::Set { value, .. } => (Decision::Modified, Some(value)),
@@ -182,8 +183,8 @@ fn explain_member(judge: &Judge<'_>, member: &Member<'_>) -> ExplainedField {
         field: "baggage",
         key: Some(member.key().to_owned()),
         decision,
-        reason: judgement.objection.map(|objection| objection.reason),
-        detector: judgement.objection.and_then(|objection| objection.detector).map(str::to_owned),
+        reason: evaluation.violation.map(|violation| violation.reason),
+        detector: evaluation.violation.and_then(|violation| violation.detector).map(str::to_owned),
         output,
     }
 }

@@ -2,6 +2,7 @@
 
 mod error;
 mod excerpt;
+mod places;
 mod schema;
 mod shapes;
 mod source;
@@ -118,7 +119,7 @@ impl Policy {
         Self::from_text(text, read_key).map(|(policy, _)| policy)
     }
 
-    fn from_text(text: &str, read_key: &ReadKey<'_>) -> Result<(Self, schema::Places), PolicyFileError> {
+    fn from_text(text: &str, read_key: &ReadKey<'_>) -> Result<(Self, places::Places), PolicyFileError> {
         schema::read(without_mark(text), read_key)
     }
 }

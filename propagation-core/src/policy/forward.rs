@@ -1,6 +1,6 @@
 //! Forwarding: context that an outgoing carrier holds already is judged by the rule that admitted the current hop.
 
-use super::{Admission, InboundRule, Policy, Trust, judge::Judge};
+use super::{Admission, InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
     PropagationContext, Reason, Rejection, TraceContext, TraceState,
     origin::{AdmissionToken, Origin},
@@ -54,25 +54,25 @@ impl Policy {
     }
 
     /// Judges context that an outgoing carrier holds already.
-    pub(crate) fn judge_existing(
+    pub(crate) fn evaluate_existing(
         &self,
         origin: Origin,
         found: PropagationContext,
         rejections: &mut Vec<Rejection>,
     ) -> Forwarded {
-        let Some(token) = origin.admission else { return self.judge_outside_hops(found, rejections) };
+        let Some(token) = origin.admission else { return self.evaluate_outside_hops(found, rejections) };
         let rule = self.rule_of(token);
-        let judge = match rule.filter(|_| token.with_baggage) {
-            Some(rule) => rule.judge(None),
-            None => Judge { rule: rule.map_or("default", InboundRule::name), ..Judge::deny(None) },
+        let evaluator = match rule.filter(|_| token.with_baggage) {
+            Some(rule) => rule.evaluator(None),
+            None => Evaluator { rule: rule.map_or("default", InboundRule::name), ..Evaluator::deny(None) },
         };
         let trust = self.trust_of(token);
         let mut admission = Admission { context: found, trust, ..Admission::default() };
-        admission.judge_baggage(&judge);
-        if trust != Trust::Trust {
-            admission.judge_trace(judge.rule);
+        admission.restrict_baggage(&evaluator);
+        if trust != TraceTrust::Full {
+            admission.restrict_trace(evaluator.rule);
         }
-        let ids_only = trust == Trust::AcceptIds;
+        let ids_only = trust == TraceTrust::IdsOnly;
         if ids_only {
             admission.context.trace.state = TraceState::EMPTY;
         }
@@ -81,7 +81,7 @@ impl Policy {
         Forwarded { context: admission.context, link: admission.links.pop(), ids_only }
     }
 
-    fn judge_outside_hops(&self, found: PropagationContext, rejections: &mut Vec<Rejection>) -> Forwarded {
+    fn evaluate_outside_hops(&self, found: PropagationContext, rejections: &mut Vec<Rejection>) -> Forwarded {
         let kept = self.existing_outside_hops == ExistingOutsideHops::Keep;
         if !kept {
             for (field, there) in [("traceparent", !found.trace.is_empty()), ("baggage", !found.baggage.is_empty())] {
@@ -101,20 +101,20 @@ impl Policy {
     }
 
     /// The trust of a token. A policy that was replaced can't be looked up: then a trace restarts.
-    fn trust_of(&self, token: AdmissionToken) -> Trust {
+    fn trust_of(&self, token: AdmissionToken) -> TraceTrust {
         if token.policy != self.generation {
-            return Trust::Restart;
+            return TraceTrust::Restart;
         }
-        self.rule_of(token).map_or(Trust::Trust, InboundRule::trust_level)
+        self.rule_of(token).map_or(TraceTrust::Full, InboundRule::trust_level)
     }
 }
 
-fn strictness(trust: Trust) -> u8 {
+fn strictness(trust: TraceTrust) -> u8 {
     match trust {
-        Trust::Trust => 0,
-        Trust::AcceptIds => 1,
-        Trust::RestartAndLink => 2,
-        Trust::Restart => 3,
-        Trust::Ignore => 4,
+        TraceTrust::Full => 0,
+        TraceTrust::IdsOnly => 1,
+        TraceTrust::RestartWithLink => 2,
+        TraceTrust::Restart => 3,
+        TraceTrust::Ignore => 4,
     }
 }

@@ -1,4 +1,4 @@
-use super::{pattern::Pattern, scrubbing::Action};
+use super::{pattern::Pattern, scrubbing::ScrubAction};
 use crate::Glob;
 use crate::{Member, PolicyError, Reason, scrub};
 
@@ -8,7 +8,7 @@ use crate::{Member, PolicyError, Reason, scrub};
 /// use propagation_core::KeyRule;
 ///
 /// let plan = KeyRule::new("plan").values(["free", "pro"]);
-/// let rollout = KeyRule::new("feature.*").max_length(32).report();
+/// let rollout = KeyRule::new("feature.*").max_length(32).report_only();
 /// let tenant = KeyRule::new("tenant.id").pattern("[a-z]{1,20}")?.span_attribute("tenant.id");
 /// # let _ = (plan, rollout, tenant);
 /// # Ok::<(), propagation_core::PolicyError>(())
@@ -23,7 +23,7 @@ pub struct KeyRule {
     pattern: Option<Pattern>,
     report: bool,
     scrubbed: bool,
-    action: Option<Action>,
+    action: Option<ScrubAction>,
     pub(super) span_attribute: Option<Box<str>>,
 }
 
@@ -77,21 +77,21 @@ impl KeyRule {
 
     /// Lets pass what the rule or the scrubbers would stop, and says so: for the first days of a policy.
     #[must_use]
-    pub fn report(mut self) -> Self {
+    pub fn report_only(mut self) -> Self {
         self.report = true;
         self
     }
 
     /// Lets values cross unscrubbed: for keys whose values look like something they aren't.
     #[must_use]
-    pub fn unscrubbed(mut self) -> Self {
+    pub fn without_scrubbing(mut self) -> Self {
         self.scrubbed = false;
         self
     }
 
     /// What happens to a value that a scrubber finds something in, if not what the policy says of all keys.
     #[must_use]
-    pub fn action(mut self, action: Action) -> Self {
+    pub fn action(mut self, action: ScrubAction) -> Self {
         self.action = Some(action);
         self
     }
@@ -159,11 +159,11 @@ impl KeyRule {
         self.scrubbed
     }
 
-    pub(super) fn chosen_action(&self) -> Option<Action> {
+    pub(super) fn chosen_action(&self) -> Option<ScrubAction> {
         self.action
     }
 
-    pub(super) fn objection(&self, member: &Member<'_>) -> Option<Reason> {
+    pub(super) fn violation(&self, member: &Member<'_>) -> Option<Reason> {
         if !self.is_choosy() {
             return None;
         }

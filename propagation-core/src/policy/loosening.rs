@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{
-    Action, ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, StateRule, Trust,
+    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, ScrubAction, TraceStateRule, TraceTrust,
     coverage::Coverage, peer_pattern::Peers,
 };
 use crate::{Direction, scrub::Detector};
@@ -18,7 +18,7 @@ pub struct Loosening {
     pub peer: Option<String>,
     /// The baggage key, as a rule of either policy names it.
     pub key: Option<String>,
-    /// The change: `is allowed`, `trust is trust instead of restart`, ….
+    /// The change: `is allowed`, `trust is full instead of restart`, ….
     pub change: String,
 }
 
@@ -76,9 +76,9 @@ impl Policy {
 /// The settings of a rule, of either direction.
 struct Settings<'r> {
     peers: &'r Peers,
-    trust: Trust,
+    trust: TraceTrust,
     trace_context: bool,
-    state: &'r StateRule,
+    state: &'r TraceStateRule,
     keys: &'r [KeyRule],
     report: bool,
 }
@@ -86,12 +86,12 @@ struct Settings<'r> {
 impl<'r> Settings<'r> {
     fn of_inbound(rule: &'r InboundRule) -> Self {
         let (peers, keys, report) = (rule.peer_patterns(), rule.keys(), rule.reports());
-        Self { peers, trust: rule.trust_level(), trace_context: true, state: &StateRule::All, keys, report }
+        Self { peers, trust: rule.trust_level(), trace_context: true, state: &TraceStateRule::All, keys, report }
     }
 
     fn of_outbound(rule: &'r OutboundRule) -> Self {
         let (peers, keys, report) = (rule.peer_patterns(), rule.keys(), rule.reports());
-        Self { peers, trust: Trust::Trust, trace_context: rule.releases_trace(), state: rule.state(), keys, report }
+        Self { peers, trust: TraceTrust::Full, trace_context: rule.releases_trace(), state: rule.state(), keys, report }
     }
 }
 
@@ -108,9 +108,9 @@ fn of_rules(
     let no_peers = Peers::new([""; 0]);
     let default = Settings {
         peers: &no_peers,
-        trust: Trust::Trust,
+        trust: TraceTrust::Full,
         trace_context: true,
-        state: &StateRule::All,
+        state: &TraceStateRule::All,
         keys: &[],
         report: false,
     };
@@ -174,12 +174,12 @@ fn of_settings(before: &Settings<'_>, after: &Settings<'_>, scrub: Scrubs<'_>, f
     }
 }
 
-fn of_state(before: &StateRule, after: &StateRule, found: &mut Found<'_>) {
+fn of_state(before: &TraceStateRule, after: &TraceStateRule, found: &mut Found<'_>) {
     match (before, after) {
-        (StateRule::All, _) | (_, StateRule::None) => {}
-        (_, StateRule::All) => found(None, "all of tracestate is sent".to_owned()),
-        (before, StateRule::Keys(keys)) => {
-            let known = if let StateRule::Keys(known) = before { known.as_slice() } else { &[] };
+        (TraceStateRule::All, _) | (_, TraceStateRule::None) => {}
+        (_, TraceStateRule::All) => found(None, "all of tracestate is sent".to_owned()),
+        (before, TraceStateRule::Keys(keys)) => {
+            let known = if let TraceStateRule::Keys(known) = before { known.as_slice() } else { &[] };
             for key in keys.iter().filter(|key| !known.contains(key)) {
                 found(None, format!("tracestate member {key:?} is sent"));
             }
@@ -205,20 +205,20 @@ fn of_scrub(before: &Scrub, after: &Scrub, found: &mut dyn FnMut(String)) {
 }
 
 /// Orders levels of trust from loose to strict. Restarted and ignored traces are equally far from being continued.
-fn strictness(trust: Trust) -> u8 {
+fn strictness(trust: TraceTrust) -> u8 {
     match trust {
-        Trust::Trust => 0,
-        Trust::AcceptIds => 1,
-        Trust::RestartAndLink => 2,
-        Trust::Restart | Trust::Ignore => 3,
+        TraceTrust::Full => 0,
+        TraceTrust::IdsOnly => 1,
+        TraceTrust::RestartWithLink => 2,
+        TraceTrust::Restart | TraceTrust::Ignore => 3,
     }
 }
 
 /// Orders actions by how much of a finding crosses.
-fn mildness(action: Action) -> u8 {
+fn mildness(action: ScrubAction) -> u8 {
     match action {
-        Action::Drop => 0,
-        Action::Redact | Action::Pseudonymize => 1,
-        Action::Mask => 2,
+        ScrubAction::Drop => 0,
+        ScrubAction::Redact | ScrubAction::Pseudonymize => 1,
+        ScrubAction::Mask => 2,
     }
 }

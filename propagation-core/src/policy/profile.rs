@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{InboundRule, KeyRule, OutboundRule, Policy, StateRule, Trust};
+use super::{InboundRule, KeyRule, OutboundRule, Policy, TraceStateRule, TraceTrust};
 
 impl Policy {
     /// For a service that untrusted callers reach: over HTTP and gRPC every trace is restarted and linked to the caller's, no
@@ -32,7 +32,7 @@ impl Policy {
     /// ids to correlate by, and neither tracestate nor baggage.
     #[must_use]
     pub fn third_party() -> Self {
-        let outbound = OutboundRule::peers(["*"]).tracestate(StateRule::None).named("third-party");
+        let outbound = OutboundRule::peers(["*"]).tracestate(TraceStateRule::None).named("third-party");
         Self { inbound: vec![restart("third-party")], outbound: vec![outbound], ..Self::default() }
     }
 
@@ -69,7 +69,7 @@ const INTERNAL_PEERS: [&str; 13] = [
 ];
 
 fn restart(name: &str) -> InboundRule {
-    InboundRule::peers(["http:*", "grpc:*"]).trust(Trust::RestartAndLink).named(name)
+    InboundRule::peers(["http:*", "grpc:*"]).trust(TraceTrust::RestartWithLink).named(name)
 }
 
 /// There is no profile of that name.

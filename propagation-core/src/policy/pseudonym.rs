@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::PolicyError;
 
-/// Makes the pseudonyms of [`Action::Pseudonymize`](crate::Action::Pseudonymize): `p.{key id}.{32 hex digits}`, the first 128 bits of
+/// Makes the pseudonyms of [`ScrubAction::Pseudonymize`](crate::ScrubAction::Pseudonymize): `p.{key id}.{32 hex digits}`, the first 128 bits of
 /// HMAC-SHA-256 over the value.
 ///
 /// Two keys at a time: the current one makes pseudonyms, the previous one's are still known as such, so that keys can rotate while
@@ -56,7 +56,7 @@ impl Pseudonymizer {
 
     /// Whether a pseudonym, of either key, is that of a value.
     #[must_use]
-    pub fn is_of(&self, pseudonym: &str, value: &str) -> bool {
+    pub fn verify(&self, pseudonym: &str, value: &str) -> bool {
         self.keys().any(|key| key.pseudonym(value) == pseudonym)
     }
 
@@ -133,7 +133,7 @@ mod tests {
         let new = Pseudonymizer::new("2026-11", b"a new key, long enough").unwrap();
         let both = new.clone().with_previous("2026-10", b"an old key, long enough").unwrap();
         assert_ne!(old.pseudonym("anna"), new.pseudonym("anna"));
-        assert!(both.is_of(&old.pseudonym("anna"), "anna") && both.is_of(&new.pseudonym("anna"), "anna"));
+        assert!(both.verify(&old.pseudonym("anna"), "anna") && both.verify(&new.pseudonym("anna"), "anna"));
         assert!(both.made(&old.pseudonym("anna")) && !new.made(&old.pseudonym("anna")));
         assert!(!format!("{both:?}").contains("long enough"));
         assert!(new.with_previous("2026-11", &[1; 32]).is_err());

@@ -1,50 +1,40 @@
 use std::borrow::Cow;
 
-use super::{OutboundRule, Policy, Scrub, StateRule};
+use super::{OutboundRule, Policy, Scrub, TraceStateRule};
 use crate::{Peer, PropagationContext, Reason, Rejection, TraceContext, TraceState};
 
-/// What may go out, once the policy has judged it.
-#[derive(Clone, Debug, Default)]
+/// An outbound context after the policy was applied.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
-pub struct Release {
-    /// What the peer may learn.
-    pub context: PropagationContext,
-    /// What was kept back or changed, and why.
-    pub stopped: Vec<Rejection>,
+pub struct Release<'c> {
+    /// The context that may be sent; borrowed if the policy changed nothing.
+    pub context: Cow<'c, PropagationContext>,
+    /// The fields and keys that were blocked or modified, with the reasons.
+    pub rejections: Vec<Rejection>,
 }
 
 impl Policy {
-    /// Judges what a peer may learn.
+    /// Returns the part of a context that a peer may receive.
     #[must_use]
-    pub fn release(&self, peer: &Peer<'_>, context: &PropagationContext) -> Release {
-        let mut stopped = Vec::new();
-        let context = self.judge_outbound(peer, context, &mut stopped).into_owned();
-        Release { context, stopped }
-    }
-
-    /// The same, borrowed where all of it may go out as it is.
-    pub(crate) fn judge_outbound<'c>(
-        &self,
-        peer: &Peer<'_>,
-        context: &'c PropagationContext,
-        stopped: &mut Vec<Rejection>,
-    ) -> Cow<'c, PropagationContext> {
+    pub fn release<'c>(&self, peer: &Peer<'_>, context: &'c PropagationContext) -> Release<'c> {
+        let mut rejections = Vec::new();
         let rule = self.outbound_rule(peer);
         let scrub = Some(&self.scrub);
-        let judge = rule.map_or_else(|| super::judge::Judge::deny(scrub), |rule| rule.judge(scrub));
+        let evaluator = rule.map_or_else(|| super::evaluate::Evaluator::deny(scrub), |rule| rule.evaluator(scrub));
         let mut released = Cow::Borrowed(context);
-        if let Some(baggage) = judge.filter(&context.baggage, &mut |rejection| stopped.push(rejection)) {
+        if let Some(baggage) = evaluator.filter(&context.baggage, &mut |rejection| rejections.push(rejection)) {
             released.to_mut().baggage = baggage;
         }
         if let Some(rule) = rule
-            && let Some(trace) = judge_trace(&context.trace, rule, stopped)
+            && let Some(trace) = restrict_trace(&context.trace, rule, &mut rejections)
         {
             released.to_mut().trace = trace;
         }
-        if let Some(state) = self.scrub_state(&released.trace.state, judge.rule, judge.report, stopped) {
+        if let Some(state) = self.scrub_state(&released.trace.state, evaluator.rule, evaluator.report, &mut rejections)
+        {
             released.to_mut().trace.state = state;
         }
-        released
+        Release { context: released, rejections }
     }
 
     pub(super) fn find_in_state(&self, key: &str, value: &str) -> Option<&str> {
@@ -59,36 +49,36 @@ impl Policy {
         state: &TraceState,
         rule: &str,
         report: bool,
-        stopped: &mut Vec<Rejection>,
+        rejections: &mut Vec<Rejection>,
     ) -> Option<TraceState> {
         if state.is_empty() || self.scrub.finds_nothing() || self.scrub.clears_state(state) {
             return None;
         }
-        scrub_state(&self.scrub, state, rule, report, stopped)
+        scrub_state(&self.scrub, state, rule, report, rejections)
     }
 }
 
 /// What a rule lets out of a trace, if that is not all.
-fn judge_trace(trace: &TraceContext, rule: &OutboundRule, stopped: &mut Vec<Rejection>) -> Option<TraceContext> {
+fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Vec<Rejection>) -> Option<TraceContext> {
     if !rule.releases_trace() {
         if trace.is_empty() {
             return None;
         }
-        stopped.push(Rejection::new("traceparent", Reason::Untrusted).with_rule(rule.name()));
+        rejections.push(Rejection::new("traceparent", Reason::Untrusted).with_rule(rule.name()));
         return Some(TraceContext::EMPTY);
     }
     let mut state = match rule.state() {
-        StateRule::All => return None,
-        StateRule::None => TraceState::EMPTY,
-        StateRule::Keys(_) => trace.state.clone(),
+        TraceStateRule::All => return None,
+        TraceStateRule::None => TraceState::EMPTY,
+        TraceStateRule::Keys(_) => trace.state.clone(),
     };
-    if let StateRule::Keys(keys) = rule.state() {
+    if let TraceStateRule::Keys(keys) = rule.state() {
         state.retain(|key| keys.iter().any(|allowed| allowed == key));
     }
     if state.len() == trace.state.len() {
         return None;
     }
-    stopped.push(Rejection::new("tracestate", Reason::Untrusted).with_rule(rule.name()));
+    rejections.push(Rejection::new("tracestate", Reason::Untrusted).with_rule(rule.name()));
     Some(trace.clone().with_state(state))
 }
 
@@ -98,7 +88,7 @@ fn scrub_state(
     state: &TraceState,
     rule: &str,
     report: bool,
-    stopped: &mut Vec<Rejection>,
+    rejections: &mut Vec<Rejection>,
 ) -> Option<TraceState> {
     let found: Vec<(String, String)> = state
         .iter()
@@ -107,7 +97,7 @@ fn scrub_state(
     for (_, detector) in &found {
         let rejection = Rejection::new("tracestate", Reason::Personal);
         let rejection = if report { rejection.reported() } else { rejection };
-        stopped.push(rejection.with_rule(&format!("{rule}, {detector}")));
+        rejections.push(rejection.with_rule(&format!("{rule}, {detector}")));
     }
     if found.is_empty() || report {
         return None;

@@ -1,31 +1,34 @@
-use super::{judge::Judge, key_rule::KeyRule, peer_pattern::Peers, scrubbing::Scrub};
+use super::{evaluate::Evaluator, key_rule::KeyRule, peer_pattern::Peers, scrubbing::Scrub};
 use crate::{Direction, Peer};
 
 /// How far a caller's trace context is believed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Trust {
+pub enum TraceTrust {
     /// Ids, sampling, tracestate: all of it.
     #[default]
-    Trust,
+    Full,
     /// The ids; we decide about sampling ourselves.
-    AcceptIds,
+    IdsOnly,
     /// A new trace, linked to the caller's.
-    RestartAndLink,
+    RestartWithLink,
     /// A new trace.
     Restart,
     /// As if the caller had sent no trace. Baggage has its rule's own allow-list, as everywhere.
     Ignore,
 }
 
-impl Trust {
+impl TraceTrust {
+    /// Every level, from the most to the least trusting.
+    pub const ALL: &[Self] = &[Self::Full, Self::IdsOnly, Self::RestartWithLink, Self::Restart, Self::Ignore];
+
     /// Returns the name in a policy file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::Trust => "trust",
-            Self::AcceptIds => "accept-ids",
-            Self::RestartAndLink => "restart-and-link",
+            Self::Full => "full",
+            Self::IdsOnly => "ids-only",
+            Self::RestartWithLink => "restart-with-link",
             Self::Restart => "restart",
             Self::Ignore => "ignore",
         }
@@ -34,22 +37,21 @@ impl Trust {
     /// Returns the level of trust of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::Trust, Self::AcceptIds, Self::RestartAndLink, Self::Restart, Self::Ignore];
-        all.into_iter().find(|trust| trust.as_str() == name)
+        Self::ALL.iter().copied().find(|trust| trust.as_str() == name)
     }
 }
 
 /// What may come in from some peers. Without more than its peers, a rule believes their trace context and lets no baggage in.
 ///
 /// ```
-/// use propagation_core::{InboundRule, KeyRule, Policy, Trust};
+/// use propagation_core::{InboundRule, KeyRule, Policy, TraceTrust};
 ///
 /// let policy = Policy::builder()
 ///     .inbound(InboundRule::peers(["kafka:*", "address:10.20.0.0/16"]).allow("tenant.id"))
 ///     .inbound(
 ///         InboundRule::peers(["identity:partner-*"])
 ///             .named("partners")
-///             .trust(Trust::AcceptIds)
+///             .trust(TraceTrust::IdsOnly)
 ///             .allow(KeyRule::new("plan").values(["free", "pro"])),
 ///     )
 ///     .profile("edge")?
@@ -61,7 +63,7 @@ impl Trust {
 pub struct InboundRule {
     name: Box<str>,
     peers: Peers,
-    trust: Trust,
+    trust: TraceTrust,
     keys: Vec<KeyRule>,
     report: bool,
 }
@@ -72,7 +74,7 @@ impl InboundRule {
     #[must_use]
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
-        Self { name: peers.describe(), peers, trust: Trust::Trust, keys: Vec::new(), report: false }
+        Self { name: peers.describe(), peers, trust: TraceTrust::Full, keys: Vec::new(), report: false }
     }
 
     /// What reports call the rule; without it, its peers.
@@ -84,7 +86,7 @@ impl InboundRule {
 
     /// How far the trace context is believed.
     #[must_use]
-    pub fn trust(mut self, trust: Trust) -> Self {
+    pub fn trust(mut self, trust: TraceTrust) -> Self {
         self.trust = trust;
         self
     }
@@ -98,12 +100,12 @@ impl InboundRule {
 
     /// Lets every key pass and says what it would have stopped: for the first days of a policy.
     #[must_use]
-    pub fn report(mut self) -> Self {
+    pub fn report_only(mut self) -> Self {
         self.report = true;
         self
     }
 
-    pub(super) fn trust_level(&self) -> Trust {
+    pub(super) fn trust_level(&self) -> TraceTrust {
         self.trust
     }
 }
@@ -111,7 +113,7 @@ impl InboundRule {
 /// Which part of `tracestate` goes out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum StateRule {
+pub enum TraceStateRule {
     /// All of it.
     #[default]
     All,
@@ -121,7 +123,7 @@ pub enum StateRule {
     Keys(Vec<String>),
 }
 
-impl StateRule {
+impl TraceStateRule {
     /// Whether a member goes out.
     pub(super) fn includes(&self, key: &str) -> bool {
         match self {
@@ -135,12 +137,12 @@ impl StateRule {
 /// What some peers may learn. Without more than its peers, a rule lets them have trace context and tracestate, and no baggage.
 ///
 /// ```
-/// use propagation_core::{OutboundRule, Policy, StateRule};
+/// use propagation_core::{OutboundRule, Policy, TraceStateRule};
 ///
 /// let policy = Policy::builder()
 ///     .outbound(OutboundRule::peers(["http:*.internal", "kafka:orders"]).allow("tenant.id").allow("feature.*"))
 ///     .outbound(OutboundRule::peers(["http:api.example.com"]).trace_context(false))
-///     .outbound(OutboundRule::peers(["*"]).tracestate(StateRule::None))
+///     .outbound(OutboundRule::peers(["*"]).tracestate(TraceStateRule::None))
 ///     .build()?;
 /// # let _ = policy;
 /// # Ok::<(), propagation_core::PolicyError>(())
@@ -150,7 +152,7 @@ pub struct OutboundRule {
     name: Box<str>,
     peers: Peers,
     trace_context: bool,
-    state: StateRule,
+    state: TraceStateRule,
     keys: Vec<KeyRule>,
     report: bool,
 }
@@ -164,7 +166,7 @@ impl OutboundRule {
             name: peers.describe(),
             peers,
             trace_context: true,
-            state: StateRule::All,
+            state: TraceStateRule::All,
             keys: Vec::new(),
             report: false,
         }
@@ -186,7 +188,7 @@ impl OutboundRule {
 
     /// Which members of tracestate they get.
     #[must_use]
-    pub fn tracestate(mut self, state: StateRule) -> Self {
+    pub fn tracestate(mut self, state: TraceStateRule) -> Self {
         self.state = state;
         self
     }
@@ -200,7 +202,7 @@ impl OutboundRule {
 
     /// Lets every key pass and says what it would have stopped: for the first days of a policy.
     #[must_use]
-    pub fn report(mut self) -> Self {
+    pub fn report_only(mut self) -> Self {
         self.report = true;
         self
     }
@@ -209,7 +211,7 @@ impl OutboundRule {
         self.trace_context
     }
 
-    pub(super) fn state(&self) -> &StateRule {
+    pub(super) fn state(&self) -> &TraceStateRule {
         &self.state
     }
 }
@@ -238,8 +240,8 @@ macro_rules! shared {
                 self.report
             }
 
-            pub(super) fn judge<'a>(&'a self, scrub: Option<&'a Scrub>) -> Judge<'a> {
-                Judge { rule: &self.name, keys: &self.keys, report: self.report, scrub }
+            pub(super) fn evaluator<'a>(&'a self, scrub: Option<&'a Scrub>) -> Evaluator<'a> {
+                Evaluator { rule: &self.name, keys: &self.keys, report: self.report, scrub }
             }
         }
     };

@@ -13,7 +13,7 @@ use crate::{
 /// What happens to a value that holds something personal or secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Action {
+pub enum ScrubAction {
     /// The member does not cross.
     #[default]
     Drop,
@@ -25,7 +25,7 @@ pub enum Action {
     Pseudonymize,
 }
 
-impl Action {
+impl ScrubAction {
     /// Every action.
     pub const ALL: &[Self] = &[Self::Drop, Self::Redact, Self::Mask, Self::Pseudonymize];
 
@@ -49,12 +49,12 @@ impl Action {
 
 /// Which detectors look at what goes out, and what happens to what they find.
 ///
-/// The default is all of them, and [`Action::Drop`].
+/// The default is all of them, and [`ScrubAction::Drop`].
 ///
 /// ```
-/// use propagation_core::{Action, Policy, Scrub, scrub::Detector};
+/// use propagation_core::{ScrubAction, Policy, Scrub, scrub::Detector};
 ///
-/// let scrub = Scrub::default().without(Detector::Phone).action(Action::Redact).pattern("employee", r"\bE\d{6}\b")?;
+/// let scrub = Scrub::default().without(Detector::Phone).action(ScrubAction::Redact).pattern("employee", r"\bE\d{6}\b")?;
 /// let policy = Policy::builder().scrub(scrub).build()?;
 /// # let _ = policy;
 /// # Ok::<(), propagation_core::PolicyError>(())
@@ -63,7 +63,7 @@ impl Action {
 pub struct Scrub {
     detectors: Detectors,
     patterns: Arc<[(Box<str>, Pattern)]>,
-    action: Action,
+    action: ScrubAction,
     pseudonyms: Option<Arc<Pseudonymizer>>,
 }
 
@@ -75,7 +75,7 @@ pub(super) struct Found<'a> {
 
 impl Default for Scrub {
     fn default() -> Self {
-        Self { detectors: Detectors::all(), patterns: Arc::new([]), action: Action::Drop, pseudonyms: None }
+        Self { detectors: Detectors::all(), patterns: Arc::new([]), action: ScrubAction::Drop, pseudonyms: None }
     }
 }
 
@@ -102,7 +102,7 @@ impl Scrub {
 
     /// What happens to what is found.
     #[must_use]
-    pub fn action(mut self, action: Action) -> Self {
+    pub fn action(mut self, action: ScrubAction) -> Self {
         self.action = action;
         self
     }
@@ -118,7 +118,7 @@ impl Scrub {
         Ok(self)
     }
 
-    /// The keys that [`Action::Pseudonymize`] needs.
+    /// The keys that [`ScrubAction::Pseudonymize`] needs.
     #[must_use]
     pub fn pseudonyms(mut self, pseudonyms: Pseudonymizer) -> Self {
         self.pseudonyms = Some(Arc::new(pseudonyms));
@@ -134,7 +134,7 @@ impl Scrub {
         self.patterns.iter().map(|(name, pattern)| (&**name, pattern.as_str()))
     }
 
-    pub(super) fn chosen_action(&self) -> Action {
+    pub(super) fn chosen_action(&self) -> ScrubAction {
         self.action
     }
 
@@ -144,8 +144,8 @@ impl Scrub {
     }
 
     /// Whether an action can be carried out.
-    pub(super) fn check(&self, action: Option<Action>) -> Result<(), PolicyError> {
-        if action.unwrap_or(self.action) == Action::Pseudonymize && self.pseudonyms.is_none() {
+    pub(super) fn check(&self, action: Option<ScrubAction>) -> Result<(), PolicyError> {
+        if action.unwrap_or(self.action) == ScrubAction::Pseudonymize && self.pseudonyms.is_none() {
             return Err(PolicyError::new("the action `pseudonymize` needs a key".to_owned()));
         }
         Ok(())
@@ -168,10 +168,10 @@ impl Scrub {
     }
 
     /// What is personal in a value or its properties.
-    pub(super) fn find(&self, member: &Member<'_>, action: Option<Action>) -> Option<Found<'_>> {
+    pub(super) fn find(&self, member: &Member<'_>, action: Option<ScrubAction>) -> Option<Found<'_>> {
         let value = member.value();
         // A pseudonym that was made on the way here is nobody's secret; it only looks random.
-        let pseudonym = action.unwrap_or(self.action) == Action::Pseudonymize && self.is_own_pseudonym(&value);
+        let pseudonym = action.unwrap_or(self.action) == ScrubAction::Pseudonymize && self.is_own_pseudonym(&value);
         if !pseudonym && let Some(detector) = self.find_in(member.key().as_bytes(), &value) {
             return Some(Found { detector, in_properties: false });
         }
@@ -207,18 +207,20 @@ impl Scrub {
     }
 
     /// The value that may cross instead; `None` if none may.
-    pub(super) fn change(&self, action: Option<Action>, member: &Member<'_>, found: &Found<'_>) -> Option<String> {
+    pub(super) fn change(&self, action: Option<ScrubAction>, member: &Member<'_>, found: &Found<'_>) -> Option<String> {
         let value = member.value();
         let action = action.unwrap_or(self.action);
         if found.in_properties {
             // The value itself is clean: the properties go.
-            return (action != Action::Drop).then(|| value.into_owned());
+            return (action != ScrubAction::Drop).then(|| value.into_owned());
         }
         let mark: fn(&str, &str) -> String = match action {
-            Action::Drop => return None,
-            Action::Pseudonymize => return self.pseudonyms.as_ref().map(|pseudonyms| pseudonyms.pseudonym(&value)),
-            Action::Redact => |name, _| format!("[{name}]"),
-            Action::Mask => |_, text| mask(text),
+            ScrubAction::Drop => return None,
+            ScrubAction::Pseudonymize => {
+                return self.pseudonyms.as_ref().map(|pseudonyms| pseudonyms.pseudonym(&value));
+            }
+            ScrubAction::Redact => |name, _| format!("[{name}]"),
+            ScrubAction::Mask => |_, text| mask(text),
         };
         let changed = self.replace(member.key().as_bytes(), &value, mark)?;
         // What is left must be clean, too: parts of a value can add up to something else.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::*;
-use crate::{Peer, Policy, PropagationContext, Trust};
+use crate::{Peer, Policy, PropagationContext, TraceTrust};
 
 /// A sound policy: callers are restarted, one key crosses to one peer, and one detector's findings are redacted.
 const SOUND: &str = r#"# Policy of the shop.
@@ -23,7 +23,7 @@ patterns = { employee = 'E\d{6}' }
 [[inbound]]
 name = "partners"
 peers = ["identity:partner-*"]
-trust = "accept-ids"
+trust = "ids-only"
 baggage = ["plan"]
 
 [[inbound]]
@@ -110,7 +110,7 @@ fn is_sound(policy: &Policy) -> bool {
     context.baggage.set("tenant.id", "blue").unwrap();
     let stranger = policy.admit(&Peer::http(""), context.clone(), Vec::new());
     let crosses = |peer: &Peer<'_>| !policy.release(peer, &context).context.baggage.is_empty();
-    stranger.trust == Trust::Restart
+    stranger.trust == TraceTrust::Restart
         && stranger.context.baggage.is_empty()
         && crosses(&Peer::kafka("orders"))
         && !crosses(&Peer::kafka("other"))

@@ -8,8 +8,8 @@ mod reload;
 mod reports;
 
 use propagation_core::{
-    Action, Decision, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
-    Pseudonymizer, Reason, Scrub,
+    Decision, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
+    Pseudonymizer, Reason, Scrub, ScrubAction,
 };
 
 fn context(baggage: &str) -> PropagationContext {
@@ -23,7 +23,8 @@ fn open(scrub: Scrub) -> Policy {
 }
 
 fn released(policy: &Policy, baggage: &str) -> String {
-    let release = policy.release(&Peer::kafka("orders"), &context(baggage));
+    let context = context(baggage);
+    let release = policy.release(&Peer::kafka("orders"), &context);
     String::from_utf8(release.context.baggage.as_wire().into_owned()).unwrap()
 }
 
@@ -48,10 +49,11 @@ fn personal_values_keys_and_properties_do_not_cross() {
 
 #[test]
 fn a_personal_key_is_not_even_named() {
-    let release = open(Scrub::default()).release(&Peer::kafka("orders"), &context("4111111111111111=1"));
+    let context = context("4111111111111111=1");
+    let release = open(Scrub::default()).release(&Peer::kafka("orders"), &context);
     assert!(release.context.baggage.is_empty());
     assert_eq!(
-        release.stopped.iter().map(|stopped| (&stopped.key, stopped.reason)).collect::<Vec<_>>(),
+        release.rejections.iter().map(|rejection| (&rejection.key, rejection.reason)).collect::<Vec<_>>(),
         [(&None, Reason::Personal)]
     );
 }
@@ -70,10 +72,10 @@ fn each_action_does_what_its_name_says() {
     let change = |action| {
         released(&open(Scrub::default().action(action).pseudonyms(keys())), "note=to%20anna@example.com%20now,x=1")
     };
-    assert_eq!(change(Action::Drop), "x=1");
-    assert_eq!(change(Action::Redact), "note=to%20[email]%20now,x=1");
-    assert!(!change(Action::Mask).contains("anna"));
-    let pseudonym = change(Action::Pseudonymize);
+    assert_eq!(change(ScrubAction::Drop), "x=1");
+    assert_eq!(change(ScrubAction::Redact), "note=to%20[email]%20now,x=1");
+    assert!(!change(ScrubAction::Mask).contains("anna"));
+    let pseudonym = change(ScrubAction::Pseudonymize);
     assert_eq!(pseudonym, format!("note={},x=1", keys().pseudonym("to anna@example.com now")));
     assert_eq!(released(&open(Scrub::default().pseudonyms(keys())), &pseudonym), pseudonym, "a pseudonym crosses");
 }
@@ -84,7 +86,7 @@ fn no_action_lets_anything_personal_cross_beside_what_it_changes() {
     let properties =
         ["", ";p=1", ";p=anna@example.com", ";p=4111111111111111", ";p=anna%40example.com", ";a;b;anna@example.com"];
     let mut crossed = 0;
-    for action in Action::ALL {
+    for action in ScrubAction::ALL {
         let policy = open(Scrub::default().action(*action).pseudonyms(keys()));
         for value in values {
             for properties in properties {
@@ -95,7 +97,7 @@ fn no_action_lets_anything_personal_cross_beside_what_it_changes() {
                 let properties_are_clean = matches!(properties, "" | ";p=1");
                 assert!(out.is_empty() || out.contains(";p=1") == (properties == ";p=1"), "{action:?}: {out}");
                 assert!(
-                    *action != Action::Drop || out.is_empty() || (value == "blue" && properties_are_clean),
+                    *action != ScrubAction::Drop || out.is_empty() || (value == "blue" && properties_are_clean),
                     "{out}"
                 );
             }
@@ -108,10 +110,10 @@ fn no_action_lets_anything_personal_cross_beside_what_it_changes() {
 fn what_looks_like_a_pseudonym_is_let_through_only_where_pseudonyms_are_made() {
     let like = keys().pseudonym("anna@example.com");
     for (action, baggage, crosses) in [
-        (Action::Pseudonymize, format!("user.token={like}"), true),
-        (Action::Pseudonymize, format!("user.token=none;{like}"), false),
-        (Action::Drop, format!("user.token={like}"), false),
-        (Action::Redact, format!("user.token={like}"), false),
+        (ScrubAction::Pseudonymize, format!("user.token={like}"), true),
+        (ScrubAction::Pseudonymize, format!("user.token=none;{like}"), false),
+        (ScrubAction::Drop, format!("user.token={like}"), false),
+        (ScrubAction::Redact, format!("user.token={like}"), false),
     ] {
         let out = released(&open(Scrub::default().action(action).pseudonyms(keys())), &baggage);
         assert_eq!(out == baggage, crosses, "{action:?} {baggage}: {out}");
@@ -121,8 +123,8 @@ fn what_looks_like_a_pseudonym_is_let_through_only_where_pseudonyms_are_made() {
 #[test]
 fn a_key_may_have_an_action_of_its_own_or_none() {
     let rule = OutboundRule::peers(["*"])
-        .allow(KeyRule::new("contact").action(Action::Redact))
-        .allow(KeyRule::new("build").unscrubbed())
+        .allow(KeyRule::new("contact").action(ScrubAction::Redact))
+        .allow(KeyRule::new("build").without_scrubbing())
         .allow("other");
     let policy = Policy::builder().outbound(rule).build().unwrap();
     let baggage = "contact=a@example.com,build=b@example.com,other=c@example.com";
@@ -131,7 +133,7 @@ fn a_key_may_have_an_action_of_its_own_or_none() {
 
 #[test]
 fn the_users_own_patterns_are_detectors_too() {
-    let scrub = Scrub::default().pattern("employee", r"\bE\d{6}\b").unwrap().action(Action::Redact);
+    let scrub = Scrub::default().pattern("employee", r"\bE\d{6}\b").unwrap().action(ScrubAction::Redact);
     assert_eq!(released(&open(scrub), "by=E123456,x=E12"), "by=[employee],x=E12");
     assert!(Scrub::default().pattern("broken", "(").is_err());
     assert!(KeyRule::new("k").pattern("[").is_err());
@@ -175,11 +177,11 @@ fn thresholds_and_randomness_of_sampling_are_nobodys_even_when_they_look_like_a_
 
 #[test]
 fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
-    let rule = OutboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"])).allow("who").report();
+    let rule = OutboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"])).allow("who").report_only();
     let policy = Policy::builder().outbound(rule).build().unwrap();
     let baggage = "plan=gold,who=anna@example.com,other=1";
     assert_eq!(released(&policy, baggage), baggage);
-    let stopped = policy.release(&Peer::kafka("orders"), &context(baggage)).stopped;
+    let stopped = policy.release(&Peer::kafka("orders"), &context(baggage)).rejections;
     let reasons: Vec<_> = stopped.iter().map(|stopped| (stopped.reason, stopped.underlying.unwrap())).collect();
     let underlying = [Reason::ValueRule, Reason::Personal, Reason::NotAllowed];
     assert_eq!(reasons, underlying.map(|underlying| (Reason::Reported, underlying)));
@@ -228,7 +230,7 @@ employee = 'E\d{6}'
 [[inbound]]
 name = "partners"
 peers = ["address:10.0.0.0/8", "identity:partner-*"]
-trust = "accept-ids"
+trust = "ids-only"
 baggage = ["tenant.id"]
 
 [[outbound]]
@@ -260,7 +262,10 @@ fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
         ("[[outbound]]\npeers = [\"*\"]\nbaggage = [\"\"]", Some((3, 12)), "empty key"),
         ("[[outbound]]\npeers = [\"*\"]\nbaggage = [{ key = \"k\", pattern = \"(\" }]", Some((3, 12)), "pattern"),
         ("[[outbound]]\npeers = []", Some((1, 1)), "no peers"),
-        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"blindly\"", Some((3, 9)), "not a trust"),
+        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"blindly\"", Some((3, 9)), "unknown trust"),
+        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"trust\"", Some((3, 9)), "was renamed to \"full\""),
+        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"ids-only\"", Some((3, 9)), "was renamed to \"ids-only\""),
+        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"restart-with-link\"", Some((3, 9)), "\"restart-with-link\""),
         ("[scrub]\naction = \"pseudonymize\"", Some((2, 10)), "needs a key"),
         (
             "[[outbound]]\npeers = [\"*\"]\nbaggage = [\"k\", { key = \"l\", max = 1 }]",

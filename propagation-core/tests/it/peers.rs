@@ -1,6 +1,6 @@
 //! Which peers a rule is for.
 
-use propagation_core::{InboundRule, OutboundRule, Peer, Policy, PropagationContext, Trust};
+use propagation_core::{InboundRule, OutboundRule, Peer, Policy, PropagationContext, TraceTrust};
 
 fn tenant() -> PropagationContext {
     let mut context = PropagationContext::EMPTY;
@@ -19,17 +19,17 @@ fn outbound(peer: &str) -> Policy {
 #[test]
 fn empty_identity_matches_no_rule() {
     let trust_of = |pattern: &str, identity: &str| {
-        let rule = InboundRule::peers([pattern]).trust(Trust::Restart);
+        let rule = InboundRule::peers([pattern]).trust(TraceTrust::Restart);
         let policy = Policy::builder().inbound(rule).build().unwrap();
         policy.admit(&Peer::http("").with_identity(identity), PropagationContext::EMPTY, Vec::new()).trust
     };
     for pattern in ["identity:*", "identity:**", "identity:* *"] {
         for identity in ["", " ", "\t"] {
-            assert_eq!(trust_of(pattern, identity), Trust::Trust, "{pattern} {identity:?}");
+            assert_eq!(trust_of(pattern, identity), TraceTrust::Full, "{pattern} {identity:?}");
         }
     }
-    assert_eq!(trust_of("identity:*", "billing"), Trust::Restart);
-    assert_eq!(trust_of("identity:bill*", "billing"), Trust::Restart);
+    assert_eq!(trust_of("identity:*", "billing"), TraceTrust::Restart);
+    assert_eq!(trust_of("identity:bill*", "billing"), TraceTrust::Restart);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 use propagation_core::{
-    InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, StateRule, Trust,
+    InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, TraceStateRule,
+    TraceTrust,
 };
 
 use crate::wire::{PARENT, through};
@@ -45,8 +46,8 @@ fn an_outsider_at_the_edge_neither_chooses_our_trace_nor_adds_baggage() {
 #[test]
 fn the_first_rule_that_matches_the_peer_decides() {
     let policy = Policy::builder()
-        .inbound(InboundRule::peers(["address:10.0.0.0/8", "identity:billing"]).trust(Trust::Trust))
-        .inbound(InboundRule::peers(["http:*"]).trust(Trust::Ignore));
+        .inbound(InboundRule::peers(["address:10.0.0.0/8", "identity:billing"]).trust(TraceTrust::Full))
+        .inbound(InboundRule::peers(["http:*"]).trust(TraceTrust::Ignore));
     let propagator = Propagator::builder().policy(policy.build().unwrap()).build();
     let received = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
     for (peer, trusted) in [
@@ -68,8 +69,8 @@ fn a_peer_may_be_denied_the_trace_or_parts_of_tracestate() {
     };
     let any = || OutboundRule::peers(["*"]);
     assert_eq!(names(&sent(any().trace_context(false))), [""; 0]);
-    assert_eq!(names(&sent(any().tracestate(StateRule::None))), ["traceparent"]);
-    assert_eq!(sent(any().tracestate(StateRule::Keys(vec!["b".into()])))[1].1, "b=2");
+    assert_eq!(names(&sent(any().tracestate(TraceStateRule::None))), ["traceparent"]);
+    assert_eq!(sent(any().tracestate(TraceStateRule::Keys(vec!["b".into()])))[1].1, "b=2");
 }
 
 #[test]
@@ -91,10 +92,10 @@ fn what_is_personal_in_tracestate_neither_comes_in_nor_goes_out() {
     let (state, reasons) = state_under(any());
     assert_eq!(state, "a=1,ot=th:8");
     assert_eq!(reasons, [Reason::Personal; 3]);
-    let (state, reasons) = state_under(any().report());
+    let (state, reasons) = state_under(any().report_only());
     assert!(state.contains("anna@example.com"), "{state}");
     assert_eq!(reasons, [Reason::Reported; 3]);
-    let (state, _) = state_under(any().trust(Trust::AcceptIds));
+    let (state, _) = state_under(any().trust(TraceTrust::IdsOnly));
     assert_eq!(state, "a=1");
     // A peer that no rule is for.
     let (state, _) = state_under(InboundRule::peers(["kafka:*"]));
@@ -109,7 +110,7 @@ fn a_personal_key_is_not_named_whatever_its_value_breaks() {
     context.baggage.set("4111111111111111", "blue").unwrap();
     context.baggage.set("tenant.id", "blue").unwrap();
     let release = policy.release(&Peer::kafka("orders"), &context);
-    let keys: Vec<Option<&str>> = release.stopped.iter().map(|stopped| stopped.key.as_deref()).collect();
+    let keys: Vec<Option<&str>> = release.rejections.iter().map(|rejection| rejection.key.as_deref()).collect();
     assert_eq!(keys, [None, Some("tenant.id")]);
 }
 
@@ -125,7 +126,7 @@ fn values_that_break_their_rule_are_stopped_or_reported() {
     assert_eq!(allow(KeyRule::new("plan").max_length(12)), (1, None));
     assert_eq!(allow(KeyRule::new("plan").max_length(11)), (0, Some(Reason::ValueRule)));
     assert_eq!(allow(KeyRule::new("plan").values(["free"])), (0, Some(Reason::ValueRule)));
-    assert_eq!(allow(KeyRule::new("plan").values(["free"]).report()), (1, Some(Reason::Reported)));
+    assert_eq!(allow(KeyRule::new("plan").values(["free"]).report_only()), (1, Some(Reason::Reported)));
 }
 
 #[test]
@@ -167,12 +168,12 @@ fn address_ranges_mean_the_same_in_either_family_and_nonsense_is_refused() {
         ("2001:db8::/32", "2001:db8::1", true),
         ("::/0", "192.0.2.1", false),
     ] {
-        let rule = InboundRule::peers([format!("address:{range}")]).trust(Trust::Restart);
+        let rule = InboundRule::peers([format!("address:{range}")]).trust(TraceTrust::Restart);
         let policy = Policy::builder().inbound(rule).build().unwrap();
         let mut peer = Peer::http("");
         peer.address = Some(address.parse().unwrap());
         let trust = policy.admit(&peer, PropagationContext::EMPTY, Vec::new()).trust;
-        assert_eq!(trust == Trust::Restart, inside, "{range} {address}");
+        assert_eq!(trust == TraceTrust::Restart, inside, "{range} {address}");
     }
     for range in
         ["10.0.0.0/255", "10.0.0.0/+8", "10.0.0.0/", "10.0.0.0/33", "::ffff:10.0.0.0/90", "2001:db8::/129", "10.0/8"]

@@ -1,6 +1,6 @@
 //! Consuming without the interceptor, and the extension traits.
 
-use propagation_core::{InboundRule, Policy, Propagator, Sampling, TraceState, Trust};
+use propagation_core::{InboundRule, Policy, Propagator, Sampling, TraceState, TraceTrust};
 use propagation_sqs::{ConsumerPropagation, MessageExt, OutgoingExt};
 
 use crate::setup::{PARENT, caller, entry, propagator, string};
@@ -17,7 +17,8 @@ fn extension_traits_carry_the_context() {
 
 #[test]
 fn rules_match_the_queue_name_in_url_and_arn() {
-    let policy = Policy::builder().inbound(InboundRule::peers(["sqs:orders"]).trust(Trust::Ignore)).build().unwrap();
+    let policy =
+        Policy::builder().inbound(InboundRule::peers(["sqs:orders"]).trust(TraceTrust::Ignore)).build().unwrap();
     let propagator = Propagator::builder().policy(policy).build();
     let message = aws_sdk_sqs::types::Message::builder().message_attributes("traceparent", string(PARENT)).build();
     for (queue, trusted) in [

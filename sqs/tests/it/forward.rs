@@ -1,7 +1,7 @@
 //! Received attributes on messages that a handler sends on, with the real client.
 
 use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, Trust,
+    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust,
     messaging::ExistingContext, task,
 };
 use propagation_opentelemetry::OpenTelemetryBridge;
@@ -10,7 +10,7 @@ use propagation_testkit::in_memory::InMemory;
 
 use crate::setup::{BAGGAGE, Endpoint, OTHER, PARENT, STATE, XRAY, entry, string};
 
-fn policy(trust: Trust) -> Policy {
+fn policy(trust: TraceTrust) -> Policy {
     Policy::builder()
         .inbound(InboundRule::peers(["sqs:partner", "http:*"]).trust(trust))
         .outbound(OutboundRule::peers(["sqs:orders"]).allow("tenant.id"))
@@ -51,13 +51,13 @@ async fn send_on(propagator: &Propagator, client: &aws_sdk_sqs::Client, queue: &
 async fn forwarded_attributes_obey_the_admitting_rule() {
     let endpoint = Endpoint::start().await;
     for (trust, existing, stays, links) in [
-        (Trust::Trust, ExistingContext::Keep, true, 1),
-        (Trust::AcceptIds, ExistingContext::Keep, true, 1),
-        (Trust::RestartAndLink, ExistingContext::Keep, false, 1),
-        (Trust::Restart, ExistingContext::Keep, false, 0),
-        (Trust::Ignore, ExistingContext::Keep, false, 0),
-        (Trust::Restart, ExistingContext::Replace, false, 0),
-        (Trust::Ignore, ExistingContext::Replace, false, 0),
+        (TraceTrust::Full, ExistingContext::Keep, true, 1),
+        (TraceTrust::IdsOnly, ExistingContext::Keep, true, 1),
+        (TraceTrust::RestartWithLink, ExistingContext::Keep, false, 1),
+        (TraceTrust::Restart, ExistingContext::Keep, false, 0),
+        (TraceTrust::Ignore, ExistingContext::Keep, false, 0),
+        (TraceTrust::Restart, ExistingContext::Replace, false, 0),
+        (TraceTrust::Ignore, ExistingContext::Replace, false, 0),
     ] {
         for way in ["retry", "task", "batch", "http", "send batch", "share"] {
             let case = format!("{trust:?} {existing:?} {way}");
@@ -94,7 +94,7 @@ async fn forwarded_attributes_obey_the_admitting_rule() {
             assert_eq!(parent[3..35] == PARENT[3..35], stays, "{case}: {seen:?}");
             let header = seen.header.as_deref().is_none_or(|header| (header == XRAY) == stays);
             assert!(header, "{case}: {seen:?}");
-            assert_eq!(seen.get("tracestate").is_some(), stays && trust == Trust::Trust, "{case}: {seen:?}");
+            assert_eq!(seen.get("tracestate").is_some(), stays && trust == TraceTrust::Full, "{case}: {seen:?}");
             assert_eq!(seen.get("baggage"), Some(BAGGAGE), "{case}");
             let name = if way == "send batch" { "create orders" } else { "send orders" };
             let graph = memory.graph();
@@ -107,7 +107,7 @@ async fn forwarded_attributes_obey_the_admitting_rule() {
 #[tokio::test]
 async fn stored_context_is_sent_in_an_untrusted_hop() {
     let endpoint = Endpoint::start().await;
-    let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
+    let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
     let propagation = SqsInterceptor::new(propagator.clone());
     let stored: StoredContext = format!("traceparent:{OTHER}\nbaggage:tenant.id=green").parse().unwrap();
     let row = propagation.with_stored(stored);

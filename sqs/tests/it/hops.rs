@@ -1,7 +1,7 @@
 //! Invariants of every hop, checked by the test kit, whose failures name the hop: `orders → billing over aws_sqs`.
 
 use aws_sdk_sqs::types::Message;
-use propagation_core::{Trust, messaging::ExistingContext};
+use propagation_core::{TraceTrust, messaging::ExistingContext};
 use propagation_sqs::{ConsumerPropagation, OutgoingExt, SqsInterceptor};
 use propagation_testkit::{
     services::{self, Services, processed, sent, server, stale},
@@ -27,7 +27,7 @@ enum By {
 }
 
 impl Queue {
-    async fn open(trusted_by_billing: Trust) -> Self {
+    async fn open(trusted_by_billing: TraceTrust) -> Self {
         Self { endpoint: Endpoint::start().await, services: Services::new(trusted_by_billing) }
     }
 
@@ -84,7 +84,7 @@ fn ids(graph: &TraceGraph, which: Which) -> Vec<(TraceId, SpanId)> {
 #[tokio::test]
 async fn messages_are_processed_in_the_trace_of_their_send() {
     for (by, messages) in [(By::Send, 3), (By::Batch, 6)] {
-        let queue = Queue::open(Trust::Trust).await;
+        let queue = Queue::open(TraceTrust::Full).await;
         queue.receive("01", by).await;
         assert_eq!(queue.handle().await.len(), messages);
         let graph = queue.services.assert_carried();
@@ -109,7 +109,7 @@ async fn messages_are_processed_in_the_trace_of_their_send() {
 #[tokio::test]
 async fn loop_in_a_user_span_keeps_one_trace_per_message() {
     for (by, messages) in [(By::Send, 3), (By::Batch, 6)] {
-        let queue = Queue::open(Trust::Trust).await;
+        let queue = Queue::open(TraceTrust::Full).await;
         queue.receive("01", by).await;
         queue.services.in_a_users_span(queue.handle()).await;
         let graph = queue.services.assert_carried();
@@ -126,7 +126,7 @@ async fn loop_in_a_user_span_keeps_one_trace_per_message() {
 
 #[tokio::test]
 async fn messages_of_a_shared_context_join_its_trace() {
-    let queue = Queue::open(Trust::Trust).await;
+    let queue = Queue::open(TraceTrust::Full).await;
     queue.receive("01", By::SharingBatch).await;
     queue.handle().await;
     let graph = queue.services.assert_carried();
@@ -137,7 +137,7 @@ async fn messages_of_a_shared_context_join_its_trace() {
 
 #[tokio::test]
 async fn manual_injection_writes_the_given_context() {
-    let queue = Queue::open(Trust::Trust).await;
+    let queue = Queue::open(TraceTrust::Full).await;
     queue.receive("01", By::Inject).await;
     queue.handle().await;
     let graph = queue.services.assert_carried();
@@ -147,7 +147,7 @@ async fn manual_injection_writes_the_given_context() {
 #[tokio::test]
 async fn unsampled_trace_stays_unsampled_at_every_hop() {
     for by in [By::Send, By::Batch, By::SharingBatch, By::Inject] {
-        let queue = Queue::open(Trust::Trust).await;
+        let queue = Queue::open(TraceTrust::Full).await;
         queue.receive("00", by).await;
         queue.handle().await;
         queue.services.wire.assert_exactly_one(&["traceparent"]).assert_sampled_consistently();
@@ -157,7 +157,7 @@ async fn unsampled_trace_stays_unsampled_at_every_hop() {
 
 #[tokio::test]
 async fn link_only_consumer_links_to_the_send_span() {
-    let queue = Queue::open(Trust::RestartAndLink).await;
+    let queue = Queue::open(TraceTrust::RestartWithLink).await;
     queue.receive("01", By::Send).await;
     queue.handle().await;
     let graph = queue.services.graph();

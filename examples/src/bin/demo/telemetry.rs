@@ -59,7 +59,7 @@ fn policy(mode: PolicyMode) -> Result<Policy, Error> {
         .fold((inbound, outbound), |(inbound, outbound), key| (inbound.allow(key), outbound.allow(key)));
     let (inbound, outbound) = match mode {
         PolicyMode::Enforce => (inbound, outbound),
-        PolicyMode::Report => (inbound.report(), outbound.report()),
+        PolicyMode::Report => (inbound.report_only(), outbound.report_only()),
     };
     Ok(Policy::builder().inbound(inbound).outbound(outbound).build()?)
 }

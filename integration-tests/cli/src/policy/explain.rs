@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use propagation_core::{
     Baggage, Decision, Direction, EscapedText, ExplainedField, Explanation, Policy, PropagationContext, TraceContext,
-    TraceParent, TraceState, Trust,
+    TraceParent, TraceState, TraceTrust,
 };
 use serde_json::{Value, json};
 
@@ -94,10 +94,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     Ok(Exit::Good)
 }
 
-fn trust_as_json(explanation: &Explanation, trust: Trust) -> Value {
+fn trust_as_json(explanation: &Explanation, trust: TraceTrust) -> Value {
     let decision = match trust {
-        Trust::Trust => Decision::Allowed,
-        Trust::AcceptIds => Decision::Modified,
+        TraceTrust::Full => Decision::Allowed,
+        TraceTrust::IdsOnly => Decision::Modified,
         _ => Decision::Blocked,
     };
     json!({

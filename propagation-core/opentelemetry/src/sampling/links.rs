@@ -2,7 +2,7 @@ use super::{ComposableSampler, NewSpan, SamplingIntent};
 
 /// Keeps a span if any span it links to is sampled: a batch with one sampled message in it. Otherwise another sampler is asked.
 ///
-/// The link to the trace of a caller whom the policy doesn't believe (`restart-and-link`) counts as not sampled.
+/// The link to the trace of a caller whom the policy doesn't believe (`restart-with-link`) counts as not sampled.
 /// Only the links that a span starts with count. As the root of a [`ParentThreshold`](super::ParentThreshold) it decides for spans
 /// without a parent, which is what consumers that link to their messages make.
 ///

@@ -2,7 +2,7 @@
 
 use opentelemetry::trace::{TraceState as OtelState, TracerProvider};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
-use propagation_core::{Formats, Hop, InboundRule, Peer, Policy, Propagator, SpanKind, Trust};
+use propagation_core::{Formats, Hop, InboundRule, Peer, Policy, Propagator, SpanKind, TraceTrust};
 use propagation_opentelemetry::OpenTelemetryBridge;
 
 use crate::wire::{PARENT, open_policy};
@@ -69,7 +69,7 @@ fn state_through(sampler: impl ShouldSample + 'static, policy: Policy) -> String
 fn the_threshold_goes_only_when_the_decision_changes() {
     assert_eq!(state_through(by_parent(), open_policy()), STATE);
     assert_eq!(state_through(Sampler::AlwaysOff, open_policy()), "congo=1,ot=x:y;rv:6e6d1a75832a2f");
-    let decide = Policy::builder().inbound(InboundRule::peers(["*"]).trust(Trust::AcceptIds)).build().unwrap();
+    let decide = Policy::builder().inbound(InboundRule::peers(["*"]).trust(TraceTrust::IdsOnly)).build().unwrap();
     assert_eq!(state_through(by_parent(), decide), "congo=1,ot=x:y;rv:6e6d1a75832a2f");
 }
 

@@ -5,7 +5,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Direction, ExistingOutsideHops, Hop, InboundRule, NoBridge, OutboundRule, Outcome, Peer, Policy,
-    PropagationContext, Propagator, Reason, SpanKind, StoredContext, Trust,
+    PropagationContext, Propagator, Reason, SpanKind, StoredContext, TraceTrust,
     messaging::{self, ExistingContext, ParentMode, PreparedMessage, Processing},
     task,
 };
@@ -51,7 +51,7 @@ struct Service {
     _provider: SdkTracerProvider,
 }
 
-fn policy(trust: Trust) -> Policy {
+fn policy(trust: TraceTrust) -> Policy {
     let transports = ["kafka", "amqp", "sqs", "http", "grpc"];
     Policy::builder()
         .inbound(InboundRule::peers(transports.map(|kind| format!("{kind}:partner"))).trust(trust).named("partner"))
@@ -62,7 +62,7 @@ fn policy(trust: Trust) -> Policy {
 }
 
 impl Service {
-    fn new(trust: Trust, bridge: Bridge) -> Self {
+    fn new(trust: TraceTrust, bridge: Bridge) -> Self {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         let builder = Propagator::builder().policy(policy(trust));
@@ -212,19 +212,19 @@ struct Expected {
     linked: bool,
 }
 
-fn expected(trust: Trust, existing: &ExistingContext) -> Expected {
+fn expected(trust: TraceTrust, existing: &ExistingContext) -> Expected {
     let of = |outsiders_ids, outsiders_state, linked| Expected { outsiders_ids, outsiders_state, linked };
     match (trust, existing) {
-        (Trust::Trust, ExistingContext::Keep) => of(true, true, true),
-        (Trust::AcceptIds, ExistingContext::Keep) => of(true, false, true),
-        (Trust::RestartAndLink, ExistingContext::Keep) => of(false, false, true),
+        (TraceTrust::Full, ExistingContext::Keep) => of(true, true, true),
+        (TraceTrust::IdsOnly, ExistingContext::Keep) => of(true, false, true),
+        (TraceTrust::RestartWithLink, ExistingContext::Keep) => of(false, false, true),
         // The trace of an admitted caller goes on in our own spans.
-        (Trust::Trust | Trust::AcceptIds, _) => of(true, true, false),
+        (TraceTrust::Full | TraceTrust::IdsOnly, _) => of(true, true, false),
         _ => of(false, false, false),
     }
 }
 
-async fn check(from: &str, to: &'static str, way: Way, trust: Trust, existing: &ExistingContext, bridge: Bridge) {
+async fn check(from: &str, to: &'static str, way: Way, trust: TraceTrust, existing: &ExistingContext, bridge: Bridge) {
     let case = format!("{from} to {to}, {way:?}, {trust:?}, {existing:?}, {bridge:?}");
     let service = Service::new(trust, bridge);
     let _default = tracing::dispatcher::set_default(&service.dispatch);
@@ -252,7 +252,8 @@ async fn check(from: &str, to: &'static str, way: Way, trust: Trust, existing: &
     }
 }
 
-const TRUSTS: [Trust; 5] = [Trust::Trust, Trust::AcceptIds, Trust::RestartAndLink, Trust::Restart, Trust::Ignore];
+const TRUSTS: [TraceTrust; 5] =
+    [TraceTrust::Full, TraceTrust::IdsOnly, TraceTrust::RestartWithLink, TraceTrust::Restart, TraceTrust::Ignore];
 
 const BRIDGES: [Bridge; 3] = [Bridge::None, Bridge::OpenTelemetry, Bridge::Tracing];
 
@@ -288,7 +289,7 @@ fn accepted_ids_go_out_under_our_own_sampling() {
     {
         let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
         let bridge = OpenTelemetryBridge::new(provider.tracer("shop"));
-        let propagator = Propagator::builder().policy(policy(Trust::AcceptIds)).bridge(bridge).build();
+        let propagator = Propagator::builder().policy(policy(TraceTrust::IdsOnly)).bridge(bridge).build();
         let admission = propagator.extract(&Peer::kafka("partner"), &received());
         let hop = messaging::process(&propagator, admission, Processing::default(), |_| {});
         let message = hop.in_scope(|| forward(&propagator, "kafka", &ExistingContext::Keep, "send"));
@@ -317,7 +318,7 @@ fn stored_context_is_exempt_in_an_outsiders_hop() {
         }
     }
     stored = "traceparent:nonsense".parse().unwrap();
-    let service = Service::new(Trust::Restart, Bridge::OpenTelemetry);
+    let service = Service::new(TraceTrust::Restart, Bridge::OpenTelemetry);
     let message = forward(&service.propagator, "kafka", &stored.into(), "send next");
     assert!(!field(&message, "traceparent").unwrap().contains(OUTSIDER), "an unreadable one is none");
 }
@@ -370,7 +371,7 @@ fn a_batch_is_forwarded_by_its_strictest_admission() {
         [(vec!["friend"], true), (vec!["friend", "partner"], false), (vec!["partner", "friend"], false)]
     {
         for bridge in [Bridge::None, Bridge::OpenTelemetry] {
-            let service = Service::new(Trust::Restart, bridge);
+            let service = Service::new(TraceTrust::Restart, bridge);
             let p = &service.propagator;
             let creations: Vec<_> =
                 peers.iter().map(|name| messaging::creation_context(p, &Peer::kafka(name), &received())).collect();
@@ -402,12 +403,12 @@ fn two_rules_of_one_trust_let_no_baggage_of_either_on() {
 
 #[test]
 fn a_policy_that_was_replaced_counts_as_restart() {
-    let propagator = Propagator::builder().policy(policy(Trust::Trust)).build();
+    let propagator = Propagator::builder().policy(policy(TraceTrust::Full)).build();
     let admission = propagator.extract(&Peer::kafka("friend"), &received());
     let hop = propagator.start(Hop::admitted(SpanKind::Consumer, admission));
     hop.in_scope(|| {
         assert!(propagator.existing(&Peer::kafka("next"), &received()).trace.has_ids());
-        propagator.set_policy(policy(Trust::Trust));
+        propagator.set_policy(policy(TraceTrust::Full));
         assert!(propagator.existing(&Peer::kafka("next"), &received()).is_empty());
     });
 }
@@ -420,14 +421,14 @@ fn headers_on_a_request_are_judged_like_those_on_a_message() {
         ("own", Peer::http(""), ""),
     ];
     for (case, from, baggage) in cases {
-        let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
+        let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
         let hop = propagator.start(Hop::admitted(SpanKind::Server, propagator.extract(&from, &received())));
         let existing = hop.in_scope(|| propagator.existing(&Peer::http("next"), &received()));
         assert_eq!(existing.baggage.as_wire(), baggage.as_bytes(), "{case}");
         let denied = propagator.counters().get(Direction::Outbound, Reason::NotAllowed);
         assert_eq!(denied, 2 - existing.baggage.len() as u64, "{case}: counted");
     }
-    let propagator = Propagator::builder().policy(policy(Trust::Restart)).build();
+    let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
     let outside = propagator.existing(&Peer::http("next"), &received());
     assert_eq!(outside.baggage.len(), 2, "outside of any hop it is the application's own");
     propagator.set_enabled(false);
@@ -436,7 +437,7 @@ fn headers_on_a_request_are_judged_like_those_on_a_message() {
 
 #[test]
 fn replaced_and_restarted_context_is_counted() {
-    let service = Service::new(Trust::Restart, Bridge::None);
+    let service = Service::new(TraceTrust::Restart, Bridge::None);
     let p = &service.propagator;
     let hop = p.start(Hop::admitted(SpanKind::Consumer, p.extract(&Peer::kafka("partner"), &received())));
     let before = p.counters().get(Direction::Outbound, Reason::Restarted);
@@ -450,14 +451,14 @@ fn replaced_and_restarted_context_is_counted() {
 fn process_spans_are_not_adopted_by_a_users_span() {
     for bridge in [Bridge::OpenTelemetry, Bridge::Tracing] {
         for (trust, mode, parent) in [
-            (Trust::Trust, ParentMode::Message, "00f067aa0ba902b7"),
-            (Trust::AcceptIds, ParentMode::Message, "00f067aa0ba902b7"),
-            (Trust::RestartAndLink, ParentMode::Message, "0000000000000000"),
-            (Trust::Restart, ParentMode::Message, "0000000000000000"),
-            (Trust::Ignore, ParentMode::Message, "0000000000000000"),
-            (Trust::Trust, ParentMode::LinkOnly, "0000000000000000"),
-            (Trust::Restart, ParentMode::Current, "run"),
-            (Trust::Trust, ParentMode::Current, "run"),
+            (TraceTrust::Full, ParentMode::Message, "00f067aa0ba902b7"),
+            (TraceTrust::IdsOnly, ParentMode::Message, "00f067aa0ba902b7"),
+            (TraceTrust::RestartWithLink, ParentMode::Message, "0000000000000000"),
+            (TraceTrust::Restart, ParentMode::Message, "0000000000000000"),
+            (TraceTrust::Ignore, ParentMode::Message, "0000000000000000"),
+            (TraceTrust::Full, ParentMode::LinkOnly, "0000000000000000"),
+            (TraceTrust::Restart, ParentMode::Current, "run"),
+            (TraceTrust::Full, ParentMode::Current, "run"),
         ] {
             let service = Service::new(trust, bridge);
             let p = &service.propagator;
@@ -477,7 +478,7 @@ fn process_spans_are_not_adopted_by_a_users_span() {
             assert_eq!(call.parent_span_id, process.span_context.span_id(), "{bridge:?} {trust:?} {mode:?}");
             let same = process.span_context.trace_id() == run.span_context.trace_id();
             assert_eq!(same, parent == "run", "{bridge:?} {trust:?} {mode:?}: a trace of its own");
-            let linked = matches!(trust, Trust::Trust | Trust::AcceptIds | Trust::RestartAndLink);
+            let linked = matches!(trust, TraceTrust::Full | TraceTrust::IdsOnly | TraceTrust::RestartWithLink);
             assert_eq!(process.links.len(), usize::from(linked), "{bridge:?} {trust:?} {mode:?}");
         }
     }
@@ -505,7 +506,7 @@ fn copied_request_headers_give_an_outsider_nothing() {
                 });
                 assert_eq!(field(&request, "baggage").as_deref(), Some("tenant.id=blue"), "{case}");
                 let theirs = field(&request, "traceparent").is_some_and(|parent| parent.contains(OUTSIDER));
-                assert_eq!(theirs, matches!(trust, Trust::Trust | Trust::AcceptIds), "{case}");
+                assert_eq!(theirs, matches!(trust, TraceTrust::Full | TraceTrust::IdsOnly), "{case}");
             }
             // What the rule lists may be merged.
             let admission = p.extract(&Peer::kafka("friend"), &received());

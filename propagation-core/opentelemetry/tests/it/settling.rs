@@ -4,7 +4,7 @@
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Hop, InboundRule, Outcome, Peer, Policy, Propagator, SpanKind, Transport, Trust,
+    Hop, InboundRule, Outcome, Peer, Policy, Propagator, SpanKind, TraceTrust, Transport,
     messaging::{self, CreationContext, DeliveryKey, Processing},
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
@@ -23,7 +23,7 @@ struct Consumer {
 }
 
 /// Runs a check with each bridge, inside of a span that user code has made.
-fn in_a_users_span(trust: Trust, check: impl Fn(&Consumer)) {
+fn in_a_users_span(trust: TraceTrust, check: impl Fn(&Consumer)) {
     for tracing in [false, true] {
         let exporter = InMemorySpanExporter::default();
         let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
@@ -71,7 +71,9 @@ impl Consumer {
 
 #[test]
 fn settling_after_processing_is_a_child_of_the_process_span() {
-    for (trust, links) in [(Trust::Trust, 1), (Trust::RestartAndLink, 1), (Trust::Restart, 0), (Trust::Ignore, 0)] {
+    for (trust, links) in
+        [(TraceTrust::Full, 1), (TraceTrust::RestartWithLink, 1), (TraceTrust::Restart, 0), (TraceTrust::Ignore, 0)]
+    {
         in_a_users_span(trust, |consumer| {
             consumer.process(1, || ());
             consumer.process(2, || ());
@@ -86,7 +88,7 @@ fn settling_after_processing_is_a_child_of_the_process_span() {
 
 #[test]
 fn settling_inside_the_handler_is_a_child_of_what_is_current_there() {
-    in_a_users_span(Trust::Trust, |consumer| {
+    in_a_users_span(TraceTrust::Full, |consumer| {
         let p = &consumer.propagator;
         consumer.process(1, || {
             let inner = p.start(Hop::local(SpanKind::Internal, p.current()).named("inner"));
@@ -98,13 +100,13 @@ fn settling_inside_the_handler_is_a_child_of_what_is_current_there() {
 
 #[test]
 fn settling_without_processing_is_a_child_of_the_admitted_context() {
-    for (trust, parent) in [(Trust::Trust, "00f067aa0ba902b7"), (Trust::AcceptIds, "00f067aa0ba902b7")] {
+    for (trust, parent) in [(TraceTrust::Full, "00f067aa0ba902b7"), (TraceTrust::IdsOnly, "00f067aa0ba902b7")] {
         in_a_users_span(trust, |consumer| {
             consumer.settle(1);
             assert_eq!(consumer.span("commit").parent_span_id.to_string(), parent, "{trust:?}");
         });
     }
-    for trust in [Trust::RestartAndLink, Trust::Restart, Trust::Ignore] {
+    for trust in [TraceTrust::RestartWithLink, TraceTrust::Restart, TraceTrust::Ignore] {
         in_a_users_span(trust, |consumer| {
             consumer.settle(1);
             let commit = consumer.span("commit");
@@ -116,7 +118,7 @@ fn settling_without_processing_is_a_child_of_the_admitted_context() {
 
 #[test]
 fn a_received_delivery_is_settled_in_the_admitted_context() {
-    in_a_users_span(Trust::Trust, |consumer| {
+    in_a_users_span(TraceTrust::Full, |consumer| {
         messaging::remember(&consumer.propagator, Consumer::key(7), consumer.creation());
         let name = |hop: &mut Hop| hop.name = "delete".into();
         let settle = messaging::settle(&consumer.propagator, Consumer::key(7), CreationContext::default, name);
@@ -131,7 +133,7 @@ fn a_received_delivery_is_settled_in_the_admitted_context() {
 
 #[test]
 fn a_receive_hop_adopts_the_spans_of_its_messages() {
-    for trust in [Trust::Trust, Trust::Restart] {
+    for trust in [TraceTrust::Full, TraceTrust::Restart] {
         in_a_users_span(trust, |consumer| {
             let name = |hop: &mut Hop, _| hop.name = "receive".into();
             let receive = messaging::receive(&consumer.propagator, &[consumer.creation()], name);

@@ -14,13 +14,13 @@ use toml::Spanned;
 
 use super::{
     PolicyFileError, PolicyFileErrorKind, ReadKey,
+    places::{Places, RulePlaces},
     shapes::{AllowedKey, ScrubKey, State},
 };
 use crate::{
-    Action, Direction, ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Pseudonymizer,
-    Scrub, StateRule, Trust,
+    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Pseudonymizer, Scrub, ScrubAction,
+    TraceStateRule, TraceTrust,
     policy::{
-        RuleLocation, RulePart,
         builder::{check, check_peer},
         pattern::Pattern,
     },
@@ -94,34 +94,6 @@ struct Outbound {
     baggage: Vec<Spanned<AllowedKey>>,
 }
 
-/// Where the rules of a file are, for the warnings about them.
-#[derive(Default)]
-pub(super) struct Places {
-    inbound: Vec<RulePlaces>,
-    outbound: Vec<RulePlaces>,
-    profile: Range<usize>,
-}
-
-struct RulePlaces {
-    rule: Range<usize>,
-    peers: Vec<Range<usize>>,
-    keys: Vec<Range<usize>>,
-}
-
-impl Places {
-    /// Returns the span of a rule, or of its peer or key. Rules past the file's own are the profile's.
-    pub(super) fn of(&self, direction: Direction, location: &RuleLocation) -> Range<usize> {
-        let rules = if direction == Direction::Inbound { &self.inbound } else { &self.outbound };
-        let Some(rule) = rules.get(location.rule) else { return self.profile.clone() };
-        let part = match location.part {
-            RulePart::Peer(at) => rule.peers.get(at),
-            RulePart::Key(at) => rule.keys.get(at),
-            RulePart::Rule => None,
-        };
-        part.unwrap_or(&rule.rule).clone()
-    }
-}
-
 fn parse(text: &str) -> Result<File, PolicyFileError> {
     toml::from_str(text).map_err(|error| PolicyFileError::at(text, error.span(), error.message().trim()))
 }
@@ -179,20 +151,6 @@ pub(super) fn read(text: &str, read_key: &ReadKey<'_>) -> Result<(Policy, Places
     Ok((policy, places))
 }
 
-impl RulePlaces {
-    fn of(rule: &Range<usize>, peers: &[Spanned<String>], keys: &[Spanned<AllowedKey>]) -> Self {
-        let key = |key: &Spanned<AllowedKey>| match key.get_ref() {
-            AllowedKey::Name(_) => key.span(),
-            AllowedKey::Rule(detailed) => detailed.key.span(),
-        };
-        Self {
-            rule: rule.clone(),
-            peers: peers.iter().map(Spanned::span).collect(),
-            keys: keys.iter().map(key).collect(),
-        }
-    }
-}
-
 struct Reader<'a> {
     text: &'a str,
     read_key: &'a ReadKey<'a>,
@@ -220,15 +178,26 @@ impl Reader<'_> {
             built = built.named(name);
         }
         if let Some(trust) = &rule.trust {
-            built = built.trust(Trust::from_name(trust.get_ref()).ok_or_else(|| {
-                let names = "trust, accept-ids, restart-and-link, restart, ignore";
-                self.error(trust.span(), format!("{:?} is not a trust: {names}", trust.get_ref()))
-            })?);
+            built = built.trust(self.trust(trust)?);
         }
         if self.reports(rule.mode.as_ref())? {
-            built = built.report();
+            built = built.report_only();
         }
         rule.baggage.into_iter().try_fold(built, |built, key| Ok(built.allow(self.key(key)?)))
+    }
+
+    fn trust(&self, trust: &Spanned<String>) -> Result<TraceTrust, PolicyFileError> {
+        let name = trust.get_ref().as_str();
+        TraceTrust::from_name(name).ok_or_else(|| {
+            let message = match renamed_trust(name) {
+                Some(now) => format!("trust {name:?} was renamed to {:?}", now.as_str()),
+                None => {
+                    let known: Vec<&str> = TraceTrust::ALL.iter().map(|trust| trust.as_str()).collect();
+                    format!("unknown trust {name:?}; expected one of: {}", known.join(", "))
+                }
+            };
+            self.error(trust.span(), message)
+        })
     }
 
     fn outbound(&self, rule: Outbound) -> Result<OutboundRule, PolicyFileError> {
@@ -238,12 +207,12 @@ impl Reader<'_> {
         }
         built = built.trace_context(rule.trace_context.unwrap_or(true));
         built = built.tracestate(match rule.tracestate {
-            None | Some(State::AllOrNone(true)) => StateRule::All,
-            Some(State::AllOrNone(false)) => StateRule::None,
-            Some(State::Keys(keys)) => StateRule::Keys(keys),
+            None | Some(State::AllOrNone(true)) => TraceStateRule::All,
+            Some(State::AllOrNone(false)) => TraceStateRule::None,
+            Some(State::Keys(keys)) => TraceStateRule::Keys(keys),
         });
         if self.reports(rule.mode.as_ref())? {
-            built = built.report();
+            built = built.report_only();
         }
         rule.baggage.into_iter().try_fold(built, |built, key| Ok(built.allow(self.key(key)?)))
     }
@@ -298,11 +267,11 @@ impl Reader<'_> {
         if let Some(mode) = rule.mode
             && self.is_report(&mode, span.clone())?
         {
-            built = built.report();
+            built = built.report_only();
         }
         built = match rule.scrub {
             None | Some(ScrubKey::Switch(true)) => built,
-            Some(ScrubKey::Switch(false)) => built.unscrubbed(),
+            Some(ScrubKey::Switch(false)) => built.without_scrubbing(),
             Some(ScrubKey::Action(name)) => built.action(self.action(&name, span)?),
         };
         Ok(match rule.span_attribute {
@@ -320,8 +289,8 @@ impl Reader<'_> {
         }
     }
 
-    fn action(&self, name: &str, span: Range<usize>) -> Result<Action, PolicyFileError> {
-        Action::from_name(name)
+    fn action(&self, name: &str, span: Range<usize>) -> Result<ScrubAction, PolicyFileError> {
+        ScrubAction::from_name(name)
             .ok_or_else(|| self.error(span, format!("{name:?} is not an action: drop, redact, mask, pseudonymize")))
     }
 
@@ -388,5 +357,15 @@ impl Reader<'_> {
             }
             _ => Err(self.error(key.span(), format!("the key {id:?} needs either `env` or `file`"))),
         }
+    }
+}
+
+/// Returns the trust that had this name before 0.1.0.
+fn renamed_trust(name: &str) -> Option<TraceTrust> {
+    match name {
+        "trust" => Some(TraceTrust::Full),
+        "ids-only" => Some(TraceTrust::IdsOnly),
+        "restart-with-link" => Some(TraceTrust::RestartWithLink),
+        _ => None,
     }
 }

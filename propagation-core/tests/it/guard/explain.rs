@@ -2,7 +2,7 @@
 
 use propagation_core::{
     Decision, Direction, ExplainedField, InboundRule, OutboundRule, Peer, Policy, PropagationContext, Reason, Sampling,
-    StateRule, TraceContext, TraceState, Trust,
+    TraceContext, TraceState, TraceStateRule, TraceTrust,
 };
 
 use crate::wire::PARENT;
@@ -22,11 +22,11 @@ fn of<'e>(fields: &'e [ExplainedField], field: &str, key: Option<&str>) -> &'e E
 #[test]
 fn explain_inbound_covers_trust_trace_and_tracestate() {
     for (trust, parent, reason, state, linked) in [
-        (Trust::Trust, Decision::Allowed, None, Decision::Allowed, false),
-        (Trust::AcceptIds, Decision::Modified, Some(Reason::Untrusted), Decision::Allowed, false),
-        (Trust::RestartAndLink, Decision::Blocked, Some(Reason::Restarted), Decision::Blocked, true),
-        (Trust::Restart, Decision::Blocked, Some(Reason::Restarted), Decision::Blocked, false),
-        (Trust::Ignore, Decision::Blocked, Some(Reason::Untrusted), Decision::Blocked, false),
+        (TraceTrust::Full, Decision::Allowed, None, Decision::Allowed, false),
+        (TraceTrust::IdsOnly, Decision::Modified, Some(Reason::Untrusted), Decision::Allowed, false),
+        (TraceTrust::RestartWithLink, Decision::Blocked, Some(Reason::Restarted), Decision::Blocked, true),
+        (TraceTrust::Restart, Decision::Blocked, Some(Reason::Restarted), Decision::Blocked, false),
+        (TraceTrust::Ignore, Decision::Blocked, Some(Reason::Untrusted), Decision::Blocked, false),
     ] {
         let rule = InboundRule::peers(["http:*"]).named("callers").trust(trust).allow("tenant.id");
         let policy = Policy::builder().inbound(rule).build().unwrap();
@@ -39,7 +39,7 @@ fn explain_inbound_covers_trust_trace_and_tracestate() {
         assert_eq!(of(&explained.fields, "baggage", Some("other")).reason, Some(Reason::NotAllowed));
     }
     let explained = Policy::default().explain(Direction::Inbound, &Peer::http(""), &context());
-    assert_eq!((&*explained.rule, explained.trust), ("default", Some(Trust::Trust)));
+    assert_eq!((&*explained.rule, explained.trust), ("default", Some(TraceTrust::Full)));
     let personal = of(&explained.fields, "tracestate", Some("other"));
     assert_eq!((personal.decision, personal.detector.as_deref()), (Decision::Blocked, Some("email")));
 }
@@ -56,12 +56,12 @@ fn explain_outbound_covers_trace_and_tracestate() {
     let fields = explain(rule().trace_context(false));
     assert_eq!(of(&fields, "traceparent", None).decision, Decision::Blocked);
     assert_eq!(of(&fields, "tracestate", Some("dd")).decision, Decision::Blocked);
-    let fields = explain(rule().tracestate(StateRule::Keys(vec!["ot".to_owned()])));
+    let fields = explain(rule().tracestate(TraceStateRule::Keys(vec!["ot".to_owned()])));
     let found = of(&fields, "traceparent", None);
     assert_eq!((found.decision, found.output.as_deref()), (Decision::Allowed, Some(PARENT)));
     assert_eq!(of(&fields, "tracestate", Some("dd")).reason, Some(Reason::Untrusted));
     assert_eq!(of(&fields, "tracestate", Some("ot")).decision, Decision::Allowed);
-    let fields = explain(rule().report());
+    let fields = explain(rule().report_only());
     let personal = of(&fields, "tracestate", Some("other"));
     assert_eq!((personal.decision, personal.reason), (Decision::Allowed, Some(Reason::Personal)));
 }
@@ -69,17 +69,21 @@ fn explain_outbound_covers_trace_and_tracestate() {
 #[test]
 fn explain_agrees_with_admit_and_release() {
     let mut checked = 0;
-    for trust in [Trust::Trust, Trust::AcceptIds, Trust::RestartAndLink, Trust::Restart, Trust::Ignore] {
-        for state in [StateRule::All, StateRule::None, StateRule::Keys(vec!["dd".to_owned(), "other".to_owned()])] {
+    for trust in
+        [TraceTrust::Full, TraceTrust::IdsOnly, TraceTrust::RestartWithLink, TraceTrust::Restart, TraceTrust::Ignore]
+    {
+        for state in
+            [TraceStateRule::All, TraceStateRule::None, TraceStateRule::Keys(vec!["dd".to_owned(), "other".to_owned()])]
+        {
             for (trace, report) in [(true, false), (false, false), (true, true)] {
                 let inbound = InboundRule::peers(["*"]).trust(trust).allow("tenant.*");
                 let outbound = OutboundRule::peers(["*"]).trace_context(trace).tracestate(state.clone()).allow("*");
                 let (inbound, outbound) =
-                    if report { (inbound.report(), outbound.report()) } else { (inbound, outbound) };
+                    if report { (inbound.report_only(), outbound.report_only()) } else { (inbound, outbound) };
                 let policy = Policy::builder().inbound(inbound).outbound(outbound).build().unwrap();
                 let peer = Peer::kafka("orders");
                 let admitted = policy.admit(&peer, context(), Vec::new()).context;
-                let released = policy.release(&peer, &context()).context;
+                let released = policy.release(&peer, &context()).context.into_owned();
                 for (direction, crossed) in [(Direction::Inbound, admitted), (Direction::Outbound, released)] {
                     for field in policy.explain(direction, &peer, &context()).fields {
                         let key = field.key.as_deref().unwrap_or_default();
@@ -105,7 +109,10 @@ fn explain_without_a_trace_has_only_trust_and_baggage() {
     let mut context = PropagationContext::EMPTY;
     context.baggage.set("a", "1").unwrap();
     let explained = Policy::edge().explain(Direction::Inbound, &Peer::http(""), &context);
-    assert_eq!((explained.trust, explained.linked, explained.fields.len()), (Some(Trust::RestartAndLink), false, 1));
+    assert_eq!(
+        (explained.trust, explained.linked, explained.fields.len()),
+        (Some(TraceTrust::RestartWithLink), false, 1)
+    );
     // A decision about sampling without ids is a trace context, too.
     let context = PropagationContext::new(TraceContext::EMPTY.with_sampling(Sampling::from_sampled(false)));
     let explained = Policy::edge().explain(Direction::Inbound, &Peer::http(""), &context);

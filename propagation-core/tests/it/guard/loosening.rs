@@ -8,7 +8,7 @@ patterns = { employee = 'E\d{6}' }
 
 [[inbound]]
 peers = ["identity:partner-*"]
-trust = "accept-ids"
+trust = "ids-only"
 baggage = [{ key = "plan", values = ["free", "pro"] }]
 
 [[inbound]]
@@ -33,7 +33,7 @@ fn loosened(from: &str, to: &str) -> Vec<String> {
 #[test]
 fn each_word_that_allows_more_is_found() {
     for (from, to, expected) in [
-        ("trust = \"restart\"", "trust = \"trust\"", "inbound *: trust is trust instead of restart"),
+        ("trust = \"restart\"", "trust = \"full\"", "inbound *: trust is full instead of restart"),
         ("values = [\"free\", \"pro\"]", "values = [\"free\", \"gold\"]", "key \"plan\" may have more values"),
         ("max_length = 8", "max_length = 9", "key \"tenant.id\" may be longer"),
         ("max_length = 8, ", "", "key \"tenant.id\" may be longer"),
@@ -63,15 +63,12 @@ fn each_word_that_allows_more_is_found() {
 #[test]
 fn rule_that_is_gone_or_behind_another_is_found() {
     let found = loosened(OLD, "[[inbound]]\npeers = [\"*\"]\n");
-    assert!(found.contains(&"inbound *: trust is trust instead of restart".to_owned()), "{found:#?}");
-    assert!(
-        found.contains(&"inbound identity:partner-*: trust is trust instead of accept-ids".to_owned()),
-        "{found:#?}"
-    );
+    assert!(found.contains(&"inbound *: trust is full instead of restart".to_owned()), "{found:#?}");
+    assert!(found.contains(&"inbound identity:partner-*: trust is full instead of ids-only".to_owned()), "{found:#?}");
     assert!(found.contains(&"outbound *: trace context is sent".to_owned()), "{found:#?}");
     let covered = format!("[[inbound]]\npeers = [\"*\"]\n{OLD}");
     let found = loosened(OLD, &covered);
-    assert!(found.contains(&"inbound *: trust is trust instead of restart".to_owned()), "{found:#?}");
+    assert!(found.contains(&"inbound *: trust is full instead of restart".to_owned()), "{found:#?}");
 }
 
 #[test]
@@ -79,7 +76,7 @@ fn policy_that_allows_less_or_the_same_loosens_nothing() {
     for (from, to) in [
         ("", ""),
         ("trust = \"restart\"", "trust = \"ignore\""),
-        ("trust = \"accept-ids\"", "trust = \"restart\""),
+        ("trust = \"ids-only\"", "trust = \"restart\""),
         ("values = [\"free\", \"pro\"]", "values = [\"pro\"]"),
         ("max_length = 8", "max_length = 7"),
         (", \"feature.*\"", ""),

@@ -45,8 +45,8 @@ fn inbound(rule: InboundRule) -> Policy {
 
 #[test]
 fn report_mode_logs_that_the_key_crossed_and_why_not() {
-    let whole_rule = || InboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"])).report();
-    let one_key = || InboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"]).report());
+    let whole_rule = || InboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"])).report_only();
+    let one_key = || InboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"]).report_only());
     for (policy, baggage, reason) in [
         (inbound(whole_rule()), "tenant.id=blue", "not_allowed"),
         (inbound(whole_rule()), "plan=gold", "value_rule"),
@@ -69,7 +69,7 @@ fn denied_key_event_contains_the_rule_to_write() {
         (
             Policy::edge(),
             Peer::grpc(""),
-            r#"[[inbound]] peers = ["grpc:*"] trust = "restart-and-link" baggage = ["tenant.id"]"#,
+            r#"[[inbound]] peers = ["grpc:*"] trust = "restart-with-link" baggage = ["tenant.id"]"#,
         ),
         (
             inbound(InboundRule::peers(["*"]).named("partners")),

@@ -9,7 +9,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Formats, Hop, InboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SpanKind, TraceContext, Trust,
+    Formats, Hop, InboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SpanKind, TraceContext,
+    TraceTrust,
 };
 use propagation_opentelemetry::{
     OpenTelemetryBridge, OtelPropagator,
@@ -201,7 +202,7 @@ fn explicit_randomness_of_the_caller_decides_whatever_else_is_in_tracestate() {
 
 #[test]
 fn where_the_caller_left_it_open_the_root_sampler_decides() {
-    let accept = || Policy::builder().inbound(InboundRule::peers(["*"]).trust(Trust::AcceptIds)).build().unwrap();
+    let accept = || Policy::builder().inbound(InboundRule::peers(["*"]).trust(TraceTrust::IdsOnly)).build().unwrap();
     let xray = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=?";
     let b3 = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
     for tracing in [false, cfg!(feature = "tracing")] {

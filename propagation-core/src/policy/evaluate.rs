@@ -4,7 +4,7 @@ use super::{key_rule::KeyRule, scrubbing::Scrub};
 use crate::{Baggage, Member, Reason, Rejection, baggage::Rewrite};
 
 /// A rule for the peer at hand, as far as baggage is concerned.
-pub(super) struct Judge<'a> {
+pub(super) struct Evaluator<'a> {
     pub(super) rule: &'a str,
     pub(super) keys: &'a [KeyRule],
     /// The whole rule only reports: what it would stop crosses.
@@ -14,16 +14,16 @@ pub(super) struct Judge<'a> {
 }
 
 /// What becomes of a member, and why.
-pub(super) struct Judgement<'a> {
-    pub(super) fate: Rewrite,
+pub(super) struct Evaluation<'a> {
+    pub(super) effect: Rewrite,
     /// Why it does not simply cross, and what said so.
-    pub(super) objection: Option<Objection<'a>>,
+    pub(super) violation: Option<Violation<'a>>,
     /// Whether the key may be shown: not if it is personal itself.
     pub(super) key_shown: bool,
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Objection<'a> {
+pub(super) struct Violation<'a> {
     pub(super) reason: Reason,
     /// The detector or pattern, where one objects.
     pub(super) detector: Option<&'a str>,
@@ -31,35 +31,35 @@ pub(super) struct Objection<'a> {
     pub(super) reported: bool,
 }
 
-impl<'a> Judge<'a> {
+impl<'a> Evaluator<'a> {
     /// Where no rule matches: no key crosses.
     pub(super) fn deny(scrub: Option<&'a Scrub>) -> Self {
-        Judge { rule: "default", keys: &[], report: false, scrub }
+        Evaluator { rule: "default", keys: &[], report: false, scrub }
     }
 
-    pub(super) fn judge(&self, member: &Member<'_>) -> Judgement<'a> {
+    pub(super) fn evaluate(&self, member: &Member<'_>) -> Evaluation<'a> {
         let Some(key) = self.keys.iter().find(|key| key.matches(member)) else {
             return stopped(Reason::NotAllowed, None, self.report, self.may_show_key(member));
         };
         let report = self.report || key.reports();
-        if let Some(reason) = key.objection(member) {
+        if let Some(reason) = key.violation(member) {
             return stopped(reason, None, report, self.may_show_key(member));
         }
-        let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Judgement::crosses() };
+        let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Evaluation::crosses() };
         if !key.tells(member) && scrub.clears_member(member) {
-            return Judgement::crosses();
+            return Evaluation::crosses();
         }
         if let Some(detector) = scrub.find_in_key(member.key()) {
             return stopped(Reason::Personal, Some(detector), report, false);
         }
-        let Some(found) = scrub.find(member, key.chosen_action()) else { return Judgement::crosses() };
+        let Some(found) = scrub.find(member, key.chosen_action()) else { return Evaluation::crosses() };
         if report {
             return stopped(Reason::Personal, Some(found.detector), true, true);
         }
         match scrub.change(key.chosen_action(), member, &found) {
-            Some(value) => Judgement {
-                fate: Rewrite::Set { value, properties: scrub.find_in_properties(member).is_none() },
-                objection: Some(Objection {
+            Some(value) => Evaluation {
+                effect: Rewrite::Set { value, properties: scrub.find_in_properties(member).is_none() },
+                violation: Some(Violation {
                     reason: Reason::Scrubbed,
                     detector: Some(found.detector),
                     reported: false,
@@ -80,42 +80,42 @@ impl<'a> Judge<'a> {
             return None;
         }
         baggage.rewritten(|member| {
-            let judgement = self.judge(member);
-            if let Some(objection) = judgement.objection {
-                stopped(self.rejection(member, &judgement, objection));
+            let evaluation = self.evaluate(member);
+            if let Some(violation) = evaluation.violation {
+                stopped(self.rejection(member, &evaluation, violation));
             }
-            judgement.fate
+            evaluation.effect
         })
     }
 
-    /// Whether no member can meet an objection: then none is looked at.
+    /// Whether no member can meet an violation: then none is looked at.
     fn lets_all_pass(&self) -> bool {
         self.keys.first().is_some_and(|key| {
             key.takes_everything() && (!key.is_scrubbed() || self.scrub.is_none_or(Scrub::finds_nothing))
         })
     }
 
-    fn rejection(&self, member: &Member<'_>, judgement: &Judgement<'_>, objection: Objection<'_>) -> Rejection {
-        let rejection = Rejection::new("baggage", objection.reason);
-        let rejection = if objection.reported { rejection.reported() } else { rejection };
-        let rejection = if judgement.key_shown { rejection.with_key(member.key().as_bytes()) } else { rejection };
-        match objection.detector {
+    fn rejection(&self, member: &Member<'_>, evaluation: &Evaluation<'_>, violation: Violation<'_>) -> Rejection {
+        let rejection = Rejection::new("baggage", violation.reason);
+        let rejection = if violation.reported { rejection.reported() } else { rejection };
+        let rejection = if evaluation.key_shown { rejection.with_key(member.key().as_bytes()) } else { rejection };
+        match violation.detector {
             Some(detector) => rejection.with_rule(&format!("{}, {detector}", self.rule)),
             None => rejection.with_rule(self.rule),
         }
     }
 }
 
-fn stopped(reason: Reason, detector: Option<&str>, reported: bool, key_shown: bool) -> Judgement<'_> {
-    Judgement {
-        fate: if reported { Rewrite::Keep } else { Rewrite::Drop },
-        objection: Some(Objection { reason, detector, reported }),
+fn stopped(reason: Reason, detector: Option<&str>, reported: bool, key_shown: bool) -> Evaluation<'_> {
+    Evaluation {
+        effect: if reported { Rewrite::Keep } else { Rewrite::Drop },
+        violation: Some(Violation { reason, detector, reported }),
         key_shown,
     }
 }
 
-impl Judgement<'_> {
+impl Evaluation<'_> {
     fn crosses() -> Self {
-        Self { fate: Rewrite::Keep, objection: None, key_shown: true }
+        Self { effect: Rewrite::Keep, violation: None, key_shown: true }
     }
 }
