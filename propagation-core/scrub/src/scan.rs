@@ -234,7 +234,7 @@ impl Scanner<'_, '_, '_> {
         if matches!(at(bytes, sign), b':' | b'=' | b'>') {
             return self.pair(sign);
         }
-        if sign == index + 1 && at(bytes, index) == b' ' {
+        if at(bytes, index) == b' ' {
             return self.phrase(if class::from(bytes, index).starts_with(b" is ") { index + 3 } else { index });
         }
         None

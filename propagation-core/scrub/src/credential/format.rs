@@ -63,12 +63,17 @@ impl TrimSuffix for [u8] {
     }
 }
 
-/// Whether a token has capitals, small letters and digits, or many digits: words and slugs do not.
+/// Whether a token has capitals, small letters and digits, or many digits, or is long and in both cases: words and slugs are not.
 pub(super) fn is_mixed(text: &[u8]) -> bool {
+    /// Longer than a name in camel case, or a heading in capitals.
+    const LONG: usize = 28;
     let digits = text.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let has = |class: fn(&u8) -> bool| text.iter().any(class);
-    let letters = has(u8::is_ascii_lowercase) || has(u8::is_ascii_uppercase);
-    letters && (digits * 6 >= text.len() || (digits > 0 && has(u8::is_ascii_lowercase) && has(u8::is_ascii_uppercase)))
+    let has_lower = text.iter().any(u8::is_ascii_lowercase);
+    let has_upper = text.iter().any(u8::is_ascii_uppercase);
+    if has_lower && has_upper {
+        return digits > 0 || text.len() >= LONG;
+    }
+    (has_lower || has_upper) && (digits * 8 >= text.len() || (has_upper && digits > 0 && text.len() >= LONG))
 }
 
 /// Returns the token that begins at `start`, of the first row that it matches and `is_wanted`.

@@ -26,6 +26,8 @@ fn tokens_without_prefix_are_found() {
             "aB3dE5fG7hI9jK.atlasv1.0123456789abcdefghijABCDEFGHIJ0123456789abcdefghijABCDEFGHIJ01234",
             "abc8Q~defghijklmnopqrstuvwxyzABCDEF01234",
             "client secret Xy27Q~1a2b3c4d5e6f7g8h9i0j-KLMNO_PQRS.T",
+            "hf_abcdefGHIJKLmnopqrSTUVWXyzabCDEFgh",
+            "A3-ABCDEF-GHIJK1-23456-ABCDE-FGHIJ-KLMNO",
             "123456789012345|aBcDeFgHiJkLmNoPqRsTuVwXyZ0",
             "AAAAabcdefg:APA91bHun4MxP5egoKMwt2KZFBaFUH-1RYqx0123456789012345678901234567890123456789012345678901234567890123456789",
         ],
@@ -185,6 +187,7 @@ fn credentials_in_connection_strings_and_text_are_found() {
             "api key: aB3dE5fG7hI9jK1lM3nO",
             "HEROKU_API_KEY=01234567-89ab-cdef-0123-456789abcdef",
             "password is 83921746",
+            "password \"hunter2!\"",
         ],
     );
 }
