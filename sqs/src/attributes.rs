@@ -1,13 +1,13 @@
-//! What the semantic conventions want to know of a message on SQS (1.44, messaging/sqs).
+//! Attributes of messages on SQS (semantic conventions 1.44, messaging/sqs).
 
 use propagation_core::{Attribute, AttributeValue, Hop, HopSpan, Transport, messaging::DeliveryKey};
 
-/// The key of a delivery: its receipt handle.
+/// Returns the key of a delivery, which its receipt handle identifies.
 pub(crate) fn delivery(receipt_handle: &str) -> DeliveryKey {
     DeliveryKey::new(Transport::Sqs, receipt_handle)
 }
 
-/// A queue, as the user names it: by its URL, its ARN or its bare name.
+/// A queue, given by its URL, ARN or name.
 #[derive(Clone, Debug)]
 pub(crate) struct Queue(String);
 
@@ -16,7 +16,7 @@ impl Queue {
         Self(text.into())
     }
 
-    /// The last part of a URL or ARN.
+    /// Returns the queue's name: the last part of a URL or ARN.
     pub(crate) fn name(&self) -> &str {
         self.0.trim_end_matches('/').rsplit(['/', ':']).next().unwrap_or_default()
     }
@@ -31,11 +31,11 @@ impl Queue {
         Some(authority.rsplit_once('@').map_or(authority, |(_, host)| host)).filter(|host| !host.is_empty())
     }
 
-    /// Host and port; the port where the URL names one or its scheme has one.
+    /// Returns host and port of the URL. The port defaults to that of the scheme.
     fn server(&self) -> Option<(&str, u16)> {
         let authority = self.authority()?;
         let default = if self.0.starts_with("https:") { 443 } else { 80 };
-        // An IPv6 address is full of colons and stands in brackets.
+        // An IPv6 address contains colons and is in brackets.
         match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
             Some((host, port)) => Some((host, port.parse().unwrap_or(default))),
             None => Some((authority, default)),
@@ -43,7 +43,7 @@ impl Queue {
         .map(|(host, port)| (host.trim_start_matches('[').trim_end_matches(']'), port))
     }
 
-    /// Names a hop and says which queue it is about.
+    /// Sets a hop's name, and the attributes of the operation and queue.
     pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
         let name = self.name();
         hop.name = if name.is_empty() { operation.into() } else { format!("{operation} {name}").into() };
@@ -64,13 +64,13 @@ impl Queue {
     }
 }
 
-/// Says how many messages a batch has.
+/// Adds the number of messages of a batch.
 pub(crate) fn count(hop: &mut Hop, messages: usize) {
     hop.attributes.push(Attribute::new("messaging.batch.message_count", messages));
 }
 
-/// Says which message an answer is about, and by which request.
-pub(crate) fn answered(hop: &HopSpan, message_id: Option<&str>, request_id: Option<&str>) {
+/// Records the ids of the message and the request from a response.
+pub(crate) fn record_ids(hop: &HopSpan, message_id: Option<&str>, request_id: Option<&str>) {
     if let Some(id) = message_id {
         hop.set_attribute("messaging.message.id", id.to_owned());
     }

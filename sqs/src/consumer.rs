@@ -11,7 +11,7 @@ use crate::{
     attributes::{self, Queue},
 };
 
-/// Handles messages of one queue in the context that they carry.
+/// Processes messages of one queue in the context that they carry.
 ///
 /// ```no_run
 /// # async fn consume(client: aws_sdk_sqs::Client, propagator: propagation_core::Propagator) -> Result<(), aws_sdk_sqs::Error> {
@@ -41,7 +41,7 @@ pub struct ConsumerPropagation {
 }
 
 impl ConsumerPropagation {
-    /// For messages of a queue: its URL, its ARN or its name.
+    /// Creates an adapter for messages of a queue, given by its URL, ARN or name.
     #[must_use]
     pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
         Self {
@@ -53,20 +53,20 @@ impl ConsumerPropagation {
         }
     }
 
-    /// The parent of process spans. The age of a message is known if it was received by a client with
-    /// [`SqsInterceptor`](crate::SqsInterceptor), which asks for the time of sending.
+    /// Sets the parent of process spans.
+    ///
+    /// The age of a message is known if a client with [`SqsInterceptor`](crate::SqsInterceptor) received it, because the interceptor
+    /// requests the time of sending.
     #[must_use]
     pub fn parent_mode(mut self, parent: ParentMode) -> Self {
         self.parent = parent;
         self
     }
 
-    /// Whether contexts are also read from envelopes in message bodies: notifications of SNS without raw delivery (their
-    /// `MessageAttributes`), and events of EventBridge (`traceparent`, `tracestate`, `baggage` in `detail`). What stands on the message itself
-    /// counts first.
+    /// Also reads contexts from envelopes in message bodies: notifications of SNS without raw delivery (their `MessageAttributes`), and
+    /// events of EventBridge (`traceparent`, `tracestate` and `baggage` in `detail`). Fields on the message itself take precedence.
     ///
-    /// Off by default, and only for queues that such a service alone fills: where a body holds what an outsider
-    /// has written, the outsider would choose the trace.
+    /// Off by default. Only for queues that such a service alone fills: an untrusted author of a body would choose the trace.
     #[cfg(feature = "envelopes")]
     #[must_use]
     pub fn with_envelopes(mut self, read: bool) -> Self {
@@ -74,13 +74,13 @@ impl ConsumerPropagation {
         self
     }
 
-    /// Runs a handler in the context of its message, and ends the process span with what the handler says.
+    /// Runs a handler in the context of its message, and ends the process span with the handler's result.
     ///
-    /// Dropped before it is done, the span ends as cancelled.
+    /// If the future is dropped before it is ready, the span ends as cancelled.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// Returns the handler's error.
     pub async fn process<T, E: 'static>(
         &self,
         message: &Message,
@@ -89,11 +89,11 @@ impl ConsumerPropagation {
         self.start(message).run(handler).await
     }
 
-    /// The same for a handler that is a function and not a future.
+    /// Like [`process`](Self::process), for a handler that is a closure.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// Returns the handler's error.
     pub fn process_sync<T, E: 'static>(
         &self,
         message: &Message,
@@ -102,13 +102,14 @@ impl ConsumerPropagation {
         self.start(message).run_sync(handler)
     }
 
-    /// Runs a handler of several messages at once in a process span that links to every one of them, and ends that with what the
-    /// handler says. The span's parent is what is current: no message is more the cause of the batch than another, and neither is
-    /// its baggage.
+    /// Runs a handler of several messages in one process span, and ends the span with the handler's result.
+    ///
+    /// The span links to every message. Its parent and its baggage are the current ones, because the messages may belong to
+    /// different traces.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// Returns the handler's error.
     pub async fn process_batch<T, E: 'static>(
         &self,
         messages: &[Message],
@@ -124,7 +125,7 @@ impl ConsumerPropagation {
         hop.run(handler).await
     }
 
-    /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
+    /// Starts the process span only. Run the handler in the hop, and end the hop with its outcome.
     #[must_use]
     pub fn start(&self, message: &Message) -> HopSpan {
         let delivery = message.receipt_handle().map(attributes::delivery);
@@ -137,7 +138,7 @@ impl ConsumerPropagation {
         })
     }
 
-    /// What a message brings, judged by the policy. Makes no span.
+    /// Extracts the context of a message and applies the policy. Makes no span.
     #[must_use]
     pub fn extract(&self, message: &Message) -> Admission {
         self.propagator.extract(&Peer::sqs(self.queue.name()), &self.carrier(message))
@@ -145,7 +146,7 @@ impl ConsumerPropagation {
 
     #[cfg_attr(
         not(feature = "envelopes"),
-        allow(clippy::unused_self, reason = "the same with and without the feature")
+        allow(clippy::unused_self, reason = "the signature is independent of the feature")
     )]
     fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
         #[cfg(feature = "envelopes")]
@@ -156,7 +157,7 @@ impl ConsumerPropagation {
     }
 }
 
-/// How long ago a message was sent, by this machine's clock.
+/// Returns the time since a message was sent.
 fn age(message: &Message) -> Option<Duration> {
     let sent: u64 = message.attributes()?.get(&MessageSystemAttributeName::SentTimestamp)?.parse().ok()?;
     messaging::age(Duration::from_millis(sent))

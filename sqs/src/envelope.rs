@@ -1,14 +1,14 @@
-//! Contexts that services on the way put into the body of a message.
+//! Contexts in message bodies, from SNS and EventBridge.
 
 use std::{borrow::Cow, collections::BTreeMap};
 
 use propagation_core::StoredContext;
 use serde::Deserialize;
 
-/// An event within a notification is as deep as it gets: EventBridge to SNS to SQS.
+/// The deepest nesting is an event in a notification: EventBridge to SNS to SQS.
 const DEPTH: usize = 2;
 
-/// What a body carries as an envelope: a notification of SNS, an event of EventBridge. `None` if it is neither.
+/// Parses a body as a notification of SNS or an event of EventBridge. Returns `None` if it is neither.
 pub(crate) fn read(body: &str) -> Option<StoredContext> {
     let mut body = Cow::Borrowed(body);
     for _ in 0..DEPTH {
@@ -41,7 +41,7 @@ struct Attribute {
     value: serde_json::Value,
 }
 
-/// The producer's own object: context travels under the names it has everywhere.
+/// The `detail` of an event, where producers write the W3C field names.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Detail {
@@ -72,7 +72,7 @@ impl Envelope<'_> {
     }
 }
 
-/// The pairs as a carrier. What could not be a field's value stays as an empty one: refused, not overlooked.
+/// Returns the pairs as a carrier. Values that are not text become empty, so that they are rejected and counted.
 fn stored(pairs: &[(&str, &serde_json::Value)]) -> Option<StoredContext> {
     let mut text = String::new();
     for (name, value) in pairs {

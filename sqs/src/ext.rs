@@ -1,4 +1,4 @@
-//! For those who send and receive in their own way: what a message brings, and what goes onto one.
+//! Extension traits to extract and inject without spans.
 
 use aws_sdk_sqs::types::Message;
 use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator};
@@ -7,7 +7,7 @@ use crate::{AttributeMode, MessageCarrier, MessageCarrierMut, OutgoingMessage, S
 
 /// Reads the context of a received message.
 pub trait MessageExt: sealed::Sealed {
-    /// What the message brings from a queue, by its name, judged by the policy. Makes no span.
+    /// Extracts the context of the message and applies the policy for a queue, given by its name. Makes no span.
     fn extract(&self, propagator: &Propagator, queue: &str) -> Admission;
 }
 
@@ -23,10 +23,10 @@ impl MessageExt for Message {
     }
 }
 
-/// Writes a context onto a message, in separate attributes and within the size limit of SQS. For other modes and limits there is
-/// [`MessageCarrierMut`].
+/// Writes a context to a message, in separate attributes and within the size limit of SQS. [`MessageCarrierMut`] has other modes and
+/// limits.
 pub trait OutgoingExt: OutgoingMessage {
-    /// Writes what a queue, by its name, may learn of a context. Makes no span.
+    /// Writes the part of a context that the policy releases to a queue, given by its name. Makes no span.
     fn inject(&mut self, propagator: &Propagator, queue: &str, context: &PropagationContext) -> Injection;
 }
 

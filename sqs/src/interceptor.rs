@@ -1,6 +1,6 @@
-mod answer;
 mod operation;
 mod receive;
+mod response;
 mod send;
 mod settle;
 
@@ -37,7 +37,7 @@ use propagation_core::{Direction, Propagator, Reason, StoredContext, messaging::
 use self::operation::{Covered, InFlight, StoredForCall};
 use crate::{AttributeMode, SizeLimit};
 
-/// Sends, receives and settles in the current context: an interceptor for the configuration of an SQS client.
+/// An interceptor for SQS clients that sends, receives and settles messages in the current context.
 ///
 /// ```
 /// use aws_sdk_sqs::config::{BehaviorVersion, Config};
@@ -50,21 +50,20 @@ use crate::{AttributeMode, SizeLimit};
 ///     .build();
 /// ```
 ///
-/// | Operation | Span | What else |
+/// | Operation | Span | Effect |
 /// |---|---|---|
-/// | `SendMessage` | `send {queue}`, PRODUCER; CLIENT where the message keeps a context that it had | the context goes onto the message |
-/// | `SendMessageBatch` | `create {queue}`, PRODUCER, for each message; `send {queue}`, CLIENT, with links to them | each message gets its own |
-/// | `ReceiveMessage` | `receive {queue}`, CLIENT, with links to the messages | asks for the attributes that hold the context, and for the time of sending |
-/// | `DeleteMessage`, `ChangeMessageVisibility`, and their batches | `delete {queue}`, `change_visibility {queue}`, CLIENT | linked to messages that this interceptor has received |
+/// | `SendMessage` | `send {queue}`, PRODUCER; CLIENT if the message keeps an existing context | writes the context to the message |
+/// | `SendMessageBatch` | `create {queue}`, PRODUCER, for each message; `send {queue}`, CLIENT, with links to them | writes its own context to each message |
+/// | `ReceiveMessage` | `receive {queue}`, CLIENT, with links to the messages | requests the attributes of the context, and the time of sending |
+/// | `DeleteMessage`, `ChangeMessageVisibility`, and their batches | `delete {queue}`, `change_visibility {queue}`, CLIENT | links to messages that this interceptor has received |
 ///
-/// A span covers the whole call with all its attempts. Nothing here makes a call fail, whatever becomes of the context. Calls
-/// that make and manage queues pass without a span; any other call, and one of another service, is counted as
-/// [`Reason::NotCovered`] and said once.
+/// A span covers a call with all its attempts. The interceptor never makes a call fail. Calls that manage queues make no span. Any
+/// other call, and calls of other services, are counted as [`Reason::NotCovered`] and logged once for each operation.
 #[derive(Clone, Debug)]
 pub struct SqsInterceptor {
     propagator: Propagator,
     options: Options,
-    /// The operations that were warned of.
+    /// The operations that were logged as not covered.
     uncovered: Arc<Mutex<BTreeSet<String>>>,
 }
 
@@ -81,7 +80,7 @@ struct Options {
 }
 
 impl SqsInterceptor {
-    /// With separate attributes, [`ExistingContext::Keep`] and the size limit of SQS.
+    /// Creates an interceptor with separate attributes, [`ExistingContext::Keep`] and the size limit of SQS.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         let options = Options {
@@ -97,15 +96,17 @@ impl SqsInterceptor {
         Self { propagator, options, uncovered: Arc::default() }
     }
 
-    /// What happens to a context that a message already carries.
+    /// Sets the treatment of a context that a message already carries.
     #[must_use]
     pub fn existing(mut self, existing: impl Into<ExistingContext>) -> Self {
         self.options.existing = existing.into();
         self
     }
 
-    /// Returns an interceptor for one call whose messages get this context, which the application has stored itself: an outbox relay,
-    /// also inside the hop of a caller whose own context is not trusted. It takes precedence over the client's own interceptor.
+    /// Returns an interceptor for one call whose messages get a context that the application stored itself.
+    ///
+    /// For an outbox relay. Such a context is trusted also inside the hop of an untrusted caller. The interceptor takes precedence
+    /// over the client's own.
     ///
     /// ```no_run
     /// # async fn relay(client: aws_sdk_sqs::Client, propagation: propagation_sqs::SqsInterceptor, row: propagation_core::StoredContext) {
@@ -119,44 +120,46 @@ impl SqsInterceptor {
         self.clone().existing(stored)
     }
 
-    /// Where on a message the context goes.
+    /// Sets the place of the context on a message.
     #[must_use]
     pub fn attribute_mode(mut self, mode: AttributeMode) -> Self {
         self.options.mode = mode;
         self
     }
 
-    /// The most bytes of a message and of a batch: the smallest `MaximumMessageSize` of the queues that this client sends to.
+    /// Sets the most bytes of a message and of a batch: the smallest `MaximumMessageSize` of the queues that this client sends to.
     #[must_use]
     pub fn size_limit(mut self, limit: SizeLimit) -> Self {
         self.options.limit = limit;
         self
     }
 
-    /// Whether each message of a batch gets a create span of its own (the default), and with it a context of its own. Without them
-    /// all messages of a batch carry the context of the send span.
+    /// Makes a create span, and with it a separate context, for each message of a batch. On by default.
+    ///
+    /// Without create spans, all messages of a batch carry the context of the send span.
     #[must_use]
     pub fn with_create_spans(mut self, create: bool) -> Self {
         self.options.create_spans = create;
         self
     }
 
-    /// Whether receiving makes spans (the default). A consumer that polls an empty queue makes one for each poll.
+    /// Makes a span for each receive call. On by default: a consumer that polls an empty queue makes a span for each poll.
     #[must_use]
     pub fn with_receive_spans(mut self, receive: bool) -> Self {
         self.options.receive_spans = receive;
         self
     }
 
-    /// Whether deleting messages and changing their visibility makes spans (the default).
+    /// Makes spans for deleting messages and changing their visibility. On by default.
     #[must_use]
     pub fn with_settle_spans(mut self, settle: bool) -> Self {
         self.options.settle_spans = settle;
         self
     }
 
-    /// Whether receive spans also link to what envelopes in message bodies say.
-    /// [`ConsumerPropagation::with_envelopes`](crate::ConsumerPropagation::with_envelopes) says when that is safe.
+    /// Also links receive spans to contexts in envelopes in message bodies. Off by default.
+    ///
+    /// See [`ConsumerPropagation::with_envelopes`](crate::ConsumerPropagation::with_envelopes) for the condition.
     #[cfg(feature = "envelopes")]
     #[must_use]
     pub fn with_envelopes(mut self, read: bool) -> Self {
@@ -193,7 +196,7 @@ impl SqsInterceptor {
         Covered::No
     }
 
-    /// An operation that may carry messages and that is not covered must not break traces in silence.
+    /// Counts and logs an unknown operation that may carry messages, because it breaks traces.
     fn not_covered(&self, metadata: Option<&Metadata>) {
         let (service, name) = metadata.map_or(("", ""), |metadata| (metadata.service(), metadata.name()));
         if service == "SQS" && operation::carries_no_messages(name) {
@@ -201,7 +204,7 @@ impl SqsInterceptor {
         }
         self.propagator.count(Direction::Outbound, Reason::NotCovered);
         let first = match self.uncovered.lock() {
-            Ok(mut said) => said.len() < 64 && said.insert(format!("{service}.{name}")),
+            Ok(mut logged) => logged.len() < 64 && logged.insert(format!("{service}.{name}")),
             Err(_) => false,
         };
         if first {
@@ -210,7 +213,7 @@ impl SqsInterceptor {
                 service,
                 operation = name,
                 reason = Reason::NotCovered.as_str(),
-                "carries no context: the operation is not covered, or the client is of another version of aws-sdk-sqs"
+                "operation carries no context: it is not covered by SqsInterceptor, or the client uses another major version of aws-sdk-sqs"
             );
         }
     }
@@ -222,7 +225,7 @@ impl Intercept for SqsInterceptor {
         "SqsInterceptor"
     }
 
-    /// Leaves a stored context where the client's own interceptor, whose turn to change the call comes first, finds it.
+    /// Stores the context for the client's own interceptor, which changes the request before this one does.
     fn read_before_execution(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
@@ -240,7 +243,7 @@ impl Intercept for SqsInterceptor {
         _: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // Registered twice, it must not send twice.
+        // If the interceptor is registered twice, only the first one acts.
         if !self.propagator.is_enabled() || cfg.load::<InFlight>().is_some() {
             return Ok(());
         }

@@ -1,6 +1,6 @@
-//! The event that AWS Lambda gives to a function that a queue triggers.
+//! Events of AWS Lambda functions that a queue triggers.
 //!
-//! Lambda receives and deletes by itself: what a function sees are records in JSON. As messages, they can be processed like any other.
+//! Lambda receives and deletes the messages; the function gets JSON records. [`records`] parses them into messages.
 //!
 //! ```
 //! # async fn handle(event: serde_json::Value, propagator: propagation_core::Propagator) -> Result<(), std::io::Error> {
@@ -20,7 +20,7 @@ use std::collections::HashMap;
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
 use serde_json::Value;
 
-/// One record: the message, and the queue it comes from.
+/// A record of an event: a message and its queue.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Record {
@@ -30,13 +30,13 @@ pub struct Record {
     pub message: Message,
 }
 
-/// The records of an event that come from SQS; what is not a record is passed over.
+/// Returns the records of an event that come from SQS. Skips anything else.
 pub fn records(event: &Value) -> impl Iterator<Item = Record> {
     let records = event.get("Records").and_then(Value::as_array);
     records.into_iter().flatten().filter_map(record)
 }
 
-/// One record of an event; `None` if it does not come from SQS.
+/// Parses a record of an event. Returns `None` if it does not come from SQS.
 #[must_use]
 pub fn record(record: &Value) -> Option<Record> {
     let text = |name: &str| record.get(name).and_then(Value::as_str).map(str::to_owned);

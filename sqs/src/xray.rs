@@ -1,21 +1,21 @@
-//! `AWSTraceHeader` has the grammar of `X-Amzn-Trace-Id`: core turns it into ids and back.
+//! Parses and writes `AWSTraceHeader`, which has the grammar of `X-Amzn-Trace-Id`.
 
 use propagation_core::{
     B3Format, DatadogFormat, Fields, Format, GoogleCloudFormat, GrpcTraceBinFormat, Inject, JaegerFormat, Reading,
     Reason, RepeatedParent, StoredContext, TraceContext, TraceContextFormat, XRayFormat,
 };
 
-/// Parses a header. Where sampling is left open (`Sampled=?`), a `traceparent` made of it has no sampled flag: it can't carry more.
+/// Parses a header. A deferred decision (`Sampled=?`) becomes a clear sampled flag in a `traceparent`, which has no third state.
 pub(crate) fn read(header: &str) -> Result<TraceContext, Reason> {
     XRayFormat::parse(header.as_bytes())
 }
 
-/// The header of these ids.
+/// Returns the header of these ids.
 pub(crate) fn write(trace: &TraceContext) -> Option<String> {
     XRayFormat::format(trace)
 }
 
-/// The trace that fields are about to carry, in whichever format: what the policy lets out is in the fields alone.
+/// Parses the trace of outgoing fields in any format: only the fields contain the context after the policy was applied.
 pub(crate) fn of_fields(fields: &Fields) -> TraceContext {
     let formats: [&dyn Format; 7] = [
         &TraceContextFormat,

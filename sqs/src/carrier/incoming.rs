@@ -1,17 +1,17 @@
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value};
 
-use super::reading::Reading;
+use super::fields::MessageFields;
 
 /// A received message.
 ///
-/// An attribute counts before what the packed attribute says, that before an envelope in the body (only
-/// on request: feature `envelopes`), and `AWSTraceHeader` counts where no other place has a
-/// `traceparent`. Text and binary attributes show their bytes.
+/// In order of precedence: attributes, the packed attribute, an envelope in the body (only with
+/// `with_envelope` of the feature `envelopes`), and `AWSTraceHeader` if no other place has a
+/// `traceparent`. Text and binary attributes read as their bytes.
 #[derive(Clone)]
 pub struct MessageCarrier<'a> {
     message: &'a Message,
-    reading: Reading,
+    fields: MessageFields,
 }
 
 /// Prints no values: they may be personal.
@@ -22,16 +22,15 @@ impl std::fmt::Debug for MessageCarrier<'_> {
 }
 
 impl<'a> MessageCarrier<'a> {
-    /// A message, as it was received.
+    /// Creates a carrier of a received message.
     #[must_use]
     pub fn new(message: &'a Message) -> Self {
         Self::with(message, None)
     }
 
-    /// The same, with what an envelope in its body carries: SNS, EventBridge.
+    /// Like [`new`](Self::new), but also reads an envelope of SNS or EventBridge in the body.
     ///
-    /// Only for queues to which nobody can send whose word on a trace you would not take: who writes the body writes
-    /// the context.
+    /// Only for queues that such a service alone fills: the author of the body chooses the context.
     #[cfg(feature = "envelopes")]
     #[must_use]
     pub fn with_envelope(message: &'a Message) -> Self {
@@ -40,21 +39,21 @@ impl<'a> MessageCarrier<'a> {
 
     fn with(message: &'a Message, envelope: Option<StoredContext>) -> Self {
         let header = message.attributes().and_then(|system| system.get(&MessageSystemAttributeName::AwsTraceHeader));
-        let reading = Reading::new(message.message_attributes(), header.map(String::as_str), envelope);
-        Self { message, reading }
+        let fields = MessageFields::new(message.message_attributes(), header.map(String::as_str), envelope);
+        Self { message, fields }
     }
 }
 
 impl Extract for MessageCarrier<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
-        self.reading.each(self.message.message_attributes(), name, each);
+        self.fields.visit(self.message.message_attributes(), name, each);
     }
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
-        self.reading.each_of_all(self.message.message_attributes(), each);
+        self.fields.visit_all(self.message.message_attributes(), each);
     }
 
     fn root_trace(&self) -> Option<TraceContext> {
-        self.reading.root()
+        self.fields.root()
     }
 }

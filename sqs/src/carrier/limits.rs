@@ -1,4 +1,4 @@
-//! What SQS takes: slots, bytes, names.
+//! The limits of SQS: slots, bytes, names.
 
 use std::collections::HashMap;
 
@@ -10,25 +10,25 @@ use super::PACKED_ATTRIBUTE;
 /// The most attributes of a message.
 pub(super) const SLOTS: usize = 10;
 
-/// The type that our attributes have; it counts towards the size.
+/// The data type of the written attributes, which counts towards the size.
 pub(super) const DATA_TYPE: &str = "String";
 
-/// Whether a name on a message is ours to write or remove.
+/// Returns `true` if an injection may write or remove this attribute.
 pub(super) fn is_ours(name: &str, fields: &Fields) -> bool {
     name.eq_ignore_ascii_case(PACKED_ATTRIBUTE) || fields.owns(name)
 }
 
-/// What one attribute of ours takes.
+/// Returns the size of a written attribute.
 pub(super) fn attribute_size(name: &str, value: usize) -> usize {
     name.len() + DATA_TYPE.len() + value
 }
 
-/// What attributes take: names, types, values.
+/// Returns the size of attributes: names, types and values.
 pub(crate) fn attributes_size(attributes: Option<&HashMap<String, MessageAttributeValue>>) -> usize {
     attributes.into_iter().flatten().map(|(name, value)| size(name, value)).sum()
 }
 
-/// The same without those that are ours.
+/// Returns the size of the attributes that an injection keeps.
 pub(crate) fn kept_size(attributes: Option<&HashMap<String, MessageAttributeValue>>, fields: &Fields) -> usize {
     let kept = attributes.into_iter().flatten().filter(|(name, _)| !is_ours(name, fields));
     kept.map(|(name, value)| size(name, value)).sum()
@@ -40,7 +40,7 @@ fn size(name: &str, value: &MessageAttributeValue) -> usize {
     name.len() + value.data_type.len() + text + binary
 }
 
-/// Whether SQS takes the name: 1 to 256 of `A-Z a-z 0-9 _ - .`, no dot at either end, no two in a row, no reserved prefix.
+/// Returns `true` if SQS accepts the name: 1 to 256 of `A-Z a-z 0-9 _ - .`, no dot at either end, no two in a row, no reserved prefix.
 pub(super) fn is_legal_name(name: &str) -> bool {
     let reserved = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
     (1..=256).contains(&name.len())
@@ -52,7 +52,7 @@ pub(super) fn is_legal_name(name: &str) -> bool {
         && !reserved("Amazon.")
 }
 
-/// Whether SQS takes the value: not empty, nothing but characters of XML 1.0.
+/// Returns `true` if SQS accepts the value: not empty, only characters of XML 1.0.
 pub(super) fn is_legal_value(value: &str) -> bool {
     let is_xml = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
     !value.is_empty() && value.chars().all(is_xml)

@@ -14,8 +14,8 @@ use propagation_core::{
 
 use super::{
     PACKED_ATTRIBUTE, TRACE_HEADER,
+    fields::MessageFields,
     limits::{self, DATA_TYPE, SLOTS, attribute_size},
-    reading::Reading,
 };
 use crate::{AttributeMode, SizeLimit, xray};
 
@@ -70,16 +70,16 @@ impl OutgoingMessage for SendMessageBatchRequestEntry {
 
 /// A message that is about to be sent, alone or in a batch.
 ///
-/// Takes the slots and bytes that the user's own attributes leave: ids first, then tracestate (truncated by whole members), then baggage, each only if it
-/// is there at all. Ids without room go into `AWSTraceHeader`. An `AWSTraceHeader` that is there already never names another
-/// trace than the one that is written.
+/// Uses the slots and bytes that the user's own attributes leave: ids first, then tracestate (truncated by whole members), then
+/// baggage. Absent fields take no slot. Ids without room go into `AWSTraceHeader`. An existing `AWSTraceHeader` is replaced if it
+/// names another trace than the written ids.
 pub struct MessageCarrierMut<'a> {
     attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
     system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
     body: usize,
     mode: AttributeMode,
     limit: SizeLimit,
-    reading: Reading,
+    found: MessageFields,
 }
 
 /// Prints no values: they may be personal.
@@ -96,8 +96,8 @@ impl<'a> MessageCarrierMut<'a> {
     #[must_use]
     pub fn new(message: &'a mut impl OutgoingMessage, mode: AttributeMode, limit: SizeLimit) -> Self {
         let Parts { attributes, system, body } = message.parts();
-        let reading = Reading::new(attributes.as_ref(), header(system.as_ref()), None);
-        Self { attributes, system, body, mode, limit, reading }
+        let found = MessageFields::new(attributes.as_ref(), header(system.as_ref()), None);
+        Self { attributes, system, body, mode, limit, found }
     }
 
     fn plan(&self, fields: &Fields) -> Plan {
@@ -117,7 +117,7 @@ impl<'a> MessageCarrierMut<'a> {
         }
     }
 
-    /// Brings `AWSTraceHeader` in line with what is written. Answers whether the ids stand in it.
+    /// Makes `AWSTraceHeader` agree with the written fields. Returns `true` if it carries the ids.
     fn settle_header(&mut self, fields: &Fields, ids_have_room: bool) -> bool {
         let own = fields.iter().find(|field| field.name().as_str() == TRACE_HEADER);
         let there = header(self.system.as_ref());
@@ -153,7 +153,7 @@ fn header(system: Option<&HashMap<MessageSystemAttributeNameForSends, MessageSys
     system?.get(&MessageSystemAttributeNameForSends::AwsTraceHeader)?.string_value()
 }
 
-/// Whether a trace header names these ids.
+/// Returns `true` if a trace header has these ids.
 fn names(header: &str, parent: &TraceParent) -> bool {
     let ids = |parent: &TraceParent| (parent.trace_id, parent.span_id);
     xray::read(header).ok().and_then(|trace| trace.parent).is_some_and(|there| ids(&there) == ids(parent))
@@ -161,15 +161,15 @@ fn names(header: &str, parent: &TraceParent) -> bool {
 
 impl Extract for MessageCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
-        self.reading.each(self.attributes.as_ref(), name, each);
+        self.found.visit(self.attributes.as_ref(), name, each);
     }
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
-        self.reading.each_of_all(self.attributes.as_ref(), each);
+        self.found.visit_all(self.attributes.as_ref(), each);
     }
 
     fn root_trace(&self) -> Option<TraceContext> {
-        self.reading.root()
+        self.found.root()
     }
 }
 
@@ -199,7 +199,7 @@ impl Inject for MessageCarrierMut<'_> {
         for (name, value) in entries {
             self.attributes.get_or_insert_default().insert(name, value);
         }
-        self.reading = Reading::new(self.attributes.as_ref(), header(self.system.as_ref()), None);
+        self.found = MessageFields::new(self.attributes.as_ref(), header(self.system.as_ref()), None);
         injection
     }
 }
@@ -208,14 +208,14 @@ fn is_id(field: &Field) -> bool {
     field.priority() == Priority::Ids
 }
 
-/// What a message still has room for.
+/// The free slots and bytes of a message.
 #[derive(Clone, Copy)]
 struct Room {
     slots: usize,
     bytes: usize,
 }
 
-/// What will stand on the message, worked out before anything is touched.
+/// The attributes to write, computed before the message is changed.
 struct Plan {
     entries: Vec<(String, MessageAttributeValue)>,
     written: Vec<FieldName>,
@@ -253,12 +253,12 @@ impl Plan {
     fn packed(fields: &Fields, room: Room) -> Self {
         let overhead = attribute_size(PACKED_ATTRIBUTE, 0);
         let mut bytes = if room.slots == 0 { 0 } else { room.bytes.saturating_sub(overhead) };
-        // The name, a colon, the value, and what parts it from the next.
+        // The name, a colon, the value, a line break.
         let cost = |field: &Field| field.name().as_str().len() + 1 + field.value().len() + 1;
         let (mut chosen, truncated) = within(fields, bytes, cost);
         let mut fitting = Fitting::default();
         let written = fitting.choose(&chosen, |field| {
-            // A line break would part the value in two.
+            // A line break would split the value.
             if !limits::is_legal_value(field.value_str()) || field.value_str().contains('\n') {
                 return Err(Reason::Unrepresentable);
             }
@@ -279,7 +279,7 @@ impl Plan {
     }
 }
 
-/// Fields whose `tracestate` has room beside the ids, as far as whole members do; and its name, if it was truncated.
+/// Truncates `tracestate` by whole members to the room beside the ids. Returns the fields, and its name if it was truncated.
 fn within(fields: &Fields, room: usize, cost: impl Fn(&Field) -> usize) -> (Fields, Option<FieldName>) {
     let mut fields = fields.clone();
     // `AWSTraceHeader` takes no size.
@@ -288,7 +288,7 @@ fn within(fields: &Fields, room: usize, cost: impl Fn(&Field) -> usize) -> (Fiel
     (fields, truncated)
 }
 
-/// Fields that were tried, the most important first.
+/// Selects fields that fit, the most important first.
 #[derive(Default)]
 struct Fitting {
     left_out: Vec<(FieldName, Reason)>,
@@ -300,7 +300,7 @@ impl Fitting {
         self.left_out.extend(truncated.filter(|name| written.contains(name)).map(|name| (name, Reason::NoRoom)));
     }
 
-    /// Answers the names that fit. State without its ids says nothing, so it goes where they go.
+    /// Returns the names that fit. State is useless without its ids, so it is dropped with them.
     fn choose(&mut self, fields: &Fields, mut fits: impl FnMut(&Field) -> Result<(), Reason>) -> Vec<FieldName> {
         let mut ids_fit = true;
         let mut chosen = Vec::new();

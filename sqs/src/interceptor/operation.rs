@@ -1,4 +1,4 @@
-//! What is known of a call between its begin and its end.
+//! The state of a call between its begin and end.
 
 use std::sync::Mutex;
 
@@ -7,7 +7,7 @@ use propagation_core::{HopSpan, messaging::ExistingContext};
 
 use crate::attributes::Queue;
 
-/// Whether an operation is one that carries, brings or settles messages.
+/// The kind of an operation: whether it sends, receives or settles messages.
 pub(super) enum Covered {
     With(InFlight),
     No,
@@ -19,7 +19,7 @@ impl Covered {
     }
 }
 
-/// A call under way. Dropped with the call, its span ends as cancelled.
+/// A call in flight. Its span ends as cancelled if the call is dropped.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) call: Call,
@@ -34,7 +34,7 @@ pub(super) enum Call {
     Settle,
 }
 
-/// The context that the application has stored for the messages of one call.
+/// The application's stored context for the messages of one call.
 #[derive(Debug)]
 pub(super) struct StoredForCall(pub(super) ExistingContext);
 
@@ -46,7 +46,7 @@ impl Storable for InFlight {
     type Storer = StoreReplace<Self>;
 }
 
-/// Whether an operation of SQS is about queues, not messages. Moving messages to another queue leaves them what they carry.
+/// Returns `true` for operations of SQS that manage queues. Message moves keep the attributes of messages, and so their context.
 pub(super) fn carries_no_messages(operation: &str) -> bool {
     matches!(
         operation,

@@ -19,8 +19,8 @@ use crate::{
 impl SqsInterceptor {
     pub(super) fn receive(&self, input: &mut ReceiveMessageInput) -> Covered {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
-        ask_for_attributes(input, self.propagator.owned());
-        ask_for_system_attributes(input);
+        request_attributes(input, self.propagator.owned());
+        request_system_attributes(input);
         let hop = (self.options.receive_spans && self.propagator.records()).then(|| {
             let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
             queue.describe(&mut hop, "receive", "receive");
@@ -29,7 +29,7 @@ impl SqsInterceptor {
         Covered::call(Call::Receive(queue), hop)
     }
 
-    /// Links to what was received: SQS hands out ten messages at most, so one span has room for all links.
+    /// Links to the received messages. SQS returns at most ten messages, so one span has room for all links.
     pub(super) fn received(&self, queue: &Queue, hop: Option<&HopSpan>, messages: &[Message]) {
         if !self.propagator.records() || (hop.is_none() && !self.options.settle_spans) {
             return;
@@ -57,7 +57,7 @@ impl SqsInterceptor {
 
     #[cfg_attr(
         not(feature = "envelopes"),
-        allow(clippy::unused_self, reason = "the same with and without the feature")
+        allow(clippy::unused_self, reason = "the signature is independent of the feature")
     )]
     fn carrier<'a>(&self, message: &'a Message) -> MessageCarrier<'a> {
         #[cfg(feature = "envelopes")]
@@ -68,45 +68,51 @@ impl SqsInterceptor {
     }
 }
 
-fn ask_for_attributes(input: &mut ReceiveMessageInput, owned: &Fields) {
-    let asked = input.message_attribute_names.get_or_insert_default();
+/// Requests the attributes of the context, unless the request includes them already.
+fn request_attributes(input: &mut ReceiveMessageInput, owned: &Fields) {
+    let requested = input.message_attribute_names.get_or_insert_default();
     let ours = owned.owned().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED_ATTRIBUTE]);
     let families = owned.owned_prefixes().map(|prefix| format!("{prefix}.*"));
     for name in ours.map(str::to_owned).chain(families) {
-        // SQS knows `All`, `.*` and a prefix with `.*` behind it.
-        let covers = |asked: &String| {
-            *asked == name || asked == "All" || asked.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
+        // SQS accepts `All`, `.*`, and a prefix with `.*`.
+        let covers = |requested: &String| {
+            *requested == name
+                || requested == "All"
+                || requested.strip_suffix(".*").is_some_and(|prefix| name.starts_with(prefix))
         };
-        if !asked.iter().any(covers) {
-            asked.push(name);
+        if !requested.iter().any(covers) {
+            requested.push(name);
         }
     }
 }
 
-/// The trace header, and when the message was sent: how old it is decides under
+/// Requests the trace header and the time of sending. The age of a message matters for
 /// [`ParentMode::MessageIfYounger`](propagation_core::messaging::ParentMode::MessageIfYounger).
-fn ask_for_system_attributes(input: &mut ReceiveMessageInput) {
+fn request_system_attributes(input: &mut ReceiveMessageInput) {
     const OURS: [MessageSystemAttributeName; 2] =
         [MessageSystemAttributeName::AwsTraceHeader, MessageSystemAttributeName::SentTimestamp];
-    // Whoever still asks in the deprecated way is answered in that way.
+    // Requests with the deprecated field keep using it.
     #[allow(deprecated, reason = "users may fill it")]
     let deprecated = input.attribute_names.as_mut().filter(|names| !names.is_empty());
     match deprecated {
-        Some(asked) if input.message_system_attribute_names.is_none() => {
+        Some(requested) if input.message_system_attribute_names.is_none() => {
             for name in OURS {
-                let asked_already = |asked: &QueueAttributeName| {
-                    matches!(asked, QueueAttributeName::All) || asked.as_str() == name.as_str()
+                let is_requested = |requested: &QueueAttributeName| {
+                    matches!(requested, QueueAttributeName::All) || requested.as_str() == name.as_str()
                 };
-                if !asked.iter().any(asked_already) {
-                    asked.push(QueueAttributeName::from(name.as_str()));
+                if !requested.iter().any(is_requested) {
+                    requested.push(QueueAttributeName::from(name.as_str()));
                 }
             }
         }
         _ => {
-            let asked = input.message_system_attribute_names.get_or_insert_default();
+            let requested = input.message_system_attribute_names.get_or_insert_default();
             for name in OURS {
-                if !asked.iter().any(|asked| *asked == MessageSystemAttributeName::All || *asked == name) {
-                    asked.push(name);
+                if !requested
+                    .iter()
+                    .any(|requested| *requested == MessageSystemAttributeName::All || *requested == name)
+                {
+                    requested.push(name);
                 }
             }
         }
@@ -121,9 +127,9 @@ mod tests {
         input.message_attribute_names().iter().map(String::as_str).collect()
     }
 
-    fn asked(mut input: ReceiveMessageInput) -> ReceiveMessageInput {
-        ask_for_attributes(&mut input, propagation_core::Propagator::default().owned());
-        ask_for_system_attributes(&mut input);
+    fn requested(mut input: ReceiveMessageInput) -> ReceiveMessageInput {
+        request_attributes(&mut input, propagation_core::Propagator::default().owned());
+        request_system_attributes(&mut input);
         input
     }
 
@@ -131,7 +137,7 @@ mod tests {
     fn missing_attribute_names_are_requested() {
         let build = |names: &[&str]| {
             let names = Some(names.iter().map(|name| (*name).to_owned()).collect());
-            asked(ReceiveMessageInput::builder().set_message_attribute_names(names).build().unwrap())
+            requested(ReceiveMessageInput::builder().set_message_attribute_names(names).build().unwrap())
         };
         assert_eq!(names(&build(&[])), ["traceparent", "tracestate", "baggage", PACKED_ATTRIBUTE]);
         assert_eq!(
@@ -147,23 +153,23 @@ mod tests {
     #[allow(deprecated)]
     fn system_attributes_are_requested_in_the_users_field() {
         use MessageSystemAttributeName::{All, AwsTraceHeader, SenderId, SentTimestamp};
-        let input = asked(ReceiveMessageInput::builder().build().unwrap());
+        let input = requested(ReceiveMessageInput::builder().build().unwrap());
         assert_eq!(input.message_system_attribute_names(), [AwsTraceHeader, SentTimestamp]);
-        let input = asked(ReceiveMessageInput::builder().message_system_attribute_names(SenderId).build().unwrap());
+        let input = requested(ReceiveMessageInput::builder().message_system_attribute_names(SenderId).build().unwrap());
         assert_eq!(input.message_system_attribute_names(), [SenderId, AwsTraceHeader, SentTimestamp]);
-        let input = asked(ReceiveMessageInput::builder().message_system_attribute_names(All).build().unwrap());
+        let input = requested(ReceiveMessageInput::builder().message_system_attribute_names(All).build().unwrap());
         assert_eq!(input.message_system_attribute_names(), [All]);
-        let input = asked(ReceiveMessageInput::builder().attribute_names(QueueAttributeName::All).build().unwrap());
+        let input = requested(ReceiveMessageInput::builder().attribute_names(QueueAttributeName::All).build().unwrap());
         assert_eq!(
             (input.attribute_names(), input.message_system_attribute_names()),
             (&[QueueAttributeName::All][..], &[][..])
         );
-        let input = asked(ReceiveMessageInput::builder().attribute_names("SenderId".into()).build().unwrap());
-        let asked: Vec<&str> = input.attribute_names().iter().map(QueueAttributeName::as_str).collect();
-        assert_eq!(asked, ["SenderId", "AWSTraceHeader", "SentTimestamp"]);
+        let input = requested(ReceiveMessageInput::builder().attribute_names("SenderId".into()).build().unwrap());
+        let requested: Vec<&str> = input.attribute_names().iter().map(QueueAttributeName::as_str).collect();
+        assert_eq!(requested, ["SenderId", "AWSTraceHeader", "SentTimestamp"]);
         let both = ReceiveMessageInput::builder().attribute_names("SenderId".into());
-        let input = self::asked(both.message_system_attribute_names(SenderId).build().unwrap());
-        assert_eq!(input.attribute_names().len(), 1, "who asks in both ways is answered in the newer one");
+        let input = self::requested(both.message_system_attribute_names(SenderId).build().unwrap());
+        assert_eq!(input.attribute_names().len(), 1, "the newer field is used if both are set");
         assert_eq!(input.message_system_attribute_names(), [SenderId, AwsTraceHeader, SentTimestamp]);
     }
 }

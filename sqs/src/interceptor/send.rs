@@ -37,7 +37,7 @@ impl SqsInterceptor {
         Covered::call(Call::SendBatch, Some(hop))
     }
 
-    /// Each message gets a create span and its context, and the send span links to all of them.
+    /// Makes a create span for each message, and a send span that links to all of them.
     fn create_each(
         &self,
         queue: &Queue,
@@ -58,7 +58,7 @@ impl SqsInterceptor {
         })
     }
 
-    /// All messages get the context of the send span.
+    /// Writes the context of the send span to all messages.
     fn share_one(
         &self,
         queue: &Queue,
@@ -78,8 +78,10 @@ impl SqsInterceptor {
         hop
     }
 
-    /// The size limit holds for a batch as a whole: what the user's own data leaves is shared out evenly, so that no message's
-    /// baggage takes the room of another one's ids.
+    /// Calls a function with the carrier of each message.
+    ///
+    /// The size limit holds for the whole batch. The room that the user's own data leaves is divided evenly, so that no message's
+    /// baggage takes the room of another message's ids.
     fn each(&self, entries: &mut [SendMessageBatchRequestEntry], mut each: impl FnMut(&mut MessageCarrierMut<'_>)) {
         let owned = self.propagator.owned();
         let own_size = |entry: &SendMessageBatchRequestEntry| {

@@ -10,7 +10,7 @@ use super::{
 use crate::attributes::{self, Queue};
 
 impl SqsInterceptor {
-    /// Settles one message: in the trace of the span that has processed it.
+    /// Starts the settle span of one message, as a child of its process span.
     pub(super) fn settle(&self, operation: &'static str, queue_url: Option<&str>, handle: Option<&str>) -> Covered {
         let hop = (self.options.settle_spans && self.propagator.records()).then(|| {
             let delivery = attributes::delivery(handle.unwrap_or_default());
@@ -21,7 +21,7 @@ impl SqsInterceptor {
         Covered::call(Call::Settle, hop)
     }
 
-    /// Settles a batch: in a span of its own that links to every message.
+    /// Starts the settle span of a batch, linked to every message.
     pub(super) fn settle_batch(&self, operation: &'static str, queue_url: Option<&str>, handles: &[&str]) -> Covered {
         let hop = (self.options.settle_spans && self.propagator.records()).then(|| {
             let recall = |handle: &&str| messaging::recall(&self.propagator, attributes::delivery(handle));

@@ -1,4 +1,4 @@
-//! The one order in which the places of a message are read, for received messages and those about to be sent.
+//! The precedence of the places on a message, for received messages and those about to be sent.
 
 use std::collections::HashMap;
 
@@ -10,13 +10,13 @@ use crate::xray;
 
 static PARENT: FieldName = FieldName::from_static("traceparent");
 
-/// What a message carries: an attribute counts before the packed one, that before an envelope, and the trace header last.
+/// The fields of a message. In order of precedence: attributes, the packed attribute, an envelope, the trace header.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reading {
+pub(super) struct MessageFields {
     packed: Option<StoredContext>,
     envelope: Option<StoredContext>,
     header: Option<String>,
-    /// What the trace header says, as a `traceparent`, where nothing else says one.
+    /// The trace header as a `traceparent`, if no other place has one.
     parent: Option<String>,
     /// The trace header's trace-id, if it has no parent-id and nothing else has a `traceparent`.
     root: Option<TraceContext>,
@@ -24,42 +24,42 @@ pub(super) struct Reading {
 
 type Attributes = HashMap<String, MessageAttributeValue>;
 
-impl Reading {
+impl MessageFields {
     pub(super) fn new(attributes: Option<&Attributes>, header: Option<&str>, envelope: Option<StoredContext>) -> Self {
         let packed =
             attributes.and_then(|attributes| attributes.get(PACKED_ATTRIBUTE)).map(|value| text(value).parse().ok());
         let unreadable = packed == Some(None);
-        let mut reading =
+        let mut fields =
             Self { packed: packed.flatten(), envelope, header: header.map(str::to_owned), parent: None, root: None };
         let mut has_parent = false;
-        reading.each(attributes, &PARENT, &mut |_| has_parent = true);
+        fields.visit(attributes, &PARENT, &mut |_| has_parent = true);
         if !has_parent {
-            // What is there and broken is not the same as none: an empty `traceparent` is refused and counted.
-            let broken = || Some(String::new());
+            // A malformed field differs from an absent one: an empty `traceparent` is rejected and counted.
+            let malformed = || Some(String::new());
             let trace = header.map(xray::read);
             let parent = trace.as_ref().and_then(|trace| trace.as_ref().ok()?.parent);
-            reading.parent = match (parent, &trace) {
+            fields.parent = match (parent, &trace) {
                 (Some(parent), _) => Some(parent.to_string()),
-                (None, Some(Err(_))) => broken(),
-                (None, _) => broken().filter(|_| unreadable),
+                (None, Some(Err(_))) => malformed(),
+                (None, _) => malformed().filter(|_| unreadable),
             };
-            reading.root = trace.and_then(Result::ok).filter(|trace| trace.root_trace_id().is_some());
+            fields.root = trace.and_then(Result::ok).filter(|trace| trace.root_trace_id().is_some());
         }
-        reading
+        fields
     }
 
     pub(super) fn root(&self) -> Option<TraceContext> {
         self.root.clone()
     }
 
-    pub(super) fn each<'a>(
+    pub(super) fn visit<'a>(
         &'a self,
         attributes: Option<&'a Attributes>,
         name: &FieldName,
         each: &mut dyn FnMut(Value<'a>),
     ) {
         if let Some(value) = attributes.and_then(|attributes| attributes.get(name.as_str())) {
-            return each(shown(value));
+            return each(bytes(value));
         }
         let mut found = false;
         for stored in self.packed.iter().chain(&self.envelope) {
@@ -81,7 +81,7 @@ impl Reading {
         }
     }
 
-    pub(super) fn each_of_all<'a>(
+    pub(super) fn visit_all<'a>(
         &'a self,
         attributes: Option<&'a Attributes>,
         each: &mut dyn FnMut(&'a str, Value<'a>),
@@ -89,7 +89,7 @@ impl Reading {
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in attributes.into_iter().flatten() {
             if name != PACKED_ATTRIBUTE || self.packed.is_none() {
-                each(name, shown(value));
+                each(name, bytes(value));
                 seen.push(name);
             }
         }
@@ -116,8 +116,8 @@ fn text(value: &MessageAttributeValue) -> &str {
     value.string_value.as_deref().unwrap_or_default()
 }
 
-/// Text and numbers show their characters, binary its bytes, anything else shows as empty.
-fn shown(value: &MessageAttributeValue) -> Value<'_> {
+/// Returns the characters of text and numbers, the bytes of binary, and an empty value for anything else.
+fn bytes(value: &MessageAttributeValue) -> Value<'_> {
     Value::Borrowed(match (&value.string_value, &value.binary_value) {
         (Some(text), _) => text.as_bytes(),
         (None, Some(blob)) => blob.as_ref(),

@@ -1,4 +1,4 @@
-//! What an answer says of a call: the span's end.
+//! Ends spans with the outcome of the call.
 
 use aws_sdk_sqs::{
     error::{ConnectorError, ProvideErrorMetadata},
@@ -24,15 +24,15 @@ use super::{
     SqsInterceptor,
     operation::{Call, InFlight},
 };
-use crate::attributes::answered;
+use crate::attributes::record_ids;
 
-type Answer<'a> = Option<Result<&'a Output, &'a OrchestratorError<Error>>>;
+type Response<'a> = Option<Result<&'a Output, &'a OrchestratorError<Error>>>;
 
 impl SqsInterceptor {
     /// Ends the span of a call, after its last attempt.
-    pub(super) fn after(&self, in_flight: &InFlight, answer: Answer<'_>) {
+    pub(super) fn after(&self, in_flight: &InFlight, response: Response<'_>) {
         let hop = in_flight.hop.lock().ok().and_then(|mut hop| hop.take());
-        let outcome = match answer {
+        let outcome = match response {
             Some(Ok(output)) => {
                 if let (Call::Receive(queue), Some(received)) =
                     (&in_flight.call, output.downcast_ref::<ReceiveMessageOutput>())
@@ -50,7 +50,7 @@ impl SqsInterceptor {
     }
 }
 
-/// Adds what the answer says, and judges it: a batch of which a message has failed has failed.
+/// Records the ids of the response, and returns the outcome. A batch fails if one of its messages fails.
 fn describe(hop: &HopSpan, call: &Call, output: &Output) -> Outcome {
     if !hop.records() {
         return Outcome::Unset;
@@ -58,35 +58,35 @@ fn describe(hop: &HopSpan, call: &Call, output: &Output) -> Outcome {
     match call {
         Call::Send => {
             if let Some(sent) = output.downcast_ref::<SendMessageOutput>() {
-                answered(hop, sent.message_id(), sent.request_id());
+                record_ids(hop, sent.message_id(), sent.request_id());
             }
             Outcome::Unset
         }
         Call::SendBatch => match output.downcast_ref::<SendMessageBatchOutput>() {
             Some(sent) => {
-                answered(hop, None, sent.request_id());
+                record_ids(hop, None, sent.request_id());
                 partial(sent.failed())
             }
             None => Outcome::Unset,
         },
         Call::Receive(_) => {
             if let Some(received) = output.downcast_ref::<ReceiveMessageOutput>() {
-                answered(hop, None, received.request_id());
+                record_ids(hop, None, received.request_id());
             }
             Outcome::Unset
         }
         Call::Settle => {
             if let Some(deleted) = output.downcast_ref::<DeleteMessageBatchOutput>() {
-                answered(hop, None, deleted.request_id());
+                record_ids(hop, None, deleted.request_id());
                 return partial(deleted.failed());
             }
             if let Some(changed) = output.downcast_ref::<ChangeMessageVisibilityBatchOutput>() {
-                answered(hop, None, changed.request_id());
+                record_ids(hop, None, changed.request_id());
                 return partial(changed.failed());
             }
             let deleted = output.downcast_ref::<DeleteMessageOutput>().and_then(RequestId::request_id);
             let changed = || output.downcast_ref::<ChangeMessageVisibilityOutput>().and_then(RequestId::request_id);
-            answered(hop, None, deleted.or_else(changed));
+            record_ids(hop, None, deleted.or_else(changed));
             Outcome::Unset
         }
     }
@@ -96,7 +96,7 @@ fn partial(failed: &[BatchResultErrorEntry]) -> Outcome {
     failed.first().map_or(Outcome::Unset, |first| Outcome::error(first.code().to_owned()))
 }
 
-/// The service's code, or what kept the call from getting an answer.
+/// Returns `error.type`: the service's code, or the reason why there is no response.
 fn error_type(error: &OrchestratorError<Error>) -> String {
     if let Some(error) = error.as_operation_error() {
         return code(error).unwrap_or("_OTHER").to_owned();
