@@ -8,23 +8,23 @@ use crate::names::{Names, is_generated};
 /// The name of the exchange whose name is empty.
 const DEFAULT_EXCHANGE: &str = "amq.default";
 
-/// Exchange and routing key of a message, and the queue it was taken from.
+/// The exchange and routing key of a message, and the queue it was consumed from.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Destination<'a> {
     pub(crate) exchange: &'a str,
     pub(crate) routing_key: &'a str,
     pub(crate) queue: Option<&'a str>,
-    /// Whether the queue was made for a while only, as its consumer states.
+    /// Whether the consumer has declared the queue as temporary.
     pub(crate) temporary: bool,
     pub(crate) names: &'a Names,
 }
 
-/// The name of a destination, as far as the service knows its parts.
+/// The name of a destination, made of its declared parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Name {
-    /// The parts that are no patterns.
+    /// The parts that are not patterns.
     name: String,
-    /// All parts, where one is a pattern.
+    /// All parts, if one of them is a pattern.
     template: Option<String>,
 }
 
@@ -48,10 +48,10 @@ impl Name {
 }
 
 impl Destination<'_> {
-    /// `{exchange}:{routing_key}`, as far as both are declared, otherwise the exchange alone; with `:{queue}` on the consuming side. Empty parts
-    /// are left out, as are a queue of the same name as the routing key and queues whose names are generated.
+    /// Returns `{exchange}:{routing_key}` if both are declared, otherwise `{exchange}`, with `:{queue}` on the consuming side.
     ///
-    /// Whoever publishes a message chooses its routing key: each would be a span name and a time series of its own.
+    /// Omits empty parts, a queue with the name of the routing key, and queues with generated names. Undeclared routing keys are
+    /// chosen by publishers, and would have unlimited cardinality in span names and metrics.
     pub(crate) fn name(&self) -> Name {
         let queue = self.queue.filter(|queue| !self.temporary && !is_generated(queue));
         if self.exchange.is_empty() {
@@ -69,7 +69,7 @@ impl Destination<'_> {
         }
     }
 
-    /// Whether the message is not there yet, and so neither its exchange nor its routing key.
+    /// Returns `true` for a receive span, which starts before exchange and routing key are known.
     fn is_receive(&self) -> bool {
         self.queue.is_some() && self.exchange.is_empty() && self.routing_key.is_empty()
     }
@@ -79,7 +79,7 @@ impl Destination<'_> {
         self.queue.or(sent_to).is_some_and(is_generated)
     }
 
-    /// Names a hop and describes the destination or source of its message.
+    /// Sets a hop's name, and the attributes of the operation and destination.
     pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
         let name = self.name();
         let mut described = std::mem::replace(hop, Hop::resume(propagation_core::PropagationContext::EMPTY))
@@ -87,7 +87,7 @@ impl Destination<'_> {
             .with("messaging.system", "rabbitmq")
             .with("messaging.operation.name", operation)
             .with("messaging.operation.type", kind);
-        // Nothing is known of a message that is yet to be received from a queue without a name.
+        // A receive span of a queue with a generated name has no destination name.
         if !self.is_receive() || name.name != DEFAULT_EXCHANGE {
             described = described
                 .named(format!("{operation} {}", name.for_span()))
@@ -109,7 +109,7 @@ impl Destination<'_> {
     }
 }
 
-/// The ids that a publisher has given to a message and to the conversation that it belongs to.
+/// Returns the message id and the conversation id (`correlation_id`) of a message.
 pub(crate) fn ids(properties: &BasicProperties) -> impl Iterator<Item = Attribute> {
     let ids = [
         ("messaging.message.id", properties.message_id()),

@@ -12,7 +12,7 @@ use crate::frame::{self, FrameLimit};
 
 /// The headers of a received message.
 ///
-/// Long strings, short strings and byte arrays show their bytes; any other type shows as an empty value.
+/// Long strings, short strings and byte arrays read as their bytes, any other type as an empty value.
 #[derive(Clone, Copy)]
 pub struct PropertiesCarrier<'a>(&'a BasicProperties);
 
@@ -27,7 +27,7 @@ impl<'a> PropertiesCarrier<'a> {
 /// The properties of a message that is about to be published.
 ///
 /// Writes long strings. Fields that do not fit into one frame are dropped, baggage first; then tracestate is truncated by whole members.
-/// Where even the ids don't fit, the properties stay as they were.
+/// If even the ids do not fit, the properties are unchanged.
 pub struct PropertiesCarrierMut<'a> {
     properties: &'a mut BasicProperties,
     limit: FrameLimit,
@@ -41,21 +41,21 @@ impl<'a> PropertiesCarrierMut<'a> {
     }
 }
 
-/// Prints no values: they may be personal.
+/// Prints no values: they may be personal data.
 impl std::fmt::Debug for PropertiesCarrier<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PropertiesCarrier").finish_non_exhaustive()
     }
 }
 
-/// Prints no values: they may be personal.
+/// Prints no values: they may be personal data.
 impl std::fmt::Debug for PropertiesCarrierMut<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PropertiesCarrierMut").finish_non_exhaustive()
     }
 }
 
-fn shown(value: &AMQPValue) -> Value<'_> {
+fn bytes(value: &AMQPValue) -> Value<'_> {
     Value::Borrowed(match value {
         AMQPValue::LongString(text) => text.as_bytes(),
         AMQPValue::ShortString(text) => text.as_str().as_bytes(),
@@ -68,13 +68,13 @@ impl Extract for PropertiesCarrier<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         let headers = self.0.headers().as_ref();
         if let Some(value) = headers.and_then(|headers| headers.inner().get(name.as_str())) {
-            each(shown(value));
+            each(bytes(value));
         }
     }
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         for (name, value) in self.0.headers().iter().flat_map(FieldTable::inner) {
-            each(name.as_str(), shown(value));
+            each(name.as_str(), bytes(value));
         }
     }
 }
@@ -83,13 +83,13 @@ impl Extract for PropertiesCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         let headers = self.properties.headers().as_ref();
         if let Some(value) = headers.and_then(|headers| headers.inner().get(name.as_str())) {
-            each(shown(value));
+            each(bytes(value));
         }
     }
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         for (name, value) in self.properties.headers().iter().flat_map(FieldTable::inner) {
-            each(name.as_str(), shown(value));
+            each(name.as_str(), bytes(value));
         }
     }
 }

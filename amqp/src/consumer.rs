@@ -17,7 +17,7 @@ use crate::{
     names::Names,
 };
 
-/// Handles messages of one queue in the context that they carry.
+/// Processes messages of one queue in the context that they carry.
 ///
 /// ```no_run
 /// # async fn consume(mut messages: lapin::Consumer, propagator: propagation_core::Propagator) -> lapin::Result<()> {
@@ -44,7 +44,7 @@ pub struct ConsumerPropagation {
 }
 
 impl ConsumerPropagation {
-    /// For messages of a queue.
+    /// Creates an adapter for messages of a queue.
     #[must_use]
     pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
         Self {
@@ -56,10 +56,10 @@ impl ConsumerPropagation {
         }
     }
 
-    /// Declares an exchange and the routing keys, or their templates, that messages come with: `["paid", "orders.*"]`. Only these become part of
-    /// span names and metrics, beside exchange and queue.
+    /// Declares an exchange and the routing keys, or templates of them, of its messages. For example, `["paid", "orders.*"]`.
     ///
-    /// Templates are words separated by dots, as in bindings of topic exchanges: `*` and `{…}` stand for one word, `#` for any number.
+    /// Only declared routing keys become part of span names and metrics, beside exchange and queue. Templates are words separated by
+    /// dots, as in bindings of topic exchanges: `*` and `{…}` match one word, `#` any number of words.
     #[must_use]
     pub fn with_exchange<I>(mut self, exchange: &str, routing_keys: I) -> Self
     where
@@ -69,26 +69,30 @@ impl ConsumerPropagation {
         self
     }
 
-    /// States that the queue exists only for a while, such as an exclusive or auto-delete queue with a name made up at run time: it is left
-    /// out of span names and metrics. Queues whose names the broker has generated (`amq.gen-…`, direct reply-to) always are.
+    /// Declares the queue as temporary, for example an exclusive or auto-delete queue whose name is made at run time.
+    ///
+    /// Temporary queues are omitted from span names and metrics. Queues with names that the broker generates (`amq.gen-…`, direct
+    /// reply-to) always are.
     #[must_use]
     pub fn with_temporary_queue(mut self, temporary: bool) -> Self {
         self.temporary = temporary;
         self
     }
 
-    /// The parent of process spans. The age of a message is known if its publisher has set `timestamp`.
+    /// Sets the parent of process spans. The age of a message is known if its publisher has set `timestamp`.
     #[must_use]
     pub fn parent_mode(mut self, parent: ParentMode) -> Self {
         self.parent = parent;
         self
     }
 
-    /// Runs a handler in the context of its message, and ends the process span with what the handler says.
+    /// Runs a handler in the context of its message, and ends the process span with the handler's result.
+    ///
+    /// If the future is dropped before it is ready, the span ends as cancelled.
     ///
     /// # Errors
     ///
-    /// The handler's own.
+    /// Returns the handler's error.
     pub async fn process<T, E: 'static>(
         &self,
         delivery: &Delivery,
@@ -137,7 +141,7 @@ impl ConsumerPropagation {
         hop.run(handler).await
     }
 
-    /// Starts the process span alone: run the handler in the hop, and end it with the outcome.
+    /// Starts the process span only. Run the handler in the hop, and end the hop with its outcome.
     #[must_use]
     pub fn start(&self, delivery: &Delivery) -> HopSpan {
         let destination = self.destination(delivery);
@@ -147,17 +151,17 @@ impl ConsumerPropagation {
         })
     }
 
-    /// What a message brings, judged by the policy.
+    /// Extracts the context of a message and applies the policy. Makes no span.
     #[must_use]
     pub fn extract(&self, delivery: &Delivery) -> Admission {
         self.propagator.extract(&Peer::amqp(&self.queue), &PropertiesCarrier::new(&delivery.properties))
     }
 
-    /// [`Channel::basic_get`] in a receive span that links to the message.
+    /// Calls [`Channel::basic_get`] in a receive span that links to the message.
     ///
     /// # Errors
     ///
-    /// Those of [`Channel::basic_get`].
+    /// Returns the errors of [`Channel::basic_get`].
     pub async fn get(&self, channel: &Channel, options: BasicGetOptions) -> lapin::Result<Option<BasicGetMessage>> {
         let destination = self.source("", "");
         let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
@@ -176,29 +180,29 @@ impl ConsumerPropagation {
         received
     }
 
-    /// Acknowledges a message, in a settle span: a child of the span that has processed it, linked to the message.
+    /// Acknowledges a message in a settle span: a child of the message's process span, linked to the message.
     ///
     /// # Errors
     ///
-    /// Those of [`Acker::ack`](lapin::Acker::ack).
+    /// Returns the errors of [`Acker::ack`](lapin::Acker::ack).
     pub async fn ack(&self, delivery: &Delivery, options: BasicAckOptions) -> lapin::Result<bool> {
         self.settle(delivery, "ack", delivery.acker.ack(options)).await
     }
 
-    /// Refuses a message, in a settle span: a child of the span that has processed it, linked to the message.
+    /// Negatively acknowledges a message in a settle span: a child of the message's process span, linked to the message.
     ///
     /// # Errors
     ///
-    /// Those of [`Acker::nack`](lapin::Acker::nack).
+    /// Returns the errors of [`Acker::nack`](lapin::Acker::nack).
     pub async fn nack(&self, delivery: &Delivery, options: BasicNackOptions) -> lapin::Result<bool> {
         self.settle(delivery, "nack", delivery.acker.nack(options)).await
     }
 
-    /// Rejects a message, in a settle span: a child of the span that has processed it, linked to the message.
+    /// Rejects a message in a settle span: a child of the message's process span, linked to the message.
     ///
     /// # Errors
     ///
-    /// Those of [`Acker::reject`](lapin::Acker::reject).
+    /// Returns the errors of [`Acker::reject`](lapin::Acker::reject).
     pub async fn reject(&self, delivery: &Delivery, options: BasicRejectOptions) -> lapin::Result<bool> {
         self.settle(delivery, "reject", delivery.acker.reject(options)).await
     }
@@ -219,8 +223,8 @@ impl ConsumerPropagation {
         settled
     }
 
-    /// lapin keeps a delivery's channel to itself. Tags are counted by channel, so the place of the payload tells apart deliveries of
-    /// two channels with one tag.
+    /// Returns a key of the delivery. Tags are counted by channel, and lapin does not expose a delivery's channel, so the address
+    /// of the payload distinguishes deliveries of two channels with one tag.
     fn key(&self, delivery: &Delivery) -> DeliveryKey {
         let place = (delivery.data.as_ptr().addr(), delivery.exchange.as_str(), delivery.routing_key.as_str());
         DeliveryKey::new(Transport::Amqp, (self.queue.as_str(), delivery.delivery_tag, place))
@@ -244,7 +248,7 @@ impl ConsumerPropagation {
     }
 }
 
-/// The time since a message was published, by this machine's clock; `timestamp` counts seconds.
+/// Returns the time since a message was published; `timestamp` is in seconds.
 fn age(delivery: &Delivery) -> Option<Duration> {
     messaging::age(Duration::from_secs((*delivery.properties.timestamp())?))
 }

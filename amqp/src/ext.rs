@@ -1,12 +1,11 @@
-//! For those who publish and consume in their own way: what a message brings, and what goes onto one.
+//! Extension traits to extract and inject without spans.
 
 use lapin::{BasicProperties, message::Delivery};
 use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator};
 
 use crate::{FrameLimit, PropertiesCarrier, PropertiesCarrierMut, sealed::Sealed};
 
-/// Reads the context of a received message, for those who handle messages in their own way. [`ConsumerPropagation`](crate::ConsumerPropagation)
-/// makes spans, too.
+/// Reads the context of a received message, without spans. [`ConsumerPropagation`](crate::ConsumerPropagation) makes spans.
 ///
 /// ```
 /// # async fn example(delivery: lapin::message::Delivery, propagator: propagation_core::Propagator) {
@@ -19,7 +18,7 @@ use crate::{FrameLimit, PropertiesCarrier, PropertiesCarrierMut, sealed::Sealed}
 /// # }
 /// ```
 pub trait DeliveryExt: Sealed {
-    /// What the message brings from a queue, judged by the policy. Makes no span.
+    /// Extracts the context of the message and applies the policy for a queue. Makes no span.
     fn extract(&self, propagator: &Propagator, queue: &str) -> Admission;
 }
 
@@ -32,8 +31,7 @@ impl DeliveryExt for Delivery {
     }
 }
 
-/// Writes a context onto a message, for those who publish in their own way. [`ProducerPropagation`](crate::ProducerPropagation) makes
-/// spans, too.
+/// Writes a context to a message, without spans. [`ProducerPropagation`](crate::ProducerPropagation) makes spans.
 ///
 /// ```
 /// use lapin::BasicProperties;

@@ -1,11 +1,11 @@
-//! What a content header frame may hold.
+//! The size limit of a content header frame.
 
 use lapin::{BasicProperties, Connection, types::AMQPValue, types::FieldTable};
 
-/// The largest frame that a connection has negotiated.
+/// The largest frame of a connection, in bytes.
 ///
-/// A broker closes the whole connection over a larger one (AMQP 0-9-1, 4.2.3), and headers all go into one frame. A channel does
-/// not know its limit: take it from the connection, or give the number of bytes that is configured.
+/// A broker closes the whole connection after a larger frame (AMQP 0-9-1, 4.2.3), and all headers of a message are in one frame. A
+/// channel does not expose its limit: convert the connection, or the configured number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameLimit(u32);
 
@@ -13,9 +13,9 @@ impl FrameLimit {
     /// RabbitMQ's default, in bytes.
     pub const DEFAULT: Self = Self(131_072);
 
-    /// How many bytes properties may take: all but the frame's own 8 and the header's 12 (AMQP 0-9-1, 2.3.5.2).
+    /// Returns the most bytes of properties: all but the frame's own 8 and the header's 12 (AMQP 0-9-1, 2.3.5.2).
     pub(crate) fn properties(self) -> usize {
-        // Zero means that there is no limit.
+        // Zero means no limit.
         if self.0 == 0 { usize::MAX } else { (self.0 as usize).saturating_sub(8 + 12) }
     }
 }
@@ -32,7 +32,7 @@ impl From<u32> for FrameLimit {
     }
 }
 
-/// The bytes of all properties but the headers, flags included.
+/// Returns the size of all properties except the headers, including the flags.
 pub(crate) fn without_headers(properties: &BasicProperties) -> usize {
     let texts = [
         properties.content_type(),
@@ -51,17 +51,17 @@ pub(crate) fn without_headers(properties: &BasicProperties) -> usize {
     2 + texts + octets + if properties.timestamp().is_some() { 8 } else { 0 }
 }
 
-/// The bytes of a table, its length included.
+/// Returns the size of a table, including its length.
 pub(crate) fn table(table: &FieldTable) -> usize {
     4 + table.inner().iter().map(|(name, value)| entry(name.as_str(), value_of(value))).sum::<usize>()
 }
 
-/// The bytes of an entry whose value takes as many.
+/// Returns the size of an entry whose value has the given size.
 pub(crate) fn entry(name: &str, value: usize) -> usize {
     1 + name.len() + 1 + value
 }
 
-/// The bytes of a text value.
+/// Returns the size of a long string.
 pub(crate) fn long_string(text: &[u8]) -> usize {
     4 + text.len()
 }

@@ -1,8 +1,8 @@
-//! Names that a service has declared: only these become parts of span names and metric attributes.
+//! Names that a service declares. Only these become parts of span names and metric attributes.
 
 use std::sync::Arc;
 
-/// Declared exchanges with their routing keys, and declared queues.
+/// The declared exchanges with their routing keys, and the declared queues.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Names {
     exchanges: Arc<[(Template, Box<[Template]>)]>,
@@ -29,7 +29,7 @@ impl Names {
         Self { exchanges: Arc::clone(&self.exchanges), queues: self.queues.iter().cloned().chain(new).collect() }
     }
 
-    /// Finds the declared routing key, or its template, of the first exchange that matches.
+    /// Finds the first declared exchange and routing key, or template, that match.
     pub(crate) fn find(&self, exchange: &str, routing_key: &str) -> Option<(&Template, &Template)> {
         let declared = self.exchanges.iter().filter(|(name, _)| name.matches(exchange));
         declared
@@ -42,8 +42,9 @@ impl Names {
     }
 }
 
-/// A name or a pattern of names: words separated by dots, where `#` stands for any number of words, and `*` or `{…}` for one, as in the
-/// bindings of topic exchanges. Within a word, `*` stands for any run of characters.
+/// A name, or a pattern of words separated by dots, as in the bindings of topic exchanges.
+///
+/// `#` matches any number of words, `*` and `{…}` one word. Within a word, `*` matches any number of characters.
 #[derive(Clone, Debug)]
 pub(crate) struct Template(Box<str>);
 
@@ -56,7 +57,7 @@ impl Template {
         &self.0
     }
 
-    /// Whether it stands for more than one name.
+    /// Returns `true` if it can match more than one name.
     pub(crate) fn is_pattern(&self) -> bool {
         self.0.split('.').any(|word| word == "#" || word.contains('*') || is_placeholder(word))
     }
@@ -82,8 +83,9 @@ fn matches_word(pattern: &str, word: &str) -> bool {
     matches(pattern.as_bytes(), word.as_bytes(), |byte| *byte == b'*', |byte, other| byte == other)
 }
 
-/// Matches a sequence against a pattern with stars, in time linear in both for one star, and never worse than their product: only the
-/// last star that was met is tried again.
+/// Matches a sequence against a pattern with stars.
+///
+/// Takes time linear in both for one star, at most their product for several: only the last star is retried.
 fn matches<T>(pattern: &[T], text: &[T], is_star: impl Fn(&T) -> bool, same: impl Fn(&T, &T) -> bool) -> bool {
     let (mut at, mut read) = (0, 0);
     let mut retry: Option<(usize, usize)> = None;
@@ -106,7 +108,7 @@ fn matches<T>(pattern: &[T], text: &[T], is_star: impl Fn(&T) -> bool, same: imp
     pattern.get(at..).is_some_and(|rest| rest.iter().all(is_star))
 }
 
-/// Whether the broker or a client library has generated a queue's name, or the name stands for a reply.
+/// Returns `true` for a queue name that the broker or a client library generated, and for direct reply-to.
 pub(crate) fn is_generated(queue: &str) -> bool {
     ["amq.gen-", "amq.rabbitmq.reply-to"].iter().any(|prefix| queue.starts_with(prefix))
 }

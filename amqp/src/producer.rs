@@ -36,30 +36,31 @@ pub struct ProducerPropagation {
 }
 
 impl ProducerPropagation {
-    /// For channels of a connection: give the connection itself, or its frame limit in bytes.
+    /// Creates an adapter for channels of one connection. Pass the connection, or its frame limit in bytes.
     #[must_use]
     pub fn new(propagator: Propagator, limit: impl Into<FrameLimit>) -> Self {
         Self { propagator, limit: limit.into(), existing: ExistingContext::default(), names: Names::default() }
     }
 
-    /// What happens to a context that a message already carries.
+    /// Sets the treatment of a context that a message already carries.
     #[must_use]
     pub fn existing(mut self, existing: impl Into<ExistingContext>) -> Self {
         self.existing = existing.into();
         self
     }
 
-    /// Returns a producer whose messages get this context, which the application has stored itself: an outbox relay, also inside the
-    /// hop of a caller whose own context is not trusted.
+    /// Returns a copy whose messages get a context that the application stored itself.
+    ///
+    /// For an outbox relay. Such a context is trusted also inside the hop of an untrusted caller.
     #[must_use]
     pub fn with_stored(&self, stored: StoredContext) -> Self {
         self.clone().existing(stored)
     }
 
-    /// Declares an exchange and the routing keys, or their templates, that messages are published with: `["paid", "orders.*"]`. Only these
-    /// become part of span names and metrics; otherwise the exchange alone does.
+    /// Declares an exchange and the routing keys, or templates of them, of its messages. For example, `["paid", "orders.*"]`.
     ///
-    /// Templates are words separated by dots, as in bindings of topic exchanges: `*` and `{…}` stand for one word, `#` for any number.
+    /// Only declared routing keys become part of span names and metrics, beside the exchange. Templates are words separated by
+    /// dots, as in bindings of topic exchanges: `*` and `{…}` match one word, `#` any number of words.
     #[must_use]
     pub fn with_exchange<I>(mut self, exchange: &str, routing_keys: I) -> Self
     where
@@ -69,8 +70,9 @@ impl ProducerPropagation {
         self
     }
 
-    /// Declares queues that messages are published to through the default exchange. Any other queue is left out of span names and metrics: the
-    /// queue of a reply is the caller's choice.
+    /// Declares queues that messages are published to through the default exchange.
+    ///
+    /// Other queues are omitted from span names and metrics, because callers choose the queues of replies.
     #[must_use]
     pub fn with_queues<I>(mut self, queues: I) -> Self
     where
@@ -80,11 +82,11 @@ impl ProducerPropagation {
         self
     }
 
-    /// [`Channel::basic_publish`] with the current context. The span ends when the message is handed over.
+    /// Calls [`Channel::basic_publish`] with the current context. The span ends when the message is handed to the connection.
     ///
     /// # Errors
     ///
-    /// Those of [`Channel::basic_publish`] and no others.
+    /// Returns only the errors of [`Channel::basic_publish`].
     pub async fn publish(
         &self,
         channel: &Channel,
@@ -100,12 +102,13 @@ impl ProducerPropagation {
         sent
     }
 
-    /// The same, waiting for the broker's word on a channel in confirm mode. The span ends with it: a negative one and a message
-    /// that could not be routed are errors.
+    /// Like [`publish`](Self::publish) on a channel in confirm mode, but the span ends with the broker's confirm.
+    ///
+    /// A negative confirm, and a returned message that could not be routed, are errors of the span.
     ///
     /// # Errors
     ///
-    /// Those of [`Channel::basic_publish`] and of its confirm.
+    /// Returns the errors of [`Channel::basic_publish`] and of its confirm.
     pub async fn publish_confirmed(
         &self,
         channel: &Channel,
@@ -127,10 +130,12 @@ impl ProducerPropagation {
         confirmed
     }
 
-    /// Puts the current context on a message that you publish yourself. Publish it in the hop, and end the hop with the outcome.
+    /// Starts the send span of a message that you publish yourself, and writes its context to the message.
+    ///
+    /// Publish the message in the hop, and end the hop with the outcome.
     pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> PreparedMessage {
         let destination = Destination { exchange, routing_key, queue: None, temporary: false, names: &self.names };
-        // Through the default exchange a message goes to the queue that its routing key names.
+        // The default exchange routes to the queue with the name of the routing key.
         let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
         let ids: Vec<_> = if self.propagator.records() { ids(properties).collect() } else { Vec::new() };
         let mut carrier = PropertiesCarrierMut::new(properties, self.limit);

@@ -1,7 +1,7 @@
-//! The current context, carried over the boundaries that Rust does not carry it over: tasks, threads, streams, channels, callbacks.
+//! Carries the current context into tasks, threads, streams, channels and callbacks.
 //!
-//! Everything here captures what is current where it is called, and runs the work in it, wherever that happens. There is no guard
-//! to hold and so none to leak: work is entered by a closure, or on every poll and on drop, and left again.
+//! Each helper captures the current context and `tracing` span where it is called, and runs the work in them on any thread. There
+//! are no guards that could leak: the context is entered for a closure, or for every poll and the drop of a future.
 //!
 //! ```
 //! use propagation_core::{Hop, PropagationContext, Propagator, SpanKind, task};
@@ -41,30 +41,33 @@ use crate::{
     },
 };
 
-/// What was current at one place, to run work in at another.
+/// A captured context and `tracing` span, to run work in elsewhere.
 ///
-/// Cheap to clone and free to cross threads. Send it through a channel beside a message, keep it in a callback's state, hand it to
-/// each closure of a parallel loop. Spans made inside are children of the span that was current at the capture. A hop's span ends
-/// when the hop does; a span of user code that ends by being dropped ends only when its last `Current` is gone, too.
+/// Cheap to clone, and `Send`. For example, send it through a channel beside a message, keep it in a callback's state, or pass it to
+/// each closure of a parallel loop. Spans made inside are children of the span that was current at the capture.
+///
+/// A captured hop still ends when its owner ends it. A `tracing` span of user code closes only when its last `Current` is dropped.
 #[derive(Clone)]
 pub struct Current(Arc<Inner>);
 
 struct Inner {
     hop: HopSpan,
-    /// The `tracing` span: log lines of carried work stand in the same scope.
+    /// The `tracing` span, so that log lines of carried work have the same scope.
     span: Span,
     place: CallSite,
 }
 
 impl Current {
-    /// Captures what is current here. Outside of any hop and span that is nothing, and carried work then runs in nothing, even
-    /// where it is polled or called inside of another request.
+    /// Captures the current context and `tracing` span.
+    ///
+    /// Outside any hop and span it captures an empty context: carried work then runs without a context, even if it is polled or called
+    /// inside another request.
     #[must_use]
     #[track_caller]
     pub fn capture(propagator: &Propagator) -> Self {
         let marker = current::innermost(|hop| hop.map(|(_, marker)| marker));
-        // Spans of user code inherit the marker of the hop that they are in. A `tracing` span that is in no hop has none to pass on:
-        // its children find their parent through the bridge's context instead.
+        // Spans of user code inherit the marker of their hop. A `tracing` span outside a hop has no marker: its children find their
+        // parent through the bridge's context.
         let own = marker.is_some() || !propagator.makes_spans();
         let current = || if own { Span::current() } else { Span::none() };
         let span = thread_end::access(Access::Current, current).unwrap_or_else(Span::none);
@@ -72,7 +75,7 @@ impl Current {
         Self(Arc::new(Inner { hop, span, place: CallSite::here() }))
     }
 
-    /// A context that was stored or received, to resume work in.
+    /// Creates a handle on a stored or received context, to resume work in.
     #[must_use]
     #[track_caller]
     pub fn resume(propagator: &Propagator, context: PropagationContext) -> Self {
@@ -80,28 +83,28 @@ impl Current {
         Self(Arc::new(Inner { hop, span: Span::none(), place: CallSite::here() }))
     }
 
-    /// The context that was captured.
+    /// Returns the captured context.
     #[must_use]
     pub fn context(&self) -> &PropagationContext {
         self.0.hop.context()
     }
 
-    /// Runs `run` in the context: for callbacks that are called more than once.
+    /// Runs a closure in the context. Suits callbacks that are called more than once.
     ///
-    /// A guard that is left behind is reported as by [`HopSpan::in_scope`](crate::HopSpan::in_scope), with the place of the capture.
+    /// A leaked guard is reported as by [`HopSpan::in_scope`](crate::HopSpan::in_scope), with the call site of the capture.
     pub fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
         let span = &self.0.span;
         thread_end::enter(|within| span.in_scope(within), || self.0.hop.in_scope_from(self.0.place, run))
     }
 
-    /// A future (or, with the feature `stream`, a stream) that runs in the context, on whichever thread polls or drops it.
+    /// Returns a future (or, with the feature `stream`, a stream) that runs in the context on every poll and on drop, on any thread.
     pub fn scope<F>(&self, future: F) -> InContext<F> {
         InContext::new(self.clone(), future)
     }
 }
 
 impl Drop for Inner {
-    /// The last handle on a span of `tracing` closes it, which its subscriber acts on.
+    /// Dropping the last handle on a `tracing` span closes it, which calls the subscriber.
     fn drop(&mut self) {
         if !self.span.is_none() && thread_end::is_ending() {
             let span = std::mem::replace(&mut self.span, Span::none());
@@ -116,9 +119,9 @@ impl fmt::Debug for Current {
     }
 }
 
-/// Carries what is current here into a closure that runs elsewhere: a thread, a rayon job, `spawn_blocking`, a callback.
+/// Wraps a closure so that it runs in the current context elsewhere: on a thread, as a rayon job, in `spawn_blocking`, as a callback.
 ///
-/// What the closure holds is dropped in the context, too, when it has run. For one that is called more than once, see
+/// Values that the closure captured by value are also dropped in the context. For a closure that is called more than once, see
 /// [`Current::in_scope`].
 #[track_caller]
 pub fn carry<R, F: FnOnce() -> R>(propagator: &Propagator, run: F) -> impl FnOnce() -> R + use<R, F> {

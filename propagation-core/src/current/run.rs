@@ -6,8 +6,7 @@ use crate::Outcome;
 impl HopSpan {
     /// Runs a fallible future inside the hop, and ends the hop with its result.
     ///
-    /// Dropped before it is ready, the future ends the hop as [`Outcome::Cancelled`]. A poll panics where
-    /// [`scope`](Self::scope) does.
+    /// If the future is dropped before it is ready, the hop ends as [`Outcome::Cancelled`].
     ///
     /// ```
     /// # async fn example(propagator: propagation_core::Propagator) -> Result<(), std::io::Error> {
@@ -38,10 +37,6 @@ impl HopSpan {
     /// # Errors
     ///
     /// Returns the closure's own error, whose type becomes `error.type` as in [`Outcome::of`].
-    ///
-    /// # Panics
-    ///
-    /// In debug builds, where [`in_scope`](Self::in_scope) does.
     #[track_caller]
     pub fn run_sync<T, E: 'static>(self, run: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         let result = self.in_scope(run);

@@ -11,7 +11,8 @@ use super::Current;
 use crate::{PropagationContext, Propagator};
 
 pin_project! {
-    /// A future or stream that runs in a context that was captured: on every poll, and on drop.
+    /// A future or stream that runs in a captured context on every poll and on drop.
+    #[must_use = "futures and streams do nothing unless polled"]
     pub struct InContext<F> {
         current: Current,
         #[pin]
@@ -19,7 +20,7 @@ pin_project! {
     }
 
     impl<F> PinnedDrop for InContext<F> {
-        // What the future holds may make calls while it is dropped: they belong to the context, too.
+        // Destructors of the future's values may make calls, which belong to the context.
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             this.current.in_scope(|| this.inner.set(None));
@@ -32,13 +33,13 @@ impl<F> InContext<F> {
         Self { current, inner: Some(inner) }
     }
 
-    /// The context that it runs in.
+    /// Returns the context that it runs in.
     #[must_use]
     pub fn context(&self) -> &PropagationContext {
         self.current.context()
     }
 
-    /// Runs `poll` on what is inside, in the context.
+    /// Polls the inner stream in the context.
     #[cfg(feature = "stream")]
     pub(super) fn poll_inner<R>(self: Pin<&mut Self>, poll: impl FnOnce(Pin<&mut F>) -> R) -> Option<R> {
         let this = self.project();
@@ -69,9 +70,9 @@ impl<F> fmt::Debug for InContext<F> {
     }
 }
 
-/// Runs futures in the context that is current where they are made.
+/// Runs futures in a context.
 ///
-/// For what is awaited in place nothing of it is needed; for what is handed to an executor, it is.
+/// For futures that are passed to an executor. A future that is awaited in place runs in the current context without this.
 ///
 /// ```no_run
 /// use propagation_core::{Propagator, task::InContextExt};
@@ -82,13 +83,13 @@ impl<F> fmt::Debug for InContext<F> {
 /// # }
 /// ```
 pub trait InContextExt: Future + Sized {
-    /// Captures what is current here, and runs the future in it.
+    /// Captures the current context, and runs the future in it.
     #[track_caller]
     fn in_current_context(self, propagator: &Propagator) -> InContext<Self> {
         Current::capture(propagator).scope(self)
     }
 
-    /// Runs the future in a context that was stored or received.
+    /// Runs the future in a stored or received context.
     #[track_caller]
     fn in_context(self, propagator: &Propagator, context: PropagationContext) -> InContext<Self> {
         Current::resume(propagator, context).scope(self)

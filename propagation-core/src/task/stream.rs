@@ -8,9 +8,9 @@ use futures_core::Stream;
 use super::{Current, InContext};
 use crate::Propagator;
 
-/// Runs streams in the context that is current where they are made.
+/// Runs streams in the current context.
 pub trait InContextStreamExt: Stream + Sized {
-    /// Captures what is current here, and polls and drops the stream in it.
+    /// Captures the current context, and polls and drops the stream in it.
     #[track_caller]
     fn stream_in_context(self, propagator: &Propagator) -> InContext<Self> {
         Current::capture(propagator).scope(self)

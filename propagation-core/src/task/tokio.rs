@@ -5,11 +5,11 @@ use ::tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use super::{InContextExt, carry};
 use crate::Propagator;
 
-/// As `tokio::spawn`, in what is current here.
+/// Like `tokio::spawn`, in the current context.
 ///
 /// # Panics
 ///
-/// As `tokio::spawn`: outside of a runtime.
+/// Panics outside a Tokio runtime, like `tokio::spawn`.
 #[track_caller]
 pub fn spawn<F>(propagator: &Propagator, future: F) -> JoinHandle<F::Output>
 where
@@ -19,11 +19,11 @@ where
     ::tokio::spawn(future.in_current_context(propagator))
 }
 
-/// As `tokio::task::spawn_blocking`, in what is current here.
+/// Like `tokio::task::spawn_blocking`, in the current context.
 ///
 /// # Panics
 ///
-/// As `tokio::task::spawn_blocking`: outside of a runtime.
+/// Panics outside a Tokio runtime, like `tokio::task::spawn_blocking`.
 #[track_caller]
 pub fn spawn_blocking<R>(propagator: &Propagator, run: impl FnOnce() -> R + Send + 'static) -> JoinHandle<R>
 where
@@ -32,20 +32,26 @@ where
     ::tokio::task::spawn_blocking(carry(propagator, run))
 }
 
-/// Spawns tasks of a `JoinSet` in what is current where they are spawned.
-pub trait JoinSetExt<T> {
-    /// As `JoinSet::spawn`.
+/// Spawns tasks of a `JoinSet` in the current context. Sealed.
+pub trait JoinSetExt<T>: sealed::Sealed {
+    /// Like `JoinSet::spawn`, in the current context.
     #[track_caller]
     fn spawn_in_context<F>(&mut self, propagator: &Propagator, future: F) -> AbortHandle
     where
         F: Future<Output = T> + Send + 'static;
 
-    /// As `JoinSet::spawn_blocking`.
+    /// Like `JoinSet::spawn_blocking`, in the current context.
     #[track_caller]
     fn spawn_blocking_in_context<F>(&mut self, propagator: &Propagator, run: F) -> AbortHandle
     where
         F: FnOnce() -> T + Send + 'static;
 }
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+impl<T> sealed::Sealed for JoinSet<T> {}
 
 impl<T: Send + 'static> JoinSetExt<T> for JoinSet<T> {
     #[track_caller]
