@@ -4,11 +4,52 @@ use propagation_core::{
 };
 use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 
-/// The metadata of a call that is about to be made.
+/// The metadata of a received call.
+///
+/// ```
+/// use propagation_core::{Peer, Propagator, Transport};
+/// use propagation_grpc::MetadataCarrier;
+/// use tonic::Request;
+///
+/// let request = Request::new(());
+/// let carrier = MetadataCarrier::new(request.metadata().as_ref());
+/// let admission = Propagator::default().extract(&Peer::caller(Transport::Grpc), &carrier);
+/// assert!(!admission.context.trace.has_ids());
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct MetadataCarrier<'a>(HeaderCarrier<'a>);
+
+impl<'a> MetadataCarrier<'a> {
+    /// Creates a carrier of metadata, in the form of headers.
+    #[must_use]
+    pub fn new(metadata: &'a HeaderMap) -> Self {
+        Self(HeaderCarrier::new(metadata))
+    }
+}
+
+impl Extract for MetadataCarrier<'_> {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        self.0.visit(name, each);
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        self.0.visit_all(each);
+    }
+}
+
+/// The metadata of an outgoing call.
 ///
 /// Metadata are headers with two rules more (gRPC over HTTP/2, "Custom-Metadata"): values are printable ASCII, and names that end in
 /// `-bin` hold base64. What can't keep them, such as a baggage key `thumb-bin` in Jaeger's format, is left out.
-pub struct MetadataCarrierMut<'a>(pub &'a mut HeaderMap);
+pub struct MetadataCarrierMut<'a>(&'a mut HeaderMap);
+
+impl<'a> MetadataCarrierMut<'a> {
+    /// Creates a carrier of metadata, in the form of headers.
+    #[must_use]
+    pub fn new(metadata: &'a mut HeaderMap) -> Self {
+        Self(metadata)
+    }
+}
 
 /// Prints no values: they may be personal.
 impl std::fmt::Debug for MetadataCarrierMut<'_> {
@@ -19,8 +60,8 @@ impl std::fmt::Debug for MetadataCarrierMut<'_> {
 
 /// Injects, and keeps baggage that other code has put on the metadata, as far as the policy releases it.
 pub(crate) fn inject(propagator: &Propagator, peer: &str, context: &PropagationContext, metadata: &mut HeaderMap) {
-    let merges = HeaderCarrier(metadata).holds_any(propagator.owned());
-    let (peer, mut metadata) = (Peer::grpc(peer), MetadataCarrierMut(metadata));
+    let merges = HeaderCarrier::new(metadata).holds_any(propagator.owned());
+    let (peer, mut metadata) = (Peer::grpc(peer), MetadataCarrierMut::new(metadata));
     if merges {
         propagator.inject_merged(&peer, context, &mut metadata);
     } else {
@@ -47,11 +88,11 @@ impl Inject for MetadataCarrierMut<'_> {
     fn commit(&mut self, fields: &Fields) -> Injection {
         let legal = |field: &Field| is_legal(fields, field);
         if fields.iter().all(legal) {
-            return HeaderCarrierMut(self.0).commit(fields);
+            return HeaderCarrierMut::new(self.0).commit(fields);
         }
         let mut fitting = fields.clone();
         let illegal = fitting.fit(legal);
-        let mut injection = HeaderCarrierMut(self.0).commit(&fitting);
+        let mut injection = HeaderCarrierMut::new(self.0).commit(&fitting);
         for name in &illegal {
             injection.left_out(name, Reason::Unrepresentable);
         }

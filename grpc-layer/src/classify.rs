@@ -3,14 +3,14 @@ use std::io::IoSlice;
 use bytes::Buf;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, response::Parts};
 use propagation_core::{HopSpan, Outcome, SpanKind};
-use propagation_http::exchange::{Classify, Ending, ServerClassify};
+use propagation_http::exchange::{BodyEnd, ClassifyResponse, ServerClassifier};
 use tonic::Code;
 
 use crate::{deadline::Deadline, method::UnknownMethod, status, web::WebFrames};
 
 /// Classifies a call by its status: from the trailers, from a response of trailers only, or from a grpc-web body.
 #[derive(Debug)]
-pub struct GrpcClassify {
+pub struct GrpcClassifier {
     kind: SpanKind,
     code: Option<Code>,
     deadline: Option<Deadline>,
@@ -21,7 +21,7 @@ pub struct GrpcClassify {
     web: Option<WebFrames>,
 }
 
-impl GrpcClassify {
+impl GrpcClassifier {
     pub(crate) fn new(kind: SpanKind, deadline: Option<Deadline>, unknown: Option<UnknownMethod>) -> Self {
         Self { kind, code: None, deadline, unknown, is_grpc: false, answered: false, web: None }
     }
@@ -77,8 +77,8 @@ impl GrpcClassify {
     }
 }
 
-impl Classify for GrpcClassify {
-    fn head(&mut self, head: &mut Parts, hop: &HopSpan) {
+impl ClassifyResponse for GrpcClassifier {
+    fn on_response(&mut self, head: &mut Parts, hop: &HopSpan) {
         self.read(&head.headers);
         if self.code.is_none() && !head.status.is_success() {
             // Something on the way that is not a gRPC server has answered.
@@ -91,7 +91,7 @@ impl Classify for GrpcClassify {
         }
     }
 
-    fn data(&mut self, data: &impl Buf, _: &HopSpan) {
+    fn on_data(&mut self, data: &impl Buf, _: &HopSpan) {
         if !self.is_grpc || (self.web.is_none() && self.answered) {
             return;
         }
@@ -102,22 +102,22 @@ impl Classify for GrpcClassify {
         }
     }
 
-    fn trailers(&mut self, trailers: &HeaderMap, _: &HopSpan) {
+    fn on_trailers(&mut self, trailers: &HeaderMap, _: &HopSpan) {
         self.read(trailers);
     }
 
-    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
-        let code = match (self.code, ending) {
+    fn classify(&mut self, end: BodyEnd, hop: &HopSpan) -> Outcome {
+        let code = match (self.code, end) {
             (Some(code), _) => code,
             // A stream that ends without a status was broken off.
-            (None, Ending::Complete) => Code::Unknown,
+            (None, BodyEnd::Complete) => Code::Unknown,
             (None, _) if self.is_late() => Code::DeadlineExceeded,
             (None, _) => Code::Cancelled,
         };
         self.end(code, hop)
     }
 
-    fn failed<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
+    fn on_failure<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
         let (error, code) = status::of_error(error);
         let code = self.code.or(code).unwrap_or(Code::Unknown);
         let outcome = self.end(code, hop);
@@ -127,46 +127,47 @@ impl Classify for GrpcClassify {
 
 /// Classifies what a server with our layer answers: calls, and the plain HTTP requests beside them.
 #[derive(Debug)]
-pub enum CallClassify {
+#[non_exhaustive]
+pub enum CallClassifier {
     /// A remote procedure call.
-    Grpc(GrpcClassify),
+    Grpc(GrpcClassifier),
     /// Any other request.
-    Http(ServerClassify),
+    Http(ServerClassifier),
 }
 
-impl Classify for CallClassify {
-    fn head(&mut self, head: &mut Parts, hop: &HopSpan) {
+impl ClassifyResponse for CallClassifier {
+    fn on_response(&mut self, head: &mut Parts, hop: &HopSpan) {
         match self {
-            Self::Grpc(grpc) => grpc.head(head, hop),
-            Self::Http(http) => http.head(head, hop),
+            Self::Grpc(grpc) => grpc.on_response(head, hop),
+            Self::Http(http) => http.on_response(head, hop),
         }
     }
 
-    fn data(&mut self, data: &impl Buf, hop: &HopSpan) {
+    fn on_data(&mut self, data: &impl Buf, hop: &HopSpan) {
         match self {
-            Self::Grpc(grpc) => grpc.data(data, hop),
-            Self::Http(http) => http.data(data, hop),
+            Self::Grpc(grpc) => grpc.on_data(data, hop),
+            Self::Http(http) => http.on_data(data, hop),
         }
     }
 
-    fn trailers(&mut self, trailers: &HeaderMap, hop: &HopSpan) {
+    fn on_trailers(&mut self, trailers: &HeaderMap, hop: &HopSpan) {
         match self {
-            Self::Grpc(grpc) => grpc.trailers(trailers, hop),
-            Self::Http(http) => http.trailers(trailers, hop),
+            Self::Grpc(grpc) => grpc.on_trailers(trailers, hop),
+            Self::Http(http) => http.on_trailers(trailers, hop),
         }
     }
 
-    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
+    fn classify(&mut self, end: BodyEnd, hop: &HopSpan) -> Outcome {
         match self {
-            Self::Grpc(grpc) => grpc.outcome(ending, hop),
-            Self::Http(http) => http.outcome(ending, hop),
+            Self::Grpc(grpc) => grpc.classify(end, hop),
+            Self::Http(http) => http.classify(end, hop),
         }
     }
 
-    fn failed<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
+    fn on_failure<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
         match self {
-            Self::Grpc(grpc) => grpc.failed(error, hop),
-            Self::Http(http) => http.failed(error, hop),
+            Self::Grpc(grpc) => grpc.on_failure(error, hop),
+            Self::Http(http) => http.on_failure(error, hop),
         }
     }
 }

@@ -18,7 +18,7 @@ use tower_service::Service;
 
 use crate::{
     DescriptorSetError, carrier,
-    classify::GrpcClassify,
+    classify::GrpcClassifier,
     deadline::Deadline,
     method::{MethodName, UnknownMethod, is_infrastructure},
     methods::Methods,
@@ -139,9 +139,9 @@ where
     S::Error: 'static,
     ResBody: Body<Error: 'static>,
 {
-    type Response = Response<ResponseBody<ResBody, GrpcClassify>>;
+    type Response = Response<ResponseBody<ResBody, GrpcClassifier>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, GrpcClassify>;
+    type Future = ResponseFuture<S::Future, GrpcClassifier>;
 
     fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(task)
@@ -156,7 +156,7 @@ where
             let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
-            ResponseFuture::new(inner, hop, GrpcClassify::new(SpanKind::Client, deadline, unknown), false)
+            ResponseFuture::new(inner, hop, GrpcClassifier::new(SpanKind::Client, deadline, unknown), false)
         };
         match caller {
             Some(caller) => caller.in_scope(call),

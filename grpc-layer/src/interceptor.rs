@@ -2,11 +2,11 @@
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use propagation_core::{Admission, Peer, Propagator};
-use propagation_http::{HeaderCarrier, PeerAddress, TrustedProxies};
+use propagation_core::{Admission, Peer, Propagator, Transport};
+use propagation_http::{PeerAddress, TrustedProxies};
 use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 
-use crate::carrier;
+use crate::{MetadataCarrier, carrier};
 
 /// Writes the current context onto the metadata of calls.
 ///
@@ -110,14 +110,14 @@ impl fmt::Debug for ServerInterceptor {
 
 impl Interceptor for ServerInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let mut peer = Peer::grpc("");
+        let mut peer = Peer::caller(Transport::Grpc);
         let said = request.extensions().get::<PeerAddress>().map(|PeerAddress(address)| *address);
         let connection = said.or_else(|| request.remote_addr().map(|address| address.ip()));
         let headers = request.metadata().as_ref();
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, headers));
         let identity = self.identity.as_ref().and_then(|identity| identity(&request));
         peer.identity = identity.as_deref();
-        let admission = self.propagator.extract(&peer, &HeaderCarrier(request.metadata().as_ref()));
+        let admission = self.propagator.extract(&peer, &MetadataCarrier::new(request.metadata().as_ref()));
         request.extensions_mut().insert(Admitted(admission));
         Ok(request)
     }

@@ -15,8 +15,8 @@ mod server;
 mod status;
 mod web;
 
-pub use carrier::MetadataCarrierMut;
-pub use classify::{CallClassify, GrpcClassify};
+pub use carrier::{MetadataCarrier, MetadataCarrierMut};
+pub use classify::{CallClassifier, GrpcClassifier};
 pub use client::{ClientPropagation, ClientPropagationLayer};
 pub use descriptor::DescriptorSetError;
 pub use interceptor::{Admitted, ClientInterceptor, ServerInterceptor};

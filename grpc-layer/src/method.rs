@@ -1,7 +1,6 @@
 //! The method that a call names.
 
-use propagation_core::{Hop, HopSpan};
-use propagation_http::attributes::push;
+use propagation_core::{Attribute, Hop, HopSpan};
 
 use crate::methods::Methods;
 
@@ -76,15 +75,15 @@ impl MethodName {
 
     /// Names a hop that is about to start.
     pub(crate) fn describe(&self, hop: &mut Hop) {
-        push(hop, "rpc.system.name", "grpc");
+        hop.attributes.push(Attribute::new("rpc.system.name", "grpc"));
         match &self.name {
             Some(name) => {
                 hop.name = name.clone().into();
-                push(hop, "rpc.method", name.clone());
+                hop.attributes.push(Attribute::new("rpc.method", name.clone()));
             }
             None => {
                 hop.name = OTHER.into();
-                push(hop, "rpc.method", OTHER);
+                hop.attributes.push(Attribute::new("rpc.method", OTHER));
             }
         }
     }

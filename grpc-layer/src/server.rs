@@ -9,17 +9,17 @@ use std::{
 
 use http::{Extensions, HeaderMap, Request, Response, header::CONTENT_TYPE, request::Parts};
 use http_body::Body;
-use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind};
+use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind, Transport};
 use propagation_http::{
-    HeaderCarrier, PeerAddress, TrustedProxies,
+    PeerAddress, TrustedProxies,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tower_layer::Layer;
 use tower_service::Service;
 
 use crate::{
-    DescriptorSetError,
-    classify::{CallClassify, GrpcClassify, is_grpc},
+    DescriptorSetError, MetadataCarrier,
+    classify::{CallClassifier, GrpcClassifier, is_grpc},
     deadline::Deadline,
     method::{MethodName, UnknownMethod, is_infrastructure},
     methods::Methods,
@@ -36,15 +36,15 @@ pub struct ServerPropagationLayer {
     options: Arc<Options>,
 }
 
-type Ask<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
+type RequestFn<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
 
 #[derive(Clone)]
 struct Options {
     propagator: Propagator,
     methods: Methods,
     infrastructure: bool,
-    filter: Option<Ask<bool>>,
-    identity: Option<Ask<Option<String>>>,
+    filter: Option<RequestFn<bool>>,
+    identity: Option<RequestFn<Option<String>>>,
     proxies: TrustedProxies,
     /// For the requests that are no calls.
     http: propagation_http::ServerPropagationLayer,
@@ -96,7 +96,7 @@ impl ServerPropagationLayer {
     /// Which requests get a span. The others propagate all the same.
     #[must_use]
     pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        let filter: Ask<bool> = Arc::new(filter);
+        let filter: RequestFn<bool> = Arc::new(filter);
         let options = self.options_mut();
         options.filter = Some(Arc::clone(&filter));
         options.http = options.http.clone().filter(move |head| filter(head));
@@ -106,7 +106,7 @@ impl ServerPropagationLayer {
     /// The caller's identity, as the application has established it: policy rules can name it.
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
-        let identity: Ask<Option<String>> = Arc::new(identity);
+        let identity: RequestFn<Option<String>> = Arc::new(identity);
         let options = self.options_mut();
         options.identity = Some(Arc::clone(&identity));
         options.http = options.http.clone().identity(move |head| identity(head));
@@ -158,9 +158,9 @@ where
     S::Error: 'static,
     ResBody: Body<Error: 'static>,
 {
-    type Response = Response<ResponseBody<ResBody, CallClassify>>;
+    type Response = Response<ResponseBody<ResBody, CallClassifier>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, CallClassify>;
+    type Future = ResponseFuture<S::Future, CallClassifier>;
 
     fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(task)
@@ -173,17 +173,17 @@ where
                 request.extensions_mut().insert(PeerAddress(address));
             }
             let bodiless = request.method() == http::Method::HEAD;
-            let (hop, request, classify) = self.options.http.start(request);
+            let (hop, request, classifier) = self.options.http.start(request);
             let inner = hop.in_scope(|| self.inner.call(request));
-            return ResponseFuture::new(inner, hop, CallClassify::Http(classify), bodiless);
+            return ResponseFuture::new(inner, hop, CallClassifier::Http(classifier), bodiless);
         }
         let (mut head, body) = request.into_parts();
         let (hop, unknown) = self.options.start(&mut head, connection);
         let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
-        let classify = GrpcClassify::new(SpanKind::Server, deadline, unknown);
-        ResponseFuture::new(inner, hop, CallClassify::Grpc(classify), false)
+        let classifier = GrpcClassifier::new(SpanKind::Server, deadline, unknown);
+        ResponseFuture::new(inner, hop, CallClassifier::Grpc(classifier), false)
     }
 }
 
@@ -193,10 +193,10 @@ impl Options {
             return self.join(&outer, head);
         }
         let identity = self.identity.as_ref().and_then(|identity| identity(head));
-        let mut peer = Peer::grpc("");
+        let mut peer = Peer::caller(Transport::Grpc);
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, &head.headers));
         peer.identity = identity.as_deref();
-        let admission = self.propagator.extract(&peer, &HeaderCarrier(&head.headers));
+        let admission = self.propagator.extract(&peer, &MetadataCarrier::new(&head.headers));
         if !self.propagator.records() {
             return (self.propagator.pass(admission.context), None);
         }

@@ -5,16 +5,8 @@ use std::borrow::Cow;
 use http::{HeaderMap, Method, Uri, Version, header::HOST};
 use propagation_core::{Attribute, AttributeValue, ExternalText, Hop};
 
-use crate::KnownMethods;
-
-/// The method as a name of low cardinality, if the [default list](KnownMethods) has it.
-#[must_use]
-pub fn known_method(method: &Method) -> Option<&'static str> {
-    KnownMethods::default().find(method)
-}
-
 /// Adds the method, and the original one where it is unknown.
-pub fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
+pub(crate) fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
     push(hop, "http.request.method", known.unwrap_or("_OTHER"));
     if known.is_none() {
         // As long as it is sent, and never longer than a word.
@@ -23,17 +15,17 @@ pub fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
     }
 }
 
-/// Notes the protocol version.
-pub fn version(hop: &mut Hop, version: Version) {
+/// Returns the protocol version, `network.protocol.version`.
+pub(crate) fn version(version: Version) -> Option<Attribute> {
     let version = match version {
         Version::HTTP_09 => "0.9",
         Version::HTTP_10 => "1.0",
         Version::HTTP_11 => "1.1",
         Version::HTTP_2 => "2",
         Version::HTTP_3 => "3",
-        _ => return,
+        _ => return None,
     };
-    push(hop, "network.protocol.version", version);
+    Some(Attribute::new("network.protocol.version", version))
 }
 
 /// Notes host and port of the server; the port that a scheme has anyway only if `always`.
@@ -67,8 +59,7 @@ pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
 }
 
 /// The host without userinfo, brackets and port, and the port.
-#[must_use]
-pub fn host_and_port(authority: &str) -> (&str, Option<u16>) {
+pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':').and_then(|port| port.parse().ok())),
@@ -92,6 +83,26 @@ pub(crate) fn policy_host(authority: &str) -> Cow<'_, str> {
 }
 
 /// Adds an attribute.
-pub fn push(hop: &mut Hop, key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
+pub(crate) fn push(hop: &mut Hop, key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
     hop.attributes.push(Attribute::new(key, value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_is_written_as_the_conventions_define() {
+        for (version, expected) in [
+            (Version::HTTP_09, "0.9"),
+            (Version::HTTP_10, "1.0"),
+            (Version::HTTP_11, "1.1"),
+            (Version::HTTP_2, "2"),
+            (Version::HTTP_3, "3"),
+        ] {
+            let attribute = super::version(version).unwrap();
+            assert_eq!(attribute.key, "network.protocol.version");
+            assert_eq!(attribute.value, AttributeValue::from(expected));
+        }
+    }
 }

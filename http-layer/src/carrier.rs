@@ -3,14 +3,27 @@
 use http::{HeaderMap, HeaderName};
 use propagation_core::{
     Admission, Extract, Field, FieldName, Fields, Inject, Injection, Peer, Priority, PropagationContext, Propagator,
-    Reason, Value,
+    Reason, Transport, Value,
 };
 
 use crate::attributes;
 
 /// The headers of a received message.
+///
+/// ```
+/// use http::HeaderMap;
+/// use propagation_core::{Peer, Propagator, Transport};
+/// use propagation_http::HeaderCarrier;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
+/// let admission =
+///     Propagator::default().extract(&Peer::caller(Transport::Http), &HeaderCarrier::new(&headers));
+/// assert!(admission.context.trace.has_ids());
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 #[derive(Clone, Copy)]
-pub struct HeaderCarrier<'a>(pub &'a HeaderMap);
+pub struct HeaderCarrier<'a>(&'a HeaderMap);
 
 /// Prints no values: they may be personal.
 impl std::fmt::Debug for HeaderCarrier<'_> {
@@ -19,8 +32,16 @@ impl std::fmt::Debug for HeaderCarrier<'_> {
     }
 }
 
-/// The headers of a message that is about to be sent.
-pub struct HeaderCarrierMut<'a>(pub &'a mut HeaderMap);
+/// The headers of an outgoing message.
+pub struct HeaderCarrierMut<'a>(&'a mut HeaderMap);
+
+impl<'a> HeaderCarrierMut<'a> {
+    /// Creates a carrier of headers.
+    #[must_use]
+    pub fn new(headers: &'a mut HeaderMap) -> Self {
+        Self(headers)
+    }
+}
 
 /// Prints no values: they may be personal.
 impl std::fmt::Debug for HeaderCarrierMut<'_> {
@@ -32,7 +53,7 @@ impl std::fmt::Debug for HeaderCarrierMut<'_> {
 /// What the headers of a request bring, judged by the policy. Makes no span.
 #[must_use]
 pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
-    propagator.extract(&Peer::http(""), &HeaderCarrier(headers))
+    propagator.extract(&Peer::caller(Transport::Http), &HeaderCarrier::new(headers))
 }
 
 /// Writes what a host may learn of a context onto the headers of a request. Makes no span.
@@ -40,7 +61,12 @@ pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
 /// Baggage that other code has put on the request is released by the policy, too, and merged; the context's own members win. Other trace
 /// headers of the request are replaced.
 pub fn inject(propagator: &Propagator, host: &str, context: &PropagationContext, headers: &mut HeaderMap) -> Injection {
-    inject_merged(propagator, &Peer::http(&attributes::canonical_host(host)), context, &mut HeaderCarrierMut(headers))
+    inject_merged(
+        propagator,
+        &Peer::http(&attributes::canonical_host(host)),
+        context,
+        &mut HeaderCarrierMut::new(headers),
+    )
 }
 
 /// Merges baggage only for requests that have a header of ours: most have none, and a look at the names is cheaper than reading.
@@ -50,14 +76,20 @@ pub(crate) fn inject_merged(
     context: &PropagationContext,
     headers: &mut (impl Extract + Inject + AsRef<HeaderMap>),
 ) -> Injection {
-    if HeaderCarrier(headers.as_ref()).holds_any(propagator.owned()) {
+    if HeaderCarrier::new(headers.as_ref()).holds_any(propagator.owned()) {
         propagator.inject_merged(peer, context, headers)
     } else {
         propagator.inject(peer, context, headers)
     }
 }
 
-impl HeaderCarrier<'_> {
+impl<'a> HeaderCarrier<'a> {
+    /// Creates a carrier of headers.
+    #[must_use]
+    pub fn new(headers: &'a HeaderMap) -> Self {
+        Self(headers)
+    }
+
     /// Whether there may be a header with a name that these fields own. Cheaper than a look-up of each name.
     #[must_use]
     pub fn holds_any(&self, fields: &Fields) -> bool {
@@ -169,7 +201,7 @@ impl Inject for RestrictedHeaders<'_> {
                 None => false,
             }));
         }
-        let mut injection = HeaderCarrierMut(self.headers).commit(&fitting);
+        let mut injection = HeaderCarrierMut::new(self.headers).commit(&fitting);
         for name in &withheld {
             injection.left_out(name, Reason::NotCovered);
         }

@@ -8,7 +8,7 @@ mod redirects;
 mod service;
 
 pub use caller::{CallerContext, CallerContextLayer, WithCallerContext};
-pub(crate) use classify::ClientClassify;
+pub use classify::ClientClassifier;
 pub use layer::ClientPropagationLayer;
 pub(crate) use layer::Options;
 #[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]

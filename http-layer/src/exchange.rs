@@ -1,11 +1,10 @@
-//! What both sides of a request share: the hop is entered on every poll, and on drop, of the response's future and of its body,
-//! and ends with the body.
+//! Extension point for protocols on top of HTTP: the response's future and body, and the classifiers of responses.
 //!
-//! gRPC is HTTP: `propagation-grpc` is these types with its own way to [`Classify`] a response.
+//! [`ResponseFuture`] and [`ResponseBody`] enter the hop on every poll and on drop. The hop ends with the body. A protocol
+//! implements [`ClassifyResponse`] to derive the outcome from a response; `propagation-grpc` does so for the gRPC status.
 
 mod body;
 mod future;
-
 mod server_hop;
 
 use std::borrow::Cow;
@@ -14,52 +13,56 @@ use bytes::Buf;
 use http::{HeaderMap, response::Parts};
 use propagation_core::{Exception, HopSpan, Outcome};
 
-pub use crate::server::ServerClassify;
+pub use crate::{client::ClientClassifier, server::ServerClassifier};
 pub use body::ResponseBody;
 pub use future::ResponseFuture;
 pub use server_hop::ServerHop;
 
-/// How far an exchange has come when it is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// All of the body was there.
+/// How far the body of a response was read when the exchange ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BodyEnd {
+    /// The body was read to its end, or has no bytes left.
     Complete,
-    /// The body was dropped before its end.
-    Midway,
-    /// The body was dropped and nobody had asked for any of it: who wants the status alone does so.
-    Unread,
+    /// The body was dropped before its end, after at least one poll.
+    Aborted,
+    /// The body was dropped before the first poll. For example, a client reads only the status.
+    NotRead,
     /// The future was dropped before there was a response.
-    Unanswered,
+    NoResponse,
 }
 
-/// Tells from a response how the exchange ended.
-pub trait Classify {
-    /// Looks at the head of the response; may change it, and note attributes.
-    fn head(&mut self, head: &mut Parts, hop: &HopSpan);
+/// Derives attributes and the outcome of a hop from a response.
+///
+/// The methods are called in the order of the response. Exactly one of [`classify`](Self::classify) and
+/// [`on_failure`](Self::on_failure) is called, as the last one.
+pub trait ClassifyResponse {
+    /// Inspects the head of the response. May change it and set attributes of the hop.
+    fn on_response(&mut self, head: &mut Parts, hop: &HopSpan);
 
-    /// Looks at a part of the body; called only where the hop records.
-    fn data(&mut self, data: &impl Buf, hop: &HopSpan) {
+    /// Inspects a data frame of the body. Called only if the hop records.
+    fn on_data(&mut self, data: &impl Buf, hop: &HopSpan) {
         let _ = (data, hop);
     }
 
-    /// Looks at the trailers.
-    fn trailers(&mut self, trailers: &HeaderMap, hop: &HopSpan);
+    /// Inspects the trailers.
+    fn on_trailers(&mut self, trailers: &HeaderMap, hop: &HopSpan);
 
-    /// How it ended, as far as that is known; asked once, when the body has ended or the exchange was given up.
-    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome;
+    /// Returns the outcome of an exchange whose body ended or that was dropped.
+    fn classify(&mut self, end: BodyEnd, hop: &HopSpan) -> Outcome;
 
-    /// Returns the outcome of a service or body that failed, and the error as it was.
-    fn failed<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome);
+    /// Returns the error of a service or body unchanged, and the outcome.
+    fn on_failure<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome);
 }
 
-/// The outcome of a service or body that failed: the type of its error, also of one in a box.
+/// Returns the outcome of a service or body that failed. `error.type` is the type of the error, also of a boxed one.
 pub(crate) fn failure<E: 'static>(error: &E) -> Outcome {
     Outcome::raised(Exception::new(kind(error)))
 }
 
 #[cfg(feature = "axum-0-8")]
 fn kind<E: 'static>(error: &E) -> Cow<'static, str> {
-    // axum's error is a box by another name.
+    // `axum::Error` wraps a boxed error.
     match (error as &dyn std::any::Any).downcast_ref::<axum::Error>() {
         Some(error) => propagation_core::dyn_error_type(error),
         None => propagation_core::error_type(error),

@@ -12,8 +12,8 @@ use reqwest_middleware::{Middleware, Next, Result};
 pub use self::redirects::Redirects;
 use crate::{
     KnownMethods, Redaction, attributes,
-    client::{ClientClassify, Options, Report},
-    exchange::{Classify, ResponseBody},
+    client::{ClientClassifier, Options, Report},
+    exchange::{ClassifyResponse, ResponseBody},
 };
 
 /// Sends the current context with every request, as far as the policy releases it to the host, with a CLIENT span an exchange that
@@ -90,7 +90,7 @@ impl ReqwestPropagation {
 
     /// Sets which parts of URLs are redacted.
     #[must_use]
-    pub fn redaction(mut self, redaction: Redaction) -> Self {
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         Arc::make_mut(&mut self.options).redaction = redaction;
         self
     }
@@ -128,11 +128,11 @@ impl ReqwestPropagation {
 
     /// The same response with a body that ends the hop.
     fn covering(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
-        let mut classify = ClientClassify::new(Arc::clone(&self.options), "");
+        let mut classifier = ClientClassifier::new(Arc::clone(&self.options), "");
         let url = response.url().clone();
         let (mut head, body) = http::Response::<Body>::from(response).into_parts();
-        classify.head(&mut head, &hop);
-        let body = Body::wrap(ResponseBody::new(body, hop, classify, &head, bodiless));
+        classifier.on_response(&mut head, &hop);
+        let body = Body::wrap(ResponseBody::new(body, hop, classifier, &head, bodiless));
         // reqwest keeps the URL beside the response, and takes it back from an extension.
         if let Ok(carrier) = http::Response::builder().url(url).body(()) {
             head.extensions.extend(carrier.into_parts().0.extensions);

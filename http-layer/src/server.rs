@@ -6,6 +6,6 @@ mod layer;
 mod service;
 
 pub use address::{PeerAddress, TrustedProxies};
-pub use classify::ServerClassify;
+pub use classify::ServerClassifier;
 pub use layer::ServerPropagationLayer;
 pub use service::ServerPropagation;

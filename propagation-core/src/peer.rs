@@ -46,9 +46,9 @@ impl Transport {
 /// (a name that a caller claims proves nothing); for messages it is the topic or queue that they were received from.
 ///
 /// ```
-/// use propagation_core::Peer;
+/// use propagation_core::{Peer, Transport};
 ///
-/// let caller = Peer::http("").with_address([10, 0, 0, 7].into());
+/// let caller = Peer::caller(Transport::Http).with_address([10, 0, 0, 7].into());
 /// assert_eq!(Peer::kafka("orders").to_string(), "kafka:orders");
 /// # let _ = caller;
 /// ```
@@ -74,13 +74,19 @@ impl<'a> Peer<'a> {
         Self { transport, name, address: None, identity: None, is_queue: false }
     }
 
-    /// An HTTP host, without the port; empty for a caller.
+    /// An inbound caller of a transport, which has no name: rules match its address or identity.
+    #[must_use]
+    pub const fn caller(transport: Transport) -> Self {
+        Self::new(transport, "")
+    }
+
+    /// An HTTP host, without the port.
     #[must_use]
     pub const fn http(host: &'a str) -> Self {
         Self::new(Transport::Http, host)
     }
 
-    /// A gRPC service (`package.Service`) or host; empty for a caller.
+    /// A gRPC service (`package.Service`) or host; empty for an unknown host.
     #[must_use]
     pub const fn grpc(service: &'a str) -> Self {
         Self::new(Transport::Grpc, service)

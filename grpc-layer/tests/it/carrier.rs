@@ -26,11 +26,11 @@ impl carrier_laws::Subject for Metadata {
     }
 
     fn extract(message: &HeaderMap, with: &mut dyn FnMut(&dyn Extract)) {
-        with(&HeaderCarrier(message));
+        with(&HeaderCarrier::new(message));
     }
 
     fn inject(message: &mut HeaderMap, with: &mut dyn FnMut(&mut dyn Inject)) {
-        with(&mut MetadataCarrierMut(message));
+        with(&mut MetadataCarrierMut::new(message));
     }
 }
 
@@ -47,7 +47,7 @@ fn no_text_stands_under_a_binary_name() {
     context.baggage.set("thumb-bin", "text").unwrap();
     let mut headers = HeaderMap::new();
     headers.insert("own-bin", "AAEC".parse().unwrap());
-    let injection = propagator.inject(&Peer::grpc("shop.Orders"), &context, &mut MetadataCarrierMut(&mut headers));
+    let injection = propagator.inject(&Peer::grpc("shop.Orders"), &context, &mut MetadataCarrierMut::new(&mut headers));
     let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["grpc-trace-bin", "own-bin", "uber-trace-id", "uberctx-tenant.id"]);
@@ -62,7 +62,7 @@ fn what_stands_on_an_outgoing_call_can_be_read() {
     headers.append("traceparent", HeaderValue::from_static("first"));
     headers.append("traceparent", HeaderValue::from_static("second"));
     headers.append("own", HeaderValue::from_static("1"));
-    let carrier = MetadataCarrierMut(&mut headers);
+    let carrier = MetadataCarrierMut::new(&mut headers);
     let mut values = Vec::new();
     let name = propagation_core::FieldName::from_static("traceparent");
     carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));

@@ -1,22 +1,22 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, response::Parts};
-use propagation_core::{Hop, HopSpan, Outcome};
+use propagation_core::{HopSpan, Outcome};
 
 use super::Options;
-use crate::exchange::{Classify, Ending};
+use crate::exchange::{BodyEnd, ClassifyResponse};
 
-/// Tells from a response how a request went: 4xx and 5xx are errors.
+/// Classifies responses for a client: 4xx and 5xx are errors.
 #[derive(Debug)]
-pub struct ClientClassify {
+pub struct ClientClassifier {
     options: Arc<Options>,
     status: StatusCode,
-    /// The host that the request was sent to, to notice a redirect that was followed below.
+    /// The authority of the request, to detect a redirect that was followed below the layer.
     #[cfg(feature = "tower-http-0-6")]
     authority: Box<str>,
 }
 
-impl ClientClassify {
+impl ClientClassifier {
     #[cfg_attr(
         not(feature = "tower-http-0-6"),
         expect(unused_variables, reason = "only tower-http shows the final URI")
@@ -31,8 +31,8 @@ impl ClientClassify {
     }
 }
 
-impl Classify for ClientClassify {
-    fn head(&mut self, head: &mut Parts, hop: &HopSpan) {
+impl ClassifyResponse for ClientClassifier {
+    fn on_response(&mut self, head: &mut Parts, hop: &HopSpan) {
         self.status = head.status;
         #[cfg(feature = "tower-http-0-6")]
         crate::tower_http::check_final_uri(&self.options, &head.extensions, hop, &self.authority);
@@ -40,22 +40,21 @@ impl Classify for ClientClassify {
             return;
         }
         hop.set_attribute("http.response.status_code", self.status.as_u16());
-        let mut noted = Hop::resume(propagation_core::PropagationContext::EMPTY);
-        crate::attributes::version(&mut noted, head.version);
+        let mut attributes = Vec::from_iter(crate::attributes::version(head.version));
         let policy = self.options.propagator.policy();
-        self.options.headers.of_response(&mut noted.attributes, &head.headers, &policy);
-        for attribute in noted.attributes {
+        self.options.headers.of_response(&mut attributes, &head.headers, &policy);
+        for attribute in attributes {
             hop.set(attribute);
         }
     }
 
-    fn trailers(&mut self, _: &HeaderMap, _: &HopSpan) {}
+    fn on_trailers(&mut self, _: &HeaderMap, _: &HopSpan) {}
 
-    fn outcome(&mut self, ending: Ending, hop: &HopSpan) -> Outcome {
+    fn classify(&mut self, end: BodyEnd, hop: &HopSpan) -> Outcome {
         if self.status.is_client_error() || self.status.is_server_error() {
             Outcome::error(self.status.as_u16().to_string())
-        } else if matches!(ending, Ending::Complete | Ending::Unread) {
-            // Who asks for the status alone and lets the body go has not given up.
+        } else if matches!(end, BodyEnd::Complete | BodyEnd::NotRead) {
+            // A client that reads only the status and drops the body has not aborted.
             Outcome::Unset
         } else if hop.has_panicked() {
             Outcome::Cancelled
@@ -64,7 +63,7 @@ impl Classify for ClientClassify {
         }
     }
 
-    fn failed<E: 'static>(&mut self, error: E, _: &HopSpan) -> (E, Outcome) {
+    fn on_failure<E: 'static>(&mut self, error: E, _: &HopSpan) -> (E, Outcome) {
         let outcome = crate::exchange::failure(&error);
         (error, outcome)
     }

@@ -41,9 +41,9 @@ impl ClientPropagationLayer {
         Self { options: Arc::new(Options::new(propagator)) }
     }
 
-    /// What is not shown of URLs.
+    /// Sets which query values of URLs are redacted.
     #[must_use]
-    pub fn redaction(mut self, redaction: Redaction) -> Self {
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         Arc::make_mut(&mut self.options).redaction = redaction;
         self
     }
@@ -133,7 +133,7 @@ impl Options {
         let host = attributes::canonical_host(host);
         let peer = Peer::http(&host);
         if baggage && self.header_limit.is_none() {
-            return inject_merged(&self.propagator, &peer, hop.context(), &mut HeaderCarrierMut(headers));
+            return inject_merged(&self.propagator, &peer, hop.context(), &mut HeaderCarrierMut::new(headers));
         }
         let mut headers = RestrictedHeaders { headers, baggage, limit: self.header_limit };
         inject_merged(&self.propagator, &peer, hop.context(), &mut headers)
@@ -166,9 +166,7 @@ impl Options {
             }
             let url = self.redaction.url(uri, scheme, authority, &policy);
             attributes::push(&mut hop, "url.full", AttributeValue::trusted(url));
-            if let Some(version) = version {
-                attributes::version(&mut hop, version);
-            }
+            hop.attributes.extend(version.and_then(attributes::version));
             if resend > 0 {
                 attributes::push(&mut hop, "http.request.resend_count", resend);
             }

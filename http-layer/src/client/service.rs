@@ -7,7 +7,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{CallerContext, ClientClassify, Options};
+use super::{CallerContext, ClientClassifier, Options};
 use crate::{
     attributes,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
@@ -26,9 +26,9 @@ where
     S::Error: 'static,
     ResBody: Body<Error: 'static>,
 {
-    type Response = Response<ResponseBody<ResBody, ClientClassify>>;
+    type Response = Response<ResponseBody<ResBody, ClientClassifier>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ClientClassify>;
+    type Future = ResponseFuture<S::Future, ClientClassifier>;
 
     fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(task)
@@ -45,7 +45,7 @@ where
             let bodiless = head.method == Method::HEAD;
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
-            ResponseFuture::new(inner, hop, ClientClassify::new(Arc::clone(&self.options), &authority), bodiless)
+            ResponseFuture::new(inner, hop, ClientClassifier::new(Arc::clone(&self.options), &authority), bodiless)
         };
         match caller {
             Some(caller) => caller.in_scope(call),

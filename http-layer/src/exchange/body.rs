@@ -9,38 +9,40 @@ use http_body::{Body, Frame, SizeHint};
 use pin_project::{pin_project, pinned_drop};
 use propagation_core::{HopSpan, Outcome};
 
-use super::{Classify, Ending};
+use super::{BodyEnd, ClassifyResponse};
 
-/// The body of a response, in the context of its hop, which ends when the body ends, fails or is dropped.
+/// A response body that is polled and dropped in the context of its hop.
+///
+/// The hop ends when the body ends, fails or is dropped.
 #[derive(Debug)]
 #[pin_project(PinnedDrop)]
-pub struct ResponseBody<B: Body, C: Classify> {
+pub struct ResponseBody<B: Body, C: ClassifyResponse> {
     #[pin]
     inner: Option<B>,
     hop: Option<(HopSpan, C)>,
-    /// How many bytes are still to come, where the head said how many there are: who has them all does not ask again.
+    /// The bytes left, if `content-length` is known: a reader may drop the body after the last byte instead of polling for its end.
     left: Option<u64>,
     read: bool,
 }
 
-impl<B: Body, C: Classify> ResponseBody<B, C> {
-    pub(crate) fn new(inner: B, hop: HopSpan, classify: C, head: &Parts, bodiless: bool) -> Self {
+impl<B: Body, C: ClassifyResponse> ResponseBody<B, C> {
+    pub(crate) fn new(inner: B, hop: HopSpan, classifier: C, head: &Parts, bodiless: bool) -> Self {
         let bodiless = bodiless
             || head.status.is_informational()
             || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
         let left = if bodiless { Some(0) } else { length() };
-        Self { inner: Some(inner), hop: Some((hop, classify)), left, read: false }
+        Self { inner: Some(inner), hop: Some((hop, classifier)), left, read: false }
     }
 }
 
-impl<B: Body<Error: 'static>, C: Classify> Body for ResponseBody<B, C> {
+impl<B: Body<Error: 'static>, C: ClassifyResponse> Body for ResponseBody<B, C> {
     type Data = B::Data;
     type Error = B::Error;
 
     fn poll_frame(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         let mut this = self.project();
-        let Some((hop, classify)) = this.hop.as_mut() else {
+        let Some((hop, classifier)) = this.hop.as_mut() else {
             return this.inner.as_pin_mut().map_or(Poll::Ready(None), |inner| inner.poll_frame(task));
         };
         let frame = hop.in_scope(|| {
@@ -48,7 +50,7 @@ impl<B: Body<Error: 'static>, C: Classify> Body for ResponseBody<B, C> {
             *this.read = true;
             let frame = ready!(inner.poll_frame(task));
             if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
-                // Nothing comes after: whatever the body holds goes in the context, too.
+                // This was the last frame. The body's values are dropped in the context, too.
                 this.inner.set(None);
             }
             Poll::Ready(frame)
@@ -57,25 +59,25 @@ impl<B: Body<Error: 'static>, C: Classify> Body for ResponseBody<B, C> {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref().filter(|_| hop.records()) {
-                    classify.data(data, hop);
+                    classifier.on_data(data, hop);
                 }
                 if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {
                     *left = left.saturating_sub(data.remaining() as u64);
                 }
-                // Trailers are the last frame: who has them does not ask again.
+                // Trailers are the last frame: a reader may not poll again.
                 if let Some(trailers) = frame.trailers_ref() {
-                    classify.trailers(trailers, hop);
-                    end(this.hop, |classify, hop| classify.outcome(Ending::Complete, hop));
+                    classifier.on_trailers(trailers, hop);
+                    end(this.hop, |classifier, hop| classifier.classify(BodyEnd::Complete, hop));
                 }
                 Some(Ok(frame))
             }
             Some(Err(error)) => {
-                let (error, outcome) = classify.failed(error, hop);
+                let (error, outcome) = classifier.on_failure(error, hop);
                 end(this.hop, |_, _| outcome);
                 Some(Err(error))
             }
             None => {
-                end(this.hop, |classify, hop| classify.outcome(Ending::Complete, hop));
+                end(this.hop, |classifier, hop| classifier.classify(BodyEnd::Complete, hop));
                 None
             }
         })
@@ -91,25 +93,25 @@ impl<B: Body<Error: 'static>, C: Classify> Body for ResponseBody<B, C> {
 }
 
 pub(super) fn end<C>(hop: &mut Option<(HopSpan, C)>, outcome: impl FnOnce(&mut C, &HopSpan) -> Outcome) {
-    if let Some((hop, mut classify)) = hop.take() {
-        let outcome = outcome(&mut classify, &hop);
+    if let Some((hop, mut classifier)) = hop.take() {
+        let outcome = outcome(&mut classifier, &hop);
         hop.end(&outcome);
     }
 }
 
 #[pinned_drop]
-impl<B: Body, C: Classify> PinnedDrop for ResponseBody<B, C> {
+impl<B: Body, C: ClassifyResponse> PinnedDrop for ResponseBody<B, C> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         let ended = this.inner.as_ref().as_pin_ref().is_none_or(|body| body.is_end_stream());
-        let ending = match *this.read {
-            _ if ended || *this.left == Some(0) => Ending::Complete,
-            true => Ending::Midway,
-            false => Ending::Unread,
+        let body_end = match *this.read {
+            _ if ended || *this.left == Some(0) => BodyEnd::Complete,
+            true => BodyEnd::Aborted,
+            false => BodyEnd::NotRead,
         };
         if let Some((hop, _)) = this.hop.as_ref() {
             hop.in_scope(|| this.inner.set(None));
         }
-        end(this.hop, |classify, hop| classify.outcome(ending, hop));
+        end(this.hop, |classifier, hop| classifier.classify(body_end, hop));
     }
 }

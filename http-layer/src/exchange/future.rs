@@ -9,24 +9,24 @@ use http_body::Body;
 use pin_project::{pin_project, pinned_drop};
 use propagation_core::HopSpan;
 
-use super::{Classify, Ending, ResponseBody, body::end};
+use super::{BodyEnd, ClassifyResponse, ResponseBody, body::end};
 
-/// The future of a response, in the context of its hop.
+/// A response future that is polled and dropped in the context of its hop. The hop moves on into the [`ResponseBody`].
 #[derive(Debug)]
 #[pin_project(PinnedDrop)]
-pub struct ResponseFuture<F, C: Classify> {
+pub struct ResponseFuture<F, C: ClassifyResponse> {
     #[pin]
     inner: Option<F>,
-    /// Moves on into the body.
+    /// `None` after the response.
     hop: Option<(HopSpan, C)>,
-    /// Whether the response will have no body on the wire, whatever it says.
+    /// Whether the response has no body on the wire, despite its `content-length`.
     bodiless: bool,
 }
 
-impl<F, C: Classify> ResponseFuture<F, C> {
-    /// Runs `inner` in a hop. `bodiless` is true for answers to HEAD.
-    pub fn new(inner: F, hop: HopSpan, classify: C, bodiless: bool) -> Self {
-        Self { inner: Some(inner), hop: Some((hop, classify)), bodiless }
+impl<F, C: ClassifyResponse> ResponseFuture<F, C> {
+    /// Creates a future that runs `inner` in `hop`. `bodiless` is true for responses to HEAD.
+    pub fn new(inner: F, hop: HopSpan, classifier: C, bodiless: bool) -> Self {
+        Self { inner: Some(inner), hop: Some((hop, classifier)), bodiless }
     }
 }
 
@@ -34,7 +34,7 @@ impl<F, C, B, E> Future for ResponseFuture<F, C>
 where
     F: Future<Output = Result<Response<B>, E>>,
     B: Body<Error: 'static>,
-    C: Classify,
+    C: ClassifyResponse,
     E: 'static,
 {
     type Output = Result<Response<ResponseBody<B, C>>, E>;
@@ -42,26 +42,26 @@ where
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let Some((hop, _)) = this.hop.as_ref() else { return Poll::Pending };
-        let answer = hop.in_scope(|| {
+        let result = hop.in_scope(|| {
             let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Pending };
-            let answer = inner.poll(task);
-            if answer.is_ready() {
-                // Whatever the future holds goes in the context, too.
+            let result = inner.poll(task);
+            if result.is_ready() {
+                // The future's values are dropped in the context, too.
                 this.inner.set(None);
             }
-            answer
+            result
         });
-        let answer = ready!(answer);
-        let Some((hop, mut classify)) = this.hop.take() else { return Poll::Pending };
-        Poll::Ready(match answer {
+        let result = ready!(result);
+        let Some((hop, mut classifier)) = this.hop.take() else { return Poll::Pending };
+        Poll::Ready(match result {
             Ok(response) => {
                 let (mut head, body) = response.into_parts();
-                classify.head(&mut head, &hop);
-                let body = ResponseBody::new(body, hop, classify, &head, *this.bodiless);
+                classifier.on_response(&mut head, &hop);
+                let body = ResponseBody::new(body, hop, classifier, &head, *this.bodiless);
                 Ok(Response::from_parts(head, body))
             }
             Err(error) => {
-                let (error, outcome) = classify.failed(error, &hop);
+                let (error, outcome) = classifier.on_failure(error, &hop);
                 hop.end(&outcome);
                 Err(error)
             }
@@ -70,12 +70,12 @@ where
 }
 
 #[pinned_drop]
-impl<F, C: Classify> PinnedDrop for ResponseFuture<F, C> {
+impl<F, C: ClassifyResponse> PinnedDrop for ResponseFuture<F, C> {
     fn drop(self: Pin<&mut Self>) {
         let mut this = self.project();
         if let Some((hop, _)) = this.hop.as_ref() {
             hop.in_scope(|| this.inner.set(None));
         }
-        end(this.hop, |classify, hop| classify.outcome(Ending::Unanswered, hop));
+        end(this.hop, |classifier, hop| classifier.classify(BodyEnd::NoResponse, hop));
     }
 }

@@ -4,7 +4,7 @@ use http::{HeaderName, Request, request::Parts};
 use propagation_core::{HopSpan, Propagator};
 use tower_layer::Layer;
 
-use super::{ServerClassify, ServerPropagation, TrustedProxies};
+use super::{ServerClassifier, ServerPropagation, TrustedProxies};
 use crate::{KnownMethods, Redaction, attributes::canonical_host, headers::RecordedHeaders};
 
 /// Puts every request into the context that its headers bring, as far as the policy admits it, with a SERVER span.
@@ -16,14 +16,14 @@ pub struct ServerPropagationLayer {
     pub(super) options: Arc<Options>,
 }
 
-type Ask<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
+type RequestFn<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) propagator: Propagator,
-    pub(super) filter: Option<Ask<bool>>,
-    pub(super) identity: Option<Ask<Option<String>>>,
-    pub(super) route: Option<Ask<Option<String>>>,
+    pub(super) filter: Option<RequestFn<bool>>,
+    pub(super) identity: Option<RequestFn<Option<String>>>,
+    pub(super) route: Option<RequestFn<Option<String>>>,
     pub(super) headers: RecordedHeaders,
     pub(super) methods: KnownMethods,
     pub(super) server_names: Vec<Box<str>>,
@@ -84,9 +84,9 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// The scheme of requests that do not say theirs, as HTTP/1 requests do not: `https` for a server behind TLS. `http` without this.
+    /// Sets the scheme of requests without one, such as HTTP/1 requests: `https` for a server behind TLS. `http` by default.
     #[must_use]
-    pub fn scheme(mut self, scheme: &'static str) -> Self {
+    pub fn with_scheme(mut self, scheme: &'static str) -> Self {
         self.options_mut().scheme = scheme;
         self
     }
@@ -137,31 +137,31 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// Records what the caller says it is (`user_agent.original`).
+    /// Sets whether the `user-agent` header is recorded (`user_agent.original`). Off by default.
     #[must_use]
-    pub fn record_user_agent(mut self) -> Self {
-        self.options_mut().user_agent = true;
+    pub fn with_user_agent(mut self, record: bool) -> Self {
+        self.options_mut().user_agent = record;
         self
     }
 
-    /// Records where the caller is (`client.address`), which may be personal data.
+    /// Sets whether the caller's address is recorded (`client.address`). Off by default: it may be personal data.
     #[must_use]
-    pub fn record_client_address(mut self) -> Self {
-        self.options_mut().client_address = true;
+    pub fn with_client_address(mut self, record: bool) -> Self {
+        self.options_mut().client_address = record;
         self
     }
 
-    /// What is not shown of query strings.
+    /// Sets which query values are redacted.
     #[must_use]
-    pub fn redaction(mut self, redaction: Redaction) -> Self {
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         self.options_mut().redaction = redaction;
         self
     }
 
-    /// Tells callers the trace in a `traceresponse` header (W3C Trace Context Level 2, a draft's field).
+    /// Sets whether responses carry a `traceresponse` header (draft of W3C Trace Context Level 2). Off by default.
     #[must_use]
-    pub fn traceresponse(mut self) -> Self {
-        self.options_mut().traceresponse = true;
+    pub fn with_traceresponse(mut self, send: bool) -> Self {
+        self.options_mut().traceresponse = send;
         self
     }
 
@@ -176,9 +176,9 @@ impl ServerPropagationLayer {
     /// Starts the hop of a request, for a layer of another protocol on the same server. Run the service in the hop and give both to
     /// [`ResponseFuture`](crate::exchange::ResponseFuture).
     #[must_use]
-    pub fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>, ServerClassify) {
+    pub fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>, ServerClassifier) {
         let (hop, request) = self.options.start(request);
-        (hop, request, ServerClassify::new(Arc::clone(&self.options)))
+        (hop, request, ServerClassifier::new(Arc::clone(&self.options)))
     }
 
     fn options_mut(&mut self) -> &mut Options {

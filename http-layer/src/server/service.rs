@@ -7,10 +7,10 @@ use std::{
 
 use http::{Extensions, HeaderMap, Method, Request, Response, header::USER_AGENT, request::Parts};
 use http_body::Body;
-use propagation_core::{Admission, AttributeValue, ExternalText, Hop, HopSpan, Peer, SpanKind};
+use propagation_core::{Admission, AttributeValue, ExternalText, Hop, HopSpan, Peer, SpanKind, Transport};
 use tower_service::Service;
 
-use super::{PeerAddress, classify::ServerClassify, layer::Options};
+use super::{PeerAddress, classify::ServerClassifier, layer::Options};
 use crate::{
     HeaderCarrier, attributes,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
@@ -29,9 +29,9 @@ where
     S::Error: 'static,
     ResBody: Body<Error: 'static>,
 {
-    type Response = Response<ResponseBody<ResBody, ServerClassify>>;
+    type Response = Response<ResponseBody<ResBody, ServerClassifier>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future, ServerClassify>;
+    type Future = ResponseFuture<S::Future, ServerClassifier>;
 
     fn poll_ready(&mut self, task: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(task)
@@ -41,7 +41,7 @@ where
         let bodiless = *request.method() == Method::HEAD;
         let (hop, request) = self.options.start(request);
         let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, ServerClassify::new(Arc::clone(&self.options)), bodiless)
+        ResponseFuture::new(inner, hop, ServerClassifier::new(Arc::clone(&self.options)), bodiless)
     }
 }
 
@@ -77,10 +77,10 @@ impl Options {
     }
 
     fn admit(&self, headers: &HeaderMap, address: Option<IpAddr>, identity: Option<&str>) -> Admission {
-        let mut peer = Peer::http("");
+        let mut peer = Peer::caller(Transport::Http);
         peer.address = address;
         peer.identity = identity;
-        self.propagator.extract(&peer, &HeaderCarrier(headers))
+        self.propagator.extract(&peer, &HeaderCarrier::new(headers))
     }
 
     /// Adds the route that the layer around this one did not know.
@@ -120,7 +120,7 @@ impl Options {
         if let Some(route) = route {
             attributes::push(hop, "http.route", AttributeValue::trusted(route));
         }
-        attributes::version(hop, head.version);
+        hop.attributes.extend(attributes::version(head.version));
         if self.user_agent
             && let Some(agent) = head.headers.get(USER_AGENT)
         {

@@ -3,10 +3,10 @@
 use std::{convert::Infallible, io, sync::Mutex};
 
 use axum::body::Body;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Version};
+use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
 use propagation_core::{AttributeValue, Extract, FieldName, Hop, PropagationContext};
-use propagation_http::{ClientPropagationLayer, HeaderCarrierMut, attributes};
+use propagation_http::{ClientPropagationLayer, HeaderCarrierMut, KnownMethods, attributes};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::telemetry::{Telemetry, attribute};
@@ -18,26 +18,13 @@ fn noted(note: impl FnOnce(&mut Hop)) -> Vec<(String, AttributeValue)> {
 }
 
 #[test]
-fn a_known_method_is_called_by_its_name_and_any_other_by_none() {
+fn known_methods_default_to_the_standard_ones() {
+    let methods = KnownMethods::default();
     for name in ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"] {
-        assert_eq!(attributes::known_method(&name.parse::<Method>().unwrap()), Some(name));
+        assert_eq!(methods.find(&name.parse::<Method>().unwrap()), Some(name));
     }
     for name in ["get", "BREW", "PROPFIND"] {
-        assert_eq!(attributes::known_method(&name.parse::<Method>().unwrap()), None, "{name}");
-    }
-}
-
-#[test]
-fn a_version_is_said_as_the_conventions_write_it() {
-    for (version, said) in [
-        (Version::HTTP_09, "0.9"),
-        (Version::HTTP_10, "1.0"),
-        (Version::HTTP_11, "1.1"),
-        (Version::HTTP_2, "2"),
-        (Version::HTTP_3, "3"),
-    ] {
-        let expected = [("network.protocol.version".to_owned(), AttributeValue::from(said))];
-        assert_eq!(noted(|hop| attributes::version(hop, version)), expected);
+        assert_eq!(methods.find(&name.parse::<Method>().unwrap()), None, "{name}");
     }
 }
 
@@ -66,7 +53,7 @@ fn what_stands_on_an_outgoing_request_can_be_read() {
         for number in 0..more {
             headers.append(http::HeaderName::try_from(format!("x-{number}")).unwrap(), HeaderValue::from_static("1"));
         }
-        let carrier = HeaderCarrierMut(&mut headers);
+        let carrier = HeaderCarrierMut::new(&mut headers);
         let mut values = Vec::new();
         let name = FieldName::from_static("traceparent");
         carrier.visit(&name, &mut |value| values.push(value.as_bytes().to_vec()));

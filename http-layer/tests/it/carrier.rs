@@ -28,11 +28,11 @@ impl carrier_laws::Subject for Headers {
     }
 
     fn extract(message: &HeaderMap, with: &mut dyn FnMut(&dyn Extract)) {
-        with(&HeaderCarrier(message));
+        with(&HeaderCarrier::new(message));
     }
 
     fn inject(message: &mut HeaderMap, with: &mut dyn FnMut(&mut dyn Inject)) {
-        with(&mut HeaderCarrierMut(message));
+        with(&mut HeaderCarrierMut::new(message));
     }
 }
 
@@ -72,7 +72,7 @@ mod many {
         }
 
         fn inject(message: &mut HeaderMap, with: &mut dyn FnMut(&mut dyn Inject)) {
-            with(&mut HeaderCarrierMut(message));
+            with(&mut HeaderCarrierMut::new(message));
         }
     }
 

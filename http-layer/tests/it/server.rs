@@ -33,7 +33,11 @@ fn app(propagator: Propagator) -> Router {
             "/healthz",
             get(|CurrentContext(context): CurrentContext| async move { context.trace.has_ids().to_string() }),
         )
-        .layer(ServerPropagationLayer::new(propagator).traceresponse().filter(|head| head.uri.path() != "/healthz"))
+        .layer(
+            ServerPropagationLayer::new(propagator)
+                .with_traceresponse(true)
+                .filter(|head| head.uri.path() != "/healthz"),
+        )
 }
 
 async fn text(response: Response) -> String {
@@ -168,7 +172,7 @@ async fn a_nested_router_s_route_is_the_whole_route() {
 async fn what_scrubbers_object_to_is_not_shown_of_paths_queries_and_listed_headers() {
     let telemetry = Telemetry::new();
     let layer = ServerPropagationLayer::new(telemetry.propagator.clone())
-        .scheme("https")
+        .with_scheme("https")
         .record_request_headers([http::header::FROM, http::header::ACCEPT])
         .record_response_headers([http::header::SERVER]);
     let app = Router::new().route("/users/{mail}", get(|| async { [(http::header::SERVER, "anna@example.com")] }));
@@ -224,7 +228,7 @@ async fn the_caller_s_address_is_recorded_only_on_request() {
     for recorded in [true, false] {
         let telemetry = Telemetry::new();
         let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
-        let layer = if recorded { layer.record_client_address() } else { layer };
+        let layer = if recorded { layer.with_client_address(true) } else { layer };
         let app: Router = Router::new().route("/", get(|| async {})).layer(layer);
         let mut asked = request("/");
         asked.extensions_mut().insert(propagation_http::PeerAddress([203, 0, 113, 7].into()));
@@ -261,7 +265,7 @@ async fn a_service_that_fails_fails_the_same_and_its_span_says_of_what_type() {
 async fn debug_output_says_what_a_thing_is_and_what_is_inside() {
     let layer = ServerPropagationLayer::new(Propagator::default());
     let body = layer.layer(answering(None, Body::empty)).oneshot(request("/")).await.unwrap().into_body();
-    assert!(format!("{body:?}").contains("ServerClassify { status: 200"), "{body:?}");
+    assert!(format!("{body:?}").contains("ServerClassifier { status: 200"), "{body:?}");
     assert!(format!("{layer:?}").starts_with("ServerPropagationLayer {"));
     assert!(format!("{:?}", layer.layer(Never)).contains("inner: Never"));
     assert!(format!("{:?}", propagation_http::TrustedProxies::new(|_| true)).contains("any: true"));

@@ -24,7 +24,7 @@ pub fn open() -> Propagator {
 }
 
 fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
-    propagator.extract(&Peer::http(""), &HeaderCarrier(headers))
+    propagator.extract(&Peer::http(""), &HeaderCarrier::new(headers))
 }
 
 pub fn operation(case: &Case) -> Box<dyn Operation> {
@@ -59,7 +59,7 @@ pub fn operation(case: &Case) -> Box<dyn Operation> {
             let mut outgoing = input::live(true);
             Box::new(move || {
                 let context = extract(&propagator, &headers).context;
-                let mut carrier = HeaderCarrierMut(&mut outgoing);
+                let mut carrier = HeaderCarrierMut::new(&mut outgoing);
                 propagator.inject(&Peer::http("api.internal"), &context, &mut carrier).written.len()
             })
         }
@@ -78,7 +78,7 @@ fn inject(headers: &HeaderMap, replaces: bool) -> Box<dyn Operation> {
         }
     };
     let run = move |headers: &mut HeaderMap| {
-        propagator.inject(&Peer::http("api.internal"), &context, &mut HeaderCarrierMut(headers)).written.len()
+        propagator.inject(&Peer::http("api.internal"), &context, &mut HeaderCarrierMut::new(headers)).written.len()
     };
     Box::new(Prepared { state, prepare, run })
 }
