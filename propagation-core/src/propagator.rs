@@ -229,7 +229,7 @@ impl Propagator {
         }
         let Forwarded { mut context, ids_only, .. } =
             self.existing_in(current::origin_of(&PropagationContext::EMPTY), peer, carrier);
-        if ids_only && context.trace.has_ids() {
+        if ids_only && context.trace.trace_id().is_some() {
             context.trace = sampled_as(context.trace, &self.current().trace);
         }
         context

@@ -32,8 +32,8 @@
 //! | `messaging.client.sent.messages` | `{message}` | send |
 //! | `messaging.client.consumed.messages` | `{message}` | receive; process where nothing was received from the same queue before |
 //!
-//! A failed hop has the `error.type` that its span has. A method that a gRPC server does not implement, and a scheme that is
-//! neither `http` nor `https`, is `_OTHER`: callers can't make up time series. `OTEL_SDK_DISABLED=true` switches the metrics off together with the spans, if the builder reads it
+//! A failed hop has the `error.type` that its span has. A scheme that is neither `http` nor
+//! `https` is `_OTHER`, and so is a method that the gRPC layer does not know: callers can't make up time series. `OTEL_SDK_DISABLED=true` switches the metrics off together with the spans, if the builder reads it
 //! ([`switches_from_env`](propagation_core::PropagatorBuilder::switches_from_env)).
 //!
 //! The SDK 0.33 attaches no exemplars to what it exports, so a bucket does not lead to a trace yet.

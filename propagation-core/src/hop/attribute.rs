@@ -1,6 +1,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::external::{ExternalText, Masked};
+use crate::TraceId;
 
 /// One attribute of a span.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +23,11 @@ impl Attribute {
     #[must_use]
     pub fn external(key: impl Into<Cow<'static, str>>, text: impl Into<ExternalText>) -> Self {
         Self { key: key.into(), value: AttributeValue::External(text.into()) }
+    }
+
+    /// Returns the attribute for a trace-id that came without a parent-id, on a span that is neither in that trace nor linked to it.
+    pub(crate) fn received_trace_id(trace_id: TraceId) -> Self {
+        Self::new("propagation.received.trace_id", AttributeValue::trusted(trace_id.to_string()))
     }
 }
 

@@ -4,7 +4,7 @@ use super::{
     CreationContext,
     memory::{Delivered, DeliveryKey},
 };
-use crate::{Admission, Hop, HopSpan, Propagator, SpanKind, TraceContext, origin::ProcessId};
+use crate::{Admission, Attribute, Hop, HopSpan, Propagator, SpanKind, TraceContext, origin::ProcessId};
 
 /// The parent of a process span. It links to the message's creation context in any case.
 ///
@@ -85,6 +85,7 @@ pub fn process(
     }
     let delivered = processing.delivery.map(|key| (key, CreationContext::of(&admission)));
     let creation = admission.context.trace.clone();
+    let received = creation.root_trace_id();
     let mut hop = Hop::admitted(SpanKind::Consumer, admission);
     if creation.has_ids() {
         hop.links.push(creation);
@@ -94,6 +95,9 @@ pub fn process(
     // Without spans, the message's trace is the only one.
     if propagator.makes_spans() {
         set_parent(propagator, &mut hop, processing);
+    }
+    if let Some(received) = received.filter(|received| hop.parent.trace.trace_id() != Some(*received)) {
+        hop.attributes.push(Attribute::received_trace_id(received));
     }
     describe(&mut hop);
     let hop = propagator.start(hop);

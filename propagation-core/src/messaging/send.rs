@@ -1,6 +1,6 @@
 use crate::{
-    Extract, Hop, HopSpan, Inject, Injection, Peer, PropagationContext, Propagator, Sampling, SpanKind, StoredContext,
-    TraceContext, policy::Forwarded,
+    Attribute, Extract, Hop, HopSpan, Inject, Injection, Peer, PropagationContext, Propagator, Sampling, SpanKind,
+    StoredContext, TraceContext, policy::Forwarded,
 };
 
 /// The treatment of a context that an outgoing message already carries: forwarded, dead-lettered, retried, or from an outbox.
@@ -11,7 +11,8 @@ use crate::{
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExistingContext {
-    /// Keeps a valid trace context that the policy releases to the peer; the send span links to it. Replaces an invalid context, and
+    /// Keeps a valid trace context that the policy releases to the peer; the send span links to it, or has a trace-id that came without a
+    /// parent-id as the attribute `propagation.received.trace_id`. Replaces an invalid context, and
     /// any context under a rule that restarts or ignores the sender's trace. A rule that accepts only ids keeps the ids.
     ///
     /// Existing baggage is released like any other. In an admitted hop the rule must admit it first, and the service's own
@@ -60,7 +61,7 @@ pub fn send<C: Extract + Inject>(
     let mut hop = Hop::local(if found.stays { SpanKind::Client } else { SpanKind::Producer }, current);
     if propagator.records() {
         describe(&mut hop);
-        hop.links.extend(found.link());
+        found.describe(&mut hop);
     }
     let hop = propagator.start(hop);
     let (injection, creation) = found.write(propagator, peer, message, hop.context());
@@ -141,13 +142,23 @@ impl Found {
             }
         };
         let found = &existing.context;
-        let stays = found.trace.has_ids() && propagator.policy().release(peer, found).context.trace.has_ids();
+        let names_a_trace = |context: &PropagationContext| context.trace.trace_id().is_some();
+        let stays = names_a_trace(found) && names_a_trace(&propagator.policy().release(peer, found).context);
         Self { existing, stays, baggage }
     }
 
-    /// Returns the context that the send span links to.
+    /// Returns the context that the send span links to. A trace-id without a parent-id cannot be linked to.
     fn link(&self) -> Option<TraceContext> {
-        if self.stays { Some(self.existing.context.trace.clone()) } else { self.existing.link.clone() }
+        let kept = &self.existing.context.trace;
+        if self.stays { Some(kept.clone()).filter(TraceContext::has_ids) } else { self.existing.link.clone() }
+    }
+
+    /// Describes on the send span a kept trace-id that it cannot link to.
+    fn describe(&self, hop: &mut Hop) {
+        hop.links.extend(self.link());
+        if let Some(received) = self.existing.context.trace.root_trace_id().filter(|_| self.stays) {
+            hop.attributes.push(Attribute::received_trace_id(received));
+        }
     }
 
     /// Writes the outgoing context to the message; returns the report and the creation context.

@@ -102,6 +102,11 @@ impl Admission {
         if trust == TraceTrust::RestartWithLink && caller.has_ids() {
             // Whom we don't believe does not decide for us, by a link either.
             self.links.push(TraceContext { sampling: Sampling::Defer, state: TraceState::EMPTY, ..caller });
+        } else if trust == TraceTrust::RestartWithLink
+            && let Some(received) = caller.root_trace_id()
+        {
+            // A link needs a parent-id.
+            self.attributes.push(Attribute::received_trace_id(received));
         }
     }
 }

@@ -3,8 +3,8 @@
 use propagation_core::SpanKind;
 
 pub(super) const RPC_SYSTEM: &str = "rpc.system.name";
-pub(super) const RPC_METHOD: &str = "rpc.method";
-pub(super) const RPC_STATUS: &str = "rpc.response.status_code";
+const RPC_METHOD: &str = "rpc.method";
+const RPC_STATUS: &str = "rpc.response.status_code";
 pub(super) const HTTP_METHOD: &str = "http.request.method";
 pub(super) const URL_SCHEME: &str = "url.scheme";
 pub(super) const MESSAGING_SYSTEM: &str = "messaging.system";

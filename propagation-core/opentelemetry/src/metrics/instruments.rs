@@ -11,7 +11,7 @@ use opentelemetry::{
 use super::{
     conventions::{
         BATCH_COUNT, CONSUMED, DESTINATION, HTTP_CLIENT, HTTP_METHOD, HTTP_SERVER, MESSAGING_SYSTEM, OPERATION,
-        OPERATION_TYPE, PARTITION, RPC_CLIENT, RPC_METHOD, RPC_SERVER, RPC_STATUS, RPC_SYSTEM, SENT, URL_SCHEME,
+        OPERATION_TYPE, PARTITION, RPC_CLIENT, RPC_SERVER, RPC_SYSTEM, SENT, URL_SCHEME,
     },
     measured::Noted,
 };
@@ -144,7 +144,6 @@ fn is_made_up(hop: &Noted, known: &Attribute) -> bool {
         return false;
     }
     match &*known.key {
-        RPC_METHOD => hop.text(RPC_STATUS) == Some("UNIMPLEMENTED"),
         URL_SCHEME => !matches!(hop.text(URL_SCHEME), Some("http" | "https")),
         _ => false,
     }

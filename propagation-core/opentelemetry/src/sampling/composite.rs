@@ -68,15 +68,17 @@ impl CompositeSampler {
         self
     }
 
-    /// Once a sampler: a child whose caller does not say that its trace id is random is decided on as if it were.
-    fn warn_of_presumption(&self, span: &NewSpan<'_>) {
+    /// Reports once for each sampler that a trace-id without the random flag is presumed random. Below the level of warnings, because most
+    /// callers have random trace-ids and no flag: all of Trace Context Level 1, and this library unless `with_random_flag` is set.
+    fn note_presumption(&self, span: &NewSpan<'_>) {
         const RANDOM: u8 = 0x02;
         let presumed =
             span.parent.is_some_and(|parent| parent.is_remote() && parent.trace_flags().to_u8() & RANDOM == 0);
         if presumed && !span.explicit && !self.presumed.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
+            tracing::debug!(
                 target: "propagation",
-                "a caller does not set the random flag; its trace ids are presumed random to sample them consistently"
+                "a caller does not set the random flag: its trace-ids are presumed random for consistent sampling; if its id generator is not \
+                 random, let it send `rv` in the tracestate member `ot`"
             );
         }
     }
@@ -84,7 +86,7 @@ impl CompositeSampler {
     fn decides(&self, intent: &SamplingIntent, span: &NewSpan<'_>) -> bool {
         let Some(threshold) = intent.threshold else { return false };
         if threshold > Threshold::ALWAYS && span.parent_threshold() != Some(threshold) {
-            self.warn_of_presumption(span);
+            self.note_presumption(span);
         }
         threshold.keeps(span.randomness) && intent.buckets.iter().all(|bucket| bucket.admits())
     }

@@ -1,6 +1,8 @@
 //! Trace-ids that came without a parent-id, in the spans of a bridge.
 #![cfg(all(feature = "tracing", feature = "sdk"))]
 
+use std::time::Duration;
+
 use opentelemetry::{
     Context, Value,
     propagation::TextMapPropagator,
@@ -9,7 +11,11 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{
     IdGenerator, InMemorySpanExporter, RandomIdGenerator, Sampler, SdkTracerProvider, ShouldSample, SpanData,
 };
-use propagation_core::{Formats, Hop, Outcome, Peer, Propagator, SpanKind};
+use propagation_core::{
+    Formats, Hop, InboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SpanKind, StoredContext,
+    TraceTrust,
+    messaging::{self, ExistingContext, ParentMode, Processing},
+};
 use propagation_opentelemetry::{
     OpenTelemetryBridge, OtelPropagator, ReceivedIdGenerator, TracingBridge,
     sampling::{AlwaysOff, AlwaysOn, CompositeSampler},
@@ -234,4 +240,140 @@ fn an_attached_extraction_hands_the_id_to_user_spans() {
     let inside = Context::current_with_span(span);
     assert_eq!(inside.span().span_context().trace_id().to_string(), TRACE);
     drop(attached);
+}
+
+/// A message with a trace-id and no parent-id.
+fn message() -> Vec<(String, Vec<u8>)> {
+    vec![("x-amzn-trace-id".to_owned(), format!("{ROOT};Sampled=1").into_bytes())]
+}
+
+fn policy(trust: TraceTrust) -> Policy {
+    Policy::builder().inbound(InboundRule::peers(["kafka:*", "http:*"]).trust(trust)).build().unwrap()
+}
+
+#[test]
+fn process_span_outside_the_trace_records_the_received_id() {
+    let old = Some(Duration::from_secs(100));
+    let younger = ParentMode::MessageIfYounger(Duration::from_secs(10));
+    for (mode, age, in_batch, in_span, recorded) in [
+        (ParentMode::Message, None, false, false, false),
+        (ParentMode::Message, None, true, false, true),
+        (ParentMode::LinkOnly, None, false, false, true),
+        (younger, old, false, false, true),
+        (younger, None, false, false, false),
+        (ParentMode::Current, None, false, true, true),
+        (ParentMode::Current, None, false, false, false),
+    ] {
+        with_each(&ReceivedIdGenerator::default(), &always(), |setup| {
+            let process = || {
+                let admission = setup.propagator.extract(&Peer::kafka("orders"), &message());
+                let processing = Processing::new(mode).with_age(age);
+                messaging::process(&setup.propagator, admission, processing, |hop| hop.name = "process".into())
+                    .end(&Outcome::Unset);
+            };
+            if in_batch {
+                messaging::batch(&setup.propagator, SpanKind::Consumer, &[], |_, _| {}).in_scope(process);
+            } else if in_span {
+                let own = setup.propagator.start(Hop::remote(SpanKind::Internal, PropagationContext::EMPTY));
+                own.in_scope(process);
+            } else {
+                process();
+            }
+            let span = setup.span("process");
+            assert_eq!(span.span_context.trace_id().to_string() != TRACE, recorded, "{mode:?} {in_batch} {in_span}");
+            assert_eq!(received(&span).is_some(), recorded, "{mode:?} {in_batch} {in_span}");
+            assert!(span.links.is_empty());
+        });
+    }
+}
+
+#[test]
+fn restarted_span_records_the_id_where_a_link_is_allowed() {
+    for (trust, recorded) in [
+        (TraceTrust::RestartWithLink, Some(TRACE)),
+        (TraceTrust::Restart, None),
+        (TraceTrust::Ignore, None),
+        (TraceTrust::IdsOnly, None),
+    ] {
+        with_each(&ReceivedIdGenerator::default(), &always(), |setup| {
+            setup.propagator.set_policy(policy(trust));
+            setup.serve(&[("x-amzn-trace-id", ROOT)]);
+            assert_eq!(received(&setup.span("server")).as_deref(), recorded, "{trust:?}");
+            let taken = setup.span("server").span_context.trace_id().to_string() == TRACE;
+            assert_eq!(taken, trust == TraceTrust::IdsOnly, "{trust:?}");
+        });
+    }
+}
+
+/// Sends a message that holds a trace-id alone, inside a hop that the rule of `trust` admitted, or outside of any.
+fn send_in(setup: &Setup, trust: Option<TraceTrust>, existing: &ExistingContext) -> (Vec<(String, Vec<u8>)>, SpanData) {
+    setup.propagator.set_policy(policy(trust.unwrap_or_default()));
+    let send = || {
+        let mut sent = message();
+        let prepared = messaging::send(&setup.propagator, &Peer::kafka("next"), existing, &mut sent, |hop| {
+            hop.name = "send".into();
+        });
+        prepared.hop.end(&Outcome::Unset);
+        sent
+    };
+    let sent = match trust {
+        Some(_) => {
+            let admission = setup.propagator.extract(&Peer::kafka("orders"), &Vec::<(String, Vec<u8>)>::new());
+            setup.propagator.start(Hop::admitted(SpanKind::Consumer, admission)).in_scope(send)
+        }
+        None => send(),
+    };
+    (sent, setup.span("send"))
+}
+
+fn xray(message: &[(String, Vec<u8>)]) -> &str {
+    let (_, value) = message.iter().find(|(name, _)| name == "x-amzn-trace-id").unwrap();
+    std::str::from_utf8(value).unwrap()
+}
+
+#[test]
+fn sent_message_keeps_a_trace_id_without_a_parent() {
+    for (trust, kept) in [
+        (None, true),
+        (Some(TraceTrust::Full), true),
+        (Some(TraceTrust::IdsOnly), true),
+        (Some(TraceTrust::RestartWithLink), false),
+        (Some(TraceTrust::Restart), false),
+    ] {
+        with_each(&ReceivedIdGenerator::default(), &always(), |setup| {
+            let (sent, span) = send_in(setup, trust, &ExistingContext::Keep);
+            assert_eq!(xray(&sent).starts_with(ROOT), kept, "{trust:?}: {sent:?}");
+            assert_eq!(received(&span).is_some(), kept, "{trust:?}");
+            assert_eq!(span.span_kind == opentelemetry::trace::SpanKind::Client, kept, "{trust:?}");
+            assert!(span.links.is_empty());
+        });
+    }
+}
+
+#[test]
+fn ids_only_replaces_the_decision_that_came_with_the_id() {
+    let off = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+    with_each(&ReceivedIdGenerator::default(), &off, |setup| {
+        setup.propagator.set_policy(policy(TraceTrust::IdsOnly));
+        let admission = setup.propagator.extract(&Peer::http(""), &Vec::<(String, Vec<u8>)>::new());
+        setup.propagator.start(Hop::admitted(SpanKind::Server, admission)).in_scope(|| {
+            let existing = setup.propagator.existing(&Peer::kafka("next"), &message());
+            assert_eq!(existing.trace.root_trace_id().unwrap().to_string(), TRACE);
+            assert_eq!(existing.trace.sampling.decided(), Some(false), "the outsider asked for a sample");
+            let mut sent = message();
+            let prepared =
+                messaging::send(&setup.propagator, &Peer::kafka("next"), &ExistingContext::Keep, &mut sent, |_| {});
+            prepared.hop.end(&Outcome::Unset);
+            assert_eq!(xray(&sent), format!("{ROOT};Sampled=0"));
+        });
+    });
+}
+
+#[test]
+fn stored_context_keeps_a_trace_id_without_a_parent() {
+    with_each(&ReceivedIdGenerator::default(), &always(), |setup| {
+        let stored: StoredContext = format!("x-amzn-trace-id:{ROOT};Sampled=0").parse().unwrap();
+        let (sent, _) = send_in(setup, Some(TraceTrust::Ignore), &stored.into());
+        assert_eq!(xray(&sent), format!("{ROOT};Sampled=0"));
+    });
 }
