@@ -116,7 +116,7 @@ fn receiving_layer(transport: &str) -> &'static str {
 /// The layer that makes spans for what a service sends to a receiver of this kind.
 fn sending_layer(receiver: &Span) -> &'static str {
     match (receiver.kind, transport(receiver)) {
-        (SpanKind::Consumer, _) => "its producer's wrapper (`ProducerPropagation`, `SqsPropagation`)",
+        (SpanKind::Consumer, _) => "its producer's wrapper (`ProducerPropagation`, `SqsInterceptor`)",
         (_, "grpc") => "its client layer (`ClientPropagationLayer` of propagation-grpc)",
         _ => "its client layer (`ClientPropagationLayer`, `ReqwestPropagation`)",
     }

@@ -187,3 +187,46 @@ fn boxed_error_has_the_type_of_what_is_inside() {
         assert_eq!(setup.end(), (Some(expected.to_owned()), true));
     }
 }
+
+#[test]
+fn run_ends_the_hop_with_the_result() {
+    let setup = Setup::new();
+    let failed =
+        pin!(setup.hop().run(async { Err::<(), _>(std::fmt::Error) })).poll(&mut Context::from_waker(Waker::noop()));
+    assert_eq!(failed, Poll::Ready(Err(std::fmt::Error)));
+    assert_eq!(setup.end(), (Some("core::fmt::Error".to_owned()), true));
+
+    let setup = Setup::new();
+    assert_eq!(setup.hop().run_sync(|| Ok::<_, std::fmt::Error>(7)), Ok(7));
+    assert_eq!(setup.end(), (None, false));
+}
+
+#[test]
+fn dropped_run_drops_the_future_inside_the_hop() {
+    /// Ends a child span where it is dropped.
+    struct Child(Propagator);
+    impl Drop for Child {
+        fn drop(&mut self) {
+            let child = Hop::local(SpanKind::Internal, self.0.current()).named("child");
+            self.0.start(child).end(&Outcome::Unset);
+        }
+    }
+    for polled in [false, true] {
+        let setup = Setup::new();
+        let child = Child(setup.propagator.clone());
+        let mut run = Box::pin(setup.hop().run(async move {
+            let _child = child;
+            std::future::pending::<Result<(), std::fmt::Error>>().await
+        }));
+        if polled {
+            assert!(run.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        drop(run);
+        // The order of ends: the child first, inside the hop.
+        let spans = setup.exporter.get_finished_spans().unwrap();
+        let [child, hop] = &spans[..] else { panic!("{spans:?}") };
+        assert_eq!((child.name.as_ref(), hop.name.as_ref()), ("child", "hop"), "polled: {polled}");
+        assert_eq!(child.parent_span_id, hop.span_context.span_id());
+        assert_eq!(error_type(hop).as_deref(), Some("cancelled"));
+    }
+}
