@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use propagation_testkit::{
     otlp::OtlpReceiver,
-    trace::{Broken, SpanId, SpanKind, TraceGraph, TraceId, Which, named},
+    trace::{AssertionFailure, SpanId, SpanKind, SpanSelector, TraceGraph, TraceId, named},
 };
 use serde_json::Value;
 use tokio::{
@@ -77,9 +77,9 @@ impl Tree {
 }
 
 /// All that was made came, in one piece below the caller.
-fn whole(graph: TraceGraph) -> Result<(), Broken> {
+fn whole(graph: TraceGraph) -> Result<(), AssertionFailure> {
     let graph = graph.with_outside(CALLER.parse::<SpanId>());
-    graph.continuous().and_then(|()| graph.count(Which::any(), SPANS))
+    graph.continuous().and_then(|()| graph.count(SpanSelector::any(), SPANS))
 }
 
 /// What holds with either bridge.
@@ -91,7 +91,7 @@ async fn one_connected_tree(bridge: &str) -> Result<TraceGraph, Error> {
     graph
         .assert_continuous()
         .assert_only_traces(&[TRACE.parse::<TraceId>()?])
-        .assert_count(Which::any(), SPANS)
+        .assert_count(SpanSelector::any(), SPANS)
         .assert_each_edge(named("POST /orders/{id}").kind(SpanKind::Server), "place_order")
         .assert_each_edge("place_order", "print_label")
         .assert_each_edge("place_order", "tell_warehouse")

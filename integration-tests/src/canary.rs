@@ -17,14 +17,14 @@
 //! ```
 
 mod generate;
-mod lines;
+mod log;
 mod search;
 
 use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 
-pub use lines::Lines;
-pub use search::{Evidence, Sighting};
+pub use log::LogCapture;
+pub use search::{CanaryMatch, Evidence};
 
 use crate::text::{base64, percent};
 

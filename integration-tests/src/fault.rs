@@ -1,6 +1,6 @@
 //! What hostile, broken or old senders put into messages.
 //!
-//! [`poisoned_fields`] lists sets of fields that a consumer must survive; [`shuffled`] and [`redelivered`] do to a series
+//! [`malformed_fields`] lists sets of fields that a consumer must survive; [`shuffled`] and [`redelivered`] do to a series
 //! of messages what brokers do. All are the same in each run.
 //!
 //! ```
@@ -20,13 +20,13 @@ pub const OTHER_TRACE_PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b
 /// A set of fields that no well-behaved sender would send.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Poison {
+pub struct MalformedFields {
     /// What is wrong with it, in words.
     pub name: &'static str,
     /// What sort of fault it is.
     pub fault: Fault,
     /// The fields, in order.
-    pub fields: Vec<(String, PoisonValue)>,
+    pub fields: Vec<(String, MalformedValue)>,
     /// Whether a reader must take no parent from it and so begin a trace. `None` where transports differ: of two values
     /// on a Kafka record the last counts, on an HTTP request neither does.
     pub refused: Option<bool>,
@@ -55,7 +55,7 @@ pub enum Fault {
 /// A value of any type that some transport has. A transport without the type leaves the poison out.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum PoisonValue {
+pub enum MalformedValue {
     /// Text or bytes.
     Bytes(Vec<u8>),
     /// No value.
@@ -67,12 +67,12 @@ pub enum PoisonValue {
     /// True or false.
     Bool(bool),
     /// A list of values.
-    List(Vec<PoisonValue>),
+    List(Vec<MalformedValue>),
     /// Named values.
-    Table(Vec<(String, PoisonValue)>),
+    Table(Vec<(String, MalformedValue)>),
 }
 
-impl PoisonValue {
+impl MalformedValue {
     /// The bytes, for transports that know nothing else; `None` for every other type.
     #[must_use]
     pub fn as_bytes(&self) -> Option<&[u8]> {
@@ -83,30 +83,30 @@ impl PoisonValue {
     }
 }
 
-impl From<&str> for PoisonValue {
+impl From<&str> for MalformedValue {
     fn from(text: &str) -> Self {
         Self::Bytes(text.as_bytes().to_vec())
     }
 }
 
-impl From<Vec<u8>> for PoisonValue {
+impl From<Vec<u8>> for MalformedValue {
     fn from(bytes: Vec<u8>) -> Self {
         Self::Bytes(bytes)
     }
 }
 
 /// A poison in the making: its name, its fault, whether it is refused, its fields.
-type Row = (&'static str, Fault, Option<bool>, Vec<(&'static str, PoisonValue)>);
+type Row = (&'static str, Fault, Option<bool>, Vec<(&'static str, MalformedValue)>);
 
 /// All the poison, the largest of it 1 MiB.
 #[must_use]
-pub fn poisoned_fields() -> Vec<Poison> {
+pub fn malformed_fields() -> Vec<MalformedFields> {
     use Fault::{Duplicate, Malformed, NotUtf8, Null, Oversized, Truncated, WrongType};
-    let parent = |value: PoisonValue| vec![("traceparent", value)];
+    let parent = |value: MalformedValue| vec![("traceparent", value)];
     let beside =
-        |name: &'static str, value: PoisonValue| vec![("traceparent", VALID_TRACE_PARENT.into()), (name, value)];
+        |name: &'static str, value: MalformedValue| vec![("traceparent", VALID_TRACE_PARENT.into()), (name, value)];
     let nested =
-        (0..32).fold(PoisonValue::Null, |inner, _| PoisonValue::Table(vec![("traceparent".to_owned(), inner)]));
+        (0..32).fold(MalformedValue::Null, |inner, _| MalformedValue::Table(vec![("traceparent".to_owned(), inner)]));
     let list: Vec<Row> = vec![
         (
             "two different traceparents",
@@ -132,17 +132,17 @@ pub fn poisoned_fields() -> Vec<Poison> {
             Some(false),
             vec![("traceparent", VALID_TRACE_PARENT.into()), ("baggage", "a=1".into()), ("baggage", "a=2".into())],
         ),
-        ("a traceparent of no value", Null, Some(true), parent(PoisonValue::Null)),
+        ("a traceparent of no value", Null, Some(true), parent(MalformedValue::Null)),
         ("an empty traceparent", Null, Some(true), parent("".into())),
-        ("a baggage of no value", Null, Some(false), beside("baggage", PoisonValue::Null)),
-        ("a traceparent that is a number", WrongType, Some(true), parent(PoisonValue::Int(-1))),
-        ("a traceparent that is a fraction", WrongType, Some(true), parent(PoisonValue::Double(f64::NAN))),
-        ("a traceparent that is a truth value", WrongType, Some(true), parent(PoisonValue::Bool(true))),
+        ("a baggage of no value", Null, Some(false), beside("baggage", MalformedValue::Null)),
+        ("a traceparent that is a number", WrongType, Some(true), parent(MalformedValue::Int(-1))),
+        ("a traceparent that is a fraction", WrongType, Some(true), parent(MalformedValue::Double(f64::NAN))),
+        ("a traceparent that is a truth value", WrongType, Some(true), parent(MalformedValue::Bool(true))),
         (
             "a traceparent that is a list of traceparents",
             WrongType,
             Some(true),
-            parent(PoisonValue::List(vec![VALID_TRACE_PARENT.into()])),
+            parent(MalformedValue::List(vec![VALID_TRACE_PARENT.into()])),
         ),
         ("tables in tables, 32 deep", WrongType, Some(true), parent(nested.clone())),
         ("baggage that is a table", WrongType, Some(false), beside("baggage", nested)),
@@ -201,7 +201,7 @@ pub fn poisoned_fields() -> Vec<Poison> {
         ("zero bytes as tracestate", NotUtf8, Some(false), beside("tracestate", vec![0; 64].into())),
     ];
     list.into_iter()
-        .map(|(name, fault, refused, fields)| Poison {
+        .map(|(name, fault, refused, fields)| MalformedFields {
             name,
             fault,
             refused,
@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn there_is_poison_of_each_sort_and_what_is_refused_is_not_valid() {
-        let all = poisoned_fields();
+        let all = malformed_fields();
         let sorts: HashSet<Fault> = all.iter().map(|poison| poison.fault).collect();
         assert_eq!(sorts.len(), 7);
         let names: HashSet<&str> = all.iter().map(|poison| poison.name).collect();

@@ -28,7 +28,7 @@ use std::path::Path;
 
 use self::escape::Text;
 use crate::trace::tree::plural;
-use crate::trace::{Broken, Clocks, Continuity, TraceGraph};
+use crate::trace::{AssertionFailure, Clocks, Continuity, TraceGraph};
 use crate::wire::{Wire, WireRecord};
 
 const STYLE: &str = include_str!("html/style.css");
@@ -69,7 +69,7 @@ pub struct Page<'g> {
     stopped: Option<Vec<Stopped>>,
     reported: Option<Vec<Stopped>>,
     /// What speaks against all of it together, and the verdict in words.
-    against: Option<(String, Vec<Broken>)>,
+    against: Option<(String, Vec<AssertionFailure>)>,
 }
 
 impl<'g> Page<'g> {
@@ -106,7 +106,7 @@ impl<'g> Page<'g> {
     /// Sets a verdict against all of it, with the reasons. The page judges each trace alone, and cannot know what belongs together:
     /// the two halves of a request that lost its trace are each whole.
     #[must_use]
-    pub fn broken(self, verdict: impl Into<String>, reasons: impl IntoIterator<Item = Broken>) -> Self {
+    pub fn broken(self, verdict: impl Into<String>, reasons: impl IntoIterator<Item = AssertionFailure>) -> Self {
         Self { against: Some((verdict.into(), reasons.into_iter().collect())), ..self }
     }
 

@@ -36,7 +36,7 @@ use tokio::sync::oneshot;
 
 pub use self::store::Counts;
 use self::store::Store;
-use crate::trace::{Broken, Span, TraceGraph, TraceId};
+use crate::trace::{AssertionFailure, Span, TraceGraph, TraceId};
 
 /// How long [`OtlpReceiver::continuous`] and [`OtlpReceiver::trace`] wait: far longer than exporters take, as only a test that fails
 /// waits for the end of it.
@@ -190,7 +190,7 @@ impl OtlpReceiver {
     /// # Errors
     /// It is not so within this time: with the tree, the hop where the trace was probably lost, and the exports of this process that
     /// failed meanwhile.
-    pub async fn continuous(&self, services: &[&str]) -> Result<TraceGraph, Broken> {
+    pub async fn continuous(&self, services: &[&str]) -> Result<TraceGraph, AssertionFailure> {
         self.wait_until(|graph| whole(graph, services), PATIENCE).await
     }
 
@@ -213,7 +213,7 @@ impl OtlpReceiver {
     ///
     /// # Errors
     /// No span of this trace, or none of one of the services, comes within this time, or it stays broken.
-    pub async fn trace(&self, trace_id: TraceId, services: &[&str]) -> Result<TraceGraph, Broken> {
+    pub async fn trace(&self, trace_id: TraceId, services: &[&str]) -> Result<TraceGraph, AssertionFailure> {
         let graph = |graph: &TraceGraph| graph.trace(trace_id).with_made_up_parent();
         self.wait_until(|all| whole(&graph(all), services), PATIENCE).await.map(|all| graph(&all))
     }
@@ -224,7 +224,11 @@ impl OtlpReceiver {
     ///
     /// # Errors
     /// It is not so within this time: with the tree as it was then.
-    pub async fn wait_for(&self, done: impl Fn(&TraceGraph) -> bool, timeout: Duration) -> Result<TraceGraph, Broken> {
+    pub async fn wait_for(
+        &self,
+        done: impl Fn(&TraceGraph) -> bool,
+        timeout: Duration,
+    ) -> Result<TraceGraph, AssertionFailure> {
         self.wait_until(|graph| if done(graph) { Ok(()) } else { Err(waiting(graph)) }, timeout).await
     }
 
@@ -234,9 +238,9 @@ impl OtlpReceiver {
     /// It does not hold within this time: with the explanation of the last try.
     pub async fn wait_until(
         &self,
-        claim: impl Fn(&TraceGraph) -> Result<(), Broken>,
+        claim: impl Fn(&TraceGraph) -> Result<(), AssertionFailure>,
         timeout: Duration,
-    ) -> Result<TraceGraph, Broken> {
+    ) -> Result<TraceGraph, AssertionFailure> {
         let deadline = Instant::now() + timeout;
         let mut arrivals = self.store.arrivals();
         loop {
@@ -259,9 +263,9 @@ impl OtlpReceiver {
     /// It does not hold within this time: with the explanation of the last try.
     pub fn wait_until_blocking(
         &self,
-        claim: impl Fn(&TraceGraph) -> Result<(), Broken>,
+        claim: impl Fn(&TraceGraph) -> Result<(), AssertionFailure>,
         timeout: Duration,
-    ) -> Result<TraceGraph, Broken> {
+    ) -> Result<TraceGraph, AssertionFailure> {
         let deadline = Instant::now() + timeout;
         loop {
             let seen = self.store.arrival();
@@ -276,10 +280,10 @@ impl OtlpReceiver {
     /// One last look, as spans may have come since the last, then what is wrong and how much was received at all.
     fn give_up(
         &self,
-        claim: &impl Fn(&TraceGraph) -> Result<(), Broken>,
-        last: Broken,
+        claim: &impl Fn(&TraceGraph) -> Result<(), AssertionFailure>,
+        last: AssertionFailure,
         timeout: Duration,
-    ) -> Result<TraceGraph, Broken> {
+    ) -> Result<TraceGraph, AssertionFailure> {
         let graph = self.graph();
         let broken = match claim(&graph) {
             Ok(()) => return Ok(graph),
@@ -310,12 +314,12 @@ impl Drop for OtlpReceiver {
     }
 }
 
-fn whole(graph: &TraceGraph, services: &[&str]) -> Result<(), Broken> {
+fn whole(graph: &TraceGraph, services: &[&str]) -> Result<(), AssertionFailure> {
     graph.services_seen(services).and_then(|()| graph.continuous()).and_then(|()| graph.entered())
 }
 
-fn waiting(graph: &TraceGraph) -> Broken {
-    Broken::new("the graph becomes as waited for")
+fn waiting(graph: &TraceGraph) -> AssertionFailure {
+    AssertionFailure::new("the graph becomes as waited for")
         .found(format!("it has {} spans", graph.len()))
         .picture(graph.to_string())
 }

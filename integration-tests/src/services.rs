@@ -6,9 +6,9 @@
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() {
 //! use propagation_core::{Hop, Outcome, Peer, TraceTrust};
-//! use propagation_testkit::{services::{self, Services}, wire::WireRecord};
+//! use propagation_testkit::{services::{self, TestServices}, wire::WireRecord};
 //!
-//! let services = Services::new(TraceTrust::Full);
+//! let services = TestServices::new(TraceTrust::Full);
 //! services
 //!     .receive("01", async || {
 //!         // Where your adapter stands: it sends, and the message is read before it is handled.
@@ -40,7 +40,7 @@ use propagation_opentelemetry::OpenTelemetryBridge;
 
 use crate::{
     in_memory::InMemory,
-    trace::{SpanId, SpanKind, TraceGraph, Which, service},
+    trace::{SpanId, SpanKind, SpanSelector, TraceGraph, service},
     wire::{Wire, WireRecord},
 };
 
@@ -64,7 +64,7 @@ pub fn stale() -> String {
 
 /// Two services, what they send each other, and their spans.
 #[derive(Clone, Debug)]
-pub struct Services {
+pub struct TestServices {
     /// Where both services' spans are kept.
     pub memory: InMemory,
     /// What crossed between them. Tests record what `billing` reads; [`receive`](Self::receive) records what `orders` does.
@@ -76,7 +76,7 @@ pub struct Services {
     providers: [SdkTracerProvider; 2],
 }
 
-impl Services {
+impl TestServices {
     /// The two services. `billing` trusts whoever sends as far as this.
     ///
     /// # Panics
@@ -149,19 +149,19 @@ impl Services {
 
 /// The spans of `orders` that a request from outside begins.
 #[must_use]
-pub fn server() -> Which {
+pub fn server() -> SpanSelector {
     service("orders").kind(SpanKind::Server)
 }
 
 /// The spans of `orders` of a message each.
 #[must_use]
-pub fn sent() -> Which {
+pub fn sent() -> SpanSelector {
     service("orders").kind(SpanKind::Producer)
 }
 
 /// The spans of `billing` that handle a message.
 #[must_use]
-pub fn processed() -> Which {
+pub fn processed() -> SpanSelector {
     service("billing").kind(SpanKind::Consumer)
 }
 
@@ -183,7 +183,7 @@ pub fn assert_whole_requests(graph: &TraceGraph) {
 ///
 /// With the trace ids.
 #[track_caller]
-pub fn assert_own_traces(graph: &TraceGraph, which: Which) {
+pub fn assert_own_traces(graph: &TraceGraph, which: SpanSelector) {
     let own: Vec<String> = graph.find(which).map(|span| span.trace_id.to_string()).collect();
     assert!(!own.is_empty() && own.iter().all(|trace| !trace.starts_with(CALLED)), "a trace of its own: {own:?}");
 }

@@ -21,31 +21,31 @@
 //!     .assert_edge(service("shop").kind(SpanKind::Client), service("stock").kind(SpanKind::Server));
 //! ```
 //!
-//! Where a claim does not hold, the [`Broken`] that explains it shows the tree, the edge that is missing, what comes
+//! Where a claim does not hold, the [`AssertionFailure`] that explains it shows the tree, the edge that is missing, what comes
 //! nearest, and what most likely went wrong and at which hop.
 
-mod broken;
+mod assertions;
 pub(crate) mod causes;
-mod claims;
 mod clock;
 pub mod conventions;
+mod failure;
 mod graph;
 mod id;
 mod normal;
+mod selector;
 pub(crate) mod span;
 pub(crate) mod tree;
 mod value;
-mod which;
 
-pub use broken::Broken;
-pub use claims::Continuity;
+pub use assertions::Continuity;
 pub use clock::Clocks;
+pub use failure::AssertionFailure;
 pub use graph::TraceGraph;
 pub use id::{InvalidId, SpanId, TraceId};
 pub use normal::Normalized;
+pub use selector::{SpanSelector, named, of_kind, service};
 pub use span::{Event, Link, Span, SpanKind, Status};
 pub use value::{Attributes, Value};
-pub use which::{Which, named, of_kind, service};
 
 #[cfg(test)]
 mod tests;

@@ -19,7 +19,7 @@
 //! The kit reads the fields with a parser of its own, strict and small: a defect of the propagator under test cannot hide
 //! in a parser that both share.
 
-mod claims;
+mod assertions;
 mod context;
 mod record;
 

@@ -13,7 +13,7 @@ use lapin::{
 use propagation_amqp::{ConsumerPropagation, FrameLimit, ProducerPropagation, PropertiesExt};
 use propagation_core::{TraceTrust, messaging::ExistingContext};
 use propagation_testkit::{
-    services::{self, Services, processed, sent, server, stale},
+    services::{self, TestServices, processed, sent, server, stale},
     trace::{SpanKind, service},
     wire::WireRecord,
 };
@@ -23,7 +23,7 @@ use crate::shop::{Shop, headers, text};
 /// The two services, with a queue between them: `orders` publishes, `billing` consumes.
 struct Queue {
     shop: Shop,
-    services: Services,
+    services: TestServices,
 }
 
 /// The ways to publish.
@@ -36,7 +36,7 @@ enum By {
 
 impl Queue {
     async fn open(trusted_by_billing: TraceTrust) -> Self {
-        Self { shop: Shop::open().await, services: Services::new(trusted_by_billing) }
+        Self { shop: Shop::open().await, services: TestServices::new(trusted_by_billing) }
     }
 
     /// In each request `orders` publishes a message that has the context of an earlier one left on it.

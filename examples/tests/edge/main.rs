@@ -1,8 +1,8 @@
 //! At the edge an outsider can't choose the trace, switch sampling on or off, or add baggage: over sockets, by any enabled format,
 //! by repeated headers or by a spoofed forwarding header. Each attempt is also made where callers are trusted, and has its way there.
 
+mod assertions;
 mod attempts;
-mod claims;
 #[path = "../shared/grpc.rs"]
 mod grpc;
 mod queues;
@@ -20,7 +20,7 @@ use propagation_opentelemetry::{
 };
 use propagation_testkit::{
     in_memory::InMemory,
-    trace::{SpanKind, TraceGraph, Which},
+    trace::{SpanKind, SpanSelector, TraceGraph},
 };
 
 use attempts::{Attempt, BAGGAGE, Field};
@@ -101,17 +101,17 @@ impl Observed {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let graph = self.memory.graph();
-        graph.assert_count(Which::any(), count);
+        graph.assert_count(SpanSelector::any(), count);
         graph
     }
 
     /// No attempt has had its way. Each made so many spans, one of them of this kind.
     async fn assert_nobody_had_a_say(&self, outcomes: &[(&Attempt, Outcome)], spans: usize, kind: SpanKind) {
-        claims::assert_contexts_are_of_no_callers(outcomes, self.sampled);
+        assertions::assert_contexts_are_of_no_callers(outcomes, self.sampled);
         let spans = self.spans(if self.sampled { outcomes.len() * spans } else { 0 }).await;
         if self.sampled {
             assert_eq!(spans.trace_ids().len(), outcomes.len(), "no two requests are in one trace");
-            claims::assert_spans_are_of_no_callers(outcomes, &spans, kind);
+            assertions::assert_spans_are_of_no_callers(outcomes, &spans, kind);
         }
     }
 }
@@ -151,7 +151,7 @@ async fn no_outsider_has_a_say(transport: Transport) {
         }
         // Of each request the server's span and that of its call.
         observed.assert_nobody_had_a_say(&outcomes, 2, SpanKind::Server).await;
-        claims::assert_calls_are_of_no_callers(&outcomes, sampled);
+        assertions::assert_calls_are_of_no_callers(&outcomes, sampled);
     }
 }
 
@@ -160,11 +160,11 @@ async fn who_is_trusted_has_a_say(transport: Transport) {
     for sampled in [true, false] {
         let observed = Observed::new(trusting(), sampled);
         let shop = Shop::open(&observed.propagator).await;
-        claims::assert_they_had_their_way(&ask(&shop, transport, Way::Straight, &attempts).await, sampled);
+        assertions::assert_they_had_their_way(&ask(&shop, transport, Way::Straight, &attempts).await, sampled);
         let observed = Observed::new(edge(), sampled);
         let shop = Shop::open(&observed.propagator).await;
         let from_inside = ask(&shop, transport, Way::ProxyAppends(INSIDE), &attempts).await;
-        claims::assert_they_had_their_way(&from_inside, sampled);
+        assertions::assert_they_had_their_way(&from_inside, sampled);
     }
 }
 
@@ -182,7 +182,7 @@ async fn no_sender_has_a_say<Q: Queue>() {
                 }
             }
             if trusted {
-                claims::assert_they_had_their_way(&outcomes, sampled);
+                assertions::assert_they_had_their_way(&outcomes, sampled);
             } else {
                 observed.assert_nobody_had_a_say(&outcomes, 1, SpanKind::Consumer).await;
             }

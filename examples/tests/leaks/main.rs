@@ -14,7 +14,7 @@ use opentelemetry::trace::TracerProvider;
 use propagation_core::{InboundRule, KeyRule, OutboundRule, Policy, Propagator, Scrub};
 use propagation_opentelemetry::{OpenTelemetryBridge, logs::Correlation};
 use propagation_testkit::{
-    canary::{Canaries, Evidence, Lines, Sighting},
+    canary::{Canaries, CanaryMatch, Evidence, LogCapture},
     in_memory::InMemory,
     trace::{TraceGraph, TraceId},
     wire::Wire,
@@ -39,7 +39,7 @@ fn policy(scrub: Scrub) -> Policy {
 struct Observed {
     propagator: Propagator,
     memory: InMemory,
-    log: Lines,
+    log: LogCapture,
     wire: Wire,
     shop: Shop,
 }
@@ -56,7 +56,7 @@ impl Observed {
         let memory = InMemory::new();
         let bridge = OpenTelemetryBridge::new(memory.provider("shop").tracer("test"));
         let propagator = Propagator::builder().policy(policy(Scrub::off())).bridge(bridge).build();
-        let log = Lines::default();
+        let log = LogCapture::default();
         let writer = log.clone();
         // As a careless operator has it: everything from debug on, libraries included, and baggage in every line.
         let lines = Correlation::new(&propagator).with_baggage([KEY, "plan", "tenant.id"]).json_layer();
@@ -85,9 +85,9 @@ impl Observed {
 }
 
 /// The kinds of canaries among the sightings in a place whose description ends like this.
-fn kinds(sightings: &[Sighting], end: &str) -> BTreeSet<String> {
-    let here = sightings.iter().filter(|sighting| sighting.place.ends_with(end));
-    here.map(|sighting| format!("{:?}", sighting.kind)).collect()
+fn kinds(matches: &[CanaryMatch], end: &str) -> BTreeSet<String> {
+    let here = matches.iter().filter(|found| found.place.ends_with(end));
+    here.map(|found| format!("{:?}", found.kind)).collect()
 }
 
 fn kinds_in(places: &[Hidden], place: Place) -> BTreeSet<String> {
@@ -112,7 +112,7 @@ async fn no_canary_crosses_any_transport_or_is_in_any_span_or_log_line() {
             assert!(found.is_ok(), "{kind:?} {encoding} in {place:?} over {transport}: {found:?}");
         }
     }
-    let said = canaries.sightings(&Evidence::new().spans(&unguarded.spans));
+    let said = canaries.matches(&Evidence::new().spans(&unguarded.spans));
     assert_eq!(kinds(&said, "attribute `copied`"), kinds_in(&places, Place::Value));
     assert_eq!(kinds(&said, "its tracestate"), kinds_in(&places, Place::State));
     let logged = Evidence::new().line("the log", unguarded.log);

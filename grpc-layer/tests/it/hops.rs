@@ -10,8 +10,8 @@ use http::{Request, Response};
 use propagation_core::TraceTrust;
 use propagation_grpc::{ClientInterceptor, ClientPropagationLayer, ServerPropagationLayer};
 use propagation_testkit::{
-    services::{self, Services, stale, traceparent},
-    trace::{SpanKind, Which, service},
+    services::{self, TestServices, stale, traceparent},
+    trace::{SpanKind, SpanSelector, service},
     wire::{Wire, WireRecord},
 };
 use tokio_stream::wrappers::TcpListenerStream;
@@ -24,13 +24,13 @@ const UNARY: &str = "/test.Echo/Unary";
 
 /// The two services: whoever calls `orders` makes it call `billing`.
 struct Shop {
-    services: Services,
+    services: TestServices,
     billing: transport::Channel,
 }
 
 impl Shop {
     async fn open(trusted_by_billing: TraceTrust) -> Self {
-        let services = Services::new(trusted_by_billing);
+        let services = TestServices::new(trusted_by_billing);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = transport::Server::builder()
@@ -118,11 +118,11 @@ impl<S: Service<Request<Body>>> Service<Request<Body>> for Recorder<S> {
     }
 }
 
-fn client() -> Which {
+fn client() -> SpanSelector {
     service("orders").kind(SpanKind::Client)
 }
 
-fn server(name: &str) -> Which {
+fn server(name: &str) -> SpanSelector {
     service(name).kind(SpanKind::Server)
 }
 

@@ -7,8 +7,8 @@ use http::{Request, Response};
 use propagation_core::TraceTrust;
 use propagation_http::{ClientPropagationLayer, ServerPropagationLayer};
 use propagation_testkit::{
-    services::{self, Services, stale, traceparent},
-    trace::{SpanKind, Which, service},
+    services::{self, TestServices, stale, traceparent},
+    trace::{SpanKind, SpanSelector, service},
     wire::{Wire, WireRecord},
 };
 use tower::{Layer, ServiceExt, service_fn};
@@ -17,13 +17,13 @@ use crate::tree::serve;
 
 /// The two services: whoever asks `orders` makes it ask `billing`.
 struct Shop {
-    services: Services,
+    services: TestServices,
     billing: Router,
 }
 
 impl Shop {
     fn open(trusted_by_billing: TraceTrust) -> Self {
-        let services = Services::new(trusted_by_billing);
+        let services = TestServices::new(trusted_by_billing);
         let billing = Router::new()
             .route("/charges", post(|| async { "charged" }))
             .layer(ServerPropagationLayer::new(services.billing.clone()))
@@ -125,11 +125,11 @@ fn fields(headers: &HeaderMap) -> impl Iterator<Item = (String, Vec<u8>)> {
     headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
 }
 
-fn client() -> Which {
+fn client() -> SpanSelector {
     service("orders").kind(SpanKind::Client)
 }
 
-fn server(name: &str) -> Which {
+fn server(name: &str) -> SpanSelector {
     service(name).kind(SpanKind::Server)
 }
 

@@ -11,7 +11,7 @@ use propagation_testkit::backend::zipkin::Zipkin;
 use propagation_testkit::backend::{BackendError, otlp_json};
 use propagation_testkit::html::Page;
 use propagation_testkit::trace::conventions::Version;
-use propagation_testkit::trace::{Broken, InvalidId, Span, TraceGraph, TraceId};
+use propagation_testkit::trace::{AssertionFailure, InvalidId, Span, TraceGraph, TraceId};
 
 /// What to judge, and what to make of it.
 #[derive(Debug, Args)]
@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         Ok(graph) => graph,
         Err(error) => return complain(error),
     };
-    let judged: Vec<(TraceGraph, Vec<Broken>)> = graph
+    let judged: Vec<(TraceGraph, Vec<AssertionFailure>)> = graph
         .traces()
         .into_iter()
         .map(|trace| (judge(&trace, arguments), trace))
@@ -135,7 +135,7 @@ async fn ask(arguments: &Arguments) -> Result<Vec<Span>, BackendError> {
     }
 }
 
-fn judge(trace: &TraceGraph, arguments: &Arguments) -> Vec<Broken> {
+fn judge(trace: &TraceGraph, arguments: &Arguments) -> Vec<AssertionFailure> {
     let mut broken = trace.continuity().broken;
     let services = arguments.services.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
     let services: Vec<&str> = services.collect();
@@ -147,7 +147,7 @@ fn judge(trace: &TraceGraph, arguments: &Arguments) -> Vec<Broken> {
 }
 
 /// The verdict, the tree and the reasons; of a whole trace among many the verdict alone.
-fn report(trace: &TraceGraph, broken: &[Broken], alone: bool) {
+fn report(trace: &TraceGraph, broken: &[AssertionFailure], alone: bool) {
     let verdict = trace.continuity();
     let ids: Vec<String> = verdict.traces.iter().map(ToString::to_string).collect();
     let counts = format!(

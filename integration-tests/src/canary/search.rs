@@ -7,7 +7,7 @@ use super::{Canaries, Canary, CanaryKind, Encoding};
 use crate::assertions::assertions;
 use crate::text::{base64, percent};
 use crate::trace::span::shown;
-use crate::trace::{Attributes, Broken, TraceGraph};
+use crate::trace::{AssertionFailure, Attributes, TraceGraph};
 use crate::wire::Wire;
 
 /// All that was seen somewhere: messages on the wire, spans, log lines.
@@ -92,7 +92,7 @@ impl Evidence {
 /// A canary that was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub struct Sighting {
+pub struct CanaryMatch {
     /// Which canary.
     pub kind: CanaryKind,
     /// In what disguise.
@@ -101,7 +101,7 @@ pub struct Sighting {
     pub place: String,
 }
 
-impl fmt::Display for Sighting {
+impl fmt::Display for CanaryMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}, {}: {}", self.kind, self.encoding, self.place)
     }
@@ -110,34 +110,34 @@ impl fmt::Display for Sighting {
 impl Canaries {
     /// Every place where a canary is, each canary once a place.
     #[must_use]
-    pub fn sightings(&self, evidence: &Evidence) -> Vec<Sighting> {
+    pub fn matches(&self, evidence: &Evidence) -> Vec<CanaryMatch> {
         let needles: Vec<(&Canary, Needle)> = self.iter().map(|canary| (canary, Needle::of(canary))).collect();
-        let mut sightings = Vec::new();
+        let mut matches = Vec::new();
         for (place, text) in &evidence.0 {
             let views = views(text);
             for (canary, needle) in &needles {
                 if let Some(encoding) = views.iter().find_map(|view| needle.is_in(view)) {
-                    sightings.push(Sighting { kind: canary.kind, encoding, place: place.clone() });
+                    matches.push(CanaryMatch { kind: canary.kind, encoding, place: place.clone() });
                 }
             }
         }
-        sightings
+        matches
     }
 
     /// None of these canaries is anywhere in the evidence, in any disguise.
     ///
     /// # Errors
     /// With each sighting; also where there is no evidence.
-    pub fn absent(&self, evidence: &Evidence) -> Result<(), Broken> {
-        let claim = Broken::new("no canary was seen");
+    pub fn absent(&self, evidence: &Evidence) -> Result<(), AssertionFailure> {
+        let claim = AssertionFailure::new("no canary was seen");
         if evidence.0.is_empty() {
             return Err(claim.found("nothing at all was collected, so nothing is proved"));
         }
-        let sightings = self.sightings(evidence);
-        if sightings.is_empty() {
+        let matches = self.matches(evidence);
+        if matches.is_empty() {
             return Ok(());
         }
-        let broken = sightings.iter().fold(claim, |broken, sighting| broken.found(sighting.to_string()));
+        let broken = matches.iter().fold(claim, |broken, found| broken.found(found.to_string()));
         Err(broken.cause("the policy allows its key for that peer and no detector knows it in that disguise, or it went around the policy"))
     }
 
@@ -145,9 +145,9 @@ impl Canaries {
     ///
     /// # Errors
     /// With each canary that is nowhere.
-    pub fn present(&self, evidence: &Evidence) -> Result<(), Broken> {
-        let seen: HashSet<CanaryKind> = self.sightings(evidence).into_iter().map(|sighting| sighting.kind).collect();
-        let mut broken = Broken::new("each canary was seen while nothing was to stop it");
+    pub fn present(&self, evidence: &Evidence) -> Result<(), AssertionFailure> {
+        let seen: HashSet<CanaryKind> = self.matches(evidence).into_iter().map(|found| found.kind).collect();
+        let mut broken = AssertionFailure::new("each canary was seen while nothing was to stop it");
         let mut missing = false;
         for canary in self.iter().filter(|canary| !seen.contains(&canary.kind)) {
             missing = true;

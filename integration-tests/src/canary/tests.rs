@@ -9,14 +9,14 @@ fn every_canary_is_found_in_every_disguise_among_other_text() {
         for &encoding in Encoding::ALL {
             let Some(disguised) = canary.encoded(encoding) else { continue };
             let evidence = Evidence::new().line("a log", format!("user=1, note={disguised}; end"));
-            let seen = canaries.only(&[canary.kind()]).sightings(&evidence);
+            let seen = canaries.only(&[canary.kind()]).matches(&evidence);
             assert_eq!(seen.len(), 1, "{:?} {encoding}: {disguised}", canary.kind());
         }
         for before in ["", "x", "xy", "xyz"] {
             let blob = base64::encode(format!("{before}{} and more", canary.plain()).as_bytes());
             for blob in [blob.replace('+', "-").replace('/', "_"), blob] {
                 assert_eq!(
-                    canaries.only(&[canary.kind()]).sightings(&Evidence::new().line("", blob)).len(),
+                    canaries.only(&[canary.kind()]).matches(&Evidence::new().line("", blob)).len(),
                     1,
                     "{:?}",
                     canary.kind()
@@ -31,8 +31,8 @@ fn the_disguise_is_told() {
     let canaries = Canaries::seeded(1).only(&[CanaryKind::Card]);
     for &encoding in Encoding::ALL {
         let text = canaries.get(CanaryKind::Card).encoded(encoding).expect("cards wear every disguise");
-        let seen = canaries.sightings(&Evidence::new().line("here", text));
-        assert_eq!(seen.first().map(|sighting| sighting.encoding), Some(encoding));
+        let seen = canaries.matches(&Evidence::new().line("here", text));
+        assert_eq!(seen.first().map(|found| found.encoding), Some(encoding));
     }
 }
 

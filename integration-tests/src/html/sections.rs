@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::escape::Text;
 use super::{Palette, Stopped};
-use crate::trace::{Broken, tree::plural};
+use crate::trace::{AssertionFailure, tree::plural};
 use crate::wire::WireRecord;
 
 /// More rows than this are counted and not shown.
@@ -39,7 +39,7 @@ pub(super) fn wire(out: &mut String, records: &[WireRecord], palette: &Palette) 
 }
 
 /// What is broken and why; a cause that several share is said once.
-pub(super) fn reasons(out: &mut String, reasons: &[Broken]) -> fmt::Result {
+pub(super) fn reasons(out: &mut String, reasons: &[AssertionFailure]) -> fmt::Result {
     writeln!(out, "<ul class=\"reasons\">")?;
     let mut said: Vec<&String> = Vec::new();
     for broken in reasons {

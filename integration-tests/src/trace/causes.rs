@@ -1,7 +1,7 @@
 //! Guesses at why a trace broke: what a colleague who has seen it before would look at first.
 
 use super::span::shown;
-use super::{Broken, Clocks, Span, SpanKind, TraceGraph, Value, Which};
+use super::{AssertionFailure, Clocks, Span, SpanKind, SpanSelector, TraceGraph, Value};
 
 /// What a span says it travelled on: `kafka`, `rabbitmq`, `aws_sqs`, `grpc`, `http`, or nothing.
 pub(crate) fn transport(span: &Span) -> &str {
@@ -123,7 +123,12 @@ fn sending_layer(receiver: &Span) -> &'static str {
 }
 
 /// Adds why a service that receives has no span for it.
-pub(crate) fn of_missing_receiver(graph: &TraceGraph, span: &Span, clocks: &Clocks, broken: Broken) -> Broken {
+pub(crate) fn of_missing_receiver(
+    graph: &TraceGraph,
+    span: &Span,
+    clocks: &Clocks,
+    broken: AssertionFailure,
+) -> AssertionFailure {
     let service = shown(span.service());
     let began = clocks.start(span);
     let sender = graph
@@ -146,7 +151,7 @@ pub(crate) fn of_missing_receiver(graph: &TraceGraph, span: &Span, clocks: &Cloc
 }
 
 /// Adds why a service has no span at all.
-pub(crate) fn of_silent_service(graph: &TraceGraph, service: &str, mut broken: Broken) -> Broken {
+pub(crate) fn of_silent_service(graph: &TraceGraph, service: &str, mut broken: AssertionFailure) -> AssertionFailure {
     let service = shown(service);
     let unanswered: Vec<&Span> = graph.spans().filter(|span| sends(span) && is_free(graph, span)).collect();
     for sender in unanswered.iter().take(3) {
@@ -166,7 +171,7 @@ pub(crate) fn of_silent_service(graph: &TraceGraph, service: &str, mut broken: B
 }
 
 /// Adds why the first span of a trace receives nothing.
-pub(crate) fn of_late_entry(first: &Span, broken: Broken) -> Broken {
+pub(crate) fn of_late_entry(first: &Span, broken: AssertionFailure) -> AssertionFailure {
     let service = shown(first.service());
     broken.cause(format!(
         "`{service}` has no server or consumer span for the request: {} is missing. If `{service}` begins its traces itself (a job, a test's own client), wait for `TraceGraph::continuous` by `wait_until`",
@@ -175,7 +180,12 @@ pub(crate) fn of_late_entry(first: &Span, broken: Broken) -> Broken {
 }
 
 /// Adds why a span that handles something from elsewhere has no parent.
-pub(crate) fn of_lost_context(graph: &TraceGraph, span: &Span, clocks: &Clocks, broken: Broken) -> Broken {
+pub(crate) fn of_lost_context(
+    graph: &TraceGraph,
+    span: &Span,
+    clocks: &Clocks,
+    broken: AssertionFailure,
+) -> AssertionFailure {
     if !receives(span) && !service_receives(graph, span.service()) {
         return of_missing_receiver(graph, span, clocks, broken);
     }
@@ -211,7 +221,12 @@ pub(crate) fn of_lost_context(graph: &TraceGraph, span: &Span, clocks: &Clocks, 
 }
 
 /// Adds why the parent of an orphan is missing.
-pub(crate) fn of_orphan(graph: &TraceGraph, orphan: &Span, clocks: &Clocks, mut broken: Broken) -> Broken {
+pub(crate) fn of_orphan(
+    graph: &TraceGraph,
+    orphan: &Span,
+    clocks: &Clocks,
+    mut broken: AssertionFailure,
+) -> AssertionFailure {
     let Some(parent) = orphan.parent else {
         return broken;
     };
@@ -248,7 +263,7 @@ pub(crate) fn of_orphan(graph: &TraceGraph, orphan: &Span, clocks: &Clocks, mut 
 }
 
 /// Adds the spans that come nearest to those meant.
-pub(crate) fn nearest(graph: &TraceGraph, which: &Which, mut broken: Broken) -> Broken {
+pub(crate) fn nearest(graph: &TraceGraph, which: &SpanSelector, mut broken: AssertionFailure) -> AssertionFailure {
     let mut scored: Vec<(usize, &Span)> =
         graph.spans().map(|span| (which.likeness(span), span)).filter(|(score, _)| *score > 0).collect();
     scored.sort_by_key(|(score, _)| std::cmp::Reverse(*score));

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Span, SpanId, SpanKind, TraceId, Which};
+use super::{Span, SpanId, SpanKind, SpanSelector, TraceId};
 
 /// Spans of one or many traces, with every parent and link resolved as far as it was received.
 ///
 /// Cheap to build (linear in the number of spans) and never fails: orphans, loops, repeated and zero ids are kept and can
 /// be asked for. The claims that a test makes about it are its `assert_*` methods; each has a twin without the prefix
-/// that returns a [`Broken`](super::Broken) instead of panicking. Its `Display` is the tree as text.
+/// that returns an [`AssertionFailure`] instead of panicking. Its `Display` is the tree as text.
 #[derive(Clone, Default)]
 pub struct TraceGraph {
     spans: Vec<Arc<Span>>,
@@ -147,7 +147,7 @@ impl TraceGraph {
     }
 
     /// Every span that is meant.
-    pub fn find(&self, which: impl Into<Which>) -> impl Iterator<Item = &Span> {
+    pub fn find(&self, which: impl Into<SpanSelector>) -> impl Iterator<Item = &Span> {
         let which = which.into();
         self.spans().filter(move |span| which.fits(span))
     }

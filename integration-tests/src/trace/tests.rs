@@ -65,7 +65,7 @@ fn with(number: u8, change: impl Fn(&mut Span)) -> TraceGraph {
     TraceGraph::new(spans)
 }
 
-fn explanation(claim: Result<(), Broken>) -> String {
+fn explanation(claim: Result<(), AssertionFailure>) -> String {
     claim.expect_err("the claim should be broken").to_string()
 }
 
@@ -240,7 +240,10 @@ fn missing_doubled_and_foreign_links_are_told_apart() {
     );
     // One consumer that links to both messages: each message is linked to once, and the consumer is not one to one.
     let batch = with(6, |span| span.links.push(Link::to(TRACE, id(5))));
-    assert_says(&explanation(batch.each_link(Which::from(id(6)), named("send orders"))), &["has 2 of these links"]);
+    assert_says(
+        &explanation(batch.each_link(SpanSelector::from(id(6)), named("send orders"))),
+        &["has 2 of these links"],
+    );
     let foreign = with(9, |span| span.links = vec![Link::to(OTHER, id(8))]);
     let said = explanation(foreign.links_exactly("process shipping", &[(TRACE, id(8))]));
     assert_says(
@@ -322,7 +325,8 @@ fn a_slow_clock_breaks_no_order_and_a_real_anachronism_does() {
         span.end = span.end.saturating_add_signed(shift);
     }
     let graph = TraceGraph::new(spans.clone());
-    let steps: Vec<Which> = ["gateway", "orders", "process orders", "process shipping"].map(Which::from).into();
+    let steps: Vec<SpanSelector> =
+        ["gateway", "orders", "process orders", "process shipping"].map(SpanSelector::from).into();
     graph.assert_causal_times().assert_ordered(&steps);
     let shift = Clocks::of(&graph).shift(graph.get(TRACE, id(3)).expect("there"));
     assert!((9_990_000_000..=10_010_000_000).contains(&shift), "{shift}");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::trace::{Broken, Span, SpanId, TraceGraph, TraceId};
+use crate::trace::{AssertionFailure, Span, SpanId, TraceGraph, TraceId};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const OTHER: &str = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-00f067aa0ba902b7-01";
@@ -17,7 +17,7 @@ fn wire(record: WireRecord) -> Wire {
 }
 
 #[track_caller]
-fn assert_says(claim: Result<(), Broken>, parts: &[&str]) {
+fn assert_says(claim: Result<(), AssertionFailure>, parts: &[&str]) {
     let said = claim.expect_err("the claim should be broken").to_string();
     for part in parts {
         assert!(said.contains(part), "`{part}` is not said in:\n{said}");

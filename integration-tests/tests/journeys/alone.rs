@@ -1,6 +1,6 @@
 //! Each transport alone: from `orders` to `billing`, nothing between them but the real thing.
 
-use propagation_testkit::trace::{SpanKind, TraceGraph, Which, conventions::Version, service};
+use propagation_testkit::trace::{SpanKind, SpanSelector, TraceGraph, conventions::Version, service};
 
 use crate::{
     service::Request,
@@ -13,7 +13,7 @@ pub(crate) fn kinds(by: Transport) -> (SpanKind, SpanKind) {
     if by.is_messaging() { (SpanKind::Producer, SpanKind::Consumer) } else { (SpanKind::Client, SpanKind::Server) }
 }
 
-fn server() -> Which {
+fn server() -> SpanSelector {
     service("orders").kind(SpanKind::Server)
 }
 

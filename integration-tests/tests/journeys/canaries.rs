@@ -6,7 +6,7 @@ use std::{sync::OnceLock, time::Duration};
 
 use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Scrub};
 use propagation_testkit::{
-    canary::{Canaries, CanaryKind, Encoding, Evidence, Lines},
+    canary::{Canaries, CanaryKind, Encoding, Evidence, LogCapture},
     trace::TraceGraph,
 };
 use tracing_subscriber::filter::LevelFilter;
@@ -20,10 +20,10 @@ use crate::{
 };
 
 /// Every line that anything in this process logs from debug on, transports included.
-fn log_of_this_process() -> Lines {
-    static LOG: OnceLock<Lines> = OnceLock::new();
+fn log_of_this_process() -> LogCapture {
+    static LOG: OnceLock<LogCapture> = OnceLock::new();
     let log = LOG.get_or_init(|| {
-        let log = Lines::default();
+        let log = LogCapture::default();
         let writer = log.clone();
         let lines = tracing_subscriber::fmt().with_max_level(LevelFilter::DEBUG).with_ansi(false);
         lines.with_writer(move || writer.clone()).init();

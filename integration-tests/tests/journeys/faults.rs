@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use propagation_testkit::{
-    fault::{Fault, PoisonValue, poisoned_fields, redelivered, shuffled},
+    fault::{Fault, MalformedValue, malformed_fields, redelivered, shuffled},
     trace::{SpanKind, TraceGraph, service},
 };
 
@@ -22,7 +22,7 @@ async fn poison_is_handled(by: Transport, sorts: &[Fault]) {
     let (address, mut arrivals) = shop.end(&billing, "orders", by).await;
     let sender = Sender::open(&orders, &address).await.unwrap();
     let mut handled = BTreeMap::new();
-    for poison in poisoned_fields() {
+    for poison in malformed_fields() {
         // Some cannot be sent by this transport at all, and some its broker refuses.
         let Ok(()) = address.put(poison.name, &poison.fields).await else { continue };
         let arrival = arrivals.next().await;
@@ -63,7 +63,7 @@ async fn a_message_out_of_order_and_again_is_in_its_own_trace(by: Transport) {
     }
     // As they were on the wire: what a broker's own redelivery and a shovel send.
     let messages = shop.wire.records().into_iter().map(|record| {
-        let fields = record.fields.into_iter().map(|field| (field.name, PoisonValue::Bytes(field.value)));
+        let fields = record.fields.into_iter().map(|field| (field.name, MalformedValue::Bytes(field.value)));
         // SQS writes this of its own accord, and takes it from nobody as an attribute.
         (record.message, fields.filter(|(name, _)| name != "AWSTraceHeader").collect::<Vec<_>>())
     });

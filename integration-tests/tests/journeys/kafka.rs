@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
-use propagation_testkit::fault::PoisonValue;
+use propagation_testkit::fault::MalformedValue;
 use rdkafka::{
     ClientConfig, Message, Offset,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},
@@ -70,12 +70,12 @@ pub(crate) async fn create_topic(name: &str) -> Result<(), Failure> {
 }
 
 /// Sends a record just as it is: bytes and null are all that Kafka knows.
-pub(crate) async fn put(topic: &str, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+pub(crate) async fn put(topic: &str, body: &str, fields: &[(String, MalformedValue)]) -> Result<(), Failure> {
     let mut headers = OwnedHeaders::new();
     for (name, value) in fields {
         let value = match value {
-            PoisonValue::Bytes(bytes) => Some(bytes.as_slice()),
-            PoisonValue::Null => None,
+            MalformedValue::Bytes(bytes) => Some(bytes.as_slice()),
+            MalformedValue::Null => None,
             _ => return Err("Kafka has no such type".into()),
         };
         headers = headers.insert(Header { key: name, value });

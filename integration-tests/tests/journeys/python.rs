@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use propagation_testkit::{
-    trace::{SpanKind, TraceGraph, TraceId, Which, service},
+    trace::{SpanKind, SpanSelector, TraceGraph, TraceId, service},
     wire::{TraceParent, WireRecord},
 };
 use serde_json::Value;
@@ -56,7 +56,7 @@ fn tenant(value: &str) -> BTreeMap<String, String> {
     BTreeMap::from([(TENANT.to_owned(), value.to_owned())])
 }
 
-fn sides(from: &str, by: Transport, to: &str) -> (Which, Which) {
+fn sides(from: &str, by: Transport, to: &str) -> (SpanSelector, SpanSelector) {
     let (sent, received) = kinds(by);
     (service(from).kind(sent), service(to).kind(received))
 }

@@ -14,7 +14,7 @@ use lapin::{
 };
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
 use propagation_core::Propagator;
-use propagation_testkit::fault::PoisonValue;
+use propagation_testkit::fault::MalformedValue;
 use tokio::sync::Mutex;
 
 use crate::{
@@ -80,7 +80,7 @@ pub(crate) async fn declare(queue: &str) -> Result<(), Failure> {
 }
 
 /// Publishes a message just as it is. All headers of a message are in one frame: what is larger is no message.
-pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, MalformedValue)]) -> Result<(), Failure> {
     let mut table = FieldTable::default();
     for (name, value) in fields {
         if table.contains_key(name) {
@@ -97,14 +97,14 @@ pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, PoisonValue)
     Ok(())
 }
 
-fn amqp_value(value: &PoisonValue) -> AMQPValue {
+fn amqp_value(value: &MalformedValue) -> AMQPValue {
     match value {
-        PoisonValue::Bytes(bytes) => AMQPValue::LongString(bytes.clone().into()),
-        PoisonValue::Int(number) => AMQPValue::LongLongInt(*number),
-        PoisonValue::Double(number) => AMQPValue::Double(*number),
-        PoisonValue::Bool(truth) => AMQPValue::Boolean(*truth),
-        PoisonValue::List(list) => AMQPValue::FieldArray(list.iter().map(amqp_value).collect::<Vec<_>>().into()),
-        PoisonValue::Table(members) => {
+        MalformedValue::Bytes(bytes) => AMQPValue::LongString(bytes.clone().into()),
+        MalformedValue::Int(number) => AMQPValue::LongLongInt(*number),
+        MalformedValue::Double(number) => AMQPValue::Double(*number),
+        MalformedValue::Bool(truth) => AMQPValue::Boolean(*truth),
+        MalformedValue::List(list) => AMQPValue::FieldArray(list.iter().map(amqp_value).collect::<Vec<_>>().into()),
+        MalformedValue::Table(members) => {
             let mut table = FieldTable::default();
             for (name, member) in members {
                 table.insert(name.as_str().into(), amqp_value(member));

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use propagation_testkit::trace::{Broken, SpanKind, TraceGraph, Which, service};
+use propagation_testkit::trace::{AssertionFailure, SpanKind, SpanSelector, TraceGraph, service};
 use tokio::process::Command;
 
 use crate::{
@@ -16,11 +16,11 @@ use crate::{
 
 const STACK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/setup/stack.sh");
 
-fn sent() -> Which {
+fn sent() -> SpanSelector {
     service("orders").kind(SpanKind::Producer)
 }
 
-fn received() -> Which {
+fn received() -> SpanSelector {
     service("billing").kind(SpanKind::Consumer)
 }
 
@@ -57,12 +57,12 @@ async fn all_arrive(arrivals: &mut Arrivals, bodies: impl IntoIterator<Item = St
 }
 
 /// The request's trace hangs together, and its message was handled so often at the least.
-fn handled(times: usize) -> impl Fn(&TraceGraph) -> Result<(), Broken> {
+fn handled(times: usize) -> impl Fn(&TraceGraph) -> Result<(), AssertionFailure> {
     move |graph| {
         graph.continuous()?;
         let seen = graph.find(received()).count();
         if seen < times {
-            return Err(Broken::new(format!("handled {times} times")).found(format!("{seen} times")));
+            return Err(AssertionFailure::new(format!("handled {times} times")).found(format!("{seen} times")));
         }
         Ok(())
     }

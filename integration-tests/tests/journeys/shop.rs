@@ -15,7 +15,7 @@ use propagation_core::{InboundRule, OutboundRule, Policy, Propagator};
 use propagation_opentelemetry::OpenTelemetryBridge;
 use propagation_testkit::{
     otlp::OtlpReceiver,
-    trace::{Broken, SpanId, TraceGraph, TraceId},
+    trace::{AssertionFailure, SpanId, TraceGraph, TraceId},
     wire::Wire,
 };
 
@@ -121,7 +121,7 @@ impl Shop {
     pub(crate) fn trace(
         &self,
         trace: TraceId,
-        claim: impl Fn(&TraceGraph) -> Result<(), Broken>,
+        claim: impl Fn(&TraceGraph) -> Result<(), AssertionFailure>,
     ) -> impl Future<Output = TraceGraph> {
         let place = std::panic::Location::caller();
         async move {

@@ -9,7 +9,7 @@ use aws_sdk_sqs::{
     types::{Message, MessageAttributeValue, MessageSystemAttributeName},
 };
 use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
-use propagation_testkit::fault::PoisonValue;
+use propagation_testkit::fault::MalformedValue;
 
 use crate::{
     Failure,
@@ -61,18 +61,18 @@ pub(crate) async fn create_queue(client: &Client, name: &str) -> Result<String, 
 }
 
 /// Sends a message just as it is: text, numbers and bytes are all that SQS knows, each name once.
-pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, MalformedValue)]) -> Result<(), Failure> {
     let client = plain();
     let url = create_queue(&client, queue).await?;
     let mut attributes = HashMap::new();
     for (name, value) in fields {
         let attribute = MessageAttributeValue::builder();
         let attribute = match value {
-            PoisonValue::Bytes(bytes) => match std::str::from_utf8(bytes) {
+            MalformedValue::Bytes(bytes) => match std::str::from_utf8(bytes) {
                 Ok(text) => attribute.data_type("String").string_value(text),
                 Err(_) => attribute.data_type("Binary").binary_value(Blob::new(bytes.clone())),
             },
-            PoisonValue::Int(number) => attribute.data_type("Number").string_value(number.to_string()),
+            MalformedValue::Int(number) => attribute.data_type("Number").string_value(number.to_string()),
             _ => return Err("SQS has no such type".into()),
         };
         if attributes.insert(name.clone(), attribute.build()?).is_some() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use propagation_testkit::fault::PoisonValue;
+use propagation_testkit::fault::MalformedValue;
 
 use crate::{
     Failure, kafka, rabbitmq,
@@ -81,7 +81,7 @@ impl Transport {
 
 impl Address {
     /// Sends a message just as it is, by the broker's own client and without any propagation.
-    pub(crate) async fn put(&self, body: &str, fields: &[(String, PoisonValue)]) -> Result<(), Failure> {
+    pub(crate) async fn put(&self, body: &str, fields: &[(String, MalformedValue)]) -> Result<(), Failure> {
         match self.by {
             Transport::Http | Transport::Grpc => Err("not a broker".into()),
             Transport::Kafka => kafka::put(&self.name, body, fields).await,

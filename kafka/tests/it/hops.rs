@@ -3,7 +3,7 @@
 use propagation_core::{Outcome, TraceTrust, messaging::ExistingContext};
 use propagation_kafka::{ConsumerPropagation, HeadersExt, ProducerPropagation};
 use propagation_testkit::{
-    services::{self, Services, processed, sent, server, stale},
+    services::{self, TestServices, processed, sent, server, stale},
     trace::{SpanKind, service},
     wire::WireRecord,
 };
@@ -18,7 +18,7 @@ use crate::shop::{Shop, TOPIC, WAIT, headers};
 /// The two services, with a topic between them.
 struct Topic {
     shop: Shop,
-    services: Services,
+    services: TestServices,
 }
 
 /// The ways to send.
@@ -32,7 +32,7 @@ enum By {
 
 impl Topic {
     fn open(trusted_by_billing: TraceTrust) -> Self {
-        Self { shop: Shop::open(), services: Services::new(trusted_by_billing) }
+        Self { shop: Shop::open(), services: TestServices::new(trusted_by_billing) }
     }
 
     /// In each request `orders` sends a record that has the context of an earlier one left on it.

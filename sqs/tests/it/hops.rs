@@ -4,8 +4,8 @@ use aws_sdk_sqs::types::Message;
 use propagation_core::{TraceTrust, messaging::ExistingContext};
 use propagation_sqs::{ConsumerPropagation, OutgoingExt, SqsInterceptor};
 use propagation_testkit::{
-    services::{self, Services, processed, sent, server, stale},
-    trace::{SpanId, SpanKind, TraceGraph, TraceId, Which, service},
+    services::{self, TestServices, processed, sent, server, stale},
+    trace::{SpanId, SpanKind, SpanSelector, TraceGraph, TraceId, service},
     wire::WireRecord,
 };
 
@@ -14,7 +14,7 @@ use crate::setup::{Endpoint, entry, receive, string};
 /// The two services, with a queue between them.
 struct Queue {
     endpoint: Endpoint,
-    services: Services,
+    services: TestServices,
 }
 
 /// The ways to send.
@@ -28,7 +28,7 @@ enum By {
 
 impl Queue {
     async fn open(trusted_by_billing: TraceTrust) -> Self {
-        Self { endpoint: Endpoint::start().await, services: Services::new(trusted_by_billing) }
+        Self { endpoint: Endpoint::start().await, services: TestServices::new(trusted_by_billing) }
     }
 
     /// In each request `orders` sends a message that has the context of an earlier one left on it.
@@ -77,7 +77,7 @@ impl Queue {
     }
 }
 
-fn ids(graph: &TraceGraph, which: Which) -> Vec<(TraceId, SpanId)> {
+fn ids(graph: &TraceGraph, which: SpanSelector) -> Vec<(TraceId, SpanId)> {
     graph.find(which).map(|span| (span.trace_id, span.span_id)).collect()
 }
 

@@ -66,7 +66,7 @@ fn all(own: bool) -> [Service; 3] {
     NAMES.map(|name| Service { name, receives: true, sends: true, own })
 }
 
-fn verdict(graph: &TraceGraph) -> Result<(), Broken> {
+fn verdict(graph: &TraceGraph) -> Result<(), AssertionFailure> {
     graph.services_seen(&NAMES).and_then(|()| graph.continuous()).and_then(|()| graph.entered())
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::trace::tree::plural;
-use crate::trace::{Broken, Span, SpanId, TraceGraph, TraceId, Which, causes};
+use crate::trace::{AssertionFailure, Span, SpanId, SpanSelector, TraceGraph, TraceId, causes};
 
 /// Claims on links.
 impl TraceGraph {
@@ -11,12 +11,12 @@ impl TraceGraph {
     ///
     /// # Errors
     /// Where there is none: with where the candidates link to instead.
-    pub fn link(&self, from: impl Into<Which>, to: impl Into<Which>) -> Result<(), Broken> {
+    pub fn link(&self, from: impl Into<SpanSelector>, to: impl Into<SpanSelector>) -> Result<(), AssertionFailure> {
         let (from, to) = (from.into(), to.into());
         if self.find(&from).any(|span| self.linked_spans(span).any(|found| to.fits(found))) {
             return Ok(());
         }
-        let mut broken = Broken::new(format!("link: {from} links to {to}"));
+        let mut broken = AssertionFailure::new(format!("link: {from} links to {to}"));
         let sources: Vec<&Span> = self.find(&from).collect();
         let targets: Vec<&Span> = self.find(&to).collect();
         for (which, found) in [(&from, &sources), (&to, &targets)] {
@@ -40,15 +40,20 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each that has none or several; also where neither is there at all.
-    pub fn each_link(&self, from: impl Into<Which>, to: impl Into<Which>) -> Result<(), Broken> {
+    pub fn each_link(
+        &self,
+        from: impl Into<SpanSelector>,
+        to: impl Into<SpanSelector>,
+    ) -> Result<(), AssertionFailure> {
         let (from, to) = (from.into(), to.into());
         let sources: Vec<&Span> = self.find(&from).collect();
         let targets: Vec<&Span> = self.find(&to).collect();
         if sources.is_empty() || targets.is_empty() {
             return self.link(&from, &to);
         }
-        let mut broken =
-            Broken::new(format!("each link: {from} links exactly once to {to}, and each of those is linked to once"));
+        let mut broken = AssertionFailure::new(format!(
+            "each link: {from} links exactly once to {to}, and each of those is linked to once"
+        ));
         let mut linked: HashMap<(TraceId, SpanId), usize> = HashMap::new();
         let mut wrong = Vec::new();
         for span in &sources {
@@ -94,10 +99,15 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each link that is missing, doubled, or not expected; also where no span is meant.
-    pub fn links_exactly(&self, from: impl Into<Which>, expected: &[(TraceId, SpanId)]) -> Result<(), Broken> {
+    pub fn links_exactly(
+        &self,
+        from: impl Into<SpanSelector>,
+        expected: &[(TraceId, SpanId)],
+    ) -> Result<(), AssertionFailure> {
         let from = from.into();
         let sources: Vec<&Span> = self.find(&from).collect();
-        let mut broken = Broken::new(format!("exact links: {from} has {} as expected", plural(expected.len(), "link")));
+        let mut broken =
+            AssertionFailure::new(format!("exact links: {from} has {} as expected", plural(expected.len(), "link")));
         if sources.is_empty() {
             broken = causes::nearest(self, &from, broken.found("there is no such span"));
             return Err(broken.picture(self.picture([]).to_string()));
@@ -141,7 +151,11 @@ impl TraceGraph {
     ///
     /// # Errors
     /// Where there is no way: with how far the ways lead.
-    pub fn reachable(&self, from: impl Into<Which>, to: impl Into<Which>) -> Result<(), Broken> {
+    pub fn reachable(
+        &self,
+        from: impl Into<SpanSelector>,
+        to: impl Into<SpanSelector>,
+    ) -> Result<(), AssertionFailure> {
         let (from, to) = (from.into(), to.into());
         let mut linked_by: HashMap<usize, Vec<usize>> = HashMap::new();
         for (at, span) in self.spans().enumerate() {
@@ -170,7 +184,7 @@ impl TraceGraph {
             stack.extend(self.children_at(at));
             stack.extend(linked_by.get(&at).into_iter().flatten());
         }
-        let mut broken = Broken::new(format!("reachable: from {from} by children or links to {to}"));
+        let mut broken = AssertionFailure::new(format!("reachable: from {from} by children or links to {to}"));
         if begin.is_empty() {
             broken = causes::nearest(self, &from, broken.found(format!("there is no such span as {from}")));
         }
@@ -210,7 +224,7 @@ impl TraceGraph {
         span.links.iter().filter_map(|link| self.get(link.trace_id, link.span_id))
     }
 
-    fn other_links(&self, span: &Span, mut broken: Broken) -> Broken {
+    fn other_links(&self, span: &Span, mut broken: AssertionFailure) -> AssertionFailure {
         if span.links.is_empty() {
             return broken.found(format!("{}{} has no links", span.label(), causes::mark(span))).cause(format!(
                 "`{}` did not link to the message's creation context: it was not extracted, or the span was started without its links",

@@ -16,7 +16,7 @@ use super::{Span, SpanId, SpanKind, Value};
 /// assert_eq!(server.to_string(), "a server span of service `orders` with rpc.system.name=grpc");
 /// ```
 #[derive(Debug, Clone, Default)]
-pub struct Which {
+pub struct SpanSelector {
     either: Option<String>,
     service: Option<String>,
     name: Option<String>,
@@ -28,23 +28,23 @@ pub struct Which {
 
 /// The spans of this service (`service.name`).
 #[must_use]
-pub fn service(name: impl Into<String>) -> Which {
-    Which { service: Some(name.into()), ..Which::default() }
+pub fn service(name: impl Into<String>) -> SpanSelector {
+    SpanSelector { service: Some(name.into()), ..SpanSelector::default() }
 }
 
 /// The spans with exactly this name.
 #[must_use]
-pub fn named(name: impl Into<String>) -> Which {
-    Which { name: Some(name.into()), ..Which::default() }
+pub fn named(name: impl Into<String>) -> SpanSelector {
+    SpanSelector { name: Some(name.into()), ..SpanSelector::default() }
 }
 
 /// The spans of this kind.
 #[must_use]
-pub fn of_kind(kind: SpanKind) -> Which {
-    Which { kind: Some(kind), ..Which::default() }
+pub fn of_kind(kind: SpanKind) -> SpanSelector {
+    SpanSelector { kind: Some(kind), ..SpanSelector::default() }
 }
 
-impl Which {
+impl SpanSelector {
     /// Every span.
     #[must_use]
     pub fn any() -> Self {
@@ -142,7 +142,7 @@ fn alike(a: &str, b: &str) -> bool {
     !a.is_empty() && !b.is_empty() && (a.contains(&b) || b.contains(&a))
 }
 
-impl fmt::Display for Which {
+impl fmt::Display for SpanSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
             Some(kind @ SpanKind::Internal) => write!(f, "an {kind} span")?,
@@ -172,32 +172,32 @@ impl fmt::Display for Which {
     }
 }
 
-impl From<&str> for Which {
+impl From<&str> for SpanSelector {
     fn from(service_or_name: &str) -> Self {
         Self { either: Some(service_or_name.to_owned()), ..Self::default() }
     }
 }
 
-impl From<SpanId> for Which {
+impl From<SpanId> for SpanSelector {
     fn from(id: SpanId) -> Self {
         Self { id: Some(id), ..Self::default() }
     }
 }
 
-impl From<&Span> for Which {
+impl From<&Span> for SpanSelector {
     fn from(span: &Span) -> Self {
         span.span_id.into()
     }
 }
 
-impl From<SpanKind> for Which {
+impl From<SpanKind> for SpanSelector {
     fn from(kind: SpanKind) -> Self {
         of_kind(kind)
     }
 }
 
-impl From<&Which> for Which {
-    fn from(which: &Which) -> Self {
+impl From<&SpanSelector> for SpanSelector {
+    fn from(which: &SpanSelector) -> Self {
         which.clone()
     }
 }

@@ -6,7 +6,7 @@ use super::context::{TraceParent, baggage_members, trace_state_fault};
 use super::{Wire, WireRecord};
 use crate::assertions::assertions;
 use crate::trace::span::shown;
-use crate::trace::{Broken, TraceGraph, TraceId};
+use crate::trace::{AssertionFailure, TraceGraph, TraceId};
 
 const STRIPPED: &str = "nothing was injected there, or something between the two strips headers";
 const APPENDED: &str = "the fields were appended where they should replace what was there, or two propagators inject";
@@ -19,7 +19,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each message that has none or several, or spells the name otherwise.
-    pub fn exactly_one(&self, names: &[&str]) -> Result<(), Broken> {
+    pub fn exactly_one(&self, names: &[&str]) -> Result<(), AssertionFailure> {
         self.each(format!("exactly one value for each of {}", names.join(", ")), |record, facts| {
             for name in names {
                 match record.values(name).count() {
@@ -36,7 +36,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each message that has several, or spells the name otherwise than in lower case.
-    pub fn at_most_one(&self, names: &[&str]) -> Result<(), Broken> {
+    pub fn at_most_one(&self, names: &[&str]) -> Result<(), AssertionFailure> {
         self.each(format!("at most one value for each of {}", names.join(", ")), |record, facts| {
             for name in names {
                 let count = record.values(name).count();
@@ -52,7 +52,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each message that does.
-    pub fn absent(&self, names: &[&str]) -> Result<(), Broken> {
+    pub fn absent(&self, names: &[&str]) -> Result<(), AssertionFailure> {
         self.each(format!("none of {}", names.join(", ")), |record, facts| {
             for name in names.iter().filter(|name| record.values(name).next().is_some()) {
                 facts.push(
@@ -67,7 +67,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each value that is not.
-    pub fn valid_context(&self) -> Result<(), Broken> {
+    pub fn valid_context(&self) -> Result<(), AssertionFailure> {
         const COPIED: &str = "a received value was sent on as it came, or put together by hand";
         self.each("valid traceparent, tracestate and baggage".to_owned(), |record, facts| {
             for value in record.values("traceparent") {
@@ -95,7 +95,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each message that has more.
-    pub fn within(&self, fields: usize, bytes: usize) -> Result<(), Broken> {
+    pub fn within(&self, fields: usize, bytes: usize) -> Result<(), AssertionFailure> {
         self.each(format!("at most {fields} fields and {bytes} bytes of them"), |record, facts| {
             let size: usize = record.fields.iter().map(|field| field.name.len() + field.value.len()).sum();
             if record.fields.len() > fields || size > bytes {
@@ -111,7 +111,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each message that has more.
-    pub fn baggage_within(&self, members: usize, bytes: usize) -> Result<(), Broken> {
+    pub fn baggage_within(&self, members: usize, bytes: usize) -> Result<(), AssertionFailure> {
         self.each(format!("at most {members} members and {bytes} bytes of baggage"), |record, facts| {
             let count: usize = record.values("baggage").map(|value| baggage_members(value).count()).sum();
             let size: usize = record.values("baggage").map(<[u8]>::len).sum();
@@ -128,7 +128,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each key that is not one of them.
-    pub fn baggage_only(&self, keys: &[&str]) -> Result<(), Broken> {
+    pub fn baggage_only(&self, keys: &[&str]) -> Result<(), AssertionFailure> {
         let allowed = if keys.is_empty() { "no keys".to_owned() } else { format!("only the keys {}", keys.join(", ")) };
         self.each(format!("baggage has {allowed}"), |record, facts| {
             for member in record.values("baggage").flat_map(baggage_members) {
@@ -147,7 +147,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each field of another type.
-    pub fn typed(&self, names: &[&str], type_name: &str) -> Result<(), Broken> {
+    pub fn typed(&self, names: &[&str], type_name: &str) -> Result<(), AssertionFailure> {
         self.each(format!("{} of type {type_name}", names.join(", ")), |record, facts| {
             for field in &record.fields {
                 if names.iter().any(|name| field.name.eq_ignore_ascii_case(name)) && field.type_name != type_name {
@@ -165,7 +165,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each message whose context changed; also where no message was recorded twice.
-    pub fn creation_context_unchanged(&self) -> Result<(), Broken> {
+    pub fn creation_context_unchanged(&self) -> Result<(), AssertionFailure> {
         let claim = "creation context unchanged: all records of one message carry the same context";
         let records = self.records();
         let mut first: BTreeMap<&str, &WireRecord> = BTreeMap::new();
@@ -195,7 +195,9 @@ impl Wire {
             }
         }
         if compared == 0 {
-            return Err(Broken::new(claim).found("no message was recorded more than once").picture(self.to_string()));
+            return Err(AssertionFailure::new(claim)
+                .found("no message was recorded more than once")
+                .picture(self.to_string()));
         }
         facts.judge(claim.to_owned(), self)
     }
@@ -204,7 +206,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each message whose flag is not that of the trace's first; also where no message has a valid `traceparent`.
-    pub fn sampled_consistently(&self) -> Result<(), Broken> {
+    pub fn sampled_consistently(&self) -> Result<(), AssertionFailure> {
         let claim = "sampled consistently: all messages of one trace carry the same sampled flag";
         let records = self.records();
         let mut first: BTreeMap<TraceId, (u8, &WireRecord)> = BTreeMap::new();
@@ -219,7 +221,9 @@ impl Wire {
             }
         }
         if first.is_empty() {
-            return Err(Broken::new(claim).found("no message has a valid traceparent").picture(self.to_string()));
+            return Err(AssertionFailure::new(claim)
+                .found("no message has a valid traceparent")
+                .picture(self.to_string()));
         }
         facts.judge(claim.to_owned(), self)
     }
@@ -231,7 +235,7 @@ impl Wire {
     /// # Errors
     /// With each message whose `traceparent` names another service's span, or none that was received, or says otherwise whether
     /// it is sampled.
-    pub fn carries_spans_of(&self, graph: &TraceGraph) -> Result<(), Broken> {
+    pub fn carries_spans_of(&self, graph: &TraceGraph) -> Result<(), AssertionFailure> {
         self.each("each message carries the context of its sender's span".to_owned(), |record, facts| {
             let Some(parent) = record.trace_parent() else {
                 facts.push("no valid traceparent", STRIPPED);
@@ -260,7 +264,7 @@ impl Wire {
     ///
     /// # Errors
     /// With each value that is where it should not be; also where no message has the key.
-    pub fn no_cross_talk(&self, key: &str) -> Result<(), Broken> {
+    pub fn no_cross_talk(&self, key: &str) -> Result<(), AssertionFailure> {
         let claim = format!("no cross-talk: one value of baggage `{key}` for each trace, and none in two");
         let mut values: BTreeMap<TraceId, BTreeMap<String, String>> = BTreeMap::new();
         let mut traces: BTreeMap<String, BTreeSet<TraceId>> = BTreeMap::new();
@@ -272,7 +276,7 @@ impl Wire {
             }
         }
         if values.is_empty() {
-            return Err(Broken::new(claim).found("no message has it").picture(self.to_string()));
+            return Err(AssertionFailure::new(claim).found("no message has it").picture(self.to_string()));
         }
         let mut facts = Facts::default();
         let cause = "a context leaked from one request into another: a guard held across an await, or a thread's context that was not put back";
@@ -290,10 +294,10 @@ impl Wire {
         facts.judge(claim, self)
     }
 
-    fn each(&self, claim: String, check: impl Fn(&WireRecord, &mut Facts)) -> Result<(), Broken> {
+    fn each(&self, claim: String, check: impl Fn(&WireRecord, &mut Facts)) -> Result<(), AssertionFailure> {
         let records = self.records();
         if records.is_empty() {
-            return Err(Broken::new(claim)
+            return Err(AssertionFailure::new(claim)
                 .found("no message was recorded")
                 .cause("the recorder is not where the receiver reads, or nothing was sent"));
         }
@@ -318,11 +322,11 @@ impl Facts {
         self.found.push((format!("{}: {}", self.place, fact.as_ref()), cause));
     }
 
-    fn judge(self, claim: String, wire: &Wire) -> Result<(), Broken> {
+    fn judge(self, claim: String, wire: &Wire) -> Result<(), AssertionFailure> {
         if self.found.is_empty() {
             return Ok(());
         }
-        let mut broken = Broken::new(claim);
+        let mut broken = AssertionFailure::new(claim);
         for (fact, cause) in self.found {
             broken = broken.found(fact).cause(cause);
         }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::trace::span::shown;
 use crate::trace::tree::plural;
-use crate::trace::{Broken, Clocks, Span, SpanId, TraceGraph, TraceId, Which, causes};
+use crate::trace::{AssertionFailure, Clocks, Span, SpanId, SpanSelector, TraceGraph, TraceId, causes};
 
 /// So many breaks are explained; the others are only listed, as an explanation looks at every span.
 const EXPLAINED: usize = 8;
@@ -18,7 +18,7 @@ impl TraceGraph {
     ///
     /// # Errors
     /// Where one of them does not hold.
-    pub fn continuous(&self) -> Result<(), Broken> {
+    pub fn continuous(&self) -> Result<(), AssertionFailure> {
         self.continuity().broken.into_iter().next().map_or(Ok(()), Err)
     }
 
@@ -42,12 +42,12 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each that does not: the layer of its service is missing.
-    pub fn entered(&self) -> Result<(), Broken> {
+    pub fn entered(&self) -> Result<(), AssertionFailure> {
         let late: Vec<_> = self.roots().filter(|root| !causes::receives(root)).collect();
         if late.is_empty() {
             return Ok(());
         }
-        let mut broken = Broken::new("entered: each trace begins with a server or a consumer span");
+        let mut broken = AssertionFailure::new("entered: each trace begins with a server or a consumer span");
         let mut tree = self.picture(late.iter().map(|root| root.trace_id));
         for root in late {
             broken = broken.found(format!("{} has no parent, and receives nothing", root.label()));
@@ -61,14 +61,14 @@ impl TraceGraph {
     ///
     /// # Errors
     /// None, or more than one.
-    pub fn one_root(&self) -> Result<(), Broken> {
+    pub fn one_root(&self) -> Result<(), AssertionFailure> {
         let mut roots: Vec<_> = self.roots().collect();
         if roots.len() == 1 {
             return Ok(());
         }
         let clocks = Clocks::of(self);
         roots.sort_by_key(|root| clocks.start(root));
-        let mut broken = Broken::new("one root: exactly one span has no parent");
+        let mut broken = AssertionFailure::new("one root: exactly one span has no parent");
         let mut tree = self.picture(roots.iter().skip(1).chain(roots.first()).map(|root| root.trace_id));
         if roots.is_empty() {
             broken = broken.found(if self.is_empty() { "no spans at all" } else { "each span has a parent" });
@@ -96,13 +96,13 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each orphan and why its parent may be missing.
-    pub fn no_orphans(&self) -> Result<(), Broken> {
+    pub fn no_orphans(&self) -> Result<(), AssertionFailure> {
         let orphans: Vec<_> = self.orphans().collect();
         if orphans.is_empty() {
             return Ok(());
         }
         let clocks = Clocks::of(self);
-        let mut broken = Broken::new("no orphans: each span's parent was received");
+        let mut broken = AssertionFailure::new("no orphans: each span's parent was received");
         let mut waiting: HashMap<(TraceId, SpanId), usize> = HashMap::new();
         for orphan in &orphans {
             if let Some(parent) = orphan.parent {
@@ -125,12 +125,12 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each piece.
-    pub fn connected(&self) -> Result<(), Broken> {
+    pub fn connected(&self) -> Result<(), AssertionFailure> {
         let pieces = self.pieces();
         if pieces.len() == 1 {
             return Ok(());
         }
-        let mut broken = Broken::new("connected: all spans hang together by parents or links");
+        let mut broken = AssertionFailure::new("connected: all spans hang together by parents or links");
         if pieces.is_empty() {
             return Err(broken
                 .found("no spans at all")
@@ -209,7 +209,7 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each that is.
-    pub fn ids_valid(&self) -> Result<(), Broken> {
+    pub fn ids_valid(&self) -> Result<(), AssertionFailure> {
         let zero = self.spans().filter(|span| span.trace_id.is_zero() || span.span_id.is_zero());
         let zero = zero.map(|span| (span, format!("{} has an id of zeros (trace {})", span.label(), span.trace_id)));
         let reused = self
@@ -221,7 +221,8 @@ impl TraceGraph {
             return Ok(());
         }
         let tree = self.picture(bad.iter().map(|(span, _)| span.trace_id));
-        let mut broken = Broken::new("valid ids: none zero, none used twice, no loops").picture(tree.to_string());
+        let mut broken =
+            AssertionFailure::new("valid ids: none zero, none used twice, no loops").picture(tree.to_string());
         for (_, fact) in bad {
             broken = broken.found(fact);
         }
@@ -232,7 +233,7 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each trace and where it began.
-    pub fn one_trace(&self) -> Result<(), Broken> {
+    pub fn one_trace(&self) -> Result<(), AssertionFailure> {
         let traces = self.trace_ids();
         if traces.len() == 1 {
             return Ok(());
@@ -244,7 +245,7 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With the traces that are missing, and those that should not be.
-    pub fn only_traces(&self, traces: &[TraceId]) -> Result<(), Broken> {
+    pub fn only_traces(&self, traces: &[TraceId]) -> Result<(), AssertionFailure> {
         let expected: HashSet<TraceId> = traces.iter().copied().collect();
         let seen: HashSet<TraceId> = self.trace_ids().into_iter().collect();
         if expected == seen {
@@ -261,9 +262,9 @@ impl TraceGraph {
         claim: &str,
         extra: impl Iterator<Item = TraceId> + Clone,
         missing: &HashSet<TraceId>,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), AssertionFailure> {
         let clocks = Clocks::of(self);
-        let mut broken = Broken::new(claim);
+        let mut broken = AssertionFailure::new(claim);
         if self.is_empty() {
             broken = broken
                 .found("no spans at all")
@@ -296,13 +297,13 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With those that did not.
-    pub fn services_seen(&self, services: &[&str]) -> Result<(), Broken> {
+    pub fn services_seen(&self, services: &[&str]) -> Result<(), AssertionFailure> {
         let seen = self.services();
         let missing: BTreeSet<&str> = services.iter().copied().filter(|service| !seen.contains(service)).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let mut broken = Broken::new(format!("services seen: {}", services.join(", ")));
+        let mut broken = AssertionFailure::new(format!("services seen: {}", services.join(", ")));
         for service in &missing {
             broken = broken.found(format!("no span of `{service}`"));
         }
@@ -320,13 +321,14 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With those found, and the nearest.
-    pub fn count(&self, which: impl Into<Which>, times: usize) -> Result<(), Broken> {
+    pub fn count(&self, which: impl Into<SpanSelector>, times: usize) -> Result<(), AssertionFailure> {
         let which = which.into();
         let found: Vec<_> = self.find(which.clone()).collect();
         if found.len() == times {
             return Ok(());
         }
-        let mut broken = Broken::new(format!("exactly {times} of {which}")).found(format!("{} of them", found.len()));
+        let mut broken =
+            AssertionFailure::new(format!("exactly {times} of {which}")).found(format!("{} of them", found.len()));
         for span in &found {
             broken = broken.found(format!("  {}{}", span.label(), causes::mark(span)));
         }
@@ -340,12 +342,12 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each span that lost something.
-    pub fn nothing_dropped(&self) -> Result<(), Broken> {
+    pub fn nothing_dropped(&self) -> Result<(), AssertionFailure> {
         let lost: Vec<_> = self.spans().filter(|span| span.dropped > 0).collect();
         if lost.is_empty() {
             return Ok(());
         }
-        let mut broken = Broken::new("nothing dropped by an exporter's limits");
+        let mut broken = AssertionFailure::new("nothing dropped by an exporter's limits");
         for span in &lost {
             broken = broken.found(format!("{} lost {} attributes, events or links", span.label(), span.dropped));
         }
@@ -370,7 +372,7 @@ pub struct Continuity {
     /// How many of them name a parent that was never received.
     pub orphans: usize,
     /// What does not hold.
-    pub broken: Vec<Broken>,
+    pub broken: Vec<AssertionFailure>,
 }
 
 impl Continuity {
@@ -384,7 +386,12 @@ impl Continuity {
     #[must_use]
     pub fn causes(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
-        self.broken.iter().flat_map(Broken::causes).map(String::as_str).filter(|cause| seen.insert(*cause)).collect()
+        self.broken
+            .iter()
+            .flat_map(AssertionFailure::causes)
+            .map(String::as_str)
+            .filter(|cause| seen.insert(*cause))
+            .collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::trace::clock::causes;
 use crate::trace::tree::millis;
-use crate::trace::{Broken, Clocks, Span, TraceGraph, Which, causes as likely};
+use crate::trace::{AssertionFailure, Clocks, Span, SpanSelector, TraceGraph, causes as likely};
 
 /// Claims on time.
 impl TraceGraph {
@@ -11,13 +11,13 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With the two that are the wrong way round, or the one that is missing.
-    pub fn ordered(&self, steps: &[Which]) -> Result<(), Broken> {
+    pub fn ordered(&self, steps: &[SpanSelector]) -> Result<(), AssertionFailure> {
         let clocks = Clocks::of(self);
-        let mut before: Option<(&Span, &Which)> = None;
+        let mut before: Option<(&Span, &SpanSelector)> = None;
         for which in steps {
             let claim = || match before {
-                Some((_, earlier)) => Broken::new(format!("ordered: {earlier} begins before {which}")),
-                None => Broken::new(format!("ordered: {which} begins first")),
+                Some((_, earlier)) => AssertionFailure::new(format!("ordered: {earlier} begins before {which}")),
+                None => AssertionFailure::new(format!("ordered: {which} begins first")),
             };
             let Some(span) = self.find(which).min_by_key(|span| clocks.start(span)) else {
                 let broken = likely::nearest(self, which, claim().found(format!("there is no such span as {which}")));
@@ -43,9 +43,9 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each pair that is the wrong way round.
-    pub fn causal_times(&self) -> Result<(), Broken> {
+    pub fn causal_times(&self) -> Result<(), AssertionFailure> {
         let clocks = Clocks::of(self);
-        let mut broken = Broken::new("causal times: no span begins before what caused it");
+        let mut broken = AssertionFailure::new("causal times: no span begins before what caused it");
         let mut wrong = Vec::new();
         for span in self.spans() {
             if span.end < span.start {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::trace::span::shown;
-use crate::trace::{Broken, Span, TraceGraph, TraceId, causes};
+use crate::trace::{AssertionFailure, Span, TraceGraph, TraceId, causes};
 
 /// Claims on what travels with the ids.
 impl TraceGraph {
@@ -11,7 +11,7 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each span whose flag differs from its parent's.
-    pub fn sampled_consistently(&self) -> Result<(), Broken> {
+    pub fn sampled_consistently(&self) -> Result<(), AssertionFailure> {
         self.same_flags("sampled consistently: one sampled flag for each trace", 0x01)
     }
 
@@ -19,13 +19,13 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each span whose flags differ from its parent's.
-    pub fn flags_preserved(&self) -> Result<(), Broken> {
+    pub fn flags_preserved(&self) -> Result<(), AssertionFailure> {
         self.same_flags("flags preserved: the same trace flags in each trace", 0xff)
     }
 
-    fn same_flags(&self, claim: &str, mask: u8) -> Result<(), Broken> {
+    fn same_flags(&self, claim: &str, mask: u8) -> Result<(), AssertionFailure> {
         let flags = |span: &Span| span.trace_flags().map(|flags| flags & mask);
-        let mut broken = Broken::new(claim);
+        let mut broken = AssertionFailure::new(claim);
         let mut first: BTreeMap<TraceId, &Span> = BTreeMap::new();
         let mut wrong = Vec::new();
         for span in self.spans().filter(|span| span.trace_flags().is_some()) {
@@ -59,8 +59,8 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each span that lost, moved or changed one.
-    pub fn trace_state_preserved(&self) -> Result<(), Broken> {
-        let mut broken = Broken::new("tracestate preserved: each member goes on to the children, in order");
+    pub fn trace_state_preserved(&self) -> Result<(), AssertionFailure> {
+        let mut broken = AssertionFailure::new("tracestate preserved: each member goes on to the children, in order");
         let mut wrong = Vec::new();
         for span in self.spans() {
             let Some(parent) = self.parent(span) else {
@@ -99,8 +99,9 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each trace that has several values and each value that several traces have; also where no span has it.
-    pub fn one_value_per_trace(&self, key: &str) -> Result<(), Broken> {
-        let mut broken = Broken::new(format!("no cross-talk: one value of `{key}` for each trace, and none in two"));
+    pub fn one_value_per_trace(&self, key: &str) -> Result<(), AssertionFailure> {
+        let mut broken =
+            AssertionFailure::new(format!("no cross-talk: one value of `{key}` for each trace, and none in two"));
         let mut values: BTreeMap<TraceId, BTreeMap<String, &Span>> = BTreeMap::new();
         let mut traces: BTreeMap<String, BTreeMap<TraceId, &Span>> = BTreeMap::new();
         for span in self.spans() {

@@ -1,7 +1,7 @@
 //! What spans say about themselves.
 
 use crate::trace::conventions::Version;
-use crate::trace::{Broken, TraceGraph};
+use crate::trace::{AssertionFailure, TraceGraph};
 
 /// Claims on what spans say.
 impl TraceGraph {
@@ -10,8 +10,8 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each finding; see [`Version::findings`] for one span.
-    pub fn conventions(&self, version: Version) -> Result<(), Broken> {
-        let mut broken = Broken::new(format!("semantic conventions {version}"));
+    pub fn conventions(&self, version: Version) -> Result<(), AssertionFailure> {
+        let mut broken = AssertionFailure::new(format!("semantic conventions {version}"));
         let mut wrong = Vec::new();
         for span in self.spans() {
             let findings = version.findings(span);

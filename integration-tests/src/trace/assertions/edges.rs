@@ -1,7 +1,7 @@
 //! Parent and child.
 
 use crate::trace::span::shown;
-use crate::trace::{Broken, Clocks, Span, TraceGraph, Which, causes};
+use crate::trace::{AssertionFailure, Clocks, Span, SpanSelector, TraceGraph, causes};
 
 /// Claims on parents and children.
 impl TraceGraph {
@@ -16,12 +16,16 @@ impl TraceGraph {
     ///
     /// # Errors
     /// Where there is none: with what the candidates' parents are instead.
-    pub fn edge(&self, parent: impl Into<Which>, child: impl Into<Which>) -> Result<(), Broken> {
+    pub fn edge(
+        &self,
+        parent: impl Into<SpanSelector>,
+        child: impl Into<SpanSelector>,
+    ) -> Result<(), AssertionFailure> {
         let (parent, child) = (parent.into(), child.into());
         if self.find(&child).any(|span| self.parent(span).is_some_and(|found| parent.fits(found))) {
             return Ok(());
         }
-        let mut broken = Broken::new(format!("edge: {parent} is the parent of {child}"));
+        let mut broken = AssertionFailure::new(format!("edge: {parent} is the parent of {child}"));
         let parents: Vec<&Span> = self.find(&parent).collect();
         let children: Vec<&Span> = self.find(&child).collect();
         for (which, found) in [(&parent, &parents), (&child, &children)] {
@@ -50,10 +54,15 @@ impl TraceGraph {
     ///
     /// # Errors
     /// With each parent that has none or several, and each child that has another; also where neither is there at all.
-    pub fn each_edge(&self, parent: impl Into<Which>, child: impl Into<Which>) -> Result<(), Broken> {
+    pub fn each_edge(
+        &self,
+        parent: impl Into<SpanSelector>,
+        child: impl Into<SpanSelector>,
+    ) -> Result<(), AssertionFailure> {
         let (parent, child) = (parent.into(), child.into());
-        let mut broken =
-            Broken::new(format!("each edge: {parent} has exactly one child, {child}, and the other way round"));
+        let mut broken = AssertionFailure::new(format!(
+            "each edge: {parent} has exactly one child, {child}, and the other way round"
+        ));
         let parents: Vec<&Span> = self.find(&parent).collect();
         let children: Vec<&Span> = self.find(&child).collect();
         if parents.is_empty() || children.is_empty() {
@@ -112,7 +121,7 @@ impl TraceGraph {
     /// The hop behind another span of the same name under the same parent.
     ///
     /// None where some parent has several children: then nothing was sent twice, and a context was taken for another.
-    fn hop_of_twin(&self, span: &Span, parents: &[&Span], child: &Which) -> Option<String> {
+    fn hop_of_twin(&self, span: &Span, parents: &[&Span], child: &SpanSelector) -> Option<String> {
         let above = self.parent(span)?;
         let below = |parent: &&&Span| self.children(parent).filter(|found| child.fits(found)).count();
         if parents.iter().any(|parent| below(&parent) > 1) {
@@ -130,7 +139,7 @@ impl TraceGraph {
     }
 
     /// Adds what a child's parent is, instead of one of these, and why.
-    fn misplaced(&self, child: &Span, wanted: &[&Span], broken: Broken) -> Broken {
+    fn misplaced(&self, child: &Span, wanted: &[&Span], broken: AssertionFailure) -> AssertionFailure {
         let clocks = Clocks::of(self);
         let Some(actual) = self.parent(child) else {
             return if self.is_orphan(child) {

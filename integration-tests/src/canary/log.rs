@@ -10,18 +10,18 @@ use std::{
 /// ```
 /// use std::io::Write;
 ///
-/// use propagation_testkit::canary::{Canaries, Evidence, Lines};
+/// use propagation_testkit::canary::{Canaries, Evidence, LogCapture};
 ///
-/// let lines = Lines::default();
+/// let lines = LogCapture::default();
 /// writeln!(lines.clone(), "user=redacted")?;
 /// assert_eq!(lines.text(), "user=redacted\n");
 /// Canaries::new().assert_absent(&Evidence::new().line("gateway's log", lines.text()));
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct Lines(Arc<Mutex<Vec<u8>>>);
+pub struct LogCapture(Arc<Mutex<Vec<u8>>>);
 
-impl Lines {
+impl LogCapture {
     /// All that was written so far; what is not UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
@@ -29,7 +29,7 @@ impl Lines {
     }
 }
 
-impl io::Write for Lines {
+impl io::Write for LogCapture {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
         Ok(bytes.len())

@@ -14,7 +14,7 @@ pub use shape::Continuity;
 
 use super::conventions::Version;
 use super::tree::Tree;
-use super::{SpanId, TraceGraph, TraceId, Which};
+use super::{SpanId, SpanSelector, TraceGraph, TraceId};
 use crate::assertions::assertions;
 
 /// Failures show at most this many spans: more hide the one that matters.
@@ -48,21 +48,21 @@ assertions! {
     /// Each of these services made a span.
     assert_services = services_seen(services: &[&str]);
     /// Exactly so many spans are meant.
-    assert_count = count(which: impl Into<Which>, times: usize);
+    assert_count = count(which: impl Into<SpanSelector>, times: usize);
     /// No exporter says that it dropped something.
     assert_nothing_dropped = nothing_dropped();
     /// Some span is the child of another.
-    assert_edge = edge(parent: impl Into<Which>, child: impl Into<Which>);
+    assert_edge = edge(parent: impl Into<SpanSelector>, child: impl Into<SpanSelector>);
     /// Spans are parent and child one to one.
-    assert_each_edge = each_edge(parent: impl Into<Which>, child: impl Into<Which>);
+    assert_each_edge = each_edge(parent: impl Into<SpanSelector>, child: impl Into<SpanSelector>);
     /// Some span links to another.
-    assert_link = link(from: impl Into<Which>, to: impl Into<Which>);
+    assert_link = link(from: impl Into<SpanSelector>, to: impl Into<SpanSelector>);
     /// Spans link one to one.
-    assert_each_link = each_link(from: impl Into<Which>, to: impl Into<Which>);
+    assert_each_link = each_link(from: impl Into<SpanSelector>, to: impl Into<SpanSelector>);
     /// A span has exactly these links.
-    assert_links_exactly = links_exactly(from: impl Into<Which>, expected: &[(TraceId, SpanId)]);
+    assert_links_exactly = links_exactly(from: impl Into<SpanSelector>, expected: &[(TraceId, SpanId)]);
     /// One span leads to another by parents or links.
-    assert_reachable = reachable(from: impl Into<Which>, to: impl Into<Which>);
+    assert_reachable = reachable(from: impl Into<SpanSelector>, to: impl Into<SpanSelector>);
     /// All spans of a trace carry the same sampled flag.
     assert_sampled_consistently = sampled_consistently();
     /// All spans of a trace carry the same flags.
@@ -72,7 +72,7 @@ assertions! {
     /// Each trace has one value of this attribute.
     assert_one_value_per_trace = one_value_per_trace(key: &str);
     /// These spans began one after the other.
-    assert_ordered = ordered(steps: &[Which]);
+    assert_ordered = ordered(steps: &[SpanSelector]);
     /// No span begins before what caused it.
     assert_causal_times = causal_times();
     /// Each span says what the semantic conventions ask for.

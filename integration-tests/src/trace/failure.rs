@@ -7,7 +7,7 @@ use std::fmt;
 /// Its `Display`, which is its `Debug` too so that `unwrap` shows it, reads like a colleague's note: what was wanted, what
 /// was found, what comes nearest, the likely cause, and the picture.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Broken {
+pub struct AssertionFailure {
     claim: String,
     found: Vec<String>,
     nearest: Vec<String>,
@@ -15,7 +15,7 @@ pub struct Broken {
     picture: String,
 }
 
-impl Broken {
+impl AssertionFailure {
     /// This claim does not hold; say the rest with the other methods.
     #[must_use]
     pub fn new(claim: impl Into<String>) -> Self {
@@ -93,7 +93,7 @@ fn section(out: &mut String, title: &str, limit: usize, lines: &[String]) {
     }
 }
 
-impl fmt::Display for Broken {
+impl fmt::Display for AssertionFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.summary())?;
         if !self.picture.is_empty() {
@@ -104,10 +104,10 @@ impl fmt::Display for Broken {
     }
 }
 
-impl fmt::Debug for Broken {
+impl fmt::Debug for AssertionFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl std::error::Error for Broken {}
+impl std::error::Error for AssertionFailure {}
