@@ -1,15 +1,15 @@
-//! What the semantic conventions want to know of an HTTP request (1.44, http/http-spans).
+//! Span attributes of the semantic conventions for HTTP (1.44, http/http-spans), for protocols on top of HTTP.
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, Version, header::HOST};
 use propagation_core::{Attribute, AttributeValue, ExternalText, Hop};
 
-/// Adds the method, and the original one where it is unknown.
+/// Adds the method. An unknown one becomes `_OTHER`, with the original as a further attribute.
 pub(crate) fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
     push(hop, "http.request.method", known.unwrap_or("_OTHER"));
     if known.is_none() {
-        // As long as it is sent, and never longer than a word.
+        // Bounded: the caller chooses it.
         let original: String = method.as_str().chars().take(32).collect();
         push(hop, "http.request.method_original", original);
     }
@@ -28,13 +28,13 @@ pub(crate) fn version(version: Version) -> Option<Attribute> {
     Some(Attribute::new("network.protocol.version", version))
 }
 
-/// Notes host and port of the server; the port that a scheme has anyway only if `always`.
+/// Adds `server.address` and `server.port`. Adds the default port of a scheme only if `always`.
 pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
     let (host, port) = host_and_port(authority);
     if host.is_empty() {
         return;
     }
-    // A server's address is no personal data, although the scrubbers would take it for a client's.
+    // A server's IP address is not personal data, although the scrubbers would detect it.
     let address = canonical_host(host);
     match address.parse::<std::net::IpAddr>() {
         Ok(_) => push(hop, "server.address", AttributeValue::trusted(address.into_owned())),
@@ -49,16 +49,16 @@ pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
     }
 }
 
-/// The attributes of [`server`], which go on no metric where a caller chose them.
+/// The attributes of [`server`]. Metrics omit them if the caller chose their values.
 pub(crate) const SERVER: [&str; 2] = ["server.address", "server.port"];
 
-/// Who is asked: the authority of the URI, else the host header.
+/// Returns the authority of a request: the URI's, or else the host header.
 #[must_use]
 pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
     uri.authority().map(http::uri::Authority::as_str).or_else(|| headers.get(HOST)?.to_str().ok()).unwrap_or_default()
 }
 
-/// The host without userinfo, brackets and port, and the port.
+/// Splits an authority into the host, without userinfo and brackets, and the port.
 pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
@@ -70,13 +70,13 @@ pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
     }
 }
 
-/// The host as policy rules name it: lower-case, without the dot that ends a fully qualified name.
+/// Returns a host in the form of policy rules: lower-case, without the trailing dot of a fully qualified name.
 pub(crate) fn canonical_host(host: &str) -> Cow<'_, str> {
     let host = host.strip_suffix('.').unwrap_or(host);
     if host.bytes().any(|byte| byte.is_ascii_uppercase()) { host.to_ascii_lowercase().into() } else { host.into() }
 }
 
-/// The host of an authority or a URL as policy rules name it: without userinfo, port and brackets.
+/// Returns the host of an authority in the form of policy rules, without userinfo, brackets and port.
 #[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
 pub(crate) fn policy_host(authority: &str) -> Cow<'_, str> {
     canonical_host(host_and_port(authority).0)

@@ -1,4 +1,4 @@
-//! For handlers of axum 0.8.
+//! Extractor for axum 0.8.
 
 use std::convert::Infallible;
 
@@ -6,8 +6,8 @@ use axum::extract::FromRequestParts;
 use http::request::Parts;
 use propagation_core::PropagationContext;
 
-/// The context of the request that a handler handles, as an extractor: empty without a
-/// [`ServerPropagationLayer`](crate::ServerPropagationLayer) around it.
+/// Extracts the context of the current request. It is empty without a [`ServerPropagationLayer`](crate::ServerPropagationLayer) around
+/// the handler.
 ///
 /// ```
 /// use propagation_http::CurrentContext;

@@ -1,4 +1,4 @@
-//! Headers as a carrier.
+//! HTTP headers as carriers.
 
 use http::{HeaderMap, HeaderName};
 use propagation_core::{
@@ -50,16 +50,16 @@ impl std::fmt::Debug for HeaderCarrierMut<'_> {
     }
 }
 
-/// What the headers of a request bring, judged by the policy. Makes no span.
+/// Extracts the context from request headers, as far as the policy admits it. Starts no span.
 #[must_use]
 pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
     propagator.extract(&Peer::caller(Transport::Http), &HeaderCarrier::new(headers))
 }
 
-/// Writes what a host may learn of a context onto the headers of a request. Makes no span.
+/// Injects a context into request headers, as far as the policy releases it to the host. Starts no span.
 ///
-/// Baggage that other code has put on the request is released by the policy, too, and merged; the context's own members win. Other trace
-/// headers of the request are replaced.
+/// Baggage that is already on the request passes the policy, too, and is merged; members of the context win. Other trace headers of the
+/// request are replaced.
 pub fn inject(propagator: &Propagator, host: &str, context: &PropagationContext, headers: &mut HeaderMap) -> Injection {
     inject_merged(
         propagator,
@@ -69,7 +69,7 @@ pub fn inject(propagator: &Propagator, host: &str, context: &PropagationContext,
     )
 }
 
-/// Merges baggage only for requests that have a header of ours: most have none, and a look at the names is cheaper than reading.
+/// Merges baggage only if the request already has a propagated header: most have none, and comparing names is cheaper than parsing.
 pub(crate) fn inject_merged(
     propagator: &Propagator,
     peer: &Peer<'_>,
@@ -90,7 +90,7 @@ impl<'a> HeaderCarrier<'a> {
         Self(headers)
     }
 
-    /// Whether there may be a header with a name that these fields own. Cheaper than a look-up of each name.
+    /// Returns `true` if a header has a name that `fields` declares. Cheaper than looking up each name.
     #[must_use]
     pub fn holds_any(&self, fields: &Fields) -> bool {
         let is_owned = |name: &HeaderName| fields.may_own(name.as_str()) && fields.owns(name.as_str());
@@ -98,13 +98,13 @@ impl<'a> HeaderCarrier<'a> {
     }
 }
 
-/// Up to this many headers, comparing each is cheaper than a look-up.
-const FEW: usize = 4;
+/// Up to this many headers, comparing each name is cheaper than a look-up.
+const MAX_COMPARED: usize = 4;
 
 fn visit<'a>(headers: &'a HeaderMap, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
     let name = name.as_header_name();
     let no_name_twice = headers.len() == headers.keys_len();
-    if headers.len() <= FEW {
+    if headers.len() <= MAX_COMPARED {
         for (found, value) in headers {
             if found == name {
                 each(Value::Shared(value));
@@ -115,7 +115,7 @@ fn visit<'a>(headers: &'a HeaderMap, name: &FieldName, each: &mut dyn FnMut(Valu
         }
         return;
     }
-    // Only who finds one asks whether there are more.
+    // Duplicates are looked up only after a first match.
     let Some(value) = headers.get(name) else { return };
     if no_name_twice {
         each(Value::Shared(value));
@@ -158,13 +158,13 @@ impl AsRef<HeaderMap> for HeaderCarrierMut<'_> {
     }
 }
 
-/// The headers of a request that carries less than the policy releases.
+/// The headers of a request, with limits beyond those of the policy.
 #[derive(Debug)]
 pub(crate) struct RestrictedHeaders<'a> {
     pub(crate) headers: &'a mut HeaderMap,
     /// Whether baggage may be written; if not, it is rejected as [`Reason::NotCovered`].
     pub(crate) baggage: bool,
-    /// The most bytes that our headers take together, where that is configured.
+    /// The maximum total size of the propagated headers, in bytes.
     pub(crate) limit: Option<usize>,
 }
 
@@ -212,7 +212,7 @@ impl Inject for RestrictedHeaders<'_> {
     }
 }
 
-/// The size of a header as HTTP/2 and HTTP/3 count it (RFC 9113, 6.5.2).
+/// Returns the size of a header as HTTP/2 and HTTP/3 count it (RFC 9113, 6.5.2).
 fn header_size(field: &Field) -> usize {
     field.name().as_str().len() + field.value().len() + 32
 }
@@ -250,27 +250,27 @@ fn insert(headers: &mut HeaderMap, field: &Field) -> Result<(), Reason> {
     headers.try_insert(name, value).map(drop).map_err(|_| Reason::NoRoom)
 }
 
-/// What walking over a map has done already.
+/// The result of [`replace`].
 struct Replaced {
-    /// A [`bit`] for each field that has its place in the map.
+    /// One [`bit`] for each field that was written.
     done: u64,
-    /// Whether there may be headers to remove.
+    /// Whether the map may hold headers to remove.
     stale: bool,
 }
 
-/// The mark of a field; none for one of more than there are bits, which is then inserted again.
+/// Returns the bit of a field: 0 from the 65th field on, which is then inserted again.
 fn bit(nth: usize) -> u64 {
     1_u64.unbounded_shl(u32::try_from(nth).unwrap_or(u32::MAX))
 }
 
-/// Up to this many headers, walking over all of them is cheaper than looking for three.
-const SOME: usize = 12;
+/// Up to this many headers, iterating over all of them is cheaper than three look-ups.
+const MAX_ITERATED: usize = 12;
 
-/// Writes values where a header of their name stands already: that spares the look-up, and keeps the order.
+/// Overwrites the values of headers that exist already. This saves the look-up and keeps the order.
 fn replace(headers: &mut HeaderMap, fields: &Fields) -> Replaced {
     let mut replaced = Replaced { done: 0, stale: true };
-    // With repeated names there is more to do than to replace.
-    if headers.len() > SOME || headers.len() > headers.keys_len() {
+    // Duplicate names need removal, not replacement alone.
+    if headers.len() > MAX_ITERATED || headers.len() > headers.keys_len() {
         return replaced;
     }
     replaced.stale = false;

@@ -1,4 +1,4 @@
-//! The client's side.
+//! The client layer.
 
 mod caller;
 mod classify;

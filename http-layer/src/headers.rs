@@ -1,14 +1,14 @@
-//! Headers as attributes.
+//! Headers recorded as attributes.
 
 use http::{HeaderMap, HeaderName};
 use propagation_core::{Attribute, ExternalText, Policy};
 
-/// The headers that are recorded, of requests and of responses.
+/// The request and response headers to record.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RecordedHeaders {
     pub(crate) request: Vec<HeaderName>,
     pub(crate) response: Vec<HeaderName>,
-    /// Headers that hold credentials, beside those that always count as such.
+    /// Headers that hold credentials, besides those of [`is_credential`].
     pub(crate) credentials: Vec<HeaderName>,
 }
 
@@ -21,8 +21,7 @@ impl RecordedHeaders {
         self.record(out, "http.response.header", &self.response, headers, policy);
     }
 
-    /// Adds the listed headers, as far as telemetry may show them. Credentials never are, listed or not, nor are values that are marked as
-    /// sensitive.
+    /// Adds the listed headers, redacted by the policy. Skips credentials and values that are marked as sensitive.
     fn record(
         &self,
         out: &mut Vec<Attribute>,
@@ -32,13 +31,13 @@ impl RecordedHeaders {
         policy: &Policy,
     ) {
         for name in listed.iter().filter(|name| !self.credentials.contains(name) && !is_credential(name)) {
-            // The guard records no more of them: each counts for 16 bytes at least.
-            let most = policy.telemetry_limits().value / 16 + 1;
+            // The policy's limit counts at least 16 bytes for each value: further values would be dropped.
+            let max = policy.telemetry_limits().value / 16 + 1;
             let values: Vec<ExternalText> = headers
                 .get_all(name)
                 .iter()
                 .filter(|value| !value.is_sensitive())
-                .take(most)
+                .take(max)
                 .map(|value| ExternalText::from_bytes(value.as_bytes()).with_key_hint(name.as_str()))
                 .collect();
             if !values.is_empty() {
@@ -48,7 +47,7 @@ impl RecordedHeaders {
     }
 }
 
-/// Names of headers that hold credentials, where no word of the name tells.
+/// Names of credential headers without a word of [`WORDS`].
 const CREDENTIALS: [&str; 9] = [
     "authentication-info",
     "dpop",
@@ -61,7 +60,7 @@ const CREDENTIALS: [&str; 9] = [
     "x-hub-signature-256",
 ];
 
-/// Words that tell of a credential wherever they are in a header's name.
+/// Words that mark a header as a credential, anywhere in its name.
 const WORDS: [&str; 22] = [
     "apikey",
     "assertion",
@@ -87,13 +86,13 @@ const WORDS: [&str; 22] = [
     "xsrf",
 ];
 
-/// Whether a header holds credentials: by its name, or by a word of it (`x-vault-token`, `x-api-key`, `private-token`).
+/// Returns `true` for a header that holds credentials, by its name or a word in it (`x-vault-token`, `x-api-key`, `private-token`).
 fn is_credential(name: &HeaderName) -> bool {
     let name = name.as_str();
     let words = || name.split(['-', '_', '.']);
     CREDENTIALS.contains(&name)
         || words().any(|word| WORDS.contains(&word))
-        // `x-api-key`, `ocp-apim-subscription-key`, `x-functions-key`; but not `idempotency-key` or `sec-websocket-key`.
+        // For example `x-api-key`, `ocp-apim-subscription-key`, `x-functions-key`; not `idempotency-key` or `sec-websocket-key`.
         || words().next_back() == Some("key")
             && words().any(|word| matches!(word, "api" | "access" | "functions" | "master" | "private" | "subscription"))
 }

@@ -1,4 +1,4 @@
-//! The hosts that metrics may name.
+//! The hosts that metrics record.
 
 use std::{
     collections::HashSet,
@@ -9,25 +9,25 @@ use propagation_core::{Peer, PeerNaming, Policy};
 
 use crate::attributes::canonical_host;
 
-/// The hosts of a client that the service itself knows: declared ones, and those that an outbound rule of its policy names.
+/// The hosts that a client's metrics record: declared ones, and those in outbound rules of the policy.
 ///
-/// A service that calls URLs of its customers would make a time series of each host otherwise.
+/// This bounds the time series of a service that calls URLs of its customers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct KnownHosts {
     declared: Vec<Box<str>>,
-    /// Hosts that only a pattern names, and ports beside the usual ones, as they came.
+    /// Hosts that match only a pattern, and `host:port` with ports other than 80 and 443.
     seen: Arc<Mutex<HashSet<Box<str>>>>,
 }
 
 impl KnownHosts {
-    /// The most hosts that patterns add, and the most ports beside the usual ones.
+    /// The maximum number of entries in `seen`.
     const MAX_SEEN: usize = 256;
 
     pub(crate) fn declare(&mut self, hosts: impl IntoIterator<Item = impl AsRef<str>>) {
         self.declared.extend(hosts.into_iter().map(|host| Box::from(&*canonical_host(host.as_ref()))));
     }
 
-    /// Whether metrics may name a host in canonical form.
+    /// Returns `true` if metrics may record a host, which is in canonical form.
     pub(crate) fn has_host(&self, policy: &Policy, host: &str) -> bool {
         if self.declared.iter().any(|declared| **declared == *host) {
             return true;
@@ -39,7 +39,7 @@ impl KnownHosts {
         }
     }
 
-    /// Whether metrics may name a port of a known host.
+    /// Returns `true` if metrics may record a port of a known host.
     pub(crate) fn has_port(&self, host: &str, port: u16) -> bool {
         matches!(port, 80 | 443) || self.admits(&format!("{host}:{port}"))
     }

@@ -1,19 +1,19 @@
-//! The HTTP methods that span names and metrics may name.
+//! The HTTP methods in span names and metrics.
 
 use std::sync::{Arc, LazyLock};
 
 use http::Method;
 
-/// The variable that replaces the default list (semantic conventions 1.45, http/http-spans).
+/// The environment variable that replaces the default list (semantic conventions 1.45, http/http-spans).
 const VARIABLE: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 /// RFC 9110, PATCH (RFC 5789) and QUERY.
 const STANDARD: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"];
 
-/// The HTTP methods that become span names and metric attributes; any other is `_OTHER`, because a caller can make methods up.
+/// The HTTP methods in span names and metric attributes. Any other method is `_OTHER`, because a caller can invent methods.
 ///
-/// The default is the methods of RFC 9110, PATCH and QUERY, or the comma-separated list in the environment's
-/// `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`, which replaces them. Methods are case-sensitive.
+/// The default list is the methods of RFC 9110, PATCH and QUERY. The environment variable `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS`,
+/// a comma-separated list, replaces it. Methods are case-sensitive.
 ///
 /// ```
 /// use propagation_http::KnownMethods;
@@ -27,30 +27,29 @@ const STANDARD: [&str; 10] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT",
 pub struct KnownMethods(Arc<[&'static str]>);
 
 impl KnownMethods {
-    /// Methods that replace the default list.
+    /// Creates a list that replaces the default one.
     ///
-    /// Names that are not standard are kept for the lifetime of the process: spans and metrics share them.
+    /// Non-standard names are leaked: spans and metrics share them for the lifetime of the process.
     #[must_use]
     pub fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(methods: I) -> Self {
         Self(methods.into_iter().map(|method| intern(method.as_ref())).collect())
     }
 
-    /// Methods as a variable lists them; entries that are no methods are skipped with a warning.
+    /// Parses a comma-separated list. Skips invalid methods with a warning.
     fn listed(text: &str) -> Option<Self> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let (methods, invalid): (Vec<&str>, Vec<&str>) = entries.partition(|entry| entry.parse::<Method>().is_ok());
         if !invalid.is_empty() {
             tracing::warn!(
                 target: "propagation",
-                "{VARIABLE} has {} entries that are no HTTP methods; they are ignored. List methods separated by commas, \
-                 such as GET,POST,PROPFIND",
+                "{VARIABLE}: {} invalid HTTP methods ignored; list methods separated by commas, such as GET,POST,PROPFIND",
                 invalid.len()
             );
         }
         (!methods.is_empty()).then(|| Self::new(methods))
     }
 
-    /// The method's name, if it is a known one.
+    /// Returns the method's name, if it is known.
     #[must_use]
     pub fn find(&self, method: &Method) -> Option<&'static str> {
         self.0.iter().find(|known| **known == method.as_str()).copied()

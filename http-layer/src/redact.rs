@@ -1,4 +1,4 @@
-//! What must not be seen in URLs that telemetry shows.
+//! Redaction of URLs in telemetry.
 
 use std::sync::Arc;
 
@@ -6,11 +6,19 @@ use propagation_core::{Policy, scrub::is_secret_query_key};
 
 pub(crate) const REDACTED: &str = "REDACTED";
 
-/// Which query values are replaced by `REDACTED` in attributes. Userinfo always is, and so is what the policy's scrubbers object to,
-/// in a path and in a query.
+/// The query keys whose values are replaced by `REDACTED` in attributes.
 ///
-/// Keys that hold a secret are known: those of signed URLs that the semantic conventions name, and the others of
-/// [`is_secret_query_key`].
+/// Keys that hold secrets are built in: those of signed URLs in the semantic conventions, and the others of [`is_secret_query_key`].
+/// Userinfo is always redacted. Path segments and query values are redacted if the policy's scrubbers find personal data or secrets.
+///
+/// ```
+/// use propagation_core::Propagator;
+/// use propagation_http::{ClientPropagationLayer, Redaction};
+///
+/// let redaction = Redaction::default().redact_query_key("pin");
+/// let layer = ClientPropagationLayer::new(Propagator::default()).with_redaction(redaction);
+/// # let _ = layer;
+/// ```
 #[derive(Clone, Debug)]
 pub struct Redaction {
     keys: Arc<[Box<str>]>,
@@ -30,22 +38,22 @@ impl Redaction {
         self
     }
 
-    /// A query string with its sensitive values replaced.
+    /// Returns a query string with its sensitive values redacted, of at most the policy's limit for values.
     pub(crate) fn query(&self, query: &str, policy: &Policy) -> String {
         let limit = policy.telemetry_limits().value;
-        // Whole pairs within the bound; the only pair is cut by the guard.
+        // Keeps whole pairs within the limit. A single pair is truncated by the guard.
         let head = cut(query, limit);
         let whole = if head.len() < query.len() { head.rsplit_once(['&', ';']) } else { None };
         let query = whole.map_or(query, |(pairs, _)| pairs);
         let mut shown = String::with_capacity(query.len().min(limit));
-        // Some servers take `;` for `&`.
+        // Some servers accept `;` as a separator.
         for part in query.split_inclusive(['&', ';']) {
             let (pair, end) = match part.strip_suffix(['&', ';']) {
                 Some(pair) => (pair, part.get(pair.len()..).unwrap_or_default()),
                 None => (part, ""),
             };
             match pair.split_once('=') {
-                // Each byte is scanned once: a value with its key as the hint, a key by itself.
+                // Scans each byte once: the key by itself, and the value with its key as the hint.
                 Some((key, value)) => {
                     let guarded = policy.guard_text("url.query", key);
                     let shows = guarded.is_some() && !self.is_sensitive(key);
@@ -66,11 +74,11 @@ impl Redaction {
     }
 
     fn is_sensitive(&self, key: &str) -> bool {
-        // A key may hide behind percent-encoding: whatever is encoded in a key is not shown to be harmless.
+        // Percent-encoding can hide a secret key: encoded keys are sensitive.
         key.contains('%') || is_secret_query_key(key) || self.keys.iter().any(|known| known.eq_ignore_ascii_case(key))
     }
 
-    /// A URL without fragment, its userinfo and sensitive query values replaced.
+    /// Returns a URL without fragment, with redacted userinfo, path and query.
     pub(crate) fn url(&self, uri: &http::Uri, scheme: &str, authority: &str, policy: &Policy) -> String {
         let guarded = |host| {
             let (name, _) = crate::attributes::host_and_port(host);
@@ -90,15 +98,15 @@ impl Redaction {
     }
 }
 
-/// The beginning of a text that has at most so many bytes.
+/// Truncates a text to `max` bytes, at a character boundary.
 fn cut(text: &str, max: usize) -> &str {
     let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
     end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
-/// A path whose segments are replaced where telemetry may not show them.
+/// Returns a path with redacted segments.
 pub(crate) fn path(path: &str, policy: &Policy) -> String {
-    // Longer paths are cut below: neither copied nor searched whole here.
+    // Longer paths are truncated below: they are neither copied nor scanned as a whole here.
     let head = cut(path, policy.telemetry_limits().value.saturating_mul(2));
     if head.contains(';') {
         return policy.guard_parts("url.path", &without_parameters(head), '/', REDACTED);
@@ -106,7 +114,7 @@ pub(crate) fn path(path: &str, policy: &Policy) -> String {
     policy.guard_parts("url.path", path, '/', REDACTED)
 }
 
-/// Returns a path with the values of its secret parameters replaced: `/cart;jsessionid=…`.
+/// Returns a path with the values of its secret parameters redacted: `/cart;jsessionid=…`.
 fn without_parameters(path: &str) -> String {
     let mut shown = String::with_capacity(path.len());
     for part in path.split_inclusive([';', '/']) {
@@ -127,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_urls_are_cut_at_the_bound() {
+    fn long_urls_are_truncated_at_the_limit() {
         let policy = Policy::default();
         for query in
             ["a&".repeat(30_000), "a=b;".repeat(15_000), "a".repeat(60_000), format!("k={}", "v".repeat(60_000))]
@@ -143,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_in_urls_are_not_shown() {
+    fn secrets_in_urls_are_redacted() {
         let redaction = Redaction::default().redact_query_key("Pin");
         for (uri, shown) in [
             ("http://api/a?b=1", "http://api/a?b=1"),

@@ -1,4 +1,4 @@
-//! For reqwest 0.13, as a middleware of `reqwest-middleware` 0.5.
+//! Middleware for reqwest 0.13 and `reqwest-middleware` 0.5.
 
 mod redirects;
 
@@ -16,12 +16,12 @@ use crate::{
     exchange::{ClassifyResponse, ResponseBody},
 };
 
-/// Sends the current context with every request, as far as the policy releases it to the host, with a CLIENT span an exchange that
-/// covers the body of the response.
+/// Injects the current context into every request, as far as the policy releases it to the host, and starts a CLIENT span that covers
+/// the response body.
 ///
-/// Redirects, cookies, credentials and timeouts stay the client's. A client that follows a redirect takes all headers along but five, to
-/// whatever host, and no middleware sees it. So baggage is sent only where the middleware knows how the client treats redirects. Build
-/// both together, with the redirect policy that you would give to the client:
+/// Redirects, cookies, credentials and timeouts remain the client's. A client that follows a redirect sends all but five headers to the
+/// new host, and no middleware sees that request. Therefore baggage is sent only if the middleware knows how the client treats
+/// redirects. Build both together, with the redirect policy of the client:
 ///
 /// ```
 /// use propagation_core::Propagator;
@@ -35,33 +35,33 @@ use crate::{
 /// # Ok::<(), reqwest::Error>(())
 /// ```
 ///
-/// See [`Redirects`] for clients that are built elsewhere. Put retries above this middleware: each attempt gets a span.
+/// See [`Redirects`] for clients that are built elsewhere. Place retries outside this middleware: each attempt then has its own span.
 #[derive(Clone, Debug)]
 pub struct ReqwestPropagation {
     options: Arc<Options>,
     redirects: Redirects,
 }
 
-/// How often a request was sent already: kept in the extensions that retries of one request share.
+/// The number of earlier attempts, in the extensions that retries of one request share.
 #[derive(Clone, Copy, Debug)]
 struct Attempts(u32);
 
 impl ReqwestPropagation {
-    /// A middleware for a client whose treatment of redirects is not known yet: it sends no baggage until
-    /// [`with_redirects`](Self::with_redirects) states it.
+    /// Creates a middleware for a client with unknown redirect handling. It sends no baggage before
+    /// [`with_redirects`](Self::with_redirects) is set.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self { options: Arc::new(Options::new(propagator)), redirects: Redirects::default() }
     }
 
-    /// Builds a client and its middleware. The client treats redirects as `redirects` does, but stops, and returns the redirect, where
-    /// the next host may receive less context than the first.
+    /// Builds a client and its middleware. The client applies `redirects`, but stops and returns the redirect if the next host may
+    /// receive less context than the first.
     ///
     /// `redirects` replaces the redirect policy of the builder, which cannot be read.
     ///
     /// # Errors
     ///
-    /// Those of [`ClientBuilder::build`].
+    /// Returns the errors of [`ClientBuilder::build`].
     pub fn with_client(
         propagator: Propagator,
         client: ClientBuilder,
@@ -72,37 +72,36 @@ impl ReqwestPropagation {
         Ok((client, propagation))
     }
 
-    /// States how the client treats redirects.
+    /// Sets how the client treats redirects.
     #[must_use]
     pub fn with_redirects(mut self, redirects: Redirects) -> Self {
         self.redirects = redirects;
         self
     }
 
-    /// Wraps a client's redirect policy: it stops, and returns the redirect, where the next host may receive less context than the first
-    /// host of the exchange. All else is decided by `redirects`.
+    /// Wraps the redirect policy of a client that is built elsewhere. Combine it with [`Redirects::Guarded`].
     ///
-    /// For a client that is built elsewhere; state [`Redirects::Guarded`] then.
+    /// The client stops and returns the redirect if the next host may receive less context than the first. Otherwise `redirects` decides.
     #[must_use]
     pub fn guard(&self, redirects: Policy) -> Policy {
         redirects::guard(self.options.propagator.clone(), redirects)
     }
 
-    /// Sets which parts of URLs are redacted.
+    /// Sets which query values of URLs are redacted.
     #[must_use]
     pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         Arc::make_mut(&mut self.options).redaction = redaction;
         self
     }
 
-    /// Sets the methods that span names and metrics name.
+    /// Sets the methods that appear in span names and metrics. Any other method is `_OTHER`.
     #[must_use]
     pub fn with_known_methods(mut self, methods: KnownMethods) -> Self {
         Arc::make_mut(&mut self.options).methods = methods;
         self
     }
 
-    /// Adds hosts that metrics name (`server.address`), beside those that an outbound rule of the policy names; see
+    /// Adds hosts that metrics record as `server.address`, like
     /// [`ClientPropagationLayer::with_known_hosts`](crate::ClientPropagationLayer::with_known_hosts).
     #[must_use]
     pub fn with_known_hosts<I: IntoIterator<Item = S>, S: AsRef<str>>(mut self, hosts: I) -> Self {
@@ -110,7 +109,7 @@ impl ReqwestPropagation {
         self
     }
 
-    /// Writes the context on a request; reports once that baggage was withheld.
+    /// Injects the context into a request. Logs one warning if baggage is withheld.
     fn inject(&self, hop: &HopSpan, authority: &str, request: &mut Request) {
         let known = self.redirects != Redirects::Unknown;
         let injection = self.options.inject(hop, authority, request.headers_mut(), known);
@@ -126,14 +125,14 @@ impl ReqwestPropagation {
         }
     }
 
-    /// The same response with a body that ends the hop.
-    fn covering(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
+    /// Wraps the body of a response so that it ends the hop.
+    fn wrap_body(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
         let mut classifier = ClientClassifier::new(Arc::clone(&self.options), "");
         let url = response.url().clone();
         let (mut head, body) = http::Response::<Body>::from(response).into_parts();
         classifier.on_response(&mut head, &hop);
         let body = Body::wrap(ResponseBody::new(body, hop, classifier, &head, bodiless));
-        // reqwest keeps the URL beside the response, and takes it back from an extension.
+        // reqwest stores the URL next to the response, and restores it from an extension.
         if let Ok(carrier) = http::Response::builder().url(url).body(()) {
             head.extensions.extend(carrier.into_parts().0.extensions);
         }
@@ -151,8 +150,8 @@ impl Middleware for ReqwestPropagation {
         let authority = attributes::authority(&uri, request.headers()).to_owned();
         let hop = self.options.start(&method, &uri, None, request.headers(), &authority, resend);
         self.inject(&hop, &authority, &mut request);
-        let answer = hop.scope(next.run(request, extensions)).await;
-        match answer {
+        let result = hop.scope(next.run(request, extensions)).await;
+        match result {
             Ok(response) => {
                 let baggage = self.redirects != Redirects::Unknown;
                 let last = response.url().host_str().unwrap_or_default();
@@ -166,7 +165,7 @@ impl Middleware for ReqwestPropagation {
                          host's headers; build client and middleware with ReqwestPropagation::with_client"
                     );
                 }
-                Ok(self.covering(response, hop, method == Method::HEAD))
+                Ok(self.wrap_body(response, hop, method == Method::HEAD))
             }
             Err(error) => {
                 hop.end(&Outcome::error(kind(&error)));
@@ -176,13 +175,13 @@ impl Middleware for ReqwestPropagation {
     }
 }
 
-/// The URL as `http` has it. One that is too long for it is cut to its origin.
+/// Converts a URL to [`Uri`]. A URL that is too long for [`Uri`] is reduced to its origin.
 fn uri_of(url: &Url) -> Uri {
     let origin = || url.origin().ascii_serialization().parse().ok();
     url.as_str().parse().ok().or_else(origin).unwrap_or_default()
 }
 
-/// The kind of an error, for `error.type`: its text may hold the URL.
+/// Returns the kind of an error for `error.type`. The error's text may contain the URL.
 fn kind(error: &reqwest_middleware::Error) -> &'static str {
     match error {
         reqwest_middleware::Error::Middleware(_) => "middleware",

@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server layer.
 
 mod address;
 mod classify;

@@ -1,4 +1,4 @@
-//! For `FollowRedirect` of tower-http 0.6.
+//! Redirect guard for `FollowRedirect` of tower-http 0.6.
 
 use http::{Extensions, Request, Uri};
 use propagation_core::{HopSpan, Propagator};
@@ -9,11 +9,11 @@ use tower_http::follow_redirect::{
 
 use crate::client::{Options, Report, releases_less};
 
-/// A redirect policy for a `FollowRedirect` that stands below a [`ClientPropagationLayer`](crate::ClientPropagationLayer), and so takes the
-/// headers of the first host along.
+/// A redirect policy for a `FollowRedirect` inside a [`ClientPropagationLayer`](crate::ClientPropagationLayer), which resends the headers
+/// of the first host.
 ///
-/// Stops, and returns the redirect, where the next host may receive less context than the first. All else is decided by the wrapped
-/// policy. A `FollowRedirect` above the layer needs no guard: each of its requests gets headers and a span of its own.
+/// Stops and returns the redirect if the next host may receive less context than the first. Otherwise the wrapped policy decides. A
+/// `FollowRedirect` outside the layer needs no guard: each of its requests has its own span and headers.
 ///
 /// ```
 /// use propagation_core::Propagator;
@@ -34,7 +34,7 @@ use crate::client::{Options, Report, releases_less};
 pub struct GuardRedirects<P> {
     inner: P,
     propagator: Propagator,
-    /// The host of the first request: a clone of the policy serves one exchange.
+    /// The host of the first request. `FollowRedirect` clones the policy for each exchange.
     first: Option<String>,
 }
 
@@ -69,7 +69,7 @@ fn host(uri: &Uri) -> &str {
     uri.authority().map(http::uri::Authority::as_str).unwrap_or_default()
 }
 
-/// Notices a redirect that a `FollowRedirect` without the guard has followed below the layer.
+/// Logs one warning if a `FollowRedirect` without the guard followed a redirect below the layer.
 pub(crate) fn check_final_uri(options: &Options, extensions: &Extensions, hop: &HopSpan, first: &str) {
     let Some(RequestUri(last)) = extensions.get() else { return };
     if options.has_leaked(hop.context(), first, host(last), true) && options.is_first(Report::FollowedRedirect) {

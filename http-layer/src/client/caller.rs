@@ -8,10 +8,10 @@ use propagation_core::{Propagator, task::Current};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Keeps the caller's context with each request, for a stack that runs `call` elsewhere.
+/// Stores the caller's context in each request, for a stack that runs `call` in another task.
 ///
-/// tower's `Buffer` calls the layers inside of it in a task of its own, where no hop is current. With this layer outside of `Buffer`,
-/// and the client layer of this crate or of `propagation-grpc` inside, calls go out in the context of the code that makes them:
+/// tower's `Buffer` calls its inner layers in a worker task, where no hop is current. With this layer outside of `Buffer`, and the client
+/// layer of this crate or of `propagation-grpc` inside, requests carry the context of their caller:
 ///
 /// ```
 /// use propagation_core::Propagator;
@@ -19,7 +19,7 @@ use tower_service::Service;
 /// use tower::ServiceBuilder;
 ///
 /// let propagator = Propagator::default();
-/// // From the outside inwards.
+/// // From the outermost layer to the innermost.
 /// let stack = ServiceBuilder::new()
 ///     .layer(CallerContextLayer::new(propagator.clone()))
 ///     // .buffer(64)
@@ -32,7 +32,7 @@ pub struct CallerContextLayer {
 }
 
 impl CallerContextLayer {
-    /// A layer for this propagator.
+    /// Creates a layer for a propagator.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator }
@@ -75,12 +75,12 @@ impl<S: fmt::Debug> fmt::Debug for WithCallerContext<S> {
     }
 }
 
-/// The context of the code that makes a request, in the request's extensions. [`CallerContextLayer`] puts it there.
+/// The context of a request's caller, in the request's extensions. [`CallerContextLayer`] inserts it.
 #[derive(Clone, Debug)]
 pub struct CallerContext(Current);
 
 impl CallerContext {
-    /// Takes the caller's context from a request's extensions, if it is there.
+    /// Removes the caller's context from a request's extensions.
     #[must_use]
     pub fn take(extensions: &mut Extensions) -> Option<Self> {
         extensions.remove()

@@ -12,9 +12,9 @@ use crate::{
     hosts::KnownHosts,
 };
 
-/// Sends the current context with every request, as far as the policy lets its host learn it, with a CLIENT span.
+/// Injects the current context into every request, as far as the policy releases it to the host, and starts a CLIENT span.
 ///
-/// Put it below a retry layer: each attempt gets a span and an injection of its own.
+/// Place it inside a retry layer: each attempt then has its own span and headers.
 #[derive(Clone, Debug)]
 pub struct ClientPropagationLayer {
     pub(super) options: Arc<Options>,
@@ -27,15 +27,15 @@ pub(crate) struct Options {
     pub(crate) headers: RecordedHeaders,
     pub(crate) methods: KnownMethods,
     pub(crate) hosts: KnownHosts,
-    /// The most bytes that our headers take together.
+    /// The maximum total size of the propagated headers, in bytes.
     pub(crate) header_limit: Option<usize>,
-    /// A bit for each [`Report`](super::Report) that was made; shared by all clones.
+    /// One bit for each [`Report`](super::Report) that was logged; shared by all clones.
     #[cfg(any(feature = "reqwest-0-13", feature = "tower-http-0-6"))]
     pub(crate) reported: Arc<std::sync::atomic::AtomicU8>,
 }
 
 impl ClientPropagationLayer {
-    /// A layer for this propagator.
+    /// Creates a layer for a propagator.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self { options: Arc::new(Options::new(propagator)) }
@@ -48,50 +48,50 @@ impl ClientPropagationLayer {
         self
     }
 
-    /// Request headers to record; none without this.
+    /// Adds request headers to record as attributes. By default no header is recorded.
     #[must_use]
     pub fn record_request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         Arc::make_mut(&mut self.options).headers.request.extend(names);
         self
     }
 
-    /// Response headers to record; none without this.
+    /// Adds response headers to record as attributes. By default no header is recorded.
     #[must_use]
     pub fn record_response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         Arc::make_mut(&mut self.options).headers.response.extend(names);
         self
     }
-}
 
-impl ClientPropagationLayer {
-    /// Adds headers that hold credentials: they are never recorded, listed or not. Those of the standards and of well-known
-    /// services always count as such (`authorization`, `set-cookie`, `x-api-key`, …), as does any value that is marked as sensitive.
+    /// Adds headers that hold credentials. They are never recorded, even if listed.
+    ///
+    /// Standard and well-known credential headers (`authorization`, `set-cookie`, `x-api-key`, …) and values marked as sensitive are
+    /// never recorded either.
     #[must_use]
     pub fn with_credential_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         Arc::make_mut(&mut self.options).headers.credentials.extend(names);
         self
     }
 
-    /// Sets the methods that span names and metrics name.
+    /// Sets the methods that appear in span names and metrics. Any other method is `_OTHER`.
     #[must_use]
     pub fn with_known_methods(mut self, methods: KnownMethods) -> Self {
         Arc::make_mut(&mut self.options).methods = methods;
         self
     }
 
-    /// Adds hosts that metrics name (`server.address`), beside those that an outbound rule of the policy names. One `*` in a host stands for any
-    /// run of characters. Hosts that only patterns name are limited to 256.
+    /// Adds hosts that metrics record as `server.address`, besides those in outbound rules of the policy.
     ///
-    /// Any other host is on spans alone: of URLs that customers choose, each would be a time series of its own.
+    /// One `*` in a host matches any run of characters. At most 256 hosts that match only a pattern are recorded. Other hosts appear on
+    /// spans only: with URLs that customers choose, each host would create a time series.
     #[must_use]
     pub fn with_known_hosts<I: IntoIterator<Item = S>, S: AsRef<str>>(mut self, hosts: I) -> Self {
         Arc::make_mut(&mut self.options).hosts.declare(hosts);
         self
     }
 
-    /// Limits the bytes that our headers take together, as HTTP/2 counts them (name, value and 32 each); no limit without this.
+    /// Limits the total size of the propagated headers, as HTTP/2 counts it (name, value and 32 bytes each). Unlimited by default.
     ///
-    /// Baggage is dropped first, then `tracestate` is truncated by whole members; both are counted.
+    /// Baggage is dropped first, then `tracestate` is truncated by whole list-members. Both are counted as rejections.
     #[must_use]
     pub fn with_header_limit(mut self, bytes: usize) -> Self {
         Arc::make_mut(&mut self.options).header_limit = Some(bytes);
@@ -121,7 +121,7 @@ impl Options {
         }
     }
 
-    /// Writes the context of a hop on the headers of its request, as far as the policy releases it to the host.
+    /// Injects the context of a hop into the headers of its request, as far as the policy releases it to the host.
     pub(crate) fn inject(
         &self,
         hop: &HopSpan,

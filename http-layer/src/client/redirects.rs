@@ -1,4 +1,4 @@
-//! Redirects that a client follows below the layer, with the headers that were written for the first host.
+//! Redirects that a client follows below the layer, with the headers of the first host.
 
 use std::sync::atomic::Ordering;
 
@@ -7,7 +7,7 @@ use propagation_core::{Direction, Peer, PropagationContext, Propagator, Reason};
 use super::Options;
 use crate::attributes;
 
-/// Whether a redirect to `next` must not be followed with the headers that were written for `first`.
+/// Returns `true` if the headers for host `first` must not be sent to host `next`.
 pub(crate) fn releases_less(propagator: &Propagator, next: &str, first: &str) -> bool {
     let (next, first) = (attributes::policy_host(next), attributes::policy_host(first));
     next != first
@@ -15,7 +15,7 @@ pub(crate) fn releases_less(propagator: &Propagator, next: &str, first: &str) ->
         && propagator.policy().releases_less(&Peer::http(&next), &Peer::http(&first))
 }
 
-/// What is reported once per client, instead of once per request.
+/// A warning that is logged once per client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Report {
     WithheldBaggage = 1,
@@ -23,13 +23,13 @@ pub(crate) enum Report {
 }
 
 impl Options {
-    /// Whether this was not reported before.
+    /// Returns `true` on the first call for a report.
     pub(crate) fn is_first(&self, report: Report) -> bool {
         let bit = report as u8;
         self.reported.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// Whether a host that answered has received headers of the first host that the policy would not have released to it. Counted.
+    /// Returns `true`, and counts it, if host `last` received headers of host `first` that the policy does not release to `last`.
     pub(crate) fn has_leaked(&self, context: &PropagationContext, first: &str, last: &str, baggage: bool) -> bool {
         let (first, last) = (attributes::policy_host(first), attributes::policy_host(last));
         if first == last || !self.propagator.is_enabled() {

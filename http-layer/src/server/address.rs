@@ -8,14 +8,15 @@ use http::{HeaderMap, HeaderName};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address that a connection comes from, as a request extension: for servers that are not axum's. Policy rules with `address:…`
-/// match it. axum's `into_make_service_with_connect_info` needs no such thing.
+/// The remote address of a connection, as a request extension. Policy rules with `address:…` match it.
+///
+/// Servers other than axum's insert it. With axum, `into_make_service_with_connect_info` is enough.
 ///
 /// ```
 /// use std::net::SocketAddr;
 /// use propagation_http::PeerAddress;
 ///
-/// // Where the server hands a request of a connection on:
+/// // Where the server passes a request of a connection to the service:
 /// # let connection = SocketAddr::from(([192, 0, 2, 7], 49152));
 /// let mut request = http::Request::new(());
 /// request.extensions_mut().insert(PeerAddress(connection.ip()));
@@ -23,10 +24,11 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerAddress(pub IpAddr);
 
-/// The proxies whose word counts for who a caller is. The default is none: `x-forwarded-for` is then what any caller can make up.
+/// The proxies whose `x-forwarded-for` entries are trusted. By default there are no such proxies, and the header is ignored: any caller
+/// can forge it.
 ///
-/// The header is read from its right end, where the nearest proxy has added the address that it was connected from; the first one that
-/// is not itself a trusted proxy is the caller. So only name proxies that add to the header.
+/// The header is parsed from right to left, because each proxy appends the address of its own peer. The first address that is not a
+/// trusted proxy is the caller. Only list proxies that append to the header.
 ///
 /// ```
 /// use std::net::IpAddr;
@@ -37,7 +39,7 @@ pub struct PeerAddress(pub IpAddr);
 /// let mut headers = HeaderMap::new();
 /// headers.insert("x-forwarded-for", "10.9.9.9, 203.0.113.7".parse()?);
 /// let caller = proxies.caller([10, 0, 0, 1].into(), &headers);
-/// assert_eq!(caller, Some([203, 0, 113, 7].into()), "what stands left of the caller is the caller's own invention");
+/// assert_eq!(caller, Some([203, 0, 113, 7].into()), "entries left of the caller are not trusted");
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
 #[derive(Clone, Default)]
@@ -46,23 +48,23 @@ pub struct TrustedProxies {
 }
 
 impl TrustedProxies {
-    /// The proxies whose address passes. IPv4 addresses written as IPv6 are asked about as IPv4.
+    /// Trusts the proxies whose address satisfies `trusted`. IPv4-mapped IPv6 addresses are passed as IPv4.
     #[must_use]
     pub fn new(trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         Self { trusted: Some(Arc::new(trusted)) }
     }
 
-    /// Who called, for a connection from an address: that address, or what trusted proxies say of who connected to them.
+    /// Returns the caller's address: the address of the connection, or the one that trusted proxies report.
     ///
-    /// `None` where a trusted proxy names something that is no address: the proxy's own must not stand for whoever is behind it.
+    /// Returns `None` if a trusted proxy reports an entry that is not an address: the proxy's own address must not represent its clients.
     #[must_use]
     pub fn caller(&self, connection: IpAddr, headers: &HeaderMap) -> Option<IpAddr> {
         let mut caller = connection.to_canonical();
         let Some(trusted) = &self.trusted else { return Some(caller) };
         let lines = headers.get_all(&X_FORWARDED_FOR);
-        let mut said = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
+        let mut entries = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
         while trusted(caller) {
-            match said.by_ref().map(<[u8]>::trim_ascii).find(|entry| !entry.is_empty()) {
+            match entries.by_ref().map(<[u8]>::trim_ascii).find(|entry| !entry.is_empty()) {
                 Some(entry) => caller = parse(entry)?,
                 None => break,
             }
@@ -71,7 +73,7 @@ impl TrustedProxies {
     }
 }
 
-/// An address as proxies write it: bare, with a port, or in brackets.
+/// Parses an address as proxies write it: bare, with a port, or in brackets.
 fn parse(entry: &[u8]) -> Option<IpAddr> {
     let entry = std::str::from_utf8(entry).ok()?;
     let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_caller_is_the_nearest_address_that_no_trusted_proxy_has() {
+    fn caller_is_the_nearest_address_of_no_trusted_proxy() {
         let proxies = TrustedProxies::new(|address| matches!(address, IpAddr::V4(v4) if v4.is_private()));
         for (connection, lines, caller) in [
             ("203.0.113.7", &["10.0.0.1"][..], Some("203.0.113.7")),
@@ -115,12 +117,12 @@ mod tests {
             }
             let caller = caller.map(|caller| caller.parse().unwrap());
             assert_eq!(proxies.caller(connection.parse().unwrap(), &headers), caller, "{connection} {lines:?}");
-            let nobody = TrustedProxies::default();
+            let untrusting = TrustedProxies::default();
             let connection: IpAddr = connection.parse().unwrap();
             assert_eq!(
-                nobody.caller(connection, &headers),
+                untrusting.caller(connection, &headers),
                 Some(connection.to_canonical()),
-                "nobody is believed by default"
+                "no proxy is trusted by default"
             );
         }
     }

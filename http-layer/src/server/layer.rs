@@ -7,10 +7,10 @@ use tower_layer::Layer;
 use super::{ServerClassifier, ServerPropagation, TrustedProxies};
 use crate::{KnownMethods, Redaction, attributes::canonical_host, headers::RecordedHeaders};
 
-/// Puts every request into the context that its headers bring, as far as the policy admits it, with a SERVER span.
+/// Extracts the context from request headers, as far as the policy admits it, and starts a SERVER span for every request.
 ///
-/// The span is named `{method} {route}`; the route is axum's (feature `axum-0-8`) or what [`route`](Self::route) says. It covers
-/// the service and the body of its response. See the crate's documentation for an example.
+/// The span is named `{method} {route}`. The route is axum's (feature `axum-0-8`) or the result of [`route`](Self::route). The span covers
+/// the service and the response body. See the crate's documentation for an example.
 #[derive(Clone)]
 pub struct ServerPropagationLayer {
     pub(super) options: Arc<Options>,
@@ -37,7 +37,7 @@ pub(super) struct Options {
 }
 
 impl ServerPropagationLayer {
-    /// A layer for this propagator.
+    /// Creates a layer for a propagator.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self {
@@ -60,24 +60,25 @@ impl ServerPropagationLayer {
         }
     }
 
-    /// Which requests get a span. The others (health checks) propagate all the same.
+    /// Sets which requests get a span. Other requests (for example health checks) propagate the context without a span.
     #[must_use]
     pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.options_mut().filter = Some(Arc::new(filter));
         self
     }
 
-    /// Who a caller is, as the application has established it: policy rules can name it. Never taken from a header that the caller
-    /// can choose.
+    /// Sets the function that returns a caller's authenticated identity, for policy rules with `identity:…`.
+    ///
+    /// Never derive it from a header that the caller can choose.
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.options_mut().identity = Some(Arc::new(identity));
         self
     }
 
-    /// The proxies whose `x-forwarded-for` counts for the address that policy rules match; none without this.
+    /// Sets the proxies whose `x-forwarded-for` is trusted for policy rules with `address:…`. By default the header is ignored.
     ///
-    /// Only name proxies that add the address they were connected from: see [`TrustedProxies`].
+    /// Only list proxies that append the address of their peer: see [`TrustedProxies`].
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         self.options_mut().proxies = TrustedProxies::new(trusted);
@@ -91,44 +92,47 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// The route that a request matches, such as `/orders/{id}`; never the path itself.
+    /// Sets the function that returns the route of a request, such as `/orders/{id}`. It must never return the path itself.
     #[must_use]
     pub fn route(mut self, route: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.options_mut().route = Some(Arc::new(route));
         self
     }
 
-    /// Request headers to record; none without this.
+    /// Adds request headers to record as attributes. By default no header is recorded.
     #[must_use]
     pub fn record_request_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.options_mut().headers.request.extend(names);
         self
     }
 
-    /// Response headers to record; none without this.
+    /// Adds response headers to record as attributes. By default no header is recorded.
     #[must_use]
     pub fn record_response_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.options_mut().headers.response.extend(names);
         self
     }
 
-    /// Adds headers that hold credentials: they are never recorded, listed or not. Those of the standards and of well-known
-    /// services always count as such (`authorization`, `set-cookie`, `x-api-key`, …), as does any value that is marked as sensitive.
+    /// Adds headers that hold credentials. They are never recorded, even if listed.
+    ///
+    /// Standard and well-known credential headers (`authorization`, `set-cookie`, `x-api-key`, …) and values marked as sensitive are
+    /// never recorded either.
     #[must_use]
     pub fn with_credential_headers(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
         self.options_mut().headers.credentials.extend(names);
         self
     }
 
-    /// Sets the methods that span names and metrics name.
+    /// Sets the methods that appear in span names and metrics. Any other method is `_OTHER`.
     #[must_use]
     pub fn with_known_methods(mut self, methods: KnownMethods) -> Self {
         self.options_mut().methods = methods;
         self
     }
 
-    /// States the hosts that this service is reached by: only these become `server.address`. Without this, the host that the caller has written is
-    /// on spans, and on no metric.
+    /// Adds the host names of this service: only these become `server.address`.
+    ///
+    /// Without names, spans have the host that the caller sent, and metrics have no host.
     #[must_use]
     pub fn with_server_names<I: IntoIterator<Item = S>, S: AsRef<str>>(mut self, names: I) -> Self {
         self.options_mut()
@@ -165,16 +169,19 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// Whether a body that is dropped before its end is an error (`error.type` is `cancelled`). By default it is none: a client leaves
-    /// an event stream or a download as it likes.
+    /// Sets whether a body that is dropped before its end is an error (`error.type` is `cancelled`).
+    ///
+    /// Off by default: clients close event streams and downloads at any time.
     #[must_use]
     pub fn with_aborted_body_errors(mut self, errors: bool) -> Self {
         self.options_mut().aborted_bodies = errors;
         self
     }
 
-    /// Starts the hop of a request, for a layer of another protocol on the same server. Run the service in the hop and give both to
-    /// [`ResponseFuture`](crate::exchange::ResponseFuture).
+    /// Starts the hop of a request, for a layer of another protocol on the same server.
+    ///
+    /// Call the service in the scope of the hop, and create a [`ResponseFuture`](crate::exchange::ResponseFuture) of its future, the hop
+    /// and the classifier.
     #[must_use]
     pub fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>, ServerClassifier) {
         let (hop, request) = self.options.start(request);

@@ -50,7 +50,7 @@ impl Options {
         let address = connection(request.extensions());
         let address = address.and_then(|connection| self.proxies.caller(connection, request.headers()));
         if self.identity.is_none() && !self.propagator.records() {
-            // Nobody asks for the whole head, and to take a request apart costs more than all that is done here.
+            // Fast path: splitting the request costs more than extracting from its headers.
             let admission = self.admit(request.headers(), address, None);
             return (self.propagator.pass(admission.context), request);
         }
@@ -83,7 +83,7 @@ impl Options {
         self.propagator.extract(&peer, &HeaderCarrier::new(headers))
     }
 
-    /// Adds the route that the layer around this one did not know.
+    /// Adds the route to the hop of an outer layer, which cannot know it.
     fn refine(&self, outer: &ServerHop, head: &Parts) {
         let hop = outer.hop().refining();
         if !outer.is_rpc()
@@ -134,7 +134,7 @@ impl Options {
         self.headers.of_request(&mut hop.attributes, &head.headers, &policy);
     }
 
-    /// Adds host and port of this service. A caller writes any host that it likes.
+    /// Adds the host and port of this service. The caller chooses the host header, so it must not reach metrics.
     fn describe_server(&self, authority: &str, scheme: &str, hop: &mut Hop) {
         let (host, _) = attributes::host_and_port(authority);
         let host = attributes::canonical_host(host);
@@ -160,7 +160,7 @@ fn connection(extensions: &Extensions) -> Option<IpAddr> {
     None
 }
 
-#[cfg_attr(not(feature = "axum-0-8"), allow(unused_variables, reason = "the same with and without the feature"))]
+#[cfg_attr(not(feature = "axum-0-8"), allow(unused_variables, reason = "same signature without the feature"))]
 fn matched_path(head: &Parts) -> Option<String> {
     #[cfg(feature = "axum-0-8")]
     if let Some(path) = head.extensions.get::<axum::extract::MatchedPath>() {

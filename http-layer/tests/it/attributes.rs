@@ -1,4 +1,4 @@
-//! What spans say of a request.
+//! The attributes of spans.
 
 use std::{convert::Infallible, io, sync::Mutex};
 
@@ -11,10 +11,10 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::telemetry::{Telemetry, attribute};
 
-fn noted(note: impl FnOnce(&mut Hop)) -> Vec<(String, AttributeValue)> {
+fn attributes_of(describe: impl FnOnce(&mut Hop)) -> Vec<(String, AttributeValue)> {
     let mut hop = Hop::resume(PropagationContext::EMPTY);
-    note(&mut hop);
-    hop.attributes.into_iter().map(|said| (said.key.to_string(), said.value)).collect()
+    describe(&mut hop);
+    hop.attributes.into_iter().map(|attribute| (attribute.key.to_string(), attribute.value)).collect()
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn known_methods_default_to_the_standard_ones() {
 }
 
 #[test]
-fn a_server_has_the_port_that_is_said_or_that_its_scheme_has() {
+fn server_port_comes_from_the_authority_or_the_scheme() {
     for (authority, scheme, always, port) in [
         ("shop:8080", "http", false, Some(8080_u16)),
         ("shop", "https", true, Some(443)),
@@ -37,15 +37,15 @@ fn a_server_has_the_port_that_is_said_or_that_its_scheme_has() {
         ("shop", "http", false, None),
         ("anna:pw@shop:1", "http", false, Some(1)),
     ] {
-        let said = noted(|hop| attributes::server(hop, authority, scheme, always));
-        assert_eq!(said[0], ("server.address".to_owned(), "shop".to_owned().into()), "{authority}");
-        assert_eq!(said.get(1).map(|said| said.1.clone()), port.map(AttributeValue::from), "{authority} {scheme}");
+        let found = attributes_of(|hop| attributes::server(hop, authority, scheme, always));
+        assert_eq!(found[0], ("server.address".to_owned(), "shop".to_owned().into()), "{authority}");
+        assert_eq!(found.get(1).map(|port| port.1.clone()), port.map(AttributeValue::from), "{authority} {scheme}");
     }
-    assert!(noted(|hop| attributes::server(hop, "", "http", true)).is_empty(), "nobody has no port either");
+    assert!(attributes_of(|hop| attributes::server(hop, "", "http", true)).is_empty(), "an unknown server has no port");
 }
 
 #[test]
-fn what_stands_on_an_outgoing_request_can_be_read() {
+fn outgoing_headers_can_be_read() {
     for more in [0, 8] {
         let mut headers = HeaderMap::new();
         headers.append("traceparent", HeaderValue::from_static("first"));
@@ -65,7 +65,7 @@ fn what_stands_on_an_outgoing_request_can_be_read() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_below_the_layer_fails_the_same_and_says_of_what_type() {
+async fn inner_error_passes_unchanged_and_is_the_error_type() {
     let telemetry = Telemetry::new();
     let broken = service_fn(|_: Request<Body>| async { Err::<Response<Body>, _>(io::Error::other("broken")) });
     let client = ClientPropagationLayer::new(telemetry.propagator.clone()).layer(broken);
@@ -76,7 +76,7 @@ async fn a_call_that_fails_below_the_layer_fails_the_same_and_says_of_what_type(
     assert_eq!(attribute(&span, "http.request.resend_count"), None, "a first attempt");
 }
 
-/// A service that is not ready until it was asked twice.
+/// A service that is ready on the second poll.
 struct Busy(Mutex<u8>);
 
 impl Service<Request<Body>> for Busy {
@@ -86,9 +86,9 @@ impl Service<Request<Body>> for Busy {
 
     fn poll_ready(&mut self, task: &mut std::task::Context<'_>) -> std::task::Poll<Result<(), Infallible>> {
         task.waker().wake_by_ref();
-        let mut asked = self.0.lock().unwrap();
-        *asked += 1;
-        if *asked < 2 { std::task::Poll::Pending } else { std::task::Poll::Ready(Ok(())) }
+        let mut polls = self.0.lock().unwrap();
+        *polls += 1;
+        if *polls < 2 { std::task::Poll::Pending } else { std::task::Poll::Ready(Ok(())) }
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
@@ -99,7 +99,7 @@ impl Service<Request<Body>> for Busy {
 }
 
 #[tokio::test]
-async fn a_client_s_service_is_called_once_it_is_ready() {
+async fn inner_service_is_called_only_when_ready() {
     let telemetry = Telemetry::new();
     let client = ClientPropagationLayer::new(telemetry.propagator.clone()).layer(Busy(Mutex::new(0)));
     let request = Request::head("http://shop/").body(Body::empty()).unwrap();
@@ -109,8 +109,8 @@ async fn a_client_s_service_is_called_once_it_is_ready() {
 }
 
 #[tokio::test]
-async fn a_response_that_a_caller_leaves_halfway_was_given_up_and_one_without_body_was_not() {
-    for (method, said) in [(Method::GET, Some("cancelled")), (Method::HEAD, None)] {
+async fn body_dropped_halfway_is_cancelled_except_after_head() {
+    for (method, error) in [(Method::GET, Some("cancelled")), (Method::HEAD, None)] {
         let telemetry = Telemetry::new();
         let endless = service_fn(|_: Request<Body>| async {
             let parts = futures_util::stream::repeat_with(|| Ok::<_, Infallible>(bytes::Bytes::from_static(b"part")));
@@ -121,6 +121,6 @@ async fn a_response_that_a_caller_leaves_halfway_was_given_up_and_one_without_bo
         let mut body = client.oneshot(request).await.unwrap().into_body();
         body.frame().await.unwrap().unwrap();
         drop(body);
-        assert_eq!(attribute(&telemetry.span(method.as_str()), "error.type").as_deref(), said, "{method}");
+        assert_eq!(attribute(&telemetry.span(method.as_str()), "error.type").as_deref(), error, "{method}");
     }
 }

@@ -12,7 +12,7 @@ struct Headers;
 
 impl carrier_laws::Subject for Headers {
     type Message = HeaderMap;
-    // A removal from a header map moves the last entry; between different names HTTP knows no order (RFC 9110, 5.3).
+    // Removal from a header map moves the last entry; the order of different names is not significant (RFC 9110, 5.3).
     const ORDERED: bool = false;
 
     fn empty() -> HeaderMap {
@@ -41,7 +41,7 @@ mod few {
     propagation_core::carrier_laws!(Headers);
 }
 
-/// The same among so many others that headers are looked up and not compared.
+/// The laws with enough other headers that names are looked up instead of compared.
 mod many {
     use super::*;
 
@@ -96,7 +96,7 @@ mod many {
 }
 
 #[test]
-fn what_is_not_written_is_removed_where_a_format_has_one_name_alone() {
+fn stale_header_of_a_single_name_format_is_removed() {
     let xray = propagation_core::Formats::from_lookup(|_| Some("xray".to_owned())).unwrap();
     let propagator = Propagator::builder().formats(xray).build();
     for mine in [&[][..], &["x-mine"]] {
@@ -109,7 +109,7 @@ fn what_is_not_written_is_removed_where_a_format_has_one_name_alone() {
 }
 
 #[test]
-fn a_header_keeps_its_bytes_shared_on_the_way_through() {
+fn forwarded_header_shares_its_bytes() {
     let received = bytes::Bytes::from(format!("{PARENT}a=1,b=2"));
     let mut headers = HeaderMap::new();
     headers.insert("traceparent", HeaderValue::from_maybe_shared(received.slice(..55)).unwrap());
@@ -123,7 +123,7 @@ fn a_header_keeps_its_bytes_shared_on_the_way_through() {
 }
 
 #[test]
-fn garbage_headers_neither_panic_nor_count_as_a_trace() {
+fn garbage_headers_yield_no_trace() {
     let commas = ",".repeat(60_000);
     for (name, value, reason) in [
         ("traceparent", &b"\xff\xfe"[..], Reason::Malformed),
@@ -146,7 +146,7 @@ fn garbage_headers_neither_panic_nor_count_as_a_trace() {
 }
 
 #[tokio::test]
-async fn a_host_is_the_same_however_it_is_spelt() {
+async fn host_spellings_match_the_same_rule() {
     let rule = OutboundRule::peers(["http:api.example.com"]).allow("tenant.id");
     let policy = Policy::builder().outbound(rule).build().unwrap();
     let propagator = Propagator::builder().policy(policy).build();

@@ -1,4 +1,4 @@
-//! A client's own rules for redirects, credentials and timeouts hold with the middleware as they do without it.
+//! The middleware preserves a client's rules for redirects, credentials and timeouts.
 
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ fn with_middleware(client: Client) -> ClientWithMiddleware {
     ClientBuilder::new(client).with(ReqwestPropagation::new(Propagator::default())).build()
 }
 
-/// A client that is built as the documentation shows it.
+/// A client that is built as documented.
 fn documented(client: reqwest::ClientBuilder) -> ClientBuilder {
     let (client, propagation) =
         ReqwestPropagation::with_client(Propagator::default(), client, Policy::default()).unwrap();
     ClientBuilder::new(client).with(propagation)
 }
 
-/// A server that answers with the headers that arrive, and one under another host name that redirects to it.
+/// A server that returns the received headers, and one under another host name that redirects to it.
 async fn two_hosts(status: StatusCode) -> String {
     let shown = |headers: HeaderMap, body: String| async move { format!("{headers:?} {body:?}") };
     let other = serve(Router::new().route("/", any(shown))).await.replace("127.0.0.1", "localhost");
@@ -48,7 +48,7 @@ async fn default_credentials_stay_with_the_first_host() {
     }
 }
 
-/// A middleware that adds credentials, below ours.
+/// A middleware that adds credentials, inside the propagation middleware.
 struct Credentials;
 
 #[async_trait::async_trait]

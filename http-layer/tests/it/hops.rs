@@ -1,4 +1,4 @@
-//! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over http`.
+//! The test kit's assertions for every hop. A failure names the hop: `orders → billing over http`.
 
 use std::convert::Infallible;
 
@@ -15,7 +15,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::tree::serve;
 
-/// The two services: whoever asks `orders` makes it ask `billing`.
+/// Two services: each request to `orders` makes it call `billing`.
 struct Shop {
     services: TestServices,
     billing: Router,
@@ -31,7 +31,7 @@ impl Shop {
         Self { services, billing }
     }
 
-    /// Sends requests from outside to `orders`, whose handler calls `ask`.
+    /// Sends requests to `orders`, whose handler runs `ask`.
     async fn receive<F: Future<Output = ()> + Send + 'static>(
         &self,
         flags: &str,
@@ -49,7 +49,7 @@ impl Shop {
         }
     }
 
-    /// A handler that calls `billing` in the same process, with headers of an earlier request left on its own.
+    /// Returns a handler that calls `billing` in process, with stale headers of an earlier request.
     fn ask_by_tower(&self) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + use<> {
         let billing = self.billing.clone();
         let client = ClientPropagationLayer::new(self.services.orders.clone()).layer(service_fn(
@@ -69,7 +69,7 @@ impl Shop {
         }
     }
 
-    /// The same over a socket.
+    /// Like [`ask_by_tower`](Self::ask_by_tower), but over a socket.
     async fn ask_by_reqwest(&self) -> impl Fn() -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Clone + use<> {
         let url = serve(self.billing.clone()).await + "/charges";
         let (client, propagation) = propagation_http::ReqwestPropagation::with_client(
@@ -88,7 +88,7 @@ impl Shop {
     }
 }
 
-/// Notes each request as its receiver reads it.
+/// Records each request as its receiver reads it.
 fn recorder<S>(
     wire: &Wire,
     from: &'static str,
@@ -134,7 +134,7 @@ fn server(name: &str) -> SpanSelector {
 }
 
 #[tokio::test]
-async fn every_request_goes_on_in_the_trace_of_the_span_that_asks() {
+async fn request_continues_the_trace_of_its_client_span() {
     for by in ["tower", "reqwest"] {
         let shop = Shop::open(TraceTrust::Full);
         match by {
@@ -153,7 +153,7 @@ async fn every_request_goes_on_in_the_trace_of_the_span_that_asks() {
 }
 
 #[tokio::test]
-async fn who_is_not_sampled_stays_so_at_every_hop() {
+async fn unsampled_trace_stays_unsampled_at_every_hop() {
     for by in ["tower", "reqwest"] {
         let shop = Shop::open(TraceTrust::Full);
         match by {
@@ -166,7 +166,7 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
 }
 
 #[tokio::test]
-async fn a_server_that_begins_its_own_trace_links_to_who_asked() {
+async fn server_that_restarts_the_trace_links_to_its_caller() {
     let shop = Shop::open(TraceTrust::RestartWithLink);
     shop.receive("01", shop.ask_by_tower()).await;
     let graph = shop.services.graph_of(9).await;

@@ -1,4 +1,4 @@
-//! Baggage that other code has put on a request is released by the policy, and merged.
+//! Baggage that other code sets on a request passes the policy and is merged.
 
 use axum::{Router, body::Body, http::HeaderMap, routing::any};
 use http::{HeaderValue, Request, Response};
@@ -25,7 +25,7 @@ fn counted(propagator: &Propagator, reason: Reason) -> u64 {
     propagator.counters().get(Direction::Outbound, reason)
 }
 
-/// The `baggage` that a request with these values carries to a host.
+/// Returns the `baggage` of a request with these values to a host.
 fn injected(propagator: &Propagator, host: &str, context: &PropagationContext, values: &[&str]) -> Vec<String> {
     let mut headers = HeaderMap::new();
     for value in values {

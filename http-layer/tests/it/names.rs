@@ -1,4 +1,4 @@
-//! Callers and customers choose no span name, no metric attribute and no credential that is recorded.
+//! Callers and customers cannot choose span names or metric attributes, and credentials are not recorded.
 
 use std::{collections::BTreeMap, convert::Infallible};
 
@@ -13,7 +13,7 @@ use tower::{Layer, ServiceExt, service_fn};
 
 use crate::telemetry::{Telemetry, attribute};
 
-/// Sends a request to each URL and returns how many the client's metric counts by `server.*`.
+/// Sends a request to each URL and returns the counts of the client's metric by `server.*`.
 async fn measured(
     layer: impl FnOnce(ClientPropagationLayer) -> ClientPropagationLayer,
     urls: &[String],
@@ -36,7 +36,7 @@ async fn measured(
 }
 
 #[tokio::test]
-async fn hosts_that_customers_choose_make_no_series() {
+async fn hosts_chosen_by_customers_make_no_series() {
     let webhooks = (0..40).map(|n| format!("http://hooks-{n}.example.org:{}/", 8000 + n));
     let known =
         ["http://api.example.com/", "http://API.example.com:443/", "http://Declared.example.org./"].map(str::to_owned);
@@ -52,7 +52,7 @@ async fn hosts_that_customers_choose_make_no_series() {
 }
 
 #[tokio::test]
-async fn hosts_of_a_pattern_are_bounded_and_crowd_nothing_out() {
+async fn hosts_of_a_pattern_are_bounded() {
     let many = (0..300).map(|n| format!("http://host-{n}.internal/"));
     let ports = (0..300).map(|n| format!("http://api.example.com:{}/", 2000 + n));
     let urls: Vec<String> = many.chain(ports).chain(["http://api.example.com/".to_owned()]).collect();
@@ -138,7 +138,7 @@ async fn credentials_are_never_recorded_even_if_listed() {
 }
 
 #[tokio::test]
-async fn stated_server_names_are_the_only_ones() {
+async fn server_names_limit_the_server_address() {
     for (names, host, address) in [
         (&[][..], "Shop.example:8080", Some("shop.example")),
         (&["shop.example"], "Shop.example.:8080", Some("shop.example")),

@@ -1,4 +1,4 @@
-//! Redirects stay the client's; baggage goes to no host that may not have it.
+//! Redirects: unchanged by the middleware, and no baggage to hosts that may not receive it.
 
 use std::sync::{Arc, Mutex};
 
@@ -33,7 +33,7 @@ struct Chain {
 }
 
 impl Chain {
-    /// The names are those of the second and third host.
+    /// Starts the servers. The names are the host names of the second and third one.
     async fn open(second: &str, last: &str) -> Self {
         let seen = Arc::<Mutex<Vec<String>>>::default();
         let server = |target: Option<String>| {
@@ -109,7 +109,7 @@ async fn guard_stops_where_trace_context_is_denied() {
 }
 
 #[tokio::test]
-async fn guard_leaves_all_else_to_the_wrapped_policy() {
+async fn guard_delegates_to_the_wrapped_policy() {
     let telemetry = Telemetry::new();
     let chain = Chain::open("127.0.0.1", "127.0.0.1").await;
     for (wrapped, requests) in [
@@ -125,7 +125,7 @@ async fn guard_leaves_all_else_to_the_wrapped_policy() {
 }
 
 #[tokio::test]
-async fn guard_can_be_given_to_a_client_built_elsewhere() {
+async fn guard_works_for_a_client_built_elsewhere() {
     let telemetry = Telemetry::new();
     let propagation = ReqwestPropagation::new(telemetry.propagator.clone()).with_redirects(Redirects::Guarded);
     let guarded = reqwest::Client::builder().redirect(propagation.guard(Policy::default())).build().unwrap();
@@ -166,7 +166,7 @@ async fn baggage_is_sent_where_no_redirect_is_followed() {
 }
 
 #[tokio::test]
-async fn followed_redirect_that_was_stated_not_to_be_is_reported() {
+async fn followed_redirect_against_the_setting_is_reported() {
     let telemetry = Telemetry::new();
     let lines = Lines::default();
     let _here = lines.collect();
@@ -180,7 +180,7 @@ async fn followed_redirect_that_was_stated_not_to_be_is_reported() {
     }
 }
 
-/// Lines that were logged.
+/// The logged lines.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -206,7 +206,7 @@ impl std::io::Write for Lines {
     }
 }
 
-/// Sends a request that is redirected with this status to that URL, and answers with what arrives there.
+/// Sends a request that is redirected with a status to a URL, and returns the request that arrives there.
 async fn arrives(client: &ClientWithMiddleware, method: Method, status: StatusCode, target: String) -> String {
     let redirect = move || async move { (status, [(LOCATION, target)]) };
     let first = serve(Router::new().route("/", any(redirect.clone())).route("/here", any(shown))).await;
@@ -220,7 +220,7 @@ async fn arrives(client: &ClientWithMiddleware, method: Method, status: StatusCo
         .replace(first.trim_start_matches("http://"), "first")
 }
 
-/// A request, without what is ours or differs between any two.
+/// A request without propagated headers and without parts that vary between requests.
 async fn shown(method: Method, mut headers: HeaderMap, body: String) -> String {
     for name in ["traceparent", "tracestate", "accept", "user-agent"] {
         headers.remove(name);
@@ -244,7 +244,7 @@ async fn guarded_client_follows_as_reqwest_does() {
             for method in [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::DELETE] {
                 let case = format!("{method} {status} {target}");
                 if target.starts_with("ftp") && status.as_u16() != 300 {
-                    // reqwest fails there, with and without the middleware.
+                    // reqwest fails, with and without the middleware.
                     continue;
                 }
                 let theirs = arrives(&plain, method.clone(), status, target.clone()).await;

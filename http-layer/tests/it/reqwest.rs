@@ -1,4 +1,4 @@
-//! The middleware changes nothing that a user of reqwest relies on.
+//! The middleware preserves the behaviour of reqwest.
 
 use axum::{
     Router,
@@ -23,7 +23,7 @@ async fn service() -> String {
 }
 
 #[tokio::test]
-async fn a_response_is_what_it_would_be_and_its_body_ends_the_span() {
+async fn response_is_unchanged_and_its_body_ends_the_span() {
     let telemetry = Telemetry::new();
     let url = format!("{}/text", service().await);
     let response = client(&telemetry).get(&url).send().await.unwrap();
@@ -37,7 +37,7 @@ async fn a_response_is_what_it_would_be_and_its_body_ends_the_span() {
 }
 
 #[tokio::test]
-async fn who_wants_the_status_alone_has_not_given_up() {
+async fn unread_body_is_no_error() {
     let telemetry = Telemetry::new();
     let url = service().await;
     assert_eq!(client(&telemetry).get(format!("{url}/text")).send().await.unwrap().status(), 200);
@@ -60,7 +60,7 @@ async fn endless_redirects_fail_as_without_the_middleware() {
     assert_eq!(telemetry.spans().len(), 2);
 }
 
-/// A middleware that sends a request twice, as one for retries does.
+/// A middleware that sends a request twice, like a retry middleware.
 struct Retry;
 
 #[async_trait::async_trait]
@@ -86,7 +86,7 @@ async fn retries_above_the_middleware_are_counted() {
     assert_eq!(counts, [None, Some("1".to_owned())]);
 }
 
-/// A middleware that refuses every request.
+/// A middleware that rejects every request.
 struct Refusing;
 
 #[async_trait::async_trait]
@@ -101,7 +101,7 @@ impl reqwest_middleware::Middleware for Refusing {
     }
 }
 
-/// A middleware that wants all of the body at once.
+/// A middleware that buffers the whole body.
 struct Reading;
 
 #[async_trait::async_trait]
@@ -117,7 +117,7 @@ impl reqwest_middleware::Middleware for Reading {
     }
 }
 
-/// A server that promises more than it sends.
+/// A server that sends less than its `content-length`.
 async fn promising() -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
@@ -136,9 +136,9 @@ async fn promising() -> String {
 }
 
 #[tokio::test]
-async fn what_went_wrong_is_said_in_a_word() {
+async fn failed_request_has_the_kind_of_its_error() {
     let promising = promising().await;
-    // Accepts, and hangs up at the first byte.
+    // Accepts a connection, and closes it at the first byte.
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let rude = format!("http://{}/", listener.local_addr().unwrap());
     tokio::spawn(async move {

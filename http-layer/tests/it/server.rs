@@ -45,7 +45,7 @@ async fn text(response: Response) -> String {
 }
 
 #[tokio::test]
-async fn a_request_has_a_server_span_named_after_its_route() {
+async fn request_has_a_server_span_named_after_its_route() {
     let telemetry = Telemetry::new();
     let response = app(telemetry.propagator.clone()).oneshot(request("/orders/7?sig=abc&x=1")).await.unwrap();
     let returned = response.headers()["traceresponse"].to_str().unwrap().to_owned();
@@ -83,7 +83,7 @@ async fn server_errors_are_errors_and_client_errors_are_not() {
 }
 
 #[tokio::test]
-async fn what_is_filtered_has_no_span_and_propagates_all_the_same() {
+async fn filtered_request_propagates_without_a_span() {
     let telemetry = Telemetry::new();
     let response = app(telemetry.propagator.clone()).oneshot(request("/healthz")).await.unwrap();
     assert_eq!(text(response).await, "true");
@@ -91,7 +91,7 @@ async fn what_is_filtered_has_no_span_and_propagates_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_given_up_ends_its_span() {
+async fn dropped_request_ends_its_span() {
     let telemetry = Telemetry::new();
     let slow = tower::service_fn(|_: Request| std::future::pending::<Result<Response, Infallible>>());
     let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(slow);
@@ -102,7 +102,7 @@ async fn a_request_that_is_given_up_ends_its_span() {
 }
 
 #[tokio::test]
-async fn readiness_is_only_asked_of_the_inner_service() {
+async fn readiness_is_that_of_the_inner_service() {
     let telemetry = Telemetry::new();
     let mut never = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(Never);
     let ready = std::future::poll_fn(|task| Service::<Request>::poll_ready(&mut never, task));
@@ -142,7 +142,7 @@ async fn headers_are_recorded_only_when_listed() {
 }
 
 #[tokio::test]
-async fn methods_that_are_made_up_name_no_span() {
+async fn invented_methods_name_no_span() {
     let telemetry = Telemetry::new();
     let app: Router = Router::new()
         .route("/", axum::routing::any(|| async {}))
@@ -156,7 +156,7 @@ async fn methods_that_are_made_up_name_no_span() {
 }
 
 #[tokio::test]
-async fn a_nested_router_s_route_is_the_whole_route() {
+async fn nested_router_has_the_full_route() {
     let telemetry = Telemetry::new();
     let inner = Router::new().route("/orders/{id}", get(|| async {}));
     let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
@@ -169,7 +169,7 @@ async fn a_nested_router_s_route_is_the_whole_route() {
 }
 
 #[tokio::test]
-async fn what_scrubbers_object_to_is_not_shown_of_paths_queries_and_listed_headers() {
+async fn paths_queries_and_listed_headers_are_redacted() {
     let telemetry = Telemetry::new();
     let layer = ServerPropagationLayer::new(telemetry.propagator.clone())
         .with_scheme("https")
@@ -195,7 +195,7 @@ async fn what_scrubbers_object_to_is_not_shown_of_paths_queries_and_listed_heade
 }
 
 #[tokio::test]
-async fn an_address_rule_sees_through_trusted_proxies_and_through_no_others() {
+async fn address_rule_applies_behind_trusted_proxies_only() {
     let trusted = |address: std::net::IpAddr| address.to_string() == "10.0.0.1";
     for (connection, forwarded, believed) in [
         ("10.0.0.1", "192.168.7.7", true),
@@ -224,7 +224,7 @@ async fn an_address_rule_sees_through_trusted_proxies_and_through_no_others() {
 }
 
 #[tokio::test]
-async fn the_caller_s_address_is_recorded_only_on_request() {
+async fn client_address_is_recorded_only_if_enabled() {
     for recorded in [true, false] {
         let telemetry = Telemetry::new();
         let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
@@ -238,7 +238,7 @@ async fn the_caller_s_address_is_recorded_only_on_request() {
     }
 }
 
-/// Answers with the same head and a fresh body to every request.
+/// A service that responds to every request with the same head and a new body.
 fn answering(
     length: Option<&'static str>,
     body: fn() -> Body,
@@ -251,7 +251,7 @@ fn answering(
 }
 
 #[tokio::test]
-async fn a_service_that_fails_fails_the_same_and_its_span_says_of_what_type() {
+async fn service_error_passes_unchanged_and_is_the_error_type() {
     let telemetry = Telemetry::new();
     let broken = tower::service_fn(|_: Request| async { Err::<Response, _>(std::io::Error::other("broken")) });
     let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(broken);
@@ -262,7 +262,7 @@ async fn a_service_that_fails_fails_the_same_and_its_span_says_of_what_type() {
 }
 
 #[tokio::test]
-async fn debug_output_says_what_a_thing_is_and_what_is_inside() {
+async fn debug_output_names_the_type_and_its_content() {
     let layer = ServerPropagationLayer::new(Propagator::default());
     let body = layer.layer(answering(None, Body::empty)).oneshot(request("/")).await.unwrap().into_body();
     assert!(format!("{body:?}").contains("ServerClassifier { status: 200"), "{body:?}");

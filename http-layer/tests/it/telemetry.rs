@@ -1,4 +1,4 @@
-//! What the tests share: tracing with either bridge, and the spans it made.
+//! Shared test set-up: tracing with either bridge, and the finished spans.
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
@@ -21,7 +21,7 @@ pub(crate) struct Telemetry {
     pub(crate) propagator: Propagator,
     exporter: InMemorySpanExporter,
     provider: SdkTracerProvider,
-    // On this thread: tests run on a runtime of one.
+    // For this thread: tests run on single-threaded runtimes.
     _subscriber: DefaultGuard,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     tree::serve,
 };
 
-/// A server that redirects to another one under the name `localhost`, which answers with the baggage that arrives.
+/// A server that redirects to a second one under the name `localhost`, which returns the received baggage.
 async fn redirecting() -> String {
     let echo = |headers: HeaderMap| async move { format!("{:?}", headers.get("baggage")) };
     let other = serve(Router::new().route("/", any(echo))).await.replace("127.0.0.1", "localhost");

@@ -1,4 +1,4 @@
-//! An axum service whose handlers are instrumented, calling out by reqwest: one tree, with either bridge.
+//! An axum service with instrumented handlers that calls another service with reqwest: one trace, with each bridge.
 
 use axum::{Router, extract::State, http::HeaderMap, routing::get};
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
@@ -27,7 +27,7 @@ async fn handler(State((client, url)): State<(ClientWithMiddleware, String)>) ->
 }
 
 #[tokio::test]
-async fn instrumented_handlers_join_callers_and_callees_into_one_tree_with_either_bridge() {
+async fn instrumented_handler_joins_the_tree_with_each_bridge() {
     for which in [Which::OpenTelemetry, Which::Tracing] {
         let telemetry = Telemetry::with(which);
         let echo = |headers: HeaderMap| async move {
@@ -55,7 +55,7 @@ async fn instrumented_handlers_join_callers_and_callees_into_one_tree_with_eithe
 }
 
 #[tokio::test]
-async fn what_was_set_by_hand_is_replaced_not_doubled() {
+async fn manually_set_headers_are_replaced() {
     let telemetry = Telemetry::new();
     let echo = |headers: HeaderMap| async move { headers.get_all("traceparent").iter().count().to_string() };
     let url = serve(Router::new().route("/", get(echo))).await;
@@ -64,7 +64,7 @@ async fn what_was_set_by_hand_is_replaced_not_doubled() {
 }
 
 #[tokio::test]
-async fn a_call_that_fails_fails_as_it_would_without_us_and_its_span_says_so() {
+async fn failed_request_keeps_its_error_and_records_its_kind() {
     let telemetry = Telemetry::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

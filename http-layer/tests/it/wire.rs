@@ -1,4 +1,4 @@
-//! What only sockets show: hang-ups, garbage, connections that are used again, many requests at once.
+//! Behaviour on real sockets: disconnects, garbage, reused connections, concurrent requests.
 
 use std::sync::{Arc, Mutex};
 
@@ -32,7 +32,7 @@ async fn connect(url: &str) -> TcpStream {
     TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap()
 }
 
-/// The span, once it has ended: on a socket, what one side sees says nothing of what the other has done already.
+/// Waits for a span to end: over a socket, one side does not observe the progress of the other.
 async fn ended(telemetry: &Telemetry, name: &str) -> SpanData {
     for _ in 0..2_000 {
         if let Some(span) = telemetry.spans().into_iter().find(|span| span.name == name) {
@@ -44,7 +44,7 @@ async fn ended(telemetry: &Telemetry, name: &str) -> SpanData {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_ends_the_span() {
+async fn client_disconnect_ends_the_span() {
     let telemetry = Telemetry::new();
     let entered = Arc::new(Notify::new());
     let handler = |State(entered): State<Arc<Notify>>| async move {
@@ -63,7 +63,7 @@ async fn a_caller_who_hangs_up_ends_the_span() {
 }
 
 #[tokio::test]
-async fn garbage_on_a_connection_is_answered_and_nothing_of_it_stays_for_the_next_request() {
+async fn garbage_headers_do_not_affect_the_next_request() {
     let telemetry = Telemetry::new();
     let handler = |CurrentContext(context): CurrentContext| async move {
         format!("[{}|{}]", context.trace.trace_id().unwrap(), context.baggage.get("tenant.id").unwrap_or_default())
@@ -99,7 +99,7 @@ async fn garbage_on_a_connection_is_answered_and_nothing_of_it_stays_for_the_nex
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_requests_at_once_keep_their_contexts_apart() {
+async fn concurrent_requests_keep_their_own_contexts() {
     let policy = Policy::builder().inbound(InboundRule::peers(["*"]).allow("tenant.id")).build().unwrap();
     let propagator = Propagator::builder().policy(policy).build();
     let handler = |State(propagator): State<Propagator>, Path(id): Path<String>| async move {
@@ -125,7 +125,7 @@ async fn many_requests_at_once_keep_their_contexts_apart() {
     assert!(propagator.current().is_empty());
 }
 
-/// Asks again, twice, whatever the server's error.
+/// Retries on server errors, a number of times.
 #[derive(Clone)]
 struct Again(u8);
 
@@ -146,7 +146,7 @@ impl<B: Clone, R, E> tower::retry::Policy<Request<B>, Response<R>, E> for Again 
 }
 
 #[tokio::test]
-async fn each_attempt_of_a_retry_has_a_span_and_an_injection_of_its_own() {
+async fn each_retry_has_its_own_span_and_headers() {
     let telemetry = Telemetry::new();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let handler = |State(seen): State<Arc<Mutex<Vec<String>>>>, headers: HeaderMap| async move {

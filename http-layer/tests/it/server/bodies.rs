@@ -1,4 +1,4 @@
-//! Bodies of responses: in the context, and as the service's own.
+//! Response bodies: polled in the context, otherwise unchanged.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tower::{Layer, ServiceExt};
 use super::{answering, request};
 use crate::telemetry::{Telemetry, attribute};
 
-/// A body that notes the context that each of its polls, and its drop, runs in.
+/// A body that records the context of each poll and of its drop.
 fn watching_body(propagator: &Propagator) -> (Body, Arc<std::sync::Mutex<Vec<PropagationContext>>>) {
     struct Watch(Propagator, Arc<std::sync::Mutex<Vec<PropagationContext>>>);
     impl Watch {
@@ -38,7 +38,7 @@ fn watching_body(propagator: &Propagator) -> (Body, Arc<std::sync::Mutex<Vec<Pro
 }
 
 #[tokio::test]
-async fn the_body_is_polled_and_dropped_in_the_context_and_ends_the_span() {
+async fn body_is_polled_and_dropped_in_context_and_ends_the_span() {
     for read in [true, false] {
         let telemetry = Telemetry::new();
         let (body, seen) = watching_body(&telemetry.propagator);
@@ -66,7 +66,7 @@ async fn the_body_is_polled_and_dropped_in_the_context_and_ends_the_span() {
     }
 }
 
-/// A body that notes, when it is dropped, the context that this happens in.
+/// A body that records the context of its drop.
 struct Leaving(Propagator, Arc<std::sync::Mutex<Option<PropagationContext>>>);
 
 impl http_body::Body for Leaving {
@@ -88,7 +88,7 @@ impl Drop for Leaving {
 }
 
 #[tokio::test]
-async fn a_body_that_has_ended_is_still_dropped_in_the_context() {
+async fn ended_body_is_dropped_in_the_context() {
     let telemetry = Telemetry::new();
     let left = Arc::default();
     let body = Leaving(telemetry.propagator.clone(), Arc::clone(&left));
@@ -112,13 +112,13 @@ fn in_two_parts() -> Body {
 }
 
 #[tokio::test]
-async fn who_has_all_of_a_body_need_not_ask_whether_more_comes() {
+async fn body_read_to_its_length_is_complete() {
     for (case, length, body, frames, complete) in [
-        ("empty, and never looked at", None, Body::empty as fn() -> Body, 0, true),
-        ("as long as was said", Some("8"), in_two_parts, 2, true),
-        ("half of it", Some("8"), in_two_parts, 1, false),
-        ("half of who knows", None, in_two_parts, 2, false),
-        ("not looked at", Some("8"), in_two_parts, 0, false),
+        ("empty and not polled", None, Body::empty as fn() -> Body, 0, true),
+        ("read to its length", Some("8"), in_two_parts, 2, true),
+        ("read halfway", Some("8"), in_two_parts, 1, false),
+        ("read, with unknown length", None, in_two_parts, 2, false),
+        ("not polled", Some("8"), in_two_parts, 0, false),
     ] {
         let telemetry = Telemetry::new();
         let layer = ServerPropagationLayer::new(telemetry.propagator.clone()).with_aborted_body_errors(true);
@@ -134,7 +134,7 @@ async fn who_has_all_of_a_body_need_not_ask_whether_more_comes() {
 }
 
 #[tokio::test]
-async fn a_body_s_end_and_length_are_those_of_the_service_s_own() {
+async fn body_keeps_its_end_and_size_hint() {
     use http_body::Body as _;
     let telemetry = Telemetry::new();
     let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
@@ -148,7 +148,7 @@ async fn a_body_s_end_and_length_are_those_of_the_service_s_own() {
 }
 
 #[tokio::test]
-async fn what_a_request_that_is_given_up_holds_is_dropped_in_the_context() {
+async fn dropped_future_drops_its_values_in_the_context() {
     let telemetry = Telemetry::new();
     let left: Arc<std::sync::Mutex<Option<PropagationContext>>> = Arc::default();
     let held = Leaving(telemetry.propagator.clone(), Arc::clone(&left));

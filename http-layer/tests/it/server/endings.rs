@@ -1,4 +1,4 @@
-//! How requests end: panics, clients that leave, errors in boxes.
+//! The ends of requests: panics, disconnects, boxed errors.
 
 use std::{convert::Infallible, panic::AssertUnwindSafe, time::Duration};
 
@@ -15,7 +15,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::request;
 use crate::telemetry::{Telemetry, attribute};
 
-/// `error.type` of the one span, and whether its status is an error.
+/// Returns `error.type` of the only span, and whether its status is an error.
 fn ending(telemetry: &Telemetry) -> (Option<String>, bool) {
     let spans = telemetry.spans();
     assert_eq!(spans.len(), 1);
@@ -112,7 +112,7 @@ async fn request_dropped_by_a_panic_elsewhere_is_cancelled() {
 }
 
 #[tokio::test]
-async fn event_stream_that_a_client_leaves_is_no_error() {
+async fn event_stream_closed_by_the_client_is_no_error() {
     let forever = || {
         let first = stream::once(async { Ok::<_, Infallible>(Bytes::from_static(b"data: 1\n\n")) });
         Body::from_stream(first.chain(stream::pending()))
@@ -136,27 +136,27 @@ async fn event_stream_that_a_client_leaves_is_no_error() {
 }
 
 #[tokio::test]
-async fn error_in_a_box_has_the_type_of_what_is_inside() {
+async fn boxed_error_has_the_type_of_its_content() {
     type Boxed = Box<dyn std::error::Error + Send + Sync>;
     let timed_out = || Boxed::from(std::io::Error::from(std::io::ErrorKind::TimedOut));
-    for (error, noted, expected) in [
+    for (error, recorded, expected) in [
         (timed_out as fn() -> Boxed, None, "std::io::ErrorKind::TimedOut"),
         (|| Boxed::from("a text"), Some("shop::OutOfStock"), "shop::OutOfStock"),
         (|| Boxed::from("a text"), None, "_OTHER"),
     ] {
         let telemetry = Telemetry::new();
         let broken = tower::service_fn(move |_: Request| async move {
-            noted.into_iter().for_each(|kind| Exception::new(kind).note());
+            recorded.into_iter().for_each(|kind| Exception::new(kind).note());
             Err::<Response, Boxed>(error())
         });
         let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(broken);
         assert!(service.oneshot(request("/")).await.is_err());
         assert_eq!(ending(&telemetry), (Some(expected.to_owned()), true));
 
-        // A body of axum's has an error that is a box by another name.
+        // axum's bodies fail with `axum::Error`, which wraps a boxed error.
         let telemetry = Telemetry::new();
         let broken = tower::service_fn(move |_: Request| async move {
-            noted.into_iter().for_each(|kind| Exception::new(kind).note());
+            recorded.into_iter().for_each(|kind| Exception::new(kind).note());
             Ok::<_, Infallible>(Response::new(Body::from_stream(stream::iter([Err::<Bytes, _>(error())]))))
         });
         let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(broken);

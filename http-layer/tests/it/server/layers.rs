@@ -1,4 +1,4 @@
-//! Layers around layers: two of ours, and tower's `Buffer`.
+//! Nested layers, and tower's `Buffer`.
 
 use std::convert::Infallible;
 
@@ -16,7 +16,7 @@ use crate::telemetry::{PARENT, Telemetry, Which, attribute};
 async fn layer_around_a_layer_makes_one_server_span() {
     let telemetry = Telemetry::new();
     let layer = ServerPropagationLayer::new(telemetry.propagator.clone());
-    // Inside, where axum knows the route, and around the whole router, where it does not.
+    // Inside the router, where axum knows the route, and around it, where the route is unknown.
     let app: Router = Router::new().route("/orders/{id}", get(|| async { "an order" })).layer(layer.clone());
     let response = layer.layer(app).oneshot(request("/orders/7")).await.unwrap();
     response.into_body().collect().await.unwrap();
@@ -34,7 +34,7 @@ async fn request_forwarded_by_a_client_layer_is_a_hop_of_its_own() {
     let orders =
         server.layer(tower::service_fn(|_: Request| async { Ok::<_, Infallible>(Response::new(Body::empty())) }));
     let client = ClientPropagationLayer::new(telemetry.propagator.clone()).layer(orders);
-    // A gateway that sends on what it has received, extensions and all.
+    // A gateway that forwards a received request with its extensions.
     let gateway = server.layer(client);
     gateway.oneshot(request("http://orders/")).await.unwrap().into_body().collect().await.unwrap();
     let kinds: Vec<SpanKind> = telemetry.spans().into_iter().map(|span| span.span_kind).collect();
