@@ -39,8 +39,8 @@ impl Extract for MetadataCarrier<'_> {
 
 /// The metadata of an outgoing call.
 ///
-/// Metadata are headers with two rules more (gRPC over HTTP/2, "Custom-Metadata"): values are printable ASCII, and names that end in
-/// `-bin` hold base64. What can't keep them, such as a baggage key `thumb-bin` in Jaeger's format, is left out.
+/// Metadata are headers with two further rules (gRPC over HTTP/2, "Custom-Metadata"): values are printable ASCII, and names that end in
+/// `-bin` hold base64. Fields that break a rule, such as a baggage key `thumb-bin` in Jaeger's format, are rejected.
 pub struct MetadataCarrierMut<'a>(&'a mut HeaderMap);
 
 impl<'a> MetadataCarrierMut<'a> {
@@ -58,7 +58,7 @@ impl std::fmt::Debug for MetadataCarrierMut<'_> {
     }
 }
 
-/// Injects, and keeps baggage that other code has put on the metadata, as far as the policy releases it.
+/// Injects a context, and merges baggage that is already on the metadata, as far as the policy releases it.
 pub(crate) fn inject(propagator: &Propagator, peer: &str, context: &PropagationContext, metadata: &mut HeaderMap) {
     let merges = HeaderCarrier::new(metadata).holds_any(propagator.owned());
     let (peer, mut metadata) = (Peer::grpc(peer), MetadataCarrierMut::new(metadata));
@@ -71,7 +71,7 @@ pub(crate) fn inject(propagator: &Propagator, peer: &str, context: &PropagationC
 
 impl Extract for MetadataCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
-        // As the headers that they are; the carrier that shows them lives shorter than what it shows.
+        // Not through a `HeaderCarrier`: the values would borrow from the temporary carrier.
         for value in self.0.get_all(name.as_header_name()) {
             each(Value::Shared(value));
         }
@@ -102,7 +102,7 @@ impl Inject for MetadataCarrierMut<'_> {
 
 fn is_legal(fields: &Fields, field: &Field) -> bool {
     let name = field.name().as_str();
-    // A format whose own name ends so writes base64; a name made up from a baggage key ends so by chance, and its value is text.
+    // A format that declares a `-bin` name writes base64. A name that is derived from a baggage key has a text value.
     let textual = name.ends_with("-bin") && fields.owned_prefixes().any(|prefix| name.starts_with(prefix));
     !textual && field.value().iter().all(|byte| (0x20..=0x7e).contains(byte))
 }

@@ -8,29 +8,30 @@ use tonic::Code;
 
 use crate::{deadline::Deadline, method::UnknownMethod, status, web::WebFrames};
 
-/// Classifies a call by its status: from the trailers, from a response of trailers only, or from a grpc-web body.
+/// Classifies a call by its gRPC status, from the trailers, from a Trailers-Only response, or from a grpc-web body.
 #[derive(Debug)]
 pub struct GrpcClassifier {
     kind: SpanKind,
     code: Option<Code>,
     deadline: Option<Deadline>,
     unknown: Option<UnknownMethod>,
-    /// Whether the response is one of gRPC: what a proxy or a middleware answers is no message.
+    /// Whether the response is a gRPC response. The body of a proxy's or middleware's response is not a message.
     is_grpc: bool,
-    answered: bool,
+    /// Whether the response contains a message.
+    has_message: bool,
     web: Option<WebFrames>,
 }
 
 impl GrpcClassifier {
     pub(crate) fn new(kind: SpanKind, deadline: Option<Deadline>, unknown: Option<UnknownMethod>) -> Self {
-        Self { kind, code: None, deadline, unknown, is_grpc: false, answered: false, web: None }
+        Self { kind, code: None, deadline, unknown, is_grpc: false, has_message: false, web: None }
     }
 
     fn is_late(&self) -> bool {
         self.deadline.is_some_and(Deadline::has_passed)
     }
 
-    /// The status is in the headers where there is no body, else in the trailers.
+    /// Reads the status from the headers of a Trailers-Only response, or from trailers.
     fn read(&mut self, headers: &HeaderMap) {
         if let Some(status) = headers.get("grpc-status") {
             self.code = Some(Code::from_bytes(status.as_bytes()));
@@ -39,10 +40,10 @@ impl GrpcClassifier {
 
     fn read_data(&mut self, bytes: &[u8]) {
         match &mut self.web {
-            None => self.answered |= !bytes.is_empty(),
+            None => self.has_message |= !bytes.is_empty(),
             Some(web) => {
                 web.read(bytes);
-                self.answered |= web.answered;
+                self.has_message |= web.has_message;
                 self.code = web.code.or(self.code);
             }
         }
@@ -50,7 +51,7 @@ impl GrpcClassifier {
 
     fn is_error(&self, code: Code) -> bool {
         match self.kind {
-            // A fault of the caller's is no error of the server's (semantic conventions 1.45, rpc/grpc).
+            // Statuses that the caller causes are not errors of the server (semantic conventions 1.45, rpc/grpc).
             SpanKind::Server => matches!(
                 code,
                 Code::Unknown
@@ -66,7 +67,7 @@ impl GrpcClassifier {
 
     fn end(&mut self, code: Code, hop: &HopSpan) -> Outcome {
         if let Some(unknown) = self.unknown.take() {
-            unknown.settle(self.answered || self.code == Some(Code::Ok), hop);
+            unknown.settle(self.has_message || self.code == Some(Code::Ok), hop);
         }
         if hop.has_panicked() {
             // No status was sent: the panic is the error.
@@ -81,7 +82,7 @@ impl ClassifyResponse for GrpcClassifier {
     fn on_response(&mut self, head: &mut Parts, hop: &HopSpan) {
         self.read(&head.headers);
         if self.code.is_none() && !head.status.is_success() {
-            // Something on the way that is not a gRPC server has answered.
+            // Not the response of a gRPC server, but of an intermediary.
             self.code = Some(of_http(head.status));
         }
         if hop.records() {
@@ -92,7 +93,7 @@ impl ClassifyResponse for GrpcClassifier {
     }
 
     fn on_data(&mut self, data: &impl Buf, _: &HopSpan) {
-        if !self.is_grpc || (self.web.is_none() && self.answered) {
+        if !self.is_grpc || (self.web.is_none() && self.has_message) {
             return;
         }
         let mut parts = [IoSlice::new(&[]); 16];
@@ -109,7 +110,7 @@ impl ClassifyResponse for GrpcClassifier {
     fn classify(&mut self, end: BodyEnd, hop: &HopSpan) -> Outcome {
         let code = match (self.code, end) {
             (Some(code), _) => code,
-            // A stream that ends without a status was broken off.
+            // The stream ended without a status.
             (None, BodyEnd::Complete) => Code::Unknown,
             (None, _) if self.is_late() => Code::DeadlineExceeded,
             (None, _) => Code::Cancelled,
@@ -125,7 +126,7 @@ impl ClassifyResponse for GrpcClassifier {
     }
 }
 
-/// Classifies what a server with our layer answers: calls, and the plain HTTP requests beside them.
+/// Classifies the responses of a server that handles both gRPC calls and plain HTTP requests.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CallClassifier {
@@ -172,13 +173,13 @@ impl ClassifyResponse for CallClassifier {
     }
 }
 
-/// Whether a content type is one of gRPC or grpc-web: `application/grpc`, with a suffix or parameters.
+/// Returns `true` for a content type of gRPC or grpc-web: `application/grpc`, optionally with a suffix or parameters.
 pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
     let Some((start, rest)) = content_type.split_at_checked("application/grpc".len()) else { return false };
     start.eq_ignore_ascii_case(b"application/grpc") && rest.first().is_none_or(|next| b"+-; ".contains(next))
 }
 
-/// The mapping for responses without a gRPC status (gRPC, `http-grpc-status-mapping`).
+/// Maps the HTTP status of a response without a gRPC status (gRPC, `http-grpc-status-mapping`).
 fn of_http(status: http::StatusCode) -> Code {
     match status.as_u16() {
         400 => Code::Internal,

@@ -1,26 +1,26 @@
-//! How long a caller waits.
+//! The deadline of a call, from `grpc-timeout`.
 
 use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 
-/// When a call's `grpc-timeout` is over: who drops a call then has not lost interest, but time.
+/// The instant at which a call's `grpc-timeout` expires. A call dropped after it timed out; a call dropped before it was cancelled.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline(Instant);
 
 impl Deadline {
-    /// The deadline of a call that starts now, if it has one.
+    /// Returns the deadline of a call that starts now, if its headers have a valid `grpc-timeout`.
     pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
         Instant::now().checked_add(timeout(headers.get("grpc-timeout")?.as_bytes())?).map(Self)
     }
 
     pub(crate) fn has_passed(self) -> bool {
-        // Timers count in milliseconds, and the one that ends the call may have started a little earlier than we did.
+        // Timers have millisecond resolution, and the timer that ends the call may have started slightly earlier.
         self.0.saturating_duration_since(Instant::now()) <= Duration::from_millis(1)
     }
 }
 
-/// At most eight digits and a unit (gRPC over HTTP/2, "Timeout").
+/// Parses a timeout: one to eight digits and a unit (gRPC over HTTP/2, "Timeout").
 fn timeout(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {

@@ -1,12 +1,12 @@
-//! Reads the names of methods from an encoded `google.protobuf.FileDescriptorSet`.
+//! Parses method names from an encoded `google.protobuf.FileDescriptorSet`.
 
 use std::{error::Error, fmt};
 
-/// A descriptor set that names no methods.
+/// The error for an invalid descriptor set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DescriptorSetError {
-    /// The bytes are no protobuf message.
+    /// The bytes are not a valid protobuf message.
     Malformed,
     /// The set has no service with a method.
     NoMethods,
@@ -25,7 +25,7 @@ impl fmt::Display for DescriptorSetError {
 
 impl Error for DescriptorSetError {}
 
-/// The methods of all services, as `package.Service/Method`.
+/// Returns the methods of all services, as `package.Service/Method`.
 pub(crate) fn methods(set: &[u8]) -> Result<Vec<String>, DescriptorSetError> {
     let mut methods = Vec::new();
     for file in Fields(set) {
@@ -51,7 +51,7 @@ fn methods_of_file(file: &[u8], methods: &mut Vec<String>) -> Result<(), Descrip
     Ok(())
 }
 
-/// The last value of a string field; empty if there is none.
+/// Returns the last value of a string field, or an empty string.
 fn text(message: &[u8], number: u64) -> Result<&str, DescriptorSetError> {
     let mut found: &[u8] = b"";
     for field in Fields(message) {
@@ -63,7 +63,7 @@ fn text(message: &[u8], number: u64) -> Result<&str, DescriptorSetError> {
     std::str::from_utf8(found).map_err(|_| DescriptorSetError::Malformed)
 }
 
-/// The fields of a protobuf message: number, and the bytes of a length-delimited one, else none.
+/// Iterates over the fields of a protobuf message: number, and the bytes of a length-delimited field. Other wire types yield no bytes.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn descriptor_set_that_is_cut_off_is_malformed() {
+    fn truncated_descriptor_set_is_malformed() {
         let field = |number: u8, value: &[u8]| [&[number << 3 | 2, u8::try_from(value.len()).unwrap()], value].concat();
         let method = field(2, &field(1, b"Place"));
         let service = field(6, &[field(1, b"Orders"), method].concat());

@@ -1,4 +1,4 @@
-//! For those who cannot use a layer. An interceptor sees a call's start and not its end: no spans.
+//! Interceptors, for stacks without a tower layer. They start no spans, because they do not see the end of a call.
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -8,7 +8,7 @@ use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 
 use crate::{MetadataCarrier, carrier};
 
-/// Writes the current context onto the metadata of calls.
+/// Injects the current context into the metadata of calls.
 ///
 /// ```
 /// # use propagation_core::Propagator;
@@ -25,13 +25,13 @@ pub struct ClientInterceptor {
 }
 
 impl ClientInterceptor {
-    /// An interceptor for this propagator.
+    /// Creates an interceptor for a propagator.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator, peer: String::new() }
     }
 
-    /// Who is called, as policy rules name it; without it an unknown host.
+    /// Sets the peer for policy rules with `grpc:…`: a service such as `shop.Orders`, or a host. Unknown by default.
     #[must_use]
     pub fn peer(mut self, peer: impl Into<String>) -> Self {
         self.peer = peer.into();
@@ -49,7 +49,7 @@ impl Interceptor for ClientInterceptor {
     }
 }
 
-/// Reads the context of calls, judged by the policy, into their extensions as [`Admitted`]. Handlers enter it themselves.
+/// Extracts the context of calls, as far as the policy admits it, into their extensions as [`Admitted`]. Handlers enter it explicitly.
 ///
 /// ```
 /// use propagation_core::{Hop, Propagator};
@@ -76,25 +76,25 @@ pub struct ServerInterceptor {
 
 type Identity = dyn Fn(&Request<()>) -> Option<String> + Send + Sync;
 
-/// What a call has brought; a handler runs in it with `propagator.start(Hop::resume(admitted.0.context))`.
+/// The admitted context of a call, in its extensions. A handler enters it with `propagator.start(Hop::resume(admitted.0.context))`.
 #[derive(Clone, Debug)]
 pub struct Admitted(pub Admission);
 
 impl ServerInterceptor {
-    /// An interceptor for this propagator.
+    /// Creates an interceptor for a propagator.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self { propagator, identity: None, proxies: TrustedProxies::default() }
     }
 
-    /// The caller's identity, as the application has established it: policy rules can name it.
+    /// Sets the function that returns a caller's authenticated identity, for policy rules with `identity:…`.
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Request<()>) -> Option<String> + Send + Sync + 'static) -> Self {
         self.identity = Some(Arc::new(identity));
         self
     }
 
-    /// The proxies whose `x-forwarded-for` counts for the address that policy rules match; none without this.
+    /// Sets the proxies whose `x-forwarded-for` is trusted for policy rules with `address:…`. By default the header is ignored.
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         self.proxies = TrustedProxies::new(trusted);
@@ -111,8 +111,8 @@ impl fmt::Debug for ServerInterceptor {
 impl Interceptor for ServerInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let mut peer = Peer::caller(Transport::Grpc);
-        let said = request.extensions().get::<PeerAddress>().map(|PeerAddress(address)| *address);
-        let connection = said.or_else(|| request.remote_addr().map(|address| address.ip()));
+        let inserted = request.extensions().get::<PeerAddress>().map(|PeerAddress(address)| *address);
+        let connection = inserted.or_else(|| request.remote_addr().map(|address| address.ip()));
         let headers = request.metadata().as_ref();
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, headers));
         let identity = self.identity.as_ref().and_then(|identity| identity(&request));

@@ -1,28 +1,28 @@
-//! The method that a call names.
+//! The method name of a call.
 
 use propagation_core::{Attribute, Hop, HopSpan};
 
 use crate::methods::Methods;
 
-/// The name of a method that the service does not know: callers must not make up names.
+/// The name of an unknown method: a caller must not choose span names and metric attributes.
 const OTHER: &str = "_OTHER";
 
-/// The bytes of a path that are kept.
+/// The maximum number of bytes kept of a path.
 const MAX_PATH: usize = 1_024;
 
-/// Returns the full name, `package.Service/Method`, of a path of that form.
+/// Parses a path of the form `/package.Service/Method`, and returns it without the leading slash.
 pub(crate) fn full_name(path: &str) -> Option<&str> {
     let name = path.strip_prefix('/')?;
     let (service, method) = name.split_once('/')?;
     (!service.is_empty() && !method.is_empty() && !method.contains('/')).then_some(name)
 }
 
-/// Whether a path is one of the services for health checks and reflection.
+/// Returns `true` for paths of the health and reflection services.
 pub(crate) fn is_infrastructure(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.") || path.starts_with("/grpc.reflection.v1")
 }
 
-/// A method whose name is not known, or not yet.
+/// A method that is unknown when its call starts.
 #[derive(Debug)]
 pub(crate) struct UnknownMethod {
     methods: Methods,
@@ -30,7 +30,7 @@ pub(crate) struct UnknownMethod {
 }
 
 impl UnknownMethod {
-    /// Names the hop after the method if the call has shown that it exists, else records the name that the caller gave.
+    /// Renames the hop after the method if the call proved that it exists. Otherwise records the caller's name as an attribute.
     pub(crate) fn settle(self, exists: bool, hop: &HopSpan) {
         match full_name(&self.path) {
             Some(name) if exists && self.methods.learn(name) => {
@@ -45,25 +45,25 @@ impl UnknownMethod {
     }
 }
 
-/// The start of a path: all that a span can hold, and more than a method's name.
+/// Truncates a path to [`MAX_PATH`] bytes, at a character boundary.
 fn cut(path: &str) -> &str {
     let end = (0..=MAX_PATH.min(path.len())).rev().find(|&end| path.is_char_boundary(end));
     path.get(..end.unwrap_or_default()).unwrap_or_default()
 }
 
-/// The name of a span, and the method that is to be learned at its end.
+/// The method name of a span, and the unknown method to settle at its end.
 pub(crate) struct MethodName {
     name: Option<String>,
     pub(crate) unknown: Option<UnknownMethod>,
 }
 
 impl MethodName {
-    /// The method that a client's generated code names.
+    /// Creates the name of a known method.
     pub(crate) fn known(name: String) -> Self {
         Self { name: Some(name), unknown: None }
     }
 
-    /// The method that a path names.
+    /// Looks up the method of a path.
     pub(crate) fn of_path(path: &str, methods: &Methods) -> Self {
         match full_name(path).filter(|name| methods.knows(name)) {
             Some(name) => Self::known(name.to_owned()),
@@ -73,7 +73,7 @@ impl MethodName {
         }
     }
 
-    /// Names a hop that is about to start.
+    /// Sets name and attributes of a hop before its start.
     pub(crate) fn describe(&self, hop: &mut Hop) {
         hop.attributes.push(Attribute::new("rpc.system.name", "grpc"));
         match &self.name {
@@ -88,7 +88,7 @@ impl MethodName {
         }
     }
 
-    /// Names a hop that a layer of HTTP has started.
+    /// Sets name and attributes of a hop that an HTTP layer started.
     pub(crate) fn refine(&self, hop: &HopSpan) {
         hop.set_attribute("rpc.system.name", "grpc");
         match &self.name {

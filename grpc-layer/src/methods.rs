@@ -5,15 +5,15 @@ use std::{
 
 use crate::DescriptorSetError;
 
-/// The most methods that are learned from calls: more than a service has, and a bound for a server that accepts any name.
+/// The maximum number of learned methods. No real service has as many; a server that accepts any name reaches it.
 const MAX_LEARNED: usize = 1_000;
 
-/// Longer names are neither known nor learned.
+/// The maximum length of a method name in bytes. Longer names are unknown.
 const MAX_NAME: usize = 512;
 
-/// The methods that a service knows: declared ones, and those that a call has shown to exist.
+/// The known methods of a service: declared ones, and those that a call proved to exist.
 ///
-/// Clones share what is learned.
+/// Clones share the learned methods.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Methods {
     declared: Arc<HashSet<Box<str>>>,
@@ -38,7 +38,7 @@ impl Methods {
                 || self.learned.read().unwrap_or_else(PoisonError::into_inner).contains(name))
     }
 
-    /// Keeps a method that exists; returns `false` if there are too many already.
+    /// Stores an existing method. Returns `false` if the limit is reached or the name is too long.
     pub(crate) fn learn(&self, name: &str) -> bool {
         if self.knows(name) {
             return true;

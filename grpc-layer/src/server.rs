@@ -1,4 +1,4 @@
-//! The server's side.
+//! The server layer.
 
 use std::{
     fmt,
@@ -25,12 +25,12 @@ use crate::{
     methods::Methods,
 };
 
-/// Puts every call into the context that its metadata brings, as far as the policy admits it, with a SERVER span named
-/// `package.Service/Method`. It covers the whole call, also of streams in either direction.
+/// Extracts the context from call metadata, as far as the policy admits it, and starts a SERVER span named `package.Service/Method`.
+/// The span covers the whole call, including streams in both directions.
 ///
-/// A span has the name of a method that the service knows: [declared](Self::with_methods), or learned from a call that succeeded or had
-/// a message for an answer. Any other is `_OTHER`, so that callers make up neither span names nor time series. Requests without a content
-/// type of gRPC are plain HTTP requests, and recorded as such.
+/// Spans and metrics contain known methods only: [declared](Self::with_methods) ones, and those learned from a call that succeeded or
+/// returned a message. Any other method is `_OTHER`, so that callers cannot create span names or time series. Requests without a gRPC
+/// content type are recorded as plain HTTP requests.
 #[derive(Clone)]
 pub struct ServerPropagationLayer {
     options: Arc<Options>,
@@ -46,12 +46,12 @@ struct Options {
     filter: Option<RequestFn<bool>>,
     identity: Option<RequestFn<Option<String>>>,
     proxies: TrustedProxies,
-    /// For the requests that are no calls.
+    /// The layer for requests that are not gRPC calls.
     http: propagation_http::ServerPropagationLayer,
 }
 
 impl ServerPropagationLayer {
-    /// A layer for this propagator, for `tonic::transport::Server::layer`.
+    /// Creates a layer for a propagator, for `tonic::transport::Server::layer`.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         Self {
@@ -67,8 +67,8 @@ impl ServerPropagationLayer {
         }
     }
 
-    /// Declares methods of the service, as `package.Service/Method`: their spans have their names from the first call on, and also if
-    /// they only ever fail.
+    /// Declares methods of the service, as `package.Service/Method`. Their spans have their names from the first call on, even if every
+    /// call fails.
     #[must_use]
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         let declared = &mut self.options_mut().methods;
@@ -76,24 +76,24 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// Declares the methods of an encoded `FileDescriptorSet`: the bytes that reflection is set up with.
+    /// Declares the methods of an encoded `FileDescriptorSet`, for example the one of the reflection service.
     ///
     /// # Errors
     ///
-    /// If the bytes are no descriptor set, or one without methods.
+    /// Returns an error if the bytes are not a descriptor set, or if it has no methods.
     pub fn with_descriptor_set(mut self, set: &[u8]) -> Result<Self, DescriptorSetError> {
         self.options_mut().methods.declare_set(set)?;
         Ok(self)
     }
 
-    /// Whether calls of the health and reflection services (`grpc.health.v1`, `grpc.reflection.v1`) get a span; by default they do not.
+    /// Sets whether calls of the health and reflection services (`grpc.health.v1`, `grpc.reflection.v1`) get a span. Off by default.
     #[must_use]
     pub fn with_health_and_reflection(mut self, spans: bool) -> Self {
         self.options_mut().infrastructure = spans;
         self
     }
 
-    /// Which requests get a span. The others propagate all the same.
+    /// Sets which requests get a span. Other requests propagate the context without a span.
     #[must_use]
     pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         let filter: RequestFn<bool> = Arc::new(filter);
@@ -103,7 +103,9 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// The caller's identity, as the application has established it: policy rules can name it.
+    /// Sets the function that returns a caller's authenticated identity, for policy rules with `identity:…`.
+    ///
+    /// Never derive it from a header that the caller can choose.
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         let identity: RequestFn<Option<String>> = Arc::new(identity);
@@ -113,7 +115,7 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// The proxies whose `x-forwarded-for` counts for the address that policy rules match; none without this.
+    /// Sets the proxies whose `x-forwarded-for` is trusted for policy rules with `address:…`. By default the header is ignored.
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         let trusted = Arc::new(trusted);
@@ -124,8 +126,8 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// The layer for the plain HTTP requests on the same server, with options of its own (routes, recorded headers). Without it, they are
-    /// recorded with the filter, the identity and the proxies of this layer.
+    /// Sets the layer for plain HTTP requests on the same server, with its own options (routes, recorded headers). By default it has the
+    /// filter, the identity and the proxies of this layer.
     #[must_use]
     pub fn with_http(mut self, layer: propagation_http::ServerPropagationLayer) -> Self {
         self.options_mut().http = layer;
@@ -213,7 +215,7 @@ impl Options {
         (hop, method.unknown)
     }
 
-    /// Goes on in the hop of a layer around this one: makes it a call's, if that layer is HTTP's.
+    /// Continues in the hop of an outer layer. If that is an HTTP layer, describes the hop as a call.
     fn join(&self, outer: &ServerHop, head: &mut Parts) -> (HopSpan, Option<UnknownMethod>) {
         if outer.is_rpc() || !self.has_span(head) {
             return (outer.hop().following(), None);
@@ -239,7 +241,7 @@ fn connection(extensions: &mut Extensions) -> Option<IpAddr> {
     if let Some(PeerAddress(address)) = extensions.get() {
         return Some(*address);
     }
-    // tonic knows every kind of connection that its features bring, TLS among them, but tells it of its own requests only.
+    // `remote_addr` covers every connection type of tonic, including TLS, but exists on `tonic::Request` only.
     let mut request = tonic::Request::new(());
     std::mem::swap(request.extensions_mut(), extensions);
     let address = request.remote_addr();

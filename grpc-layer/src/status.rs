@@ -1,4 +1,4 @@
-//! The gRPC status of an error: the one that tonic shows the caller.
+//! The gRPC status that tonic derives from an error.
 
 use std::{any::Any, error::Error, fmt, sync::Arc};
 
@@ -6,9 +6,9 @@ use tonic::{Code, Status};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Returns the status that tonic derives from an error, if it derives one, and the error as it was.
+/// Returns the error unchanged, and the status that tonic derives from it, if any.
 ///
-/// tonic's own conversion decides, so that the span and the caller agree. It consumes the error; this lends it one.
+/// Uses tonic's conversion, so that span and caller agree. The conversion consumes its argument: it gets a wrapper that lends the error.
 pub(crate) fn of_error<E: 'static>(error: E) -> (E, Option<Code>) {
     let mut lent = Some(error);
     let any: &mut dyn Any = &mut lent;
@@ -30,21 +30,21 @@ pub(crate) fn of_error<E: 'static>(error: E) -> (E, Option<Code>) {
     }
 }
 
-/// tonic knows this one only where it is not wrapped.
+/// tonic recognizes this error only if it is not wrapped.
 fn is_overloaded(error: &(dyn Error + 'static)) -> bool {
     error.source().is_none() && propagation_core::dyn_error_type(error) == "tower::load_shed::error::Overloaded"
 }
 
-fn lend<T: Send + Sync + 'static>(place: &mut Option<T>, view: fn(&T) -> &(dyn Error + 'static)) -> Option<Code> {
-    let lent = Arc::new(place.take()?);
+fn lend<T: Send + Sync + 'static>(slot: &mut Option<T>, view: fn(&T) -> &(dyn Error + 'static)) -> Option<Code> {
+    let lent = Arc::new(slot.take()?);
     let status = Status::try_from_error(Box::new(Lent { error: Arc::clone(&lent), view }));
-    // tonic keeps the error as the status's source: both go before it is given back.
+    // tonic stores the wrapper as the source of the status: both are dropped before the error is taken back.
     let code = status.ok().map(|status| status.code());
-    *place = Arc::into_inner(lent);
+    *slot = Arc::into_inner(lent);
     code
 }
 
-/// An error that shows another one as its source.
+/// An error whose source is another error.
 struct Lent<T> {
     error: Arc<T>,
     view: fn(&T) -> &(dyn Error + 'static),
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn status_of_an_error_is_the_one_that_tonic_shows() {
+    fn error_has_the_status_that_tonic_derives() {
         let errors: [fn() -> BoxError; 8] = [
             || Box::new(Status::not_found("x")),
             || Box::new(tonic::TimeoutExpired(())),

@@ -1,30 +1,30 @@
-//! The frames of a grpc-web body: messages, and the trailers in the last one.
+//! Parser for the frames of a grpc-web body: messages, and trailers in the last frame.
 
 use tonic::Code;
 
-/// No line that matters is longer.
+/// The maximum number of bytes kept of a trailer line; `grpc-status` lines are shorter.
 const MAX_LINE: usize = 64;
 
 /// The bit of a frame's first byte that marks trailers.
 const TRAILERS: u8 = 0x80;
 
-/// Reads the status from the body of a grpc-web response as it passes. Holds a frame's header and a line, never a message.
+/// Reads the status from the body of a grpc-web response while it is streamed. Buffers a frame's header and a line, never a message.
 #[derive(Debug, Default)]
 pub(crate) struct WebFrames {
     base64: Option<Base64>,
     header: [u8; 5],
     header_len: usize,
-    /// How many bytes of the current frame are still to come.
+    /// The bytes left in the current frame.
     left: u32,
     line: Vec<u8>,
-    /// Whether a message has been seen.
-    pub(crate) answered: bool,
+    /// Whether a message frame was read.
+    pub(crate) has_message: bool,
     /// The status of the trailers.
     pub(crate) code: Option<Code>,
 }
 
 impl WebFrames {
-    /// A reader for a response with this `content-type`, if that is one of grpc-web.
+    /// Returns a parser for a response with this `content-type`, or `None` if it is not grpc-web.
     pub(crate) fn of(content_type: &[u8]) -> Option<Self> {
         let rest = content_type.get("application/grpc-web".len()..)?;
         let is_web = content_type.to_ascii_lowercase().starts_with(b"application/grpc-web");
@@ -44,15 +44,15 @@ impl WebFrames {
     fn read_frames(&mut self, mut bytes: &[u8]) {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.header_len < self.header.len() {
-                if let Some(place) = self.header.get_mut(self.header_len) {
-                    *place = first;
+                if let Some(byte) = self.header.get_mut(self.header_len) {
+                    *byte = first;
                 }
                 self.header_len += 1;
                 bytes = rest;
                 if self.header_len == self.header.len() {
                     let [_, length @ ..] = self.header;
                     self.left = u32::from_be_bytes(length);
-                    self.answered |= !self.is_trailers();
+                    self.has_message |= !self.is_trailers();
                 }
             } else {
                 let taken = bytes.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
@@ -96,7 +96,7 @@ impl WebFrames {
     }
 }
 
-/// Decodes base64 byte by byte. Each part of a body is padded on its own.
+/// Decodes base64 byte by byte. Each chunk of a body has its own padding.
 #[derive(Debug, Default)]
 struct Base64 {
     bits: u32,
@@ -104,7 +104,7 @@ struct Base64 {
 }
 
 impl Base64 {
-    /// Returns the bytes that are complete, and how many of them there are.
+    /// Returns a buffer of decoded bytes, and the number of valid bytes in it.
     fn push(&mut self, byte: u8) -> ([u8; 3], usize) {
         let value = match byte {
             b'A'..=b'Z' => byte - b'A',
@@ -140,11 +140,11 @@ mod tests {
     fn read(content_type: &str, body: &[u8], step: usize) -> (bool, Option<Code>) {
         let mut frames = WebFrames::of(content_type.as_bytes()).unwrap();
         body.chunks(step).for_each(|part| frames.read(part));
-        (frames.answered, frames.code)
+        (frames.has_message, frames.code)
     }
 
     #[test]
-    fn web_status_is_read_however_the_body_is_cut() {
+    fn web_status_is_read_across_chunk_boundaries() {
         let long = format!("x-long: {}\r\ngrpc-status:5\r\n", "y".repeat(10_000));
         for (trailers, code) in [
             ("grpc-status:0\r\n", Some(Code::Ok)),
@@ -154,7 +154,7 @@ mod tests {
             ("x: grpc-status:0\r\n", None),
             ("", None),
         ] {
-            // A message that looks like trailers is none.
+            // A message that looks like trailers is still a message.
             let body = [frame(0, b"grpc-status:0\n"), frame(0, b""), frame(TRAILERS, trailers.as_bytes())].concat();
             for step in [1, 2, 3, 5, 7, 1_000_000] {
                 assert_eq!(read("application/grpc-web+proto", &body, step), (true, code), "{trailers} {step}");
@@ -166,12 +166,12 @@ mod tests {
 
     #[test]
     fn web_text_status_is_read_from_padded_parts() {
-        // Frames of "hello" and of "grpc-status:0\r\n", each encoded on its own.
+        // Frames of "hello" and of "grpc-status:0\r\n", each encoded separately.
         let body = b"AAAAAAVoZWxsbw==gAAAAA9ncnBjLXN0YXR1czowDQo=";
         for step in [1, 3, 4, 1_000] {
             assert_eq!(read("application/grpc-web-text+proto", body, step), (true, Some(Code::Ok)), "{step}");
         }
-        // Garbage ends in no status and no panic.
+        // Garbage yields no status and does not panic.
         for garbage in [b"====".as_slice(), b"\xff\x00!!", b"gP////9n", &[b'/'; 999]] {
             assert_eq!(read("application/grpc-web-text", garbage, 1).1, None);
         }

@@ -76,7 +76,7 @@ impl Setup {
             if let Some(span) = spans.into_iter().find(|span| span.name == name && span.span_kind == kind) {
                 return span;
             }
-            // The server's span ends with its body, which may be after the client has all of it.
+            // The server's span ends with its body, possibly after the client has received it.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         panic!("no {kind:?} span {name}")
@@ -88,7 +88,7 @@ fn attribute(span: &SpanData, key: &str) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_call_joins_client_and_server_and_carries_allowed_baggage() {
+async fn call_joins_client_and_server_and_carries_baggage() {
     let setup = Setup::new().await;
     let answer = setup.caller().scope(setup.channel().unary(UNARY, "hello")).await.unwrap();
     assert_eq!(answer, "blue");
@@ -106,7 +106,7 @@ async fn a_call_joins_client_and_server_and_carries_allowed_baggage() {
 }
 
 #[tokio::test]
-async fn without_a_peer_the_other_side_is_an_unknown_host_and_gets_no_baggage() {
+async fn unknown_peer_receives_no_baggage() {
     let setup = Setup::new().await;
     let channel =
         ClientPropagationLayer::new(setup.propagator.clone()).with_methods(METHODS).layer(setup.channel.clone());
@@ -115,7 +115,7 @@ async fn without_a_peer_the_other_side_is_an_unknown_host_and_gets_no_baggage() 
 }
 
 #[tokio::test]
-async fn errors_are_told_apart_by_whose_fault_they_are() {
+async fn caller_faults_are_no_server_errors() {
     for (asked, path, code, server_error) in [
         ("missing", UNARY, Code::NotFound, false),
         ("broken", UNARY, Code::Internal, true),
@@ -133,7 +133,7 @@ async fn errors_are_told_apart_by_whose_fault_they_are() {
 }
 
 #[tokio::test]
-async fn the_span_covers_the_stream_and_every_message_is_handled_inside_it() {
+async fn span_covers_the_stream_and_its_messages() {
     let setup = Setup::new().await;
     let mut answers = setup.caller().scope(setup.channel().stream(&["a", "b", "c"])).await.unwrap();
     let ended = |exporter: &InMemorySpanExporter| {
@@ -159,13 +159,16 @@ async fn the_span_covers_the_stream_and_every_message_is_handled_inside_it() {
 }
 
 #[tokio::test]
-async fn a_stream_that_fails_midway_ends_with_its_status_and_one_that_is_dropped_as_cancelled() {
+async fn stream_that_fails_midway_ends_with_its_status() {
     let setup = Setup::new().await;
     let mut answers = setup.caller().scope(setup.channel().stream(&["a", "broken"])).await.unwrap();
     while answers.next().await.is_some_and(|answer| answer.is_ok()) {}
     let client = setup.span("test.Echo/Stream", SpanKind::Client).await;
     assert_eq!(attribute(&client, "error.type").as_deref(), Some("INTERNAL"));
+}
 
+#[tokio::test]
+async fn dropped_stream_is_cancelled() {
     let setup = Setup::new().await;
     drop(setup.caller().scope(setup.channel().stream(&["a", "b"])).await.unwrap());
     let client = setup.span("test.Echo/Stream", SpanKind::Client).await;
@@ -206,7 +209,7 @@ async fn garbage_metadata_fails_no_call() {
 }
 
 #[tokio::test]
-async fn streams_of_one_side_have_one_span_a_side_and_run_in_it() {
+async fn one_sided_streams_run_in_one_span_per_side() {
     let setup = Setup::new().await;
     assert_eq!(setup.caller().scope(setup.channel().collect(&["a", "b", "c"])).await.unwrap(), "blue");
     let answers = setup.caller().scope(setup.channel().repeat("a")).await.unwrap();
@@ -225,7 +228,7 @@ async fn streams_of_one_side_have_one_span_a_side_and_run_in_it() {
 }
 
 #[tokio::test]
-async fn a_handler_that_is_dropped_was_late_or_no_longer_wanted() {
+async fn dropped_handler_is_late_or_cancelled() {
     for (timeout, code) in [("1m", "DEADLINE_EXCEEDED"), ("1H", "CANCELLED"), ("soon", "CANCELLED")] {
         let setup = Setup::new().await;
         let slow = tower::service_fn(|_: http::Request<()>| {
@@ -243,7 +246,7 @@ async fn a_handler_that_is_dropped_was_late_or_no_longer_wanted() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_is_cancelled_on_the_caller_s_side() {
+async fn dropped_call_is_cancelled_for_the_client() {
     let setup = Setup::new().await;
     let channel = setup.channel();
     let call = setup.caller().scope(channel.unary(UNARY, "slow"));
@@ -255,7 +258,7 @@ async fn a_call_that_is_given_up_is_cancelled_on_the_caller_s_side() {
 }
 
 #[tokio::test]
-async fn an_address_rule_knows_tonic_s_connections_and_sees_through_trusted_proxies() {
+async fn address_rule_matches_connections_and_trusted_proxies() {
     for (connection, forwarded, believed) in [
         ("192.168.7.7", "", true),
         ("203.0.113.7", "192.168.7.7", false),
@@ -270,7 +273,7 @@ async fn an_address_rule_knows_tonic_s_connections_and_sees_through_trusted_prox
         let propagator = Propagator::builder().policy(policy).build();
         let asked = propagator.clone();
         let service = tower::service_fn(move |request: http::Request<()>| {
-            assert!(request.extensions().get::<TcpConnectInfo>().is_some(), "handlers find what tonic left them");
+            assert!(request.extensions().get::<TcpConnectInfo>().is_some(), "tonic's extensions are preserved");
             assert!(asked.current().trace.has_ids() == believed, "{connection} {forwarded}");
             std::future::ready(Ok::<_, std::convert::Infallible>(http::Response::new(tonic::body::Body::empty())))
         });
@@ -286,7 +289,7 @@ fn call() -> http::request::Builder {
     http::Request::post(UNARY).header("content-type", "application/grpc")
 }
 
-/// A service that fails, or answers without being a gRPC server.
+/// A service that fails, or responds with plain HTTP.
 fn answering(
     answer: Result<u16, std::io::ErrorKind>,
 ) -> impl tower::Service<
@@ -302,7 +305,7 @@ fn answering(
 }
 
 #[tokio::test]
-async fn an_answer_of_something_that_is_no_grpc_server_has_the_code_that_the_mapping_says() {
+async fn http_response_has_the_mapped_status() {
     for (status, code) in [
         (400, "INTERNAL"),
         (401, "UNAUTHENTICATED"),
@@ -325,7 +328,7 @@ async fn an_answer_of_something_that_is_no_grpc_server_has_the_code_that_the_map
 }
 
 #[tokio::test]
-async fn call_without_an_answer_fails_as_it_would_without_us() {
+async fn call_without_a_response_keeps_its_error() {
     let setup = Setup::new().await;
     let request = || call().body(()).unwrap();
     let broken = || answering(Err(std::io::ErrorKind::BrokenPipe));
@@ -364,7 +367,7 @@ impl tower::Service<http::Request<()>> for Busy {
 }
 
 #[tokio::test]
-async fn readiness_is_the_inner_service_s_on_both_sides() {
+async fn readiness_is_that_of_the_inner_service() {
     fn is_ready(mut service: impl tower::Service<http::Request<()>>) -> bool {
         service.poll_ready(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
     }
@@ -374,7 +377,7 @@ async fn readiness_is_the_inner_service_s_on_both_sides() {
     assert!(!is_ready(client.layer(Busy)) && !is_ready(server.layer(Busy)));
     assert!(is_ready(client.layer(answering(Ok(200)))) && is_ready(server.layer(answering(Ok(200)))));
     assert!(format!("{server:?}").starts_with("ServerPropagationLayer {"));
-    assert!(format!("{:?}", server.layer(Busy)).contains("inner: Busy"), "what is inside can be seen");
+    assert!(format!("{:?}", server.layer(Busy)).contains("inner: Busy"), "the inner service is printed");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ struct Metadata;
 
 impl carrier_laws::Subject for Metadata {
     type Message = HeaderMap;
-    // As with headers: between different names there is no order.
+    // The order of different names is not significant.
     const ORDERED: bool = false;
 
     fn empty() -> HeaderMap {
@@ -37,7 +37,7 @@ impl carrier_laws::Subject for Metadata {
 propagation_core::carrier_laws!(Metadata);
 
 #[test]
-fn no_text_stands_under_a_binary_name() {
+fn binary_names_hold_no_text() {
     let policy = Policy::builder().outbound(OutboundRule::peers(["grpc:*"]).allow("*")).build().unwrap();
     let formats = "jaeger,grpc-trace-bin".parse::<Formats>().unwrap();
     let propagator = Propagator::builder().policy(policy).formats(formats).build();
@@ -57,7 +57,7 @@ fn no_text_stands_under_a_binary_name() {
 }
 
 #[test]
-fn what_stands_on_an_outgoing_call_can_be_read() {
+fn outgoing_metadata_can_be_read() {
     let mut headers = HeaderMap::new();
     headers.append("traceparent", HeaderValue::from_static("first"));
     headers.append("traceparent", HeaderValue::from_static("second"));

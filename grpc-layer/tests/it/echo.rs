@@ -1,4 +1,4 @@
-//! A service written by hand, with a method of each kind: unary, streaming from the client, from the server, in both directions.
+//! A handwritten service with a method of each kind: unary, client streaming, server streaming, bidirectional.
 
 use std::{
     convert::Infallible,
@@ -29,7 +29,7 @@ pub(crate) fn text(text: &str) -> Text {
     Text { text: text.to_owned() }
 }
 
-/// Answers with the tenant of its current baggage and notes every context it runs in.
+/// Responds with the tenant of its current baggage, and records every context it runs in.
 #[derive(Clone)]
 pub(crate) struct Echo {
     pub(crate) propagator: Propagator,
@@ -136,7 +136,7 @@ impl StreamingService<Text> for Echo {
     }
 }
 
-/// What a channel must be, whatever layers are around it.
+/// The bounds of a channel, with any layers around it.
 pub(crate) trait Channel: Clone + Send {
     fn unary(&self, path: &'static str, asked: &str) -> impl Future<Output = Result<String, Status>>;
     fn unary_within(&self, asked: &str, timeout: Duration) -> impl Future<Output = Result<String, Status>>;

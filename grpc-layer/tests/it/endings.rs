@@ -1,4 +1,4 @@
-//! How calls end: panics, callers that leave, timeouts, lost connections.
+//! The ends of calls: panics, disconnects, timeouts, lost connections.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,7 +19,7 @@ use crate::{
 
 const UNARY: &str = "/test.Echo/Unary";
 
-/// Serves the echo in its own process, and returns its URL.
+/// Serves the echo service, and returns its URL.
 async fn serve(telemetry: &Telemetry) -> String {
     let echo = Echo { propagator: telemetry.propagator.clone(), seen: Arc::default() };
     let layer = ServerPropagationLayer::new(telemetry.propagator.clone()).with_methods(["test.Echo/Unary"]);
@@ -45,7 +45,7 @@ async fn panic_in_a_handler_or_a_stream_is_an_error() {
 }
 
 #[tokio::test]
-async fn client_that_leaves_a_watch_is_no_error_of_the_server() {
+async fn watch_closed_by_the_client_is_no_server_error() {
     let telemetry = Telemetry::new();
     let (_reporter, health) = tonic_health::server::health_reporter();
     let layer = ServerPropagationLayer::new(telemetry.propagator.clone()).with_health_and_reflection(true);
@@ -59,17 +59,17 @@ async fn client_that_leaves_a_watch_is_no_error_of_the_server() {
     assert_eq!(ending(&telemetry.one(&SpanKind::Server).await), code("CANCELLED", false));
     assert_eq!(ending(&telemetry.one(&SpanKind::Client).await), code("CANCELLED", true));
     let series = telemetry.metrics.series("rpc.server.call.duration");
-    assert!(series.keys().all(|said| !said.contains("error.type")), "{series:?}");
+    assert!(series.keys().all(|series| !series.contains("error.type")), "{series:?}");
 }
 
-/// The name that a code has on spans.
+/// Returns the name of a code on spans.
 fn name(code: Code) -> String {
     let upper = |c: char| if c.is_uppercase() { format!("_{c}") } else { c.to_uppercase().to_string() };
     format!("{code:?}").chars().map(upper).collect::<String>().trim_start_matches('_').to_owned()
 }
 
 #[tokio::test]
-async fn client_status_is_the_one_that_the_caller_sees() {
+async fn client_status_is_the_one_the_caller_receives() {
     for case in
         ["endpoint timeout", "call timeout", "no server", "server goes away", "load shed", "not found", "internal"]
     {
@@ -122,7 +122,7 @@ async fn client_status_is_the_one_that_the_caller_sees() {
 }
 
 #[tokio::test]
-async fn server_status_of_an_error_is_the_one_that_tonic_sends() {
+async fn server_status_is_the_one_tonic_sends() {
     type Fails = fn() -> tower::BoxError;
     let cases: [(Fails, &str, bool); 4] = [
         (|| Box::new(Status::permission_denied("no")), "PERMISSION_DENIED", false),

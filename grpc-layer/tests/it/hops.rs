@@ -1,4 +1,4 @@
-//! What must be right at every hop, told by the kit: a failure says which hop it was, `orders → billing over grpc`.
+//! The test kit's assertions for every hop. A failure names the hop: `orders → billing over grpc`.
 
 use std::{
     convert::Infallible,
@@ -22,7 +22,7 @@ use crate::echo::{Channel, Echo};
 
 const UNARY: &str = "/test.Echo/Unary";
 
-/// The two services: whoever calls `orders` makes it call `billing`.
+/// Two services: each call to `orders` makes it call `billing`.
 struct Shop {
     services: TestServices,
     billing: transport::Channel,
@@ -42,7 +42,7 @@ impl Shop {
         Self { services, billing }
     }
 
-    /// Sends calls from outside to `orders`, whose handler calls `billing` on this channel.
+    /// Sends calls to `orders`, whose handler calls `billing` on this channel.
     async fn receive(&self, flags: &str, channel: impl Channel + 'static) {
         let handler = service_fn(move |_: Request<Body>| {
             let channel = channel.clone();
@@ -59,13 +59,13 @@ impl Shop {
         }
     }
 
-    /// A channel to `billing`, with metadata of an earlier call left on every call.
+    /// A channel to `billing` that leaves stale metadata of an earlier call on every call.
     fn channel(&self) -> impl Channel + use<> {
         let channel = ClientPropagationLayer::new(self.services.orders.clone()).layer(self.billing.clone());
         InterceptedService::new(channel, leave_stale)
     }
 
-    /// The same for those who cannot use a layer.
+    /// Like [`channel`](Self::channel), but with an interceptor instead of a layer.
     fn intercepted(&self) -> impl Channel + use<> {
         let channel =
             InterceptedService::new(self.billing.clone(), ClientInterceptor::new(self.services.orders.clone()));
@@ -79,7 +79,7 @@ fn leave_stale(mut request: tonic::Request<()>) -> Result<tonic::Request<()>, St
     Ok(request)
 }
 
-/// Notes each call as its receiver reads it.
+/// Records each call as its receiver reads it.
 #[derive(Clone)]
 struct Recorder<S> {
     inner: S,
@@ -127,7 +127,7 @@ fn server(name: &str) -> SpanSelector {
 }
 
 #[tokio::test]
-async fn every_call_goes_on_in_the_trace_of_the_span_that_calls() {
+async fn call_continues_the_trace_of_its_client_span() {
     let shop = Shop::open(TraceTrust::Full).await;
     shop.receive("01", shop.channel()).await;
     shop.services.graph_of(9).await;
@@ -141,7 +141,7 @@ async fn every_call_goes_on_in_the_trace_of_the_span_that_calls() {
 }
 
 #[tokio::test]
-async fn every_call_of_an_interceptor_goes_on_in_the_trace_of_the_current_span() {
+async fn interceptor_continues_the_trace_of_the_current_span() {
     let shop = Shop::open(TraceTrust::Full).await;
     shop.receive("01", shop.intercepted()).await;
     shop.services.graph_of(6).await;
@@ -150,7 +150,7 @@ async fn every_call_of_an_interceptor_goes_on_in_the_trace_of_the_current_span()
 }
 
 #[tokio::test]
-async fn who_is_not_sampled_stays_so_at_every_hop() {
+async fn unsampled_trace_stays_unsampled_at_every_hop() {
     let shop = Shop::open(TraceTrust::Full).await;
     shop.receive("00", shop.channel()).await;
     shop.receive("00", shop.intercepted()).await;
@@ -159,7 +159,7 @@ async fn who_is_not_sampled_stays_so_at_every_hop() {
 }
 
 #[tokio::test]
-async fn a_server_that_begins_its_own_trace_links_to_who_called() {
+async fn server_that_restarts_the_trace_links_to_its_caller() {
     let shop = Shop::open(TraceTrust::RestartWithLink).await;
     shop.receive("01", shop.channel()).await;
     let graph = shop.services.graph_of(9).await;

@@ -1,4 +1,4 @@
-//! The standard metrics, from what the adapter says of calls.
+//! The standard metrics of calls.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,7 @@ use tower::Layer;
 use crate::echo::{Channel, Echo};
 
 #[tokio::test]
-async fn calls_are_measured_by_method_and_status_on_both_sides_and_callers_make_up_no_series() {
+async fn calls_are_measured_by_known_method_and_status() {
     let metrics = InMemoryMetrics::new();
     let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
     let echo = Echo { propagator: propagator.clone(), seen: Arc::default() };
@@ -26,21 +26,21 @@ async fn calls_are_measured_by_method_and_status_on_both_sides_and_callers_make_
         channel.unary(path, "hello").await.unwrap_err();
     }
 
-    let said = |method: &str, status: &str, failed: bool| {
+    let series = |method: &str, status: &str, failed: bool| {
         let error = if failed { format!("error.type={status} ") } else { String::new() };
         format!("{error}rpc.method={method} rpc.response.status_code={status} rpc.system.name=grpc")
     };
     let expected = [
-        (said("test.Echo/Unary", "OK", false), 3),
-        (said("test.Echo/Unary", "NOT_FOUND", false), 1),
-        (said("test.Echo/Unary", "INTERNAL", true), 1),
-        (said("_OTHER", "UNIMPLEMENTED", true), 3),
+        (series("test.Echo/Unary", "OK", false), 3),
+        (series("test.Echo/Unary", "NOT_FOUND", false), 1),
+        (series("test.Echo/Unary", "INTERNAL", true), 1),
+        (series("_OTHER", "UNIMPLEMENTED", true), 3),
     ];
     assert_eq!(metrics.series("rpc.server.call.duration"), BTreeMap::from(expected));
     let client = metrics.series("rpc.client.call.duration");
-    let of = |said: String| client[&said];
-    assert_eq!(of(said("test.Echo/Unary", "OK", false)), 3);
-    assert_eq!(of(said("test.Echo/Unary", "NOT_FOUND", true)), 1, "an error on this side");
-    assert_eq!(of(said("_OTHER", "UNIMPLEMENTED", true)), 3, "no generated code names these");
+    let count = |series: String| client[&series];
+    assert_eq!(count(series("test.Echo/Unary", "OK", false)), 3);
+    assert_eq!(count(series("test.Echo/Unary", "NOT_FOUND", true)), 1, "an error on this side");
+    assert_eq!(count(series("_OTHER", "UNIMPLEMENTED", true)), 3, "no generated code names these");
     assert!(metrics.series("http.server.request.duration").is_empty(), "no call is counted twice");
 }

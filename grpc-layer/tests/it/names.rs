@@ -1,4 +1,4 @@
-//! Names of spans and time series: a caller makes up none.
+//! Callers cannot choose span names or time series.
 
 use std::{collections::BTreeSet, convert::Infallible, sync::Arc, time::Duration};
 
@@ -24,7 +24,7 @@ fn call(path: &str) -> http::Request<Body> {
     http::Request::post(path).header("content-type", "application/grpc").body(Body::empty()).unwrap()
 }
 
-/// Calls a method with nothing in the request, and reads the whole answer.
+/// Calls a method with an empty request, and reads the whole response.
 async fn send<S, B>(service: S, path: &str)
 where
     S: Service<http::Request<Body>, Response = http::Response<B>, Error: std::fmt::Debug>,
@@ -37,7 +37,7 @@ where
 }
 
 #[tokio::test]
-async fn hostile_methods_make_one_name_and_one_series() {
+async fn hostile_methods_share_one_name_and_series() {
     let telemetry = Telemetry::new();
     let authenticate = InterceptorLayer::new(|request: tonic::Request<()>| match request.metadata().get("token") {
         Some(_) => Ok(request),
@@ -71,7 +71,7 @@ async fn hostile_methods_make_one_name_and_one_series() {
 }
 
 #[tokio::test]
-async fn method_is_other_whatever_answered_first() {
+async fn method_is_other_if_another_layer_responds() {
     type Answer = fn() -> Result<http::Response<Body>, Status>;
     let http = |status| http::Response::builder().status(status).body(Body::new("no".to_owned())).unwrap();
     let answers: [(&str, Answer); 7] = [
@@ -108,7 +108,7 @@ async fn method_is_other_whatever_answered_first() {
             assert_eq!(attribute(&span, "rpc.method_original").as_deref(), Some("evil.Svc/Call"), "{case}");
         }
         let series = telemetry.metrics.series("rpc.server.call.duration");
-        assert!(series.len() == 1 && !series.keys().any(|said| said.contains("evil")), "{case}: {series:?}");
+        assert!(series.len() == 1 && !series.keys().any(|name| name.contains("evil")), "{case}: {series:?}");
     }
 }
 
@@ -130,7 +130,7 @@ async fn method_is_learned_from_ok_or_from_a_message() {
         assert_eq!(attribute(span, "rpc.method").as_deref(), Some(span.name.as_ref()));
     }
     let series = telemetry.metrics.series("rpc.server.call.duration");
-    assert!(series.keys().any(|said| said.contains("rpc.method=test.Echo/Stream")), "the first one counts: {series:?}");
+    assert!(series.keys().any(|name| name.contains("rpc.method=test.Echo/Stream")), "the first one counts: {series:?}");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The layers and services beside ours: grpc-web, plain HTTP, health, reflection, HTTP's layer, `Buffer`.
+//! Other layers and services: grpc-web, plain HTTP, health, reflection, the HTTP layer, `Buffer`.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -29,7 +29,7 @@ fn layer(telemetry: &Telemetry) -> ServerPropagationLayer {
     ServerPropagationLayer::new(telemetry.propagator.clone())
 }
 
-/// Sends a request, and returns the bytes of its answer.
+/// Sends a request, and returns the bytes of its response.
 async fn send<S, B>(service: S, request: Request<Body>) -> (http::StatusCode, Vec<u8>)
 where
     S: Service<Request<Body>, Response = Response<B>, Error: std::fmt::Debug>,
@@ -45,7 +45,7 @@ where
     (status, bytes)
 }
 
-/// A call with one message, `text`, in a frame of grpc-web.
+/// A call with one message, `text`, in a grpc-web frame.
 fn web(path: &str, text: &str, encoding: &str) -> Request<Body> {
     let message = [&[10, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
     let frame = [&[0, 0, 0, 0, u8::try_from(message.len()).unwrap()], message.as_slice()].concat();
@@ -192,7 +192,7 @@ async fn server_address_of_a_client_is_never_the_peer() {
         assert_eq!(attribute(&span, "server.address").as_deref(), address);
         assert_eq!(attribute(&span, "server.port").as_deref(), address.map(|_| "50051"));
     }
-    // A request with a URI of its own names its server.
+    // A request whose URI has an authority.
     let service = peer().layer(echo(&telemetry));
     send(service, Request::post("http://billing:81/test.Echo/Unary").body(Body::empty()).unwrap()).await;
     let span = telemetry.spans(&SpanKind::Client).pop().unwrap();

@@ -1,4 +1,4 @@
-//! What the tests share: spans and metrics of the real SDK, and a real server and channel.
+//! Shared test set-up: spans and metrics of the real SDK, and a real server and channel.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -30,16 +30,16 @@ impl Telemetry {
         self.exporter.get_finished_spans().unwrap().into_iter().filter(|span| span.span_kind == *kind).collect()
     }
 
-    /// The spans of a kind, once there are so many.
+    /// Waits for a number of spans of a kind, and returns them.
     pub(crate) async fn finished(&self, kind: &SpanKind, count: usize) -> Vec<SpanData> {
         for _ in 0..400 {
             if self.spans(kind).len() >= count {
                 break;
             }
-            // The server's span ends with its body, which may be after the client has all of it.
+            // The server's span ends with its body, possibly after the client has received it.
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        // One more would be one too many.
+        // Fails if there are more.
         tokio::time::sleep(Duration::from_millis(5)).await;
         let spans = self.spans(kind);
         assert_eq!(spans.len(), count, "{spans:?}");
@@ -63,18 +63,18 @@ pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<String> {
     span.attributes.iter().rev().find(|each| each.key.as_str() == key).map(|each| each.value.to_string())
 }
 
-/// `rpc.response.status_code`, `error.type`, and whether the status is an error.
+/// Returns `rpc.response.status_code`, `error.type`, and whether the span status is an error.
 pub(crate) fn ending(span: &SpanData) -> (Option<String>, Option<String>, bool) {
     let failed = matches!(span.status, Status::Error { .. });
     (attribute(span, "rpc.response.status_code"), attribute(span, "error.type"), failed)
 }
 
-/// The ending of a call with this status: an error of this type, or none.
+/// The expected end of a call: its status, and its error type if it is an error.
 pub(crate) fn code(code: &str, failed: bool) -> (Option<String>, Option<String>, bool) {
     (Some(code.to_owned()), failed.then(|| code.to_owned()), failed)
 }
 
-/// A socket of its own for a server, and its URL.
+/// Binds a socket for a server, and returns it with its URL.
 pub(crate) async fn listen() -> (TcpListenerStream, String) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
