@@ -6,7 +6,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-use propagation_core::{Extract, Field, FieldName, Fields, Inject, Injection, Reason, Value};
+use propagation_core::{Extract, Field, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, Value};
 
 use crate::frame::{self, FrameLimit};
 
@@ -95,15 +95,15 @@ impl Extract for PropertiesCarrierMut<'_> {
 }
 
 impl Inject for PropertiesCarrierMut<'_> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
         let before: &BTreeMap<ShortString, AMQPValue> = match self.properties.headers() {
             Some(headers) => headers.inner(),
-            None if fields.is_empty() => return Injection::none(),
+            None if fields.is_empty() => return InjectionReport::none(),
             None => &BTreeMap::new(),
         };
         let kept: BTreeMap<ShortString, AMQPValue> = before
             .iter()
-            .filter(|(name, _)| !fields.owns(name.as_str()))
+            .filter(|(name, _)| !fields.contains(name.as_str()))
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
         let mut table = FieldTable::from(kept);
@@ -123,20 +123,20 @@ impl Inject for PropertiesCarrierMut<'_> {
             fits
         });
         if fitting.is_empty() && !fields.is_empty() {
-            return Injection::failed(fields, Reason::NoRoom);
+            return InjectionReport::failed(fields, RejectReason::TooLarge);
         }
 
-        let mut injection = Injection::none();
+        let mut injection = InjectionReport::none();
         for field in fitting.iter() {
             let Ok(name) = ShortString::try_new(field.name().as_str()) else {
-                injection.left_out(field.name(), Reason::Unrepresentable);
+                injection.left_out(field.name(), RejectReason::Unrepresentable);
                 continue;
             };
             table.insert(name, AMQPValue::LongString(LongString::from(field.value())));
             injection.wrote(field.name());
         }
         for name in truncated.iter().chain(&left_out) {
-            injection.left_out(name, Reason::NoRoom);
+            injection.left_out(name, RejectReason::TooLarge);
         }
         *self.properties = mem::take(self.properties).with_headers(table);
         injection

@@ -165,14 +165,14 @@ impl ConsumerPropagation {
     pub async fn get(&self, channel: &Channel, options: BasicGetOptions) -> lapin::Result<Option<BasicGetMessage>> {
         let destination = self.source("", "");
         let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
-        if self.propagator.records() {
+        if self.propagator.is_recording() {
             destination.describe(&mut hop, "receive", "receive");
         }
         let hop = self.propagator.start(hop);
         let queue = ShortString::try_new(self.queue.as_str()).unwrap_or_default();
         let received = hop.scope(channel.basic_get(queue, options)).await;
         if let Ok(Some(message)) = &received
-            && hop.records()
+            && hop.is_recording()
         {
             hop.add_link(&self.creation(&message.delivery).trace);
         }

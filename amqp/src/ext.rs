@@ -1,7 +1,7 @@
 //! Extension traits to extract and inject without spans.
 
 use lapin::{BasicProperties, message::Delivery};
-use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator};
+use propagation_core::{Admission, InjectionReport, Peer, PropagationContext, Propagator};
 
 use crate::{FrameLimit, PropertiesCarrier, PropertiesCarrierMut, sealed::Sealed};
 
@@ -54,7 +54,7 @@ pub trait PropertiesExt: Sealed {
         destination: &str,
         context: &PropagationContext,
         limit: FrameLimit,
-    ) -> Injection;
+    ) -> InjectionReport;
 }
 
 impl PropertiesExt for BasicProperties {
@@ -64,7 +64,7 @@ impl PropertiesExt for BasicProperties {
         destination: &str,
         context: &PropagationContext,
         limit: FrameLimit,
-    ) -> Injection {
+    ) -> InjectionReport {
         let peer = destination.strip_prefix("queue/").map_or_else(|| Peer::amqp(destination), Peer::amqp_queue);
         propagator.inject(&peer, context, &mut PropertiesCarrierMut::new(self, limit))
     }

@@ -137,7 +137,7 @@ impl ProducerPropagation {
         let destination = Destination { exchange, routing_key, queue: None, temporary: false, names: &self.names };
         // The default exchange routes to the queue with the name of the routing key.
         let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
-        let ids: Vec<_> = if self.propagator.records() { ids(properties).collect() } else { Vec::new() };
+        let ids: Vec<_> = if self.propagator.is_recording() { ids(properties).collect() } else { Vec::new() };
         let mut carrier = PropertiesCarrierMut::new(properties, self.limit);
         messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
             destination.describe(hop, "send", "send");

@@ -1,6 +1,7 @@
 use http::HeaderMap;
 use propagation_core::{
-    Extract, Field, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, Reason, Value,
+    Extract, Field, FieldName, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator,
+    RejectReason, Value,
 };
 use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 
@@ -60,7 +61,7 @@ impl std::fmt::Debug for MetadataCarrierMut<'_> {
 
 /// Injects a context, and merges baggage that is already on the metadata, as far as the policy releases it.
 pub(crate) fn inject(propagator: &Propagator, peer: &str, context: &PropagationContext, metadata: &mut HeaderMap) {
-    let merges = HeaderCarrier::new(metadata).holds_any(propagator.owned());
+    let merges = HeaderCarrier::new(metadata).holds_any(propagator.fields());
     let (peer, mut metadata) = (Peer::grpc(peer), MetadataCarrierMut::new(metadata));
     if merges {
         propagator.inject_merged(&peer, context, &mut metadata);
@@ -85,7 +86,7 @@ impl Extract for MetadataCarrierMut<'_> {
 }
 
 impl Inject for MetadataCarrierMut<'_> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
         let legal = |field: &Field| is_legal(fields, field);
         if fields.iter().all(legal) {
             return HeaderCarrierMut::new(self.0).commit(fields);
@@ -94,15 +95,15 @@ impl Inject for MetadataCarrierMut<'_> {
         let illegal = fitting.fit(legal);
         let mut injection = HeaderCarrierMut::new(self.0).commit(&fitting);
         for name in &illegal {
-            injection.left_out(name, Reason::Unrepresentable);
+            injection.left_out(name, RejectReason::Unrepresentable);
         }
         injection
     }
 }
 
-fn is_legal(fields: &Fields, field: &Field) -> bool {
+fn is_legal(fields: &OutgoingFields, field: &Field) -> bool {
     let name = field.name().as_str();
     // A format that declares a `-bin` name writes base64. A name that is derived from a baggage key has a text value.
-    let textual = name.ends_with("-bin") && fields.owned_prefixes().any(|prefix| name.starts_with(prefix));
+    let textual = name.ends_with("-bin") && fields.prefixes().any(|prefix| name.starts_with(prefix));
     !textual && field.value().iter().all(|byte| (0x20..=0x7e).contains(byte))
 }

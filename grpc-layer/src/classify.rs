@@ -85,7 +85,7 @@ impl ClassifyResponse for GrpcClassifier {
             // Not the response of a gRPC server, but of an intermediary.
             self.code = Some(of_http(head.status));
         }
-        if hop.records() {
+        if hop.is_recording() {
             let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
             self.is_grpc = is_grpc(content_type);
             self.web = WebFrames::of(content_type);

@@ -152,7 +152,7 @@ where
         let caller = CallerContext::take(&mut head.extensions);
         let call = || {
             let (hop, unknown) = self.options.start(&mut head);
-            let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
+            let deadline = hop.is_recording().then(|| Deadline::of(&head.headers)).flatten();
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
             ResponseFuture::new(inner, hop, GrpcClassifier::new(SpanKind::Client, deadline, unknown), false)
@@ -169,8 +169,8 @@ impl Options {
     fn start(&self, head: &mut Parts) -> (HopSpan, Option<UnknownMethod>) {
         let propagator = &self.propagator;
         let mut unknown = None;
-        let hop = if !propagator.records() || (!self.infrastructure && is_infrastructure(head.uri.path())) {
-            propagator.pass(propagator.current())
+        let hop = if !propagator.is_recording() || (!self.infrastructure && is_infrastructure(head.uri.path())) {
+            propagator.continue_from(propagator.current())
         } else {
             let mut hop = Hop::local(SpanKind::Client, propagator.current());
             let method = self.method_of(head);

@@ -181,7 +181,7 @@ where
         }
         let (mut head, body) = request.into_parts();
         let (hop, unknown) = self.options.start(&mut head, connection);
-        let deadline = hop.records().then(|| Deadline::of(&head.headers)).flatten();
+        let deadline = hop.is_recording().then(|| Deadline::of(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
         let classifier = GrpcClassifier::new(SpanKind::Server, deadline, unknown);
@@ -199,8 +199,8 @@ impl Options {
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, &head.headers));
         peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &MetadataCarrier::new(&head.headers));
-        if !self.propagator.records() {
-            return (self.propagator.pass(admission.context), None);
+        if !self.propagator.is_recording() {
+            return (self.propagator.continue_from(admission.context), None);
         }
         if !self.has_span(head) {
             return (self.propagator.start(Hop::resume(admission.context)), None);

@@ -24,6 +24,6 @@ impl<S: Send + Sync> FromRequestParts<S> for CurrentContext {
     type Rejection = Infallible;
 
     async fn from_request_parts(_: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(PropagationContext::of_hop()))
+        Ok(Self(PropagationContext::current()))
     }
 }

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 use propagation_core::{
-    Admission, Extract, Field, FieldName, Fields, Inject, Injection, Peer, Priority, PropagationContext, Propagator,
-    Reason, Transport, Value,
+    Admission, Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, Peer,
+    PropagationContext, Propagator, RejectReason, Transport, Value,
 };
 
 use crate::attributes;
@@ -60,7 +60,12 @@ pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
 ///
 /// Baggage that is already on the request passes the policy, too, and is merged; members of the context win. Other trace headers of the
 /// request are replaced.
-pub fn inject(propagator: &Propagator, host: &str, context: &PropagationContext, headers: &mut HeaderMap) -> Injection {
+pub fn inject(
+    propagator: &Propagator,
+    host: &str,
+    context: &PropagationContext,
+    headers: &mut HeaderMap,
+) -> InjectionReport {
     inject_merged(
         propagator,
         &Peer::http(&attributes::canonical_host(host)),
@@ -75,8 +80,8 @@ pub(crate) fn inject_merged(
     peer: &Peer<'_>,
     context: &PropagationContext,
     headers: &mut (impl Extract + Inject + AsRef<HeaderMap>),
-) -> Injection {
-    if HeaderCarrier::new(headers.as_ref()).holds_any(propagator.owned()) {
+) -> InjectionReport {
+    if HeaderCarrier::new(headers.as_ref()).holds_any(propagator.fields()) {
         propagator.inject_merged(peer, context, headers)
     } else {
         propagator.inject(peer, context, headers)
@@ -92,9 +97,9 @@ impl<'a> HeaderCarrier<'a> {
 
     /// Returns `true` if a header has a name that `fields` declares. Cheaper than looking up each name.
     #[must_use]
-    pub fn holds_any(&self, fields: &Fields) -> bool {
-        let is_owned = |name: &HeaderName| fields.may_own(name.as_str()) && fields.owns(name.as_str());
-        !self.0.is_empty() && (fields.owns_prefixes() || self.0.keys().any(is_owned))
+    pub fn holds_any(&self, fields: &OutgoingFields) -> bool {
+        let is_owned = |name: &HeaderName| fields.might_contain(name.as_str()) && fields.contains(name.as_str());
+        !self.0.is_empty() && (fields.has_prefixes() || self.0.keys().any(is_owned))
     }
 }
 
@@ -162,7 +167,7 @@ impl AsRef<HeaderMap> for HeaderCarrierMut<'_> {
 #[derive(Debug)]
 pub(crate) struct RestrictedHeaders<'a> {
     pub(crate) headers: &'a mut HeaderMap,
-    /// Whether baggage may be written; if not, it is rejected as [`Reason::NotCovered`].
+    /// Whether baggage may be written; if not, it is rejected as [`RejectReason::UnsupportedOperation`].
     pub(crate) baggage: bool,
     /// The maximum total size of the propagated headers, in bytes.
     pub(crate) limit: Option<usize>,
@@ -185,10 +190,10 @@ impl Extract for RestrictedHeaders<'_> {
 }
 
 impl Inject for RestrictedHeaders<'_> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
         let mut fitting = fields.clone();
         let withheld =
-            if self.baggage { Vec::new() } else { fitting.fit(|field| field.priority() != Priority::Baggage) };
+            if self.baggage { Vec::new() } else { fitting.fit(|field| field.priority() != FieldPriority::Baggage) };
         let mut too_large = Vec::new();
         if let Some(limit) = self.limit {
             too_large.extend(fitting.truncate_state(limit, header_size));
@@ -203,10 +208,10 @@ impl Inject for RestrictedHeaders<'_> {
         }
         let mut injection = HeaderCarrierMut::new(self.headers).commit(&fitting);
         for name in &withheld {
-            injection.left_out(name, Reason::NotCovered);
+            injection.left_out(name, RejectReason::UnsupportedOperation);
         }
         for name in &too_large {
-            injection.left_out(name, Reason::NoRoom);
+            injection.left_out(name, RejectReason::TooLarge);
         }
         injection
     }
@@ -218,21 +223,22 @@ fn header_size(field: &Field) -> usize {
 }
 
 impl Inject for HeaderCarrierMut<'_> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
         let headers = &mut *self.0;
-        if fields.owns_prefixes() {
-            let owned: Vec<HeaderName> = headers.keys().filter(|name| fields.owns(name.as_str())).cloned().collect();
+        if fields.has_prefixes() {
+            let owned: Vec<HeaderName> =
+                headers.keys().filter(|name| fields.contains(name.as_str())).cloned().collect();
             for name in owned {
                 headers.remove(name);
             }
         }
         let Replaced { done, stale } = replace(headers, fields);
         if stale {
-            for name in fields.owned().filter(|name| !fields.writes(name.as_str())) {
+            for name in fields.names().filter(|name| !fields.writes(name.as_str())) {
                 headers.remove(name.as_header_name());
             }
         }
-        let mut injection = Injection::none();
+        let mut injection = InjectionReport::none();
         for (nth, field) in fields.iter().enumerate() {
             let written = if done & bit(nth) != 0 { Ok(()) } else { insert(headers, field) };
             match written {
@@ -244,10 +250,10 @@ impl Inject for HeaderCarrierMut<'_> {
     }
 }
 
-fn insert(headers: &mut HeaderMap, field: &Field) -> Result<(), Reason> {
-    let value = field.to_header_value().ok_or(Reason::Unrepresentable)?;
+fn insert(headers: &mut HeaderMap, field: &Field) -> Result<(), RejectReason> {
+    let value = field.to_header_value().ok_or(RejectReason::Unrepresentable)?;
     let name = field.name().as_header_name().clone();
-    headers.try_insert(name, value).map(drop).map_err(|_| Reason::NoRoom)
+    headers.try_insert(name, value).map(drop).map_err(|_| RejectReason::TooLarge)
 }
 
 /// The result of [`replace`].
@@ -267,7 +273,7 @@ fn bit(nth: usize) -> u64 {
 const MAX_ITERATED: usize = 12;
 
 /// Overwrites the values of headers that exist already. This saves the look-up and keeps the order.
-fn replace(headers: &mut HeaderMap, fields: &Fields) -> Replaced {
+fn replace(headers: &mut HeaderMap, fields: &OutgoingFields) -> Replaced {
     let mut replaced = Replaced { done: 0, stale: true };
     // Duplicate names need removal, not replacement alone.
     if headers.len() > MAX_ITERATED || headers.len() > headers.keys_len() {
@@ -275,7 +281,7 @@ fn replace(headers: &mut HeaderMap, fields: &Fields) -> Replaced {
     }
     replaced.stale = false;
     for (name, old) in headers {
-        if !fields.may_own(name.as_str()) {
+        if !fields.might_contain(name.as_str()) {
             continue;
         }
         match fields.iter().enumerate().find(|(_, field)| field.name().as_header_name() == name) {
@@ -285,7 +291,7 @@ fn replace(headers: &mut HeaderMap, fields: &Fields) -> Replaced {
                     replaced.done |= bit(nth);
                 }
             }
-            None => replaced.stale |= fields.owned().any(|owned| owned.as_header_name() == name),
+            None => replaced.stale |= fields.names().any(|owned| owned.as_header_name() == name),
         }
     }
     replaced

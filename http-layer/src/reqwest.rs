@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ::reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt, Url, redirect::Policy};
 use http::{Extensions, Method, Uri};
-use propagation_core::{HopSpan, Outcome, Propagator, Reason};
+use propagation_core::{HopSpan, Outcome, Propagator, RejectReason};
 use reqwest_middleware::{Middleware, Next, Result};
 
 pub use self::redirects::Redirects;
@@ -113,7 +113,8 @@ impl ReqwestPropagation {
     fn inject(&self, hop: &HopSpan, authority: &str, request: &mut Request) {
         let known = self.redirects != Redirects::Unknown;
         let injection = self.options.inject(hop, authority, request.headers_mut(), known);
-        let withheld = !known && injection.left_out.iter().any(|rejection| rejection.reason == Reason::NotCovered);
+        let withheld =
+            !known && injection.left_out.iter().any(|rejection| rejection.reason == RejectReason::UnsupportedOperation);
         if withheld && self.options.is_first(Report::WithheldBaggage) {
             tracing::warn!(
                 target: "propagation",

@@ -2,7 +2,9 @@
 
 use std::{borrow::Cow, ffi::CString};
 
-use propagation_core::{Extract, FieldName, Fields, Inject, Injection, Priority, Reason, Value};
+use propagation_core::{
+    Extract, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, RejectReason, Value,
+};
 use rdkafka::{
     Message,
     message::{BorrowedHeaders, Header, OwnedHeaders},
@@ -109,16 +111,16 @@ impl Extract for HeadersCarrierMut<'_> {
 }
 
 impl Inject for HeadersCarrierMut<'_> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
         // A second injection replaces the first; `before` keeps the user's own headers.
         std::mem::take(&mut self.before).restore(self.headers);
         let kept = match self.headers.as_ref().map(|headers| without(fields, headers)) {
             Some(Ok(rebuilt)) => rebuilt,
-            Some(Err(Unrepresentable)) => return Injection::failed(fields, Reason::Unrepresentable),
+            Some(Err(Unrepresentable)) => return InjectionReport::failed(fields, RejectReason::Unrepresentable),
             None => None,
         };
         if kept.is_none() && fields.is_empty() {
-            return Injection::none();
+            return InjectionReport::none();
         }
         let original = match kept {
             Some(kept) => self.headers.replace(kept).map_or(Original::Absent, Original::Replaced),
@@ -130,7 +132,7 @@ impl Inject for HeadersCarrierMut<'_> {
             headers = headers.insert(Header { key: field.name().as_str(), value: Some(field.value()) });
         }
         *self.headers = Some(headers);
-        let injection = Injection::all(fields);
+        let injection = InjectionReport::all(fields);
         let priorities = fields.iter().map(propagation_core::Field::priority);
         self.before = Before { original, written: injection.written.iter().cloned().zip(priorities).collect() };
         injection
@@ -141,7 +143,7 @@ impl Inject for HeadersCarrierMut<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Before {
     original: Original,
-    written: Vec<(Cow<'static, str>, Priority)>,
+    written: Vec<(Cow<'static, str>, FieldPriority)>,
 }
 
 #[derive(Debug, Default)]
@@ -176,7 +178,7 @@ impl Before {
     pub(crate) fn shed(
         &mut self,
         headers: &mut Option<OwnedHeaders>,
-        least: Option<Priority>,
+        least: Option<FieldPriority>,
     ) -> Vec<Cow<'static, str>> {
         let (shed, stays): (Vec<_>, Vec<_>) = std::mem::take(&mut self.written)
             .into_iter()
@@ -190,8 +192,8 @@ impl Before {
 struct Unrepresentable;
 
 /// Returns a copy of the headers without propagation fields, or `None` if there are no such fields.
-fn without(fields: &Fields, headers: &OwnedHeaders) -> Result<Option<OwnedHeaders>, Unrepresentable> {
-    let owned = |header: &RawHeader<'_>| std::str::from_utf8(header.name).is_ok_and(|name| fields.owns(name));
+fn without(fields: &OutgoingFields, headers: &OwnedHeaders) -> Result<Option<OwnedHeaders>, Unrepresentable> {
+    let owned = |header: &RawHeader<'_>| std::str::from_utf8(header.name).is_ok_and(|name| fields.contains(name));
     let all = RawHeaders::of(headers.as_borrowed());
     if !all.clone().any(|header| owned(&header)) {
         return Ok(None);

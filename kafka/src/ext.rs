@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator, messaging};
+use propagation_core::{Admission, InjectionReport, Peer, PropagationContext, Propagator, messaging};
 use rdkafka::{Message, message::OwnedHeaders};
 
 use crate::{HeadersCarrier, HeadersCarrierMut, NativeHeaders, RawHeader, RawHeaders, raw, record::sealed::Sealed};
@@ -53,7 +53,7 @@ impl<H: NativeHeaders> HeadersExt for H {
 /// Writes a context to headers.
 pub trait OwnedHeadersExt: Sealed {
     /// Writes the part of a context that the policy releases to a topic, and replaces existing fields. Makes no span.
-    fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> Injection;
+    fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> InjectionReport;
 
     /// Appends a header with any name, to forward headers from [`HeadersExt::raw_iter`].
     ///
@@ -65,7 +65,7 @@ impl Sealed for OwnedHeaders {}
 impl Sealed for Option<OwnedHeaders> {}
 
 impl OwnedHeadersExt for OwnedHeaders {
-    fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> Injection {
+    fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> InjectionReport {
         let mut headers = Some(std::mem::take(self));
         let injection = headers.inject(propagator, topic, context);
         *self = headers.unwrap_or_default();
@@ -78,7 +78,7 @@ impl OwnedHeadersExt for OwnedHeaders {
 }
 
 impl OwnedHeadersExt for Option<OwnedHeaders> {
-    fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> Injection {
+    fn inject(&mut self, propagator: &Propagator, topic: &str, context: &PropagationContext) -> InjectionReport {
         propagator.inject(&Peer::kafka(topic), context, &mut HeadersCarrierMut::new(self))
     }
 

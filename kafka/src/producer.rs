@@ -2,7 +2,7 @@ mod delivery;
 mod prepared;
 
 use propagation_core::{
-    Outcome, Peer, Priority, Propagator, StoredContext,
+    FieldPriority, Outcome, Peer, Propagator, StoredContext,
     messaging::{self, ExistingContext},
 };
 use rdkafka::{
@@ -263,7 +263,7 @@ impl ProducerPropagation {
 
     /// Drops the least important fields from a record that is too large. Returns `false` if no field is left.
     fn shed(&self, prepared: &mut PreparedMessage, headers: &mut Option<rdkafka::message::OwnedHeaders>) -> bool {
-        [Some(Priority::State), Some(Priority::Ids), None]
+        [Some(FieldPriority::State), Some(FieldPriority::Ids), None]
             .into_iter()
             .any(|least| prepared.shed(headers, least, &self.propagator))
     }

@@ -9,7 +9,7 @@ use std::{borrow::Cow, fmt};
 pub(crate) use encoding::{decode_each, encode, is_token};
 pub use member::{BaggageError, Member};
 
-use crate::{Text, baggage::member::check_properties, octets};
+use crate::{FieldValue, baggage::member::check_properties, octets};
 
 /// The business keys that travel with a trace, in order.
 ///
@@ -28,7 +28,7 @@ use crate::{Text, baggage::member::check_properties, octets};
 #[derive(Clone, Default)]
 pub struct Baggage {
     /// Canonical: no white space around members, none empty, every value legal. At most 64 members.
-    text: Text,
+    text: FieldValue,
     /// Bit n: member n of `text` is part of the baggage. What a policy takes out costs no copy.
     keep: u64,
     /// How many members `text` has.
@@ -42,7 +42,7 @@ impl Baggage {
     pub const MAX_BYTES: usize = 8192;
 
     /// An empty list.
-    pub const EMPTY: Self = Self { text: Text::EMPTY, keep: 0, total: 0 };
+    pub const EMPTY: Self = Self { text: FieldValue::EMPTY, keep: 0, total: 0 };
 
     /// An empty list.
     #[must_use]
@@ -204,7 +204,7 @@ impl Baggage {
         Self::whole(self.to_text().detach(), self.len())
     }
 
-    pub(crate) fn to_text(&self) -> Text {
+    pub(crate) fn to_text(&self) -> FieldValue {
         if self.is_whole() { self.text.clone() } else { self.as_wire().into_owned().into() }
     }
 
@@ -214,7 +214,7 @@ impl Baggage {
     }
 
     /// All members of a canonical text.
-    fn whole(text: Text, members: usize) -> Self {
+    fn whole(text: FieldValue, members: usize) -> Self {
         Self { text, keep: low_bits(members), total: u8::try_from(members).unwrap_or(u8::MAX) }
     }
 

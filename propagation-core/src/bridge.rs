@@ -19,11 +19,11 @@ use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, TraceContext};
 /// A bridge never touches a global tracer or propagator: it is made with the tracer it uses.
 pub trait Bridge: fmt::Debug + Send + Sync {
     /// Whether it records anything of a hop. If not, none is started with it: contexts go on as they came.
-    fn records(&self) -> bool;
+    fn is_recording(&self) -> bool;
 
     /// Whether it makes spans, with ids of their own. One that only measures does not: then the context passes through.
     fn makes_spans(&self) -> bool {
-        self.records()
+        self.is_recording()
     }
 
     /// Checks that spans can be made here. May make a span that is not exported.
@@ -39,12 +39,12 @@ pub trait Bridge: fmt::Debug + Send + Sync {
     ///
     /// `innermost` is the innermost hop on this thread: only a span inside it counts, so that neither an outer loop's span is
     /// adopted nor the trace lost when a level filter disables a span. With no hop, any current span counts.
-    fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext>;
+    fn current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext>;
 
     /// The span that the tracing API's own context names, if it is inside of a hop; as far as that can be told without side effects.
     /// Debug builds ask before a hop is entered and after it was left, to name guards that were left behind.
-    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
-        let _ = marker;
+    fn span_inside(&self, id: HopId) -> Option<SpanId> {
+        let _ = id;
         None
     }
 
@@ -54,9 +54,9 @@ pub trait Bridge: fmt::Debug + Send + Sync {
 
 /// The innermost hop on this thread, as a bridge is asked about it.
 #[derive(Clone, Copy, Debug)]
-pub struct Innermost<'a> {
+pub struct CurrentHop<'a> {
     /// What the bridge was told to leave in its own context.
-    pub marker: Marker,
+    pub id: HopId,
     /// The hop's trace: what a tracing API's types can't hold (tracestate as received, a priority) is taken from here.
     pub trace: &'a TraceContext,
 }
@@ -74,7 +74,7 @@ pub struct Started {
 impl Started {
     /// No span: the context goes on as it came.
     #[must_use]
-    pub fn passing(context: PropagationContext) -> Self {
+    pub fn without_span(context: PropagationContext) -> Self {
         Self { context, span: None }
     }
 
@@ -105,9 +105,9 @@ pub trait BridgeSpan: fmt::Debug + Send + Sync {
 
 /// Identifies one hop within the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Marker(u64);
+pub struct HopId(u64);
 
-impl Marker {
+impl HopId {
     pub(crate) fn next() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NEXT.fetch_add(1, Ordering::Relaxed))

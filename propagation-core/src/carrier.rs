@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::{FieldName, Fields, Reason, Rejection, TraceContext, Value};
+use crate::{FieldName, OutgoingFields, RejectReason, Rejection, TraceContext, Value};
 
 pub use environment::EnvironmentCarrier;
 pub use stored::{StoredContext, StoredContextError};
@@ -35,24 +35,24 @@ pub trait Extract {
 /// Takes what is to be written, all at once.
 pub trait Inject {
     /// Writes every field exactly once, in place of whatever stood under its name, and removes the names that
-    /// [`Fields`] owns and does not write. Everything else stays, in order.
+    /// [`OutgoingFields`] owns and does not write. Everything else stays, in order.
     ///
     /// Plans slots and bytes first: what has no room is left out, the least important first. An injection that fails leaves the
     /// message as it was. It never makes the send fail.
-    fn commit(&mut self, fields: &Fields) -> Injection;
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport;
 }
 
 /// What an injection did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Injection {
+pub struct InjectionReport {
     /// The names that were written.
     pub written: SmallVec<[Cow<'static, str>; 3]>,
     /// What was left out, and why.
     pub left_out: Vec<Rejection>,
 }
 
-impl Injection {
+impl InjectionReport {
     /// Nothing was written.
     #[must_use]
     pub fn none() -> Self {
@@ -61,7 +61,7 @@ impl Injection {
 
     /// Everything was written.
     #[must_use]
-    pub fn all(fields: &Fields) -> Self {
+    pub fn all(fields: &OutgoingFields) -> Self {
         let mut injection = Self::default();
         for field in fields.iter() {
             injection.wrote(field.name());
@@ -71,7 +71,7 @@ impl Injection {
 
     /// Nothing could be written, for one reason.
     #[must_use]
-    pub fn failed(fields: &Fields, reason: Reason) -> Self {
+    pub fn failed(fields: &OutgoingFields, reason: RejectReason) -> Self {
         let mut injection = Self::default();
         for field in fields.iter() {
             injection.left_out(field.name(), reason);
@@ -85,7 +85,7 @@ impl Injection {
     }
 
     /// Notes a field as left out.
-    pub fn left_out(&mut self, name: &FieldName, reason: Reason) {
+    pub fn left_out(&mut self, name: &FieldName, reason: RejectReason) {
         let field = match name.to_cow() {
             Cow::Borrowed(name) => name,
             Cow::Owned(_) => "baggage",

@@ -3,7 +3,7 @@
 mod root;
 
 use self::root::RootId;
-use crate::{Baggage, Sampling, SpanId, TraceFlags, TraceId, TraceParent, TraceState, origin::Origin};
+use crate::{Baggage, SamplingDecision, SpanId, TraceFlags, TraceId, TraceParent, TraceState, origin::Origin};
 
 /// The trace that a request belongs to, as any of the formats can carry it.
 ///
@@ -18,13 +18,14 @@ pub struct TraceContext {
     pub(crate) root: Option<RootId>,
     /// The systems' own members. Empty without ids.
     pub state: TraceState,
-    /// What the caller decided about sampling. Agrees with the flags unless it is [`Sampling::Defer`].
-    pub sampling: Sampling,
+    /// What the caller decided about sampling. Agrees with the flags unless it is [`SamplingDecision::Defer`].
+    pub sampling: SamplingDecision,
 }
 
 impl TraceContext {
     /// No trace.
-    pub const EMPTY: Self = Self { parent: None, root: None, state: TraceState::EMPTY, sampling: Sampling::Defer };
+    pub const EMPTY: Self =
+        Self { parent: None, root: None, state: TraceState::EMPTY, sampling: SamplingDecision::Defer };
 
     /// The context of a `traceparent`: its sampled flag is the decision.
     #[must_use]
@@ -33,7 +34,7 @@ impl TraceContext {
             parent: Some(parent),
             root: None,
             state: TraceState::EMPTY,
-            sampling: Sampling::from_sampled(parent.flags.is_sampled()),
+            sampling: SamplingDecision::from_sampled(parent.flags.is_sampled()),
         }
     }
 
@@ -62,7 +63,7 @@ impl TraceContext {
     /// The same with what a format said about sampling. The sampled flag follows the decision; where nothing is decided
     /// it is not set. A decision that changes takes the threshold it was made by (`th` in tracestate's `ot`) with it.
     #[must_use]
-    pub fn with_sampling(mut self, sampling: Sampling) -> Self {
+    pub fn with_sampling(mut self, sampling: SamplingDecision) -> Self {
         if self.sampling.decided() != sampling.decided() {
             self.state.erase_threshold();
         }
@@ -118,7 +119,7 @@ impl TraceContext {
     /// Returns true if nothing at all is known: no trace-id and no decision.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.parent.is_none() && self.root.is_none() && self.sampling == Sampling::Defer
+        self.parent.is_none() && self.root.is_none() && self.sampling == SamplingDecision::Defer
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::{Reason, Rejection};
+use crate::{RejectReason, Rejection};
 
 /// Which way a context was going.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,12 +30,12 @@ impl Direction {
 /// Counts by reason and direction since the propagator was made. Shared by all its clones.
 ///
 /// ```
-/// use propagation_core::{Direction, Peer, Propagator, Reason};
+/// use propagation_core::{Direction, Peer, Propagator, RejectReason};
 ///
 /// let propagator = Propagator::default();
 /// let hostile = vec![("traceparent".to_owned(), b"00-nonsense".to_vec())];
 /// propagator.extract(&Peer::http(""), &hostile);
-/// assert_eq!(propagator.counters().get(Direction::Inbound, Reason::Malformed), 1);
+/// assert_eq!(propagator.counters().get(Direction::Inbound, RejectReason::Malformed), 1);
 /// ```
 pub struct Counters {
     inbound: Box<[AtomicU64]>,
@@ -45,7 +45,7 @@ pub struct Counters {
 
 impl Default for Counters {
     fn default() -> Self {
-        let zeros = || Reason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
+        let zeros = || RejectReason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
         Self { inbound: zeros(), outbound: zeros(), spans_not_exported: AtomicU64::new(0) }
     }
 }
@@ -53,16 +53,16 @@ impl Default for Counters {
 impl Counters {
     /// How often something was refused for a reason.
     #[must_use]
-    pub fn get(&self, direction: Direction, reason: Reason) -> u64 {
+    pub fn get(&self, direction: Direction, reason: RejectReason) -> u64 {
         self.slot(direction, reason).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// All counts that are not zero.
-    pub fn iter(&self) -> impl Iterator<Item = (Direction, Reason, u64)> {
+    pub fn iter(&self) -> impl Iterator<Item = (Direction, RejectReason, u64)> {
         [Direction::Inbound, Direction::Outbound]
             .into_iter()
             .flat_map(move |direction| {
-                Reason::ALL.iter().map(move |&reason| (direction, reason, self.get(direction, reason)))
+                RejectReason::ALL.iter().map(move |&reason| (direction, reason, self.get(direction, reason)))
             })
             .filter(|(_, _, count)| *count > 0)
     }
@@ -84,13 +84,13 @@ impl Counters {
         }
     }
 
-    pub(crate) fn add(&self, direction: Direction, reason: Reason) {
+    pub(crate) fn add(&self, direction: Direction, reason: RejectReason) {
         if let Some(count) = self.slot(direction, reason) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    fn slot(&self, direction: Direction, reason: Reason) -> Option<&AtomicU64> {
+    fn slot(&self, direction: Direction, reason: RejectReason) -> Option<&AtomicU64> {
         let counts = match direction {
             Direction::Inbound => &self.inbound,
             Direction::Outbound => &self.outbound,

@@ -31,13 +31,13 @@ use self::{
 };
 use crate::{
     Attribute, AttributeValue, Exception, Outcome, PropagationContext, Propagator, TraceContext,
-    bridge::{BridgeSpan, Marker},
+    bridge::{BridgeSpan, HopId},
     hop::gate,
 };
 
 struct Active {
     context: PropagationContext,
-    marker: Marker,
+    id: HopId,
     span: Option<Telling>,
     ended: AtomicBool,
 }
@@ -117,13 +117,13 @@ enum Role {
 }
 
 impl HopSpan {
-    pub(crate) fn new(context: PropagationContext, marker: Marker) -> Self {
-        Self(Arc::new(Active { context, marker, span: None, ended: AtomicBool::new(false) }), Role::Owner)
+    pub(crate) fn new(context: PropagationContext, id: HopId) -> Self {
+        Self(Arc::new(Active { context, id, span: None, ended: AtomicBool::new(false) }), Role::Owner)
     }
 
     pub(crate) fn telling(
         context: PropagationContext,
-        marker: Marker,
+        id: HopId,
         span: Box<dyn BridgeSpan>,
         propagator: Propagator,
     ) -> Self {
@@ -134,7 +134,7 @@ impl HopSpan {
             panicked: AtomicBool::new(false),
             decided: OnceLock::new(),
         });
-        Self(Arc::new(Active { context, marker, span, ended: AtomicBool::new(false) }), Role::Owner)
+        Self(Arc::new(Active { context, id, span, ended: AtomicBool::new(false) }), Role::Owner)
     }
 
     /// Returns a second handle on the hop that changes its span and decides its outcome: for a layer inside of another one around the
@@ -175,7 +175,7 @@ impl HopSpan {
 
     /// Whether a bridge made a span: if not, attributes go nowhere.
     #[must_use]
-    pub fn records(&self) -> bool {
+    pub fn is_recording(&self) -> bool {
         self.span().is_some()
     }
 
@@ -326,7 +326,7 @@ impl PropagationContext {
     ///
     /// Outgoing calls carry [`Propagator::current`](crate::Propagator::current), which knows the spans inside the hop, too.
     #[must_use]
-    pub fn of_hop() -> Self {
+    pub fn current() -> Self {
         innermost(|hop| hop.map(|(context, _)| context.clone()).unwrap_or_default())
     }
 }

@@ -71,11 +71,11 @@ impl Exception {
     /// use propagation_core::Exception;
     ///
     /// fn quantity(text: &str) -> Result<u32, std::num::ParseIntError> {
-    ///     text.parse().inspect_err(|error| Exception::of(error).note())
+    ///     text.parse().inspect_err(|error| Exception::of(error).record_exception())
     /// }
     /// # assert!(quantity("x").is_err());
     /// ```
-    pub fn note(self) {
+    pub fn record_exception(self) {
         current::note(self);
     }
 

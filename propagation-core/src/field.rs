@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{Rejection, Text, TraceParent, TraceState, hop::external::MaskedLength};
+use crate::{FieldValue, Rejection, TraceParent, TraceState, hop::external::MaskedLength};
 
 /// The name of a field: lower-case, legal on every transport.
 ///
@@ -117,7 +117,7 @@ impl<'a> Value<'a> {
 
 /// What gives way last when a carrier has no room for everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
+pub enum FieldPriority {
     /// Baggage: the first to go.
     Baggage,
     /// `tracestate` and its likes.
@@ -131,7 +131,7 @@ pub enum Priority {
 pub struct Field {
     name: Name,
     value: Written,
-    priority: Priority,
+    priority: FieldPriority,
 }
 
 /// Small, where a name by value is not: fields move.
@@ -144,7 +144,7 @@ enum Name {
 #[derive(Clone, Debug)]
 enum Written {
     Parent([u8; TraceParent::LEN]),
-    Text(Text),
+    Text(FieldValue),
 }
 
 impl Field {
@@ -174,7 +174,7 @@ impl Field {
 
     /// What it yields to.
     #[must_use]
-    pub fn priority(&self) -> Priority {
+    pub fn priority(&self) -> FieldPriority {
         self.priority
     }
 
@@ -194,7 +194,7 @@ impl Field {
 /// A carrier sees the whole before it writes: what has a name here and no value is to be removed, so that a stale value
 /// never stands beside a new one.
 #[derive(Clone, Debug, Default)]
-pub struct Fields {
+pub struct OutgoingFields {
     fields: SmallVec<[Field; 3]>,
     owned: Arc<Owned>,
     /// A bit for each length that a name among them has.
@@ -210,7 +210,7 @@ struct Owned {
     prefixes: Vec<&'static str>,
 }
 
-impl Fields {
+impl OutgoingFields {
     /// Nothing to write.
     #[must_use]
     pub fn new() -> Self {
@@ -223,7 +223,7 @@ impl Fields {
     }
 
     /// Declares a name: if nothing is written under it, what a carrier has there is to be removed.
-    pub fn own(&mut self, name: &'static FieldName) {
+    pub fn declare(&mut self, name: &'static FieldName) {
         self.lengths |= length_bit(name.as_str());
         if !self.owned.names.contains(&name) {
             Arc::make_mut(&mut self.owned).names.push(name);
@@ -231,7 +231,7 @@ impl Fields {
     }
 
     /// Declares all names with a prefix, such as `uberctx-`.
-    pub fn own_prefix(&mut self, prefix: &'static str) {
+    pub fn declare_prefix(&mut self, prefix: &'static str) {
         if !self.owned.prefixes.contains(&prefix) {
             Arc::make_mut(&mut self.owned).prefixes.push(prefix);
         }
@@ -240,20 +240,24 @@ impl Fields {
     /// Writes a `traceparent`-like value of fixed length.
     pub fn push_parent(&mut self, name: &'static FieldName, value: [u8; TraceParent::LEN]) {
         self.lengths |= length_bit(name.as_str());
-        self.fields.push(Field { name: Name::Static(name), value: Written::Parent(value), priority: Priority::Ids });
+        self.fields.push(Field {
+            name: Name::Static(name),
+            value: Written::Parent(value),
+            priority: FieldPriority::Ids,
+        });
     }
 
     /// Writes a field; an empty value is never written.
-    pub fn push(&mut self, name: &'static FieldName, value: Text, priority: Priority) {
+    pub fn push(&mut self, name: &'static FieldName, value: FieldValue, priority: FieldPriority) {
         if !value.is_empty() {
             self.lengths |= length_bit(name.as_str());
             self.fields.push(Field { name: Name::Static(name), value: Written::Text(value), priority });
         }
     }
 
-    /// Writes a field with a name made at run time, under a prefix that is [owned](Self::own_prefix). Each is a key of its own, and so
+    /// Writes a field with a name made at run time, under a prefix that is [owned](Self::declare_prefix). Each is a key of its own, and so
     /// an empty value is one, too.
-    pub fn push_named(&mut self, name: FieldName, value: Text, priority: Priority) {
+    pub fn push_named(&mut self, name: FieldName, value: FieldValue, priority: FieldPriority) {
         self.fields.push(Field { name: Name::Made(Box::new(name)), value: Written::Text(value), priority });
     }
 
@@ -284,24 +288,24 @@ impl Fields {
     }
 
     /// The names to remove where nothing is written under them.
-    pub fn owned(&self) -> impl Iterator<Item = &'static FieldName> {
+    pub fn names(&self) -> impl Iterator<Item = &'static FieldName> {
         self.owned.names.iter().copied()
     }
 
     /// The prefixes of names to remove, such as `uberctx-`.
-    pub fn owned_prefixes(&self) -> impl Iterator<Item = &'static str> {
+    pub fn prefixes(&self) -> impl Iterator<Item = &'static str> {
         self.owned.prefixes.iter().copied()
     }
 
     /// Whether there are whole families of names to remove.
     #[must_use]
-    pub fn owns_prefixes(&self) -> bool {
+    pub fn has_prefixes(&self) -> bool {
         !self.owned.prefixes.is_empty()
     }
 
     /// Whether a name on a carrier is one of ours. Names are compared without regard to ASCII case.
     #[must_use]
-    pub fn owns(&self, name: &str) -> bool {
+    pub fn contains(&self, name: &str) -> bool {
         let starts = |prefix: &&str| {
             name.as_bytes().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix.as_bytes()))
         };
@@ -312,7 +316,7 @@ impl Fields {
 
     /// Whether a lower-case name may be one of ours, prefixes apart: tells most of the others by their length alone, which is cheap.
     #[must_use]
-    pub fn may_own(&self, name: &str) -> bool {
+    pub fn might_contain(&self, name: &str) -> bool {
         self.lengths & length_bit(name) != 0
     }
 
@@ -331,14 +335,14 @@ impl Fields {
         order.sort_by_key(|&at| std::cmp::Reverse(self.fields.get(at).map(Field::priority)));
         let (mut ids, mut ids_kept) = (0, 0);
         let mut keeps = |field: &Field| match field.priority() {
-            Priority::Ids => {
+            FieldPriority::Ids => {
                 let kept = fits(field);
                 ids += 1;
                 ids_kept += usize::from(kept);
                 kept
             }
-            Priority::State if ids > 0 && ids_kept == 0 => false,
-            Priority::State | Priority::Baggage => fits(field),
+            FieldPriority::State if ids > 0 && ids_kept == 0 => false,
+            FieldPriority::State | FieldPriority::Baggage => fits(field),
         };
         let mut out: SmallVec<[usize; 4]> =
             order.into_iter().filter(|&at| !self.fields.get(at).is_some_and(&mut keeps)).collect();
@@ -354,8 +358,8 @@ impl Fields {
     pub fn truncate_state(&mut self, room: usize, cost: impl Fn(&Field) -> usize) -> Option<FieldName> {
         let total =
             |priority| self.fields.iter().filter(|field| field.priority() == priority).map(&cost).sum::<usize>();
-        let left = room.checked_sub(total(Priority::Ids))?;
-        let excess = total(Priority::State).checked_sub(left).filter(|excess| *excess > 0)?;
+        let left = room.checked_sub(total(FieldPriority::Ids))?;
+        let excess = total(FieldPriority::State).checked_sub(left).filter(|excess| *excess > 0)?;
         let field = self.fields.iter_mut().find(|field| field.name().as_str() == "tracestate")?;
         let fitting = field.value().len().checked_sub(excess)?;
         let state = TraceState::parse(field.value()).ok()?.truncated(fitting);

@@ -4,11 +4,11 @@ mod b3;
 mod baggage;
 mod base64;
 mod datadog;
+mod fields;
 mod google_cloud;
 mod grpc_trace_bin;
 mod jaeger;
 mod list;
-mod parts;
 mod trace_context;
 mod xray;
 
@@ -24,7 +24,9 @@ pub use list::{Formats, FormatsError};
 pub use trace_context::TraceContextFormat;
 pub use xray::XRayFormat;
 
-use crate::{Admission, Baggage, Extract, Fields, PropagationContext, Reason, Rejection, TraceContext, Transport};
+use crate::{
+    Admission, Baggage, Extract, OutgoingFields, PropagationContext, RejectReason, Rejection, TraceContext, Transport,
+};
 
 /// One wire format.
 pub trait Format: fmt::Debug + Send + Sync {
@@ -32,50 +34,50 @@ pub trait Format: fmt::Debug + Send + Sync {
     fn name(&self) -> &'static str;
 
     /// Reads what the carrier has of this format into `into`. What is refused is noted there; nothing fails.
-    fn extract(&self, from: &dyn Extract, into: &mut Reading);
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted);
 
     /// Writes what the format can say of a context.
-    fn write(&self, context: &PropagationContext, fields: &mut Fields);
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields);
 
     /// Declares the names that the format owns on a carrier, whether it writes them or not.
-    fn own(&self, fields: &mut Fields);
+    fn fields(&self, fields: &mut OutgoingFields);
 }
 
 /// What formats have read so far from one carrier: the first valid trace wins, baggage merges.
 #[derive(Clone, Debug, Default)]
-pub struct Reading {
+pub struct Extracted {
     /// What the policy has yet to judge. It is large, and so it is judged where it was read.
     admission: Admission,
-    repeated_parent: RepeatedParent,
+    duplicate_parent: DuplicateParent,
 }
 
 /// What several `traceparent` values on one carrier mean.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum RepeatedParent {
+pub enum DuplicateParent {
     /// None of them counts: HTTP and gRPC, where somebody on the way must be wrong.
     #[default]
-    Refuse,
+    Reject,
     /// The last counts, and the repetition is noted: Kafka, where other libraries append on every retry.
-    TakeLast,
+    UseLast,
 }
 
-impl Reading {
+impl Extracted {
     /// Nothing read yet.
     #[must_use]
-    pub fn new(repeated_parent: RepeatedParent) -> Self {
-        Self { admission: Admission::default(), repeated_parent }
+    pub fn new(duplicate_parent: DuplicateParent) -> Self {
+        Self { admission: Admission::default(), duplicate_parent }
     }
 
     /// Nothing read yet from a carrier of a transport.
     pub(crate) fn over(transport: Transport) -> Self {
-        Self::new(if transport == Transport::Kafka { RepeatedParent::TakeLast } else { RepeatedParent::Refuse })
+        Self::new(if transport == Transport::Kafka { DuplicateParent::UseLast } else { DuplicateParent::Reject })
     }
 
     /// What several `traceparent` values mean here.
     #[must_use]
-    pub fn repeated_parent(&self) -> RepeatedParent {
-        self.repeated_parent
+    pub fn duplicate_parent(&self) -> DuplicateParent {
+        self.duplicate_parent
     }
 
     /// Returns true if a previous format has found a trace-id and a parent-id: the next ones need not look.
@@ -112,7 +114,7 @@ impl Reading {
     }
 
     /// The same, for a whole field.
-    pub fn reject_field(&mut self, field: &'static str, reason: Reason) {
+    pub fn reject_field(&mut self, field: &'static str, reason: RejectReason) {
         self.reject(Rejection::new(field, reason));
     }
 

@@ -14,7 +14,7 @@ pub use self::{
 };
 use crate::{
     Admission, Exception, Policy, PropagationContext, TraceContext,
-    bridge::Marker,
+    bridge::HopId,
     error_type::{error_type, is_opaque},
 };
 
@@ -57,7 +57,7 @@ pub struct Hop {
     /// Keys of attributes that go on the span and on no metric: a caller chose their values, so each would be a time series of its own.
     pub span_only: Vec<&'static str>,
     /// Identifies the hop among those on this thread.
-    pub(crate) marker: Marker,
+    pub(crate) id: HopId,
 }
 
 impl Hop {
@@ -86,11 +86,11 @@ impl Hop {
         Self::new(None, context, false)
     }
 
-    /// No hop at all: what is current here, handed over within the process. It keeps the marker of the hop that it is taken from,
+    /// No hop at all: what is current here, handed over within the process. It keeps the id of the hop that it is taken from,
     /// so that user spans of that hop still count as inside.
-    pub(crate) fn carry(context: PropagationContext, marker: Option<Marker>) -> Self {
+    pub(crate) fn carry(context: PropagationContext, id: Option<HopId>) -> Self {
         let hop = Self::new(None, context, true);
-        Self { marker: marker.unwrap_or(hop.marker), ..hop }
+        Self { id: id.unwrap_or(hop.id), ..hop }
     }
 
     fn new(kind: Option<SpanKind>, parent: PropagationContext, local: bool) -> Self {
@@ -102,7 +102,7 @@ impl Hop {
             links: Vec::new(),
             attributes: Vec::new(),
             span_only: Vec::new(),
-            marker: Marker::next(),
+            id: HopId::next(),
         }
     }
 
@@ -129,8 +129,8 @@ impl Hop {
 
     /// What identifies the hop; a bridge leaves it in its own context.
     #[must_use]
-    pub fn marker(&self) -> Marker {
-        self.marker
+    pub fn id(&self) -> HopId {
+        self.id
     }
 }
 

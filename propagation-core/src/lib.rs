@@ -20,9 +20,8 @@ mod glob;
 mod hex;
 mod hop;
 mod id;
-mod list;
+mod list_header;
 pub mod messaging;
-mod notice;
 mod octets;
 mod origin;
 mod peer;
@@ -31,16 +30,17 @@ mod propagator;
 mod rejection;
 #[cfg(feature = "reload")]
 mod reload;
+mod report;
 mod sampling;
 pub mod task;
-mod text;
 mod traceparent;
 mod tracestate;
+mod value;
 
 pub use baggage::{Baggage, BaggageError, Member};
 pub use bridge::{Bridge, NoBridge};
 pub use carrier::{
-    EnvironmentCarrier, Extract, Inject, Injection, StoredContext, StoredContextError, laws as carrier_laws,
+    EnvironmentCarrier, Extract, Inject, InjectionReport, StoredContext, StoredContextError, laws as carrier_laws,
 };
 pub use context::{PropagationContext, TraceContext};
 pub use counters::{Counters, Direction};
@@ -49,11 +49,11 @@ pub use error_type::{dyn_error_type, error_type};
 pub use escape::EscapedText;
 pub use exception::Exception;
 pub use exports::{FailedExport, failed_exports, record_failed_export};
-pub use field::{Field, FieldName, Fields, Priority, Value};
+pub use field::{Field, FieldName, FieldPriority, OutgoingFields, Value};
 pub use flags::TraceFlags;
 pub use format::{
-    B3Format, BaggageFormat, DatadogFormat, Format, Formats, FormatsError, GoogleCloudFormat, GrpcTraceBinFormat,
-    JaegerFormat, Reading, RepeatedParent, TraceContextFormat, XRayFormat,
+    B3Format, BaggageFormat, DatadogFormat, DuplicateParent, Extracted, Format, Formats, FormatsError,
+    GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, TraceContextFormat, XRayFormat,
 };
 pub use glob::Glob;
 pub use hop::{Attribute, AttributeValue, ExternalText, Hop, Outcome, SpanKind, TelemetryLimits, TextGuard};
@@ -68,10 +68,10 @@ pub use policy::{
 pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};
 pub use propagation_scrub as scrub;
 pub use propagator::{Propagator, PropagatorBuilder};
-pub use rejection::{Reason, Rejection};
+pub use rejection::{RejectReason, Rejection};
 #[cfg(feature = "reload")]
 pub use reload::{Reload, ReloadThread};
-pub use sampling::{Priority as SamplingPriority, Sampling};
-pub use text::Text;
+pub use sampling::{SamplingDecision, SamplingPriority};
 pub use traceparent::{TraceParent, TraceParentError};
 pub use tracestate::{TraceState, TraceStateError, ot};
+pub use value::FieldValue;

@@ -15,18 +15,18 @@ use arc_swap::ArcSwap;
 pub use builder::PropagatorBuilder;
 
 use crate::{
-    Admission, Bridge, Counters, Direction, Extract, Fields, Format, Hop, HopSpan, Inject, Injection, Peer, Policy,
-    PolicySink, PropagationContext, Reading, Reason, Rejection, SpanId, Transport,
-    bridge::{BridgeError, Innermost, Marker},
+    Admission, Bridge, Counters, Direction, Extract, Extracted, Format, Hop, HopSpan, Inject, InjectionReport,
+    OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection, SpanId, Transport,
+    bridge::{BridgeError, CurrentHop, HopId},
     current::{
         self, GuardLeaks,
         thread_end::{self, Access, access},
     },
     hop::gate,
     messaging::{Deliveries, sampled_as},
-    notice::Notices,
     origin::Origin,
     policy::Forwarded,
+    report::RejectionReporter,
 };
 
 /// Extracts, injects, and starts hops: the one handle that adapters are given.
@@ -53,11 +53,11 @@ struct Inner {
     extract: Vec<Box<dyn Format>>,
     inject: Vec<Box<dyn Format>>,
     /// The names of all formats, on either side: a stale `b3` must not stand beside a new `traceparent`.
-    owned: Fields,
+    owned: OutgoingFields,
     policy: ArcSwap<Policy>,
     bridge: Arc<dyn Bridge>,
     counters: Arc<Counters>,
-    notices: Notices,
+    notices: RejectionReporter,
     enabled: AtomicBool,
     deliveries: Deliveries,
     guard_leaks: GuardLeaks,
@@ -76,7 +76,7 @@ impl Propagator {
         if !self.is_enabled() {
             return Admission::default();
         }
-        let mut reading = Reading::over(peer.transport);
+        let mut reading = Extracted::over(peer.transport);
         self.read_into(&mut reading, from);
         let admission = reading.admission_mut();
         let policy = self.0.policy.load();
@@ -88,7 +88,7 @@ impl Propagator {
     }
 
     /// Writes what a peer may learn of a context. Never fails: what could not be written is counted and said.
-    pub fn inject(&self, peer: &Peer<'_>, context: &PropagationContext, into: &mut dyn Inject) -> Injection {
+    pub fn inject(&self, peer: &Peer<'_>, context: &PropagationContext, into: &mut dyn Inject) -> InjectionReport {
         self.write(peer, context, into, Vec::new())
     }
 
@@ -102,16 +102,16 @@ impl Propagator {
         peer: &Peer<'_>,
         context: &PropagationContext,
         into: &mut C,
-    ) -> Injection {
+    ) -> InjectionReport {
         if !self.is_enabled() {
-            return Injection::none();
+            return InjectionReport::none();
         }
         let (found, mut rejections) = self.read(peer.transport, &*into).into_parts();
         // Only baggage is merged: a trace that is replaced need not be valid.
         rejections.retain(|rejection| rejection.field == "baggage");
         let policy = self.policy();
         for rejection in &mut rejections {
-            rejection.key.take_if(|key| !policy.lets_telemetry_say(rejection.field, key));
+            rejection.key.take_if(|key| !policy.allows_in_telemetry(rejection.field, key));
         }
         // A handler may have copied the headers that it was called with.
         let found = PropagationContext::EMPTY.with_baggage(found.baggage);
@@ -124,11 +124,11 @@ impl Propagator {
         for member in found.baggage.iter() {
             let reason = match merged.baggage.member(member.key()) {
                 Some(kept) if kept.value() == member.value() => continue,
-                Some(_) => Reason::DuplicateKey,
-                None => Reason::TooManyMembers,
+                Some(_) => RejectReason::DuplicateKey,
+                None => RejectReason::TooManyMembers,
             };
             let rejection = Rejection::new("baggage", reason);
-            let shown = policy.lets_telemetry_say("baggage", member.key());
+            let shown = policy.allows_in_telemetry("baggage", member.key());
             rejections.push(if shown { rejection.with_key(member.key().as_bytes()) } else { rejection });
         }
         self.write(peer, &merged, into, rejections)
@@ -141,9 +141,9 @@ impl Propagator {
         context: &PropagationContext,
         into: &mut dyn Inject,
         rejections: Vec<Rejection>,
-    ) -> Injection {
+    ) -> InjectionReport {
         if !self.is_enabled() {
-            return Injection::none();
+            return InjectionReport::none();
         }
         let mut fields = self.0.owned.sharing_owned();
         *fields.left_out_mut() = rejections;
@@ -164,7 +164,7 @@ impl Propagator {
     #[must_use]
     pub fn current(&self) -> PropagationContext {
         current::innermost(|hop| {
-            let innermost = hop.map(|(context, marker)| Innermost { marker, trace: &context.trace });
+            let innermost = hop.map(|(context, id)| CurrentHop { id, trace: &context.trace });
             match (self.bridge_current(innermost), hop) {
                 (Some(found), Some((hop, _))) => {
                     let mut baggage = hop.baggage.clone();
@@ -180,9 +180,9 @@ impl Propagator {
     /// Starts a hop: a span where the bridge makes spans, and in any case a context to run in.
     #[must_use]
     pub fn start(&self, hop: Hop) -> HopSpan {
-        let marker = hop.marker();
-        if !self.records() {
-            return self.pass_by(hop.parent, marker);
+        let id = hop.id();
+        if !self.is_recording() {
+            return self.pass_by(hop.parent, id);
         }
         let origin = current::origin_of(&hop.parent);
         let mut hop = hop;
@@ -192,29 +192,29 @@ impl Propagator {
         } else {
             let parent = hop.parent.clone();
             let Some(started) = access(Access::Start, || self.0.bridge.start(hop)) else {
-                return self.pass_by(parent, marker);
+                return self.pass_by(parent, id);
             };
             started
         };
         started.context.origin = origin;
         match started.span {
-            Some(span) => HopSpan::telling(started.context, marker, span, self.clone()),
-            None => HopSpan::new(started.context, marker),
+            Some(span) => HopSpan::telling(started.context, id, span, self.clone()),
+            None => HopSpan::new(started.context, id),
         }
     }
 
-    /// Goes on in a context where the bridge [records](Self::records) nothing: a hop that nobody would hear of need not be described.
+    /// Goes on in a context where the bridge [records](Self::is_recording) nothing: a hop that nobody would hear of need not be described.
     #[must_use]
-    pub fn pass(&self, context: PropagationContext) -> HopSpan {
-        self.pass_by(context, Marker::next())
+    pub fn continue_from(&self, context: PropagationContext) -> HopSpan {
+        self.pass_by(context, HopId::next())
     }
 
-    fn pass_by(&self, context: PropagationContext, marker: Marker) -> HopSpan {
+    fn pass_by(&self, context: PropagationContext, id: HopId) -> HopSpan {
         if !self.is_enabled() {
-            return HopSpan::new(PropagationContext::EMPTY, marker);
+            return HopSpan::new(PropagationContext::EMPTY, id);
         }
         let origin = current::origin_of(&context);
-        HopSpan::new(PropagationContext { origin, ..context }, marker)
+        HopSpan::new(PropagationContext { origin, ..context }, id)
     }
 
     /// Reads the context that an outgoing carrier holds already, as far as it may go out again.
@@ -269,8 +269,8 @@ impl Propagator {
 
     /// Whether the bridge makes spans or measures: adapters describe hops only if it does.
     #[must_use]
-    pub fn records(&self) -> bool {
-        self.is_enabled() && self.0.bridge.records()
+    pub fn is_recording(&self) -> bool {
+        self.is_enabled() && self.0.bridge.is_recording()
     }
 
     /// Checks that the bridge makes spans here: call it when the subscriber is installed. The one-call set-up does.
@@ -285,7 +285,7 @@ impl Propagator {
     /// The names that the formats read and write, and nothing to write under them: what a receiver asks for where a transport
     /// gives only what it is asked for.
     #[must_use]
-    pub fn owned(&self) -> &Fields {
+    pub fn fields(&self) -> &OutgoingFields {
         &self.0.owned
     }
 
@@ -307,25 +307,25 @@ impl Propagator {
     }
 
     /// Counts something that an adapter has met and that no carrier could report.
-    pub fn count(&self, direction: Direction, reason: Reason) {
+    pub fn record_rejection(&self, direction: Direction, reason: RejectReason) {
         self.0.counters.add(direction, reason);
     }
 
     /// What a carrier of our own brings, before any evaluation: what a message already says when it is about to be sent.
-    pub(crate) fn read(&self, transport: Transport, from: &dyn Extract) -> Reading {
-        let mut reading = Reading::over(transport);
+    pub(crate) fn read(&self, transport: Transport, from: &dyn Extract) -> Extracted {
+        let mut reading = Extracted::over(transport);
         self.read_into(&mut reading, from);
         reading
     }
 
-    fn read_into(&self, reading: &mut Reading, from: &dyn Extract) {
+    fn read_into(&self, reading: &mut Extracted, from: &dyn Extract) {
         for format in &self.0.extract {
             format.extract(from, reading);
         }
     }
 
-    pub(crate) fn span_inside(&self, marker: Marker) -> Option<SpanId> {
-        access(Access::Current, || self.0.bridge.span_inside(marker)).flatten()
+    pub(crate) fn span_inside(&self, id: HopId) -> Option<SpanId> {
+        access(Access::Current, || self.0.bridge.span_inside(id)).flatten()
     }
 
     pub(crate) fn guard_leaks(&self) -> GuardLeaks {
@@ -333,12 +333,12 @@ impl Propagator {
     }
 
     /// Whether the tracing API's innermost span is inside of a hop. Asking may start the span.
-    pub(crate) fn sees(&self, innermost: Innermost<'_>) -> bool {
+    pub(crate) fn sees(&self, innermost: CurrentHop<'_>) -> bool {
         self.bridge_current(Some(innermost)).is_some()
     }
 
     /// The bridge's current context; none while the thread ends.
-    fn bridge_current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
+    fn bridge_current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         access(Access::Current, || self.0.bridge.current(innermost)).flatten()
     }
 

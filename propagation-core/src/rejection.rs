@@ -11,9 +11,9 @@ pub struct Rejection {
     /// The key within the field, where it is known and fit to be shown: at most 64 bytes, and free of personal data.
     pub key: Option<Box<str>>,
     /// Why.
-    pub reason: Reason,
-    /// In report mode ([`Reason::Reported`]): the reason for which the policy would have blocked it.
-    pub underlying: Option<Reason>,
+    pub reason: RejectReason,
+    /// In report mode ([`RejectReason::ReportOnly`]): the reason for which the policy would have blocked it.
+    pub underlying: Option<RejectReason>,
     /// What the policy says of it, where it was the policy that refused: the rule's name or the detector's.
     pub rule: Option<Box<str>>,
 }
@@ -21,7 +21,7 @@ pub struct Rejection {
 impl Rejection {
     /// A whole field was refused.
     #[must_use]
-    pub fn new(field: &'static str, reason: Reason) -> Self {
+    pub fn new(field: &'static str, reason: RejectReason) -> Self {
         Self { field, key: None, reason, underlying: None, rule: None }
     }
 
@@ -37,7 +37,7 @@ impl Rejection {
     #[must_use]
     pub(crate) fn reported(mut self) -> Self {
         self.underlying = Some(self.reason);
-        self.reason = Reason::Reported;
+        self.reason = RejectReason::ReportOnly;
         self
     }
 
@@ -68,11 +68,11 @@ macro_rules! reasons {
         /// Why something was refused, dropped, changed or cut. Counters are kept by these.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
-        pub enum Reason {
+        pub enum RejectReason {
             $($(#[$doc])* $name,)*
         }
 
-        impl Reason {
+        impl RejectReason {
             /// Every reason, in the order of their counters.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
@@ -91,11 +91,11 @@ reasons! {
     /// Not of the field's grammar.
     Malformed = "malformed",
     /// A version that must be refused.
-    Version = "version",
+    UnsupportedVersion = "unsupported_version",
     /// An id of zeros.
     ZeroId = "zero_id",
     /// More than one value where one is allowed.
-    Repeated = "repeated",
+    Duplicate = "duplicate",
     /// A key that came before in the same list.
     DuplicateKey = "duplicate_key",
     /// More members than the limit.
@@ -105,32 +105,32 @@ reasons! {
     /// A byte that may not stand there.
     IllegalByte = "illegal_byte",
     /// Belongs to a `traceparent` that was refused.
-    WithoutParent = "without_parent",
+    MissingTraceParent = "missing_traceparent",
     /// The peer is not trusted with it (inbound), or may not learn it (outbound).
     Untrusted = "untrusted",
     /// No rule allows the key.
     NotAllowed = "not_allowed",
     /// The value breaks its key's rule.
-    ValueRule = "value_rule",
+    ValueNotAllowed = "value_not_allowed",
     /// A scrubber stopped it.
-    Personal = "personal",
+    PersonalData = "personal_data",
     /// A scrubber changed it.
     Scrubbed = "scrubbed",
     /// A rule in report mode let it pass and would have stopped it.
-    Reported = "reported",
+    ReportOnly = "report_only",
     /// The trace was restarted.
     Restarted = "restarted",
     /// The carrier had no room.
-    NoRoom = "no_room",
+    TooLarge = "too_large",
     /// The carrier can't hold such a name or value.
     Unrepresentable = "unrepresentable",
     /// The message already has a context that stays.
     Preserved = "preserved",
     /// An operation that the adapter does not cover.
-    NotCovered = "not_covered",
+    UnsupportedOperation = "unsupported_operation",
 }
 
-impl fmt::Display for Reason {
+impl fmt::Display for RejectReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }

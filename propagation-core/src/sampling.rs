@@ -2,4 +2,4 @@
 
 mod decision;
 
-pub use decision::{Priority, Sampling};
+pub use decision::{SamplingDecision, SamplingPriority};

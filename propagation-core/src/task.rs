@@ -65,13 +65,13 @@ impl Current {
     #[must_use]
     #[track_caller]
     pub fn capture(propagator: &Propagator) -> Self {
-        let marker = current::innermost(|hop| hop.map(|(_, marker)| marker));
-        // Spans of user code inherit the marker of their hop. A `tracing` span outside a hop has no marker: its children find their
+        let id = current::innermost(|hop| hop.map(|(_, id)| id));
+        // Spans of user code inherit the id of their hop. A `tracing` span outside a hop has no id: its children find their
         // parent through the bridge's context.
-        let own = marker.is_some() || !propagator.makes_spans();
+        let own = id.is_some() || !propagator.makes_spans();
         let current = || if own { Span::current() } else { Span::none() };
         let span = thread_end::access(Access::Current, current).unwrap_or_else(Span::none);
-        let hop = propagator.start(Hop::carry(propagator.current(), marker));
+        let hop = propagator.start(Hop::carry(propagator.current(), id));
         Self(Arc::new(Inner { hop, span, place: CallSite::here() }))
     }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Reason, SpanId, TraceFlags, TraceId, hex};
+use crate::{RejectReason, SpanId, TraceFlags, TraceId, hex};
 
 /// Trace id, parent id and flags: what `traceparent` carries.
 ///
@@ -37,16 +37,17 @@ impl TraceParent {
     /// Refuses version `ff`, a version 00 that is not exactly 55 bytes, a later one that goes on with anything but `-`,
     /// any digit that is not lower-case hex, zero ids. Unknown flags are no error: they are dropped.
     pub fn from_bytes(text: &[u8]) -> Result<Self, TraceParentError> {
-        let (fixed, rest) = text.split_first_chunk::<{ Self::LEN }>().ok_or(TraceParentError(Reason::Malformed))?;
+        let (fixed, rest) =
+            text.split_first_chunk::<{ Self::LEN }>().ok_or(TraceParentError(RejectReason::Malformed))?;
         let parent = Self::from_fixed(fixed)?;
         let version_0 = fixed.starts_with(b"00");
         let ends = rest.is_empty() || (!version_0 && rest.first() == Some(&b'-'));
-        if ends { Ok(parent) } else { Err(TraceParentError(Reason::Malformed)) }
+        if ends { Ok(parent) } else { Err(TraceParentError(RejectReason::Malformed)) }
     }
 
     fn from_fixed(text: &[u8; Self::LEN]) -> Result<Self, TraceParentError> {
-        const MALFORMED: TraceParentError = TraceParentError(Reason::Malformed);
-        const ZERO: TraceParentError = TraceParentError(Reason::ZeroId);
+        const MALFORMED: TraceParentError = TraceParentError(RejectReason::Malformed);
+        const ZERO: TraceParentError = TraceParentError(RejectReason::ZeroId);
         let &[v1, v2, b'-', ref rest @ ..] = text else { return Err(MALFORMED) };
         let (trace_id, rest) = rest.split_first_chunk::<32>().ok_or(MALFORMED)?;
         let [b'-', rest @ ..] = rest else { return Err(MALFORMED) };
@@ -60,7 +61,7 @@ impl TraceParent {
             return Err(MALFORMED);
         }
         if version == 0xff {
-            return Err(TraceParentError(Reason::Version));
+            return Err(TraceParentError(RejectReason::UnsupportedVersion));
         }
         Ok(Self {
             trace_id: TraceId::from_bytes(trace).ok_or(ZERO)?,
@@ -102,12 +103,12 @@ impl FromStr for TraceParent {
 
 /// A `traceparent` was refused; [`reason`](Self::reason) says which rule it broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceParentError(Reason);
+pub struct TraceParentError(RejectReason);
 
 impl TraceParentError {
     /// The rule it broke.
     #[must_use]
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> RejectReason {
         self.0
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use scan::{Scan, check_member};
 
-use crate::{Reason, Text, list};
+use crate::{FieldValue, RejectReason, list_header};
 
 /// The members of `tracestate`, leftmost first: what each tracing system on the way wants to find again.
 ///
@@ -26,7 +26,7 @@ use crate::{Reason, Text, list};
 #[derive(Clone, Default)]
 pub struct TraceState {
     /// Canonical: no white space around members, none empty.
-    text: Text,
+    text: FieldValue,
     count: u8,
     /// Whether the text is known to hold nothing that a detector would look at twice: then that is found out once.
     plain: bool,
@@ -39,9 +39,9 @@ impl TraceState {
     pub const MAX_BYTES: usize = 32 * 514 * 2;
 
     /// An empty list.
-    pub const EMPTY: Self = Self { text: Text::EMPTY, count: 0, plain: false };
+    pub const EMPTY: Self = Self { text: FieldValue::EMPTY, count: 0, plain: false };
 
-    /// Reads a list; white space around members and empty members are dropped, the first of equal keys is kept.
+    /// Reads a list_header; white space around members and empty members are dropped, the first of equal keys is kept.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl TraceState {
     }
 
     /// Reads a list. If it is canonical, `keep` says how its bytes are kept. Also says whether a duplicate key was dropped.
-    pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> Text) -> Result<(Self, bool), TraceStateError> {
+    pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> FieldValue) -> Result<(Self, bool), TraceStateError> {
         let scan = Scan::run(text)?;
         let state = match scan.count {
             0 => Self::EMPTY,
@@ -65,7 +65,7 @@ impl TraceState {
     fn rebuild(text: &[u8], scan: &Scan) -> Self {
         let mut seen: Vec<&[u8]> = Vec::with_capacity(usize::from(scan.count));
         let mut out = Vec::with_capacity(text.len());
-        for (_, member) in list::members(text) {
+        for (_, member) in list_header::members(text) {
             let key = key_of(member);
             if !scan.duplicates || !seen.contains(&key) {
                 seen.push(key);
@@ -96,7 +96,7 @@ impl TraceState {
     /// Keys and values, leftmost first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.members().filter_map(|member| {
-            let (key, value) = list::split_once(member, b'=')?;
+            let (key, value) = list_header::split_once(member, b'=')?;
             Some((std::str::from_utf8(key).ok()?, std::str::from_utf8(value).ok()?))
         })
     }
@@ -170,7 +170,7 @@ impl TraceState {
         Self { text: self.text.detach(), count: self.count, plain: self.plain }
     }
 
-    pub(crate) fn text(&self) -> &Text {
+    pub(crate) fn text(&self) -> &FieldValue {
         &self.text
     }
 
@@ -185,7 +185,7 @@ impl TraceState {
     }
 
     fn members(&self) -> impl Iterator<Item = &[u8]> {
-        list::members(self.as_bytes()).map(|(_, member)| member)
+        list_header::members(self.as_bytes()).map(|(_, member)| member)
     }
 
     fn from_members(members: &[&[u8]]) -> Self {
@@ -218,12 +218,12 @@ impl fmt::Display for TraceState {
 
 /// A `tracestate` list or member was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceStateError(Reason);
+pub struct TraceStateError(RejectReason);
 
 impl TraceStateError {
     /// The rule it broke.
     #[must_use]
-    pub fn reason(&self) -> Reason {
+    pub fn reason(&self) -> RejectReason {
         self.0
     }
 }
@@ -237,7 +237,7 @@ impl fmt::Display for TraceStateError {
 impl std::error::Error for TraceStateError {}
 
 fn key_of(member: &[u8]) -> &[u8] {
-    list::split_once(member, b'=').map_or(member, |(key, _)| key)
+    list_header::split_once(member, b'=').map_or(member, |(key, _)| key)
 }
 
 fn push(out: &mut Vec<u8>, member: &[u8]) {

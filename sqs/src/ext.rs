@@ -1,7 +1,7 @@
 //! Extension traits to extract and inject without spans.
 
 use aws_sdk_sqs::types::Message;
-use propagation_core::{Admission, Injection, Peer, PropagationContext, Propagator};
+use propagation_core::{Admission, InjectionReport, Peer, PropagationContext, Propagator};
 
 use crate::{AttributeMode, MessageCarrier, MessageCarrierMut, OutgoingMessage, SizeLimit};
 
@@ -27,11 +27,11 @@ impl MessageExt for Message {
 /// limits.
 pub trait OutgoingExt: OutgoingMessage {
     /// Writes the part of a context that the policy releases to a queue, given by its name. Makes no span.
-    fn inject(&mut self, propagator: &Propagator, queue: &str, context: &PropagationContext) -> Injection;
+    fn inject(&mut self, propagator: &Propagator, queue: &str, context: &PropagationContext) -> InjectionReport;
 }
 
 impl<M: OutgoingMessage> OutgoingExt for M {
-    fn inject(&mut self, propagator: &Propagator, queue: &str, context: &PropagationContext) -> Injection {
+    fn inject(&mut self, propagator: &Propagator, queue: &str, context: &PropagationContext) -> InjectionReport {
         let mut carrier = MessageCarrierMut::new(self, AttributeMode::default(), SizeLimit::default());
         propagator.inject(&Peer::sqs(queue), context, &mut carrier)
     }

@@ -32,7 +32,7 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
-use propagation_core::{Direction, Propagator, Reason, StoredContext, messaging::ExistingContext};
+use propagation_core::{Direction, Propagator, RejectReason, StoredContext, messaging::ExistingContext};
 
 use self::operation::{Covered, InFlight, StoredForCall};
 use crate::{AttributeMode, SizeLimit};
@@ -58,7 +58,7 @@ use crate::{AttributeMode, SizeLimit};
 /// | `DeleteMessage`, `ChangeMessageVisibility`, and their batches | `delete {queue}`, `change_visibility {queue}`, CLIENT | links to messages that this interceptor has received |
 ///
 /// A span covers a call with all its attempts. The interceptor never makes a call fail. Calls that manage queues make no span. Any
-/// other call, and calls of other services, are counted as [`Reason::NotCovered`] and logged once for each operation.
+/// other call, and calls of other services, are counted as [`RejectReason::UnsupportedOperation`] and logged once for each operation.
 #[derive(Clone, Debug)]
 pub struct SqsInterceptor {
     propagator: Propagator,
@@ -202,7 +202,7 @@ impl SqsInterceptor {
         if service == "SQS" && operation::carries_no_messages(name) {
             return;
         }
-        self.propagator.count(Direction::Outbound, Reason::NotCovered);
+        self.propagator.record_rejection(Direction::Outbound, RejectReason::UnsupportedOperation);
         let first = match self.uncovered.lock() {
             Ok(mut logged) => logged.len() < 64 && logged.insert(format!("{service}.{name}")),
             Err(_) => false,
@@ -212,7 +212,7 @@ impl SqsInterceptor {
                 target: "propagation",
                 service,
                 operation = name,
-                reason = Reason::NotCovered.as_str(),
+                reason = RejectReason::UnsupportedOperation.as_str(),
                 "operation carries no context: it is not covered by SqsInterceptor, or the client uses another major version of aws-sdk-sqs"
             );
         }

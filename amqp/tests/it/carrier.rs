@@ -6,7 +6,8 @@ use lapin::{
 };
 use propagation_amqp::{FrameLimit, ProducerPropagation, PropertiesCarrier, PropertiesCarrierMut, PropertiesExt};
 use propagation_core::{
-    Extract, InboundRule, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, carrier_laws,
+    Extract, InboundRule, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason,
+    carrier_laws,
 };
 
 use crate::shop::{PARENT, headers, text};
@@ -78,11 +79,11 @@ fn malformed_headers_are_rejected_and_counted() {
     let nested = FieldTable::from(std::collections::BTreeMap::from([("traceparent".into(), text(PARENT))]));
     let commas = ",".repeat(1_000_000);
     for (value, reason) in [
-        (AMQPValue::Void, Some(Reason::Malformed)),
-        (AMQPValue::LongLongInt(7), Some(Reason::Malformed)),
-        (AMQPValue::FieldTable(nested), Some(Reason::Malformed)),
-        (AMQPValue::ByteArray(ByteArray::from(&[0xff_u8, 0xfe][..])), Some(Reason::Malformed)),
-        (text(&commas), Some(Reason::Malformed)),
+        (AMQPValue::Void, Some(RejectReason::Malformed)),
+        (AMQPValue::LongLongInt(7), Some(RejectReason::Malformed)),
+        (AMQPValue::FieldTable(nested), Some(RejectReason::Malformed)),
+        (AMQPValue::ByteArray(ByteArray::from(&[0xff_u8, 0xfe][..])), Some(RejectReason::Malformed)),
+        (text(&commas), Some(RejectReason::Malformed)),
     ] {
         let message = received(vec![("traceparent", value.clone()), ("baggage", text(&commas))]);
         let admission = open().extract(&Peer::amqp("shipping"), &PropertiesCarrier::new(&message));
@@ -106,7 +107,7 @@ fn names_that_fit(frame: u32) -> Vec<String> {
         propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrierMut::new(&mut message, frame));
     let names: Vec<String> = headers(&message).into_keys().filter(|name| name != "own").collect();
     assert_eq!(names.len(), injection.written.len());
-    assert_eq!(3 - names.len(), injection.left_out.iter().filter(|left| left.reason == Reason::NoRoom).count());
+    assert_eq!(3 - names.len(), injection.left_out.iter().filter(|left| left.reason == RejectReason::TooLarge).count());
     if names.is_empty() {
         assert_eq!(message, before, "a message without room stays as it was");
     }
@@ -144,7 +145,7 @@ fn exchange_rule_does_not_cover_a_queue_of_its_name() {
         let mut context = PropagationContext::EMPTY;
         context.baggage.set("tenant.id", "blue").unwrap();
         let mut properties = BasicProperties::default();
-        let hop = propagator.pass(context);
+        let hop = propagator.continue_from(context);
         let producer = ProducerPropagation::new(propagator.clone(), FrameLimit::DEFAULT);
         hop.in_scope(|| drop(producer.prepare(exchange, routing_key, &mut properties)));
         headers(&properties).iter().any(|(name, _)| name == "baggage")

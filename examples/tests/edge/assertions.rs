@@ -1,6 +1,6 @@
 //! What must hold of an attempt: at the edge, and where callers are trusted.
 
-use propagation_core::{Peer, Propagator, Sampling, SamplingPriority};
+use propagation_core::{Peer, Propagator, SamplingDecision, SamplingPriority};
 use propagation_testkit::trace::{Span, SpanKind, TraceGraph, TraceId};
 
 use crate::{
@@ -19,7 +19,7 @@ pub(crate) fn assert_contexts_are_of_no_callers(outcomes: &Outcomes<'_>, sampled
         let trace = context.trace.trace_id().expect(what);
         let chosen = [CHOSEN, OTHER].iter().any(|ids| ids.trace.to_be_bytes() == trace.to_bytes());
         assert!(!chosen, "{what}: {context:?}");
-        assert_eq!(context.trace.sampling, Sampling::from_sampled(sampled), "{what}: {context:?}");
+        assert_eq!(context.trace.sampling, SamplingDecision::from_sampled(sampled), "{what}: {context:?}");
         assert!(context.baggage.is_empty(), "{what}: {context:?}");
         assert_eq!(context.trace.state.to_string(), own_state(sampled), "{what}");
     }
@@ -94,9 +94,9 @@ fn assert_called_in_the_handlers_trace(attempt: &str, outcome: &Outcome, sampled
         assert_eq!(called.trace.trace_id(), trace, "{attempt}: {format}");
         assert_eq!(called.trace.sampling.decided(), Some(sampled), "{attempt}: {format}");
         let loud = [
-            Sampling::Debug,
-            Sampling::Priority(SamplingPriority::UserKeep),
-            Sampling::Priority(SamplingPriority::UserReject),
+            SamplingDecision::Debug,
+            SamplingDecision::Priority(SamplingPriority::UserKeep),
+            SamplingDecision::Priority(SamplingPriority::UserReject),
         ];
         assert!(!loud.contains(&called.trace.sampling), "{attempt}: {format}");
         assert!(called.baggage.is_empty(), "{attempt}: {format}: {called:?}");

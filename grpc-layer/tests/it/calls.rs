@@ -407,6 +407,6 @@ async fn baggage_of_other_code_on_metadata_is_merged() {
     hop.scope(client.oneshot(request)).await.unwrap();
     assert_eq!(seen.lock().unwrap().as_deref(), Some("\"tenant.id=blue,sentry-release=1\""));
     let counted = |reason| propagator.counters().get(propagation_core::Direction::Outbound, reason);
-    assert_eq!(counted(propagation_core::Reason::NotAllowed), 2, "the secret");
-    assert_eq!(counted(propagation_core::Reason::DuplicateKey), 2, "the other tenant");
+    assert_eq!(counted(propagation_core::RejectReason::NotAllowed), 2, "the secret");
+    assert_eq!(counted(propagation_core::RejectReason::DuplicateKey), 2, "the other tenant");
 }

@@ -1,6 +1,6 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use propagation_core::{
-    Extract, Formats, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, TraceContext,
+    Extract, Formats, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, TraceContext,
     carrier_laws,
 };
 use propagation_grpc::MetadataCarrierMut;
@@ -51,7 +51,10 @@ fn binary_names_hold_no_text() {
     let mut names: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
     names.sort_unstable();
     assert_eq!(names, ["grpc-trace-bin", "own-bin", "uber-trace-id", "uberctx-tenant.id"]);
-    assert!(injection.left_out.iter().any(|rejection| rejection.reason == Reason::Unrepresentable), "{injection:?}");
+    assert!(
+        injection.left_out.iter().any(|rejection| rejection.reason == RejectReason::Unrepresentable),
+        "{injection:?}"
+    );
     let bytes = headers["grpc-trace-bin"].as_bytes();
     assert!(bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+/=".contains(byte)), "base64");
 }

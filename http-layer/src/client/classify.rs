@@ -36,7 +36,7 @@ impl ClassifyResponse for ClientClassifier {
         self.status = head.status;
         #[cfg(feature = "tower-http-0-6")]
         crate::tower_http::check_final_uri(&self.options, &head.extensions, hop, &self.authority);
-        if !hop.records() {
+        if !hop.is_recording() {
             return;
         }
         hop.set_attribute("http.response.status_code", self.status.as_u16());

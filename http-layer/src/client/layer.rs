@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Method, Uri, Version};
-use propagation_core::{AttributeValue, Hop, HopSpan, Injection, Peer, Propagator, SpanKind};
+use propagation_core::{AttributeValue, Hop, HopSpan, InjectionReport, Peer, Propagator, SpanKind};
 use tower_layer::Layer;
 
 use super::ClientPropagation;
@@ -128,7 +128,7 @@ impl Options {
         authority: &str,
         headers: &mut http::HeaderMap,
         baggage: bool,
-    ) -> Injection {
+    ) -> InjectionReport {
         let (host, _) = attributes::host_and_port(authority);
         let host = attributes::canonical_host(host);
         let peer = Peer::http(&host);
@@ -150,7 +150,7 @@ impl Options {
         resend: u32,
     ) -> HopSpan {
         let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
-        if self.propagator.records() {
+        if self.propagator.is_recording() {
             let known = self.methods.find(method);
             hop.name = known.unwrap_or("HTTP").into();
             attributes::method(&mut hop, method, known);

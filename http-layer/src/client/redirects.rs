@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use propagation_core::{Direction, Peer, PropagationContext, Propagator, Reason};
+use propagation_core::{Direction, Peer, PropagationContext, Propagator, RejectReason};
 
 use super::Options;
 use crate::attributes;
@@ -45,7 +45,7 @@ impl Options {
                 allowed.baggage.member(member.key()).is_none_or(|allowed| allowed.value() != member.value())
             });
         if trace || baggage {
-            self.propagator.count(Direction::Outbound, Reason::NotCovered);
+            self.propagator.record_rejection(Direction::Outbound, RejectReason::UnsupportedOperation);
         }
         trace || baggage
     }

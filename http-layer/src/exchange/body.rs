@@ -58,7 +58,7 @@ impl<B: Body<Error: 'static>, C: ClassifyResponse> Body for ResponseBody<B, C> {
         let frame = ready!(frame);
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
-                if let Some(data) = frame.data_ref().filter(|_| hop.records()) {
+                if let Some(data) = frame.data_ref().filter(|_| hop.is_recording()) {
                     classifier.on_data(data, hop);
                 }
                 if let (Some(data), Some(left)) = (frame.data_ref(), this.left.as_mut()) {

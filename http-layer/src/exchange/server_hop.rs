@@ -15,7 +15,7 @@ pub struct ServerHop {
 impl ServerHop {
     /// Inserts a hop into the extensions of its request. `rpc` is true for a hop that is described as a remote procedure call.
     pub fn insert(hop: &HopSpan, rpc: bool, extensions: &mut Extensions) {
-        if hop.records() {
+        if hop.is_recording() {
             extensions.insert(Self { hop: Arc::new(hop.following()), rpc });
         }
     }

@@ -30,7 +30,7 @@ impl ClassifyResponse for ServerClassifier {
             // Fails only if the header map is full.
             let _ = head.headers.try_insert(TRACERESPONSE.clone(), value);
         }
-        if !hop.records() {
+        if !hop.is_recording() {
             return;
         }
         hop.set_attribute("http.response.status_code", self.status.as_u16());

@@ -49,10 +49,10 @@ impl Options {
     pub(super) fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>) {
         let address = connection(request.extensions());
         let address = address.and_then(|connection| self.proxies.caller(connection, request.headers()));
-        if self.identity.is_none() && !self.propagator.records() {
+        if self.identity.is_none() && !self.propagator.is_recording() {
             // Fast path: splitting the request costs more than extracting from its headers.
             let admission = self.admit(request.headers(), address, None);
-            return (self.propagator.pass(admission.context), request);
+            return (self.propagator.continue_from(admission.context), request);
         }
         let (mut head, body) = request.into_parts();
         if let Some(outer) = ServerHop::of(&head.extensions) {
@@ -62,8 +62,8 @@ impl Options {
         }
         let identity = self.identity.as_ref().and_then(|identity| identity(&head));
         let admission = self.admit(&head.headers, address, identity.as_deref());
-        let hop = if !self.propagator.records() {
-            self.propagator.pass(admission.context)
+        let hop = if !self.propagator.is_recording() {
+            self.propagator.continue_from(admission.context)
         } else if self.filter.as_ref().is_some_and(|filter| !filter(&head)) {
             self.propagator.start(Hop::resume(admission.context))
         } else {
@@ -87,7 +87,7 @@ impl Options {
     fn refine(&self, outer: &ServerHop, head: &Parts) {
         let hop = outer.hop().refining();
         if !outer.is_rpc()
-            && hop.records()
+            && hop.is_recording()
             && let Some(route) = self.route_of(head)
         {
             let method = self.methods.find(&head.method).unwrap_or("HTTP");

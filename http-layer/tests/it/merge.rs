@@ -2,7 +2,9 @@
 
 use axum::{Router, body::Body, http::HeaderMap, routing::any};
 use http::{HeaderValue, Request, Response};
-use propagation_core::{Direction, Hop, OutboundRule, Policy, PropagationContext, Propagator, Reason, TraceContext};
+use propagation_core::{
+    Direction, Hop, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, TraceContext,
+};
 use propagation_http::{ClientPropagationLayer, ReqwestPropagation};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -21,7 +23,7 @@ fn ours() -> PropagationContext {
     context
 }
 
-fn counted(propagator: &Propagator, reason: Reason) -> u64 {
+fn counted(propagator: &Propagator, reason: RejectReason) -> u64 {
     propagator.counters().get(Direction::Outbound, reason)
 }
 
@@ -47,8 +49,8 @@ fn baggage_of_other_code_is_released_and_merged() {
     ] {
         let propagator = propagator();
         assert_eq!(injected(&propagator, host, &context, values), expected, "{host} {values:?}");
-        assert_eq!(counted(&propagator, Reason::NotAllowed), dropped, "{host} {values:?}");
-        assert_eq!(counted(&propagator, Reason::DuplicateKey), replaced, "{host} {values:?}");
+        assert_eq!(counted(&propagator, RejectReason::NotAllowed), dropped, "{host} {values:?}");
+        assert_eq!(counted(&propagator, RejectReason::DuplicateKey), replaced, "{host} {values:?}");
     }
 }
 
@@ -56,7 +58,7 @@ fn baggage_of_other_code_is_released_and_merged() {
 fn malformed_baggage_of_other_code_is_counted() {
     let propagator = propagator();
     assert_eq!(injected(&propagator, "127.0.0.1", &ours(), &["no member,sentry-a=1"]), ["tenant.id=blue,sentry-a=1"]);
-    assert_eq!(counted(&propagator, Reason::Malformed), 1);
+    assert_eq!(counted(&propagator, RejectReason::Malformed), 1);
 }
 
 #[test]
@@ -65,7 +67,7 @@ fn merged_baggage_beyond_the_limits_is_counted() {
     let many = (0..64).map(|n| format!("sentry-{n}=1")).collect::<Vec<_>>().join(",");
     let baggage = injected(&propagator, "127.0.0.1", &ours(), &[&many]);
     assert_eq!(baggage[0].split(',').count(), 64);
-    assert_eq!(counted(&propagator, Reason::TooManyMembers), 1);
+    assert_eq!(counted(&propagator, RejectReason::TooManyMembers), 1);
 }
 
 #[test]
@@ -75,7 +77,7 @@ fn stale_trace_on_a_request_is_replaced_without_a_report() {
     headers.insert("traceparent", HeaderValue::from_static("broken"));
     propagation_http::inject(&propagator, "127.0.0.1", &ours(), &mut headers);
     assert_eq!(headers["traceparent"], PARENT);
-    assert!(Reason::ALL.iter().all(|reason| counted(&propagator, *reason) == 0));
+    assert!(RejectReason::ALL.iter().all(|reason| counted(&propagator, *reason) == 0));
 }
 
 #[tokio::test]
@@ -114,7 +116,7 @@ async fn baggage_of_other_code_passes_reqwest_unless_withheld() {
         let answer = hop.scope(client.get(&url).header("baggage", THEIRS).send()).await.unwrap();
         assert_eq!(answer.text().await.unwrap(), expected);
     }
-    assert_eq!(counted(&propagator, Reason::NotCovered), 1);
+    assert_eq!(counted(&propagator, RejectReason::UnsupportedOperation), 1);
 }
 
 #[tokio::test]
@@ -132,7 +134,7 @@ async fn headers_keep_to_a_configured_limit() {
         (98 + 42 + 2, ("", ""), 2),
         (98, ("", ""), 2),
     ] {
-        let before = counted(&propagator, Reason::NoRoom);
+        let before = counted(&propagator, RejectReason::TooLarge);
         let echo = service_fn(|request: Request<Body>| async move {
             let header = |name| request.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned();
             assert_eq!(request.headers()["traceparent"], PARENT);
@@ -146,6 +148,6 @@ async fn headers_keep_to_a_configured_limit() {
         let body = hop.scope(client.oneshot(request)).await.unwrap().into_body();
         let seen = axum::body::to_bytes(Body::new(body), 1_000).await.unwrap();
         assert_eq!(seen, format!("{} {}", expected.0, expected.1), "{limit}");
-        assert_eq!(counted(&propagator, Reason::NoRoom) - before, dropped, "{limit}");
+        assert_eq!(counted(&propagator, RejectReason::TooLarge) - before, dropped, "{limit}");
     }
 }

@@ -8,7 +8,7 @@ use axum::{
     routing::any,
 };
 use propagation_core::{
-    Direction, Hop, OutboundRule, Policy as PropagationPolicy, PropagationContext, Propagator, Reason, SpanKind,
+    Direction, Hop, OutboundRule, Policy as PropagationPolicy, PropagationContext, Propagator, RejectReason, SpanKind,
     TraceContext,
 };
 use propagation_http::{Redirects, ReqwestPropagation};
@@ -63,7 +63,7 @@ impl Chain {
 }
 
 fn not_covered(telemetry: &Telemetry) -> u64 {
-    telemetry.propagator.counters().get(Direction::Outbound, Reason::NotCovered)
+    telemetry.propagator.counters().get(Direction::Outbound, RejectReason::UnsupportedOperation)
 }
 
 fn stating(telemetry: &Telemetry, redirects: Redirects, client: reqwest::Client) -> ClientWithMiddleware {

@@ -2,7 +2,7 @@
 
 use axum::{Router, body::Body, http::HeaderMap, routing::any};
 use http::{Request, StatusCode, header::LOCATION};
-use propagation_core::{Direction, Hop, PropagationContext, Reason, SpanKind, TraceContext};
+use propagation_core::{Direction, Hop, PropagationContext, RejectReason, SpanKind, TraceContext};
 use propagation_http::{ClientPropagationLayer, GuardRedirects};
 use tower::{Service, ServiceBuilder, ServiceExt};
 use tower_http::follow_redirect::{FollowRedirectLayer, policy::Limited};
@@ -45,7 +45,7 @@ fn connector() -> hyper_util::client::legacy::Client<hyper_util::client::legacy:
 }
 
 fn not_covered(telemetry: &Telemetry) -> u64 {
-    telemetry.propagator.counters().get(Direction::Outbound, Reason::NotCovered)
+    telemetry.propagator.counters().get(Direction::Outbound, RejectReason::UnsupportedOperation)
 }
 
 #[tokio::test]

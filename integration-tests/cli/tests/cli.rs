@@ -226,7 +226,7 @@ fn each_key_is_explained_and_what_cannot_be_read_is_said() {
         ["policy", "explain", policy, "--direction", "outbound", "--peer", "kafka:orders", "--baggage", baggage];
     let says = [
         "baggage tenant.id: modified by rule \"*\", scrubbed (email): ************.com",
-        "baggage plan: blocked by rule \"*\", value_rule",
+        "baggage plan: blocked by rule \"*\", value_not_allowed",
         "baggage other: blocked by rule \"*\", not_allowed",
         "1 of 4 members can't be read",
     ];
@@ -295,7 +295,7 @@ fn each_line_is_answered_before_the_next_and_a_reader_may_go_away() {
 fn each_line_is_scanned_to_one_object_with_a_policy_and_without() {
     let lines = "tenant.id=anna@example.com\nother=blue\n";
     let alone = [
-        r#"{"decision":"blocked","detector":"email","key":"tenant.id","reason":"personal","rule":"everything"}"#,
+        r#"{"decision":"blocked","detector":"email","key":"tenant.id","reason":"personal_data","rule":"everything"}"#,
         r#"{"decision":"allowed","key":"other","output":"blue","rule":"everything"}"#,
     ];
     assert_ends(&reading(&["policy", "scan"], lines), 0, &alone);

@@ -6,7 +6,7 @@ use amq_protocol::protocol::{AMQPClass, basic, confirm};
 
 use super::{
     broker::{At, Broker, Recipient, Subscription, Unsettled},
-    dead_letter::Reason,
+    dead_letter::RejectReason,
     declare::count,
     fault::{Fault, short},
     message::Published,
@@ -248,7 +248,7 @@ impl Broker {
                 Verdict::Done => {}
                 Verdict::Requeue => self.requeue(unsettled),
                 Verdict::Reject => {
-                    self.die(&unsettled.queue, &unsettled.entry.message, Reason::Rejected);
+                    self.die(&unsettled.queue, &unsettled.entry.message, RejectReason::Rejected);
                 }
             }
         }

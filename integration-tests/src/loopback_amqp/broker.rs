@@ -13,7 +13,7 @@ use amq_protocol::{
 use tokio::{sync::mpsc::UnboundedSender, time::Instant};
 
 use super::{
-    dead_letter::{Reason, dead_letter, goes_in_circles},
+    dead_letter::{RejectReason, dead_letter, goes_in_circles},
     fault::{Fault, short},
     message::Published,
     queue::{ConnectionId, Consumer, Entry, Queue},
@@ -228,7 +228,7 @@ impl Broker {
     }
 
     /// Sends a message to the dead-letter exchange of the queue it died in; without one it is gone.
-    pub(super) fn die(&mut self, name: &str, message: &Published, reason: Reason) {
+    pub(super) fn die(&mut self, name: &str, message: &Published, reason: RejectReason) {
         let Some(queue) = self.queues.get(name) else {
             return;
         };
@@ -280,7 +280,7 @@ impl Broker {
             let Some(entry) = queue.pop_expired(self.now) else {
                 return;
             };
-            self.die(name, &entry.message, Reason::Expired);
+            self.die(name, &entry.message, RejectReason::Expired);
         }
     }
 

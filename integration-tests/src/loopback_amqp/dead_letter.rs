@@ -11,12 +11,12 @@ use super::message::Published;
 
 /// Why a message left its queue without being consumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
+pub(super) enum RejectReason {
     Rejected,
     Expired,
 }
 
-impl Reason {
+impl RejectReason {
     fn as_str(self) -> &'static str {
         match self {
             Self::Rejected => "rejected",
@@ -29,7 +29,7 @@ impl Reason {
 pub(super) fn dead_letter(
     message: &Published,
     queue: &str,
-    reason: Reason,
+    reason: RejectReason,
     exchange: &str,
     routing_key: Option<&str>,
 ) -> Published {
@@ -47,8 +47,8 @@ pub(super) fn dead_letter(
 
 /// Whether a message that died for `reason` came to `queue` before, in a circle in which nobody rejected it:
 /// RabbitMQ drops such a message instead of letting it go round for ever.
-pub(super) fn goes_in_circles(message: &Published, queue: &str, reason: Reason) -> bool {
-    if reason == Reason::Rejected {
+pub(super) fn goes_in_circles(message: &Published, queue: &str, reason: RejectReason) -> bool {
+    if reason == RejectReason::Rejected {
         return false;
     }
     let Some(AMQPValue::FieldArray(deaths)) = message.header("x-death") else {
@@ -58,7 +58,7 @@ pub(super) fn goes_in_circles(message: &Published, queue: &str, reason: Reason) 
         let AMQPValue::FieldTable(death) = death else {
             return false;
         };
-        if is_text(death, "reason", Reason::Rejected.as_str()) {
+        if is_text(death, "reason", RejectReason::Rejected.as_str()) {
             return false;
         }
         if is_text(death, "queue", queue) {
@@ -68,7 +68,7 @@ pub(super) fn goes_in_circles(message: &Published, queue: &str, reason: Reason) 
     false
 }
 
-fn record_death(headers: &mut FieldTable, message: &Published, queue: &str, reason: Reason) {
+fn record_death(headers: &mut FieldTable, message: &Published, queue: &str, reason: RejectReason) {
     let reason = reason.as_str();
     let earlier = match headers.inner().get("x-death") {
         Some(AMQPValue::FieldArray(deaths)) => deaths.as_slice().to_vec(),

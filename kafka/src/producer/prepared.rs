@@ -1,4 +1,6 @@
-use propagation_core::{Direction, HopSpan, Injection, Outcome, Priority, Propagator, Reason, TraceContext, messaging};
+use propagation_core::{
+    Direction, FieldPriority, HopSpan, InjectionReport, Outcome, Propagator, RejectReason, TraceContext, messaging,
+};
 use rdkafka::{error::KafkaError, message::OwnedHeaders};
 
 use crate::{attributes, carrier::Before};
@@ -13,7 +15,7 @@ pub struct PreparedMessage {
     /// The send span: run the send in it.
     pub hop: HopSpan,
     /// The fields that were written to the record.
-    pub injection: Injection,
+    pub injection: InjectionReport,
     /// The record's creation context: its existing one if that was kept, otherwise the send span's.
     pub creation: TraceContext,
     before: Before,
@@ -27,7 +29,7 @@ impl PreparedMessage {
 
     /// Ends the span of a record that was delivered to this partition and offset.
     pub fn delivered(self, partition: i32, offset: i64) {
-        if self.hop.records() {
+        if self.hop.is_recording() {
             if partition >= 0 {
                 self.hop.set_attribute("messaging.destination.partition.id", partition.to_string());
             }
@@ -51,13 +53,13 @@ impl PreparedMessage {
     pub(super) fn shed(
         &mut self,
         headers: &mut Option<OwnedHeaders>,
-        least: Option<Priority>,
+        least: Option<FieldPriority>,
         propagator: &Propagator,
     ) -> bool {
         // `injection` is not updated: the sends that call this never return it.
         let shed = self.before.shed(headers, least);
         for _ in &shed {
-            propagator.count(Direction::Outbound, Reason::NoRoom);
+            propagator.record_rejection(Direction::Outbound, RejectReason::TooLarge);
         }
         !shed.is_empty()
     }

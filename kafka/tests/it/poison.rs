@@ -1,6 +1,6 @@
 //! No content of a record's headers makes a consumer fail or stop.
 
-use propagation_core::{Direction, Reason};
+use propagation_core::{Direction, RejectReason};
 use propagation_kafka::{HeadersExt, OwnedHeadersExt, RawHeader};
 use rdkafka::{Message, message::OwnedHeaders, producer::FutureRecord};
 
@@ -80,7 +80,7 @@ async fn of_two_traceparents_the_last_counts_and_a_counter_says_so() {
     let message = consumer.recv().await.unwrap();
     shop.consuming().process(&message, async { Ok::<_, ()>(()) }).await.unwrap();
     assert_eq!(shop.span("process orders").parent_span_id.to_string(), "b7ad6b7169203331");
-    assert_eq!(shop.counted(Direction::Inbound, Reason::Repeated), 1);
+    assert_eq!(shop.counted(Direction::Inbound, RejectReason::Duplicate), 1);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use opentelemetry::trace::{SpanKind, Status};
-use propagation_core::{Direction, Reason, messaging::ExistingContext};
+use propagation_core::{Direction, RejectReason, messaging::ExistingContext};
 use propagation_kafka::ProducerPropagation;
 use rdkafka::{
     Message,
@@ -283,7 +283,7 @@ async fn without_bridge_the_current_context_is_sent() {
     assert_eq!(value(&consumer.recv().await.unwrap(), "traceparent").unwrap(), OTHER);
     assert_eq!(shown(consumer.recv().await.unwrap().headers()), shown(Some(&stale)));
     assert!(shop.spans("send orders").is_empty());
-    assert_eq!(shop.counted(Direction::Outbound, Reason::NotAllowed), 0);
+    assert_eq!(shop.counted(Direction::Outbound, RejectReason::NotAllowed), 0);
 }
 
 #[tokio::test]

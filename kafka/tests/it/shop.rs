@@ -8,7 +8,7 @@ use std::{
 use opentelemetry::{Value, trace::TracerProvider};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Direction, Hop, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, Reason, SpanKind,
+    Direction, Hop, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, SpanKind,
 };
 use propagation_kafka::{ConsumerPropagation, HeadersExt, NativeHeaders, ProducerPropagation};
 use propagation_opentelemetry::OpenTelemetryBridge;
@@ -105,7 +105,7 @@ impl Shop {
         spans.remove(0)
     }
 
-    pub(crate) fn counted(&self, direction: Direction, reason: Reason) -> u64 {
+    pub(crate) fn counted(&self, direction: Direction, reason: RejectReason) -> u64 {
         self.propagator.counters().get(direction, reason)
     }
 }

@@ -1,7 +1,7 @@
 //! Added fields never make a send fail that would succeed without them.
 
 use opentelemetry::trace::Status;
-use propagation_core::{Direction, Hop, PropagationContext, Reason, TraceContext, TraceState};
+use propagation_core::{Direction, Hop, PropagationContext, RejectReason, TraceContext, TraceState};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer},
@@ -48,7 +48,7 @@ async fn record_near_the_limit_is_sent_with_fitting_fields() {
         let names: Vec<String> =
             shown(rdkafka::Message::headers(&received)).into_iter().map(|(name, _)| name).collect();
         assert_eq!(names, written, "{spare}");
-        assert_eq!(shop.counted(Direction::Outbound, Reason::NoRoom), left_out, "{spare}");
+        assert_eq!(shop.counted(Direction::Outbound, RejectReason::TooLarge), left_out, "{spare}");
         assert_eq!(shop.span("send orders").status, Status::Unset, "and one span");
     }
 }

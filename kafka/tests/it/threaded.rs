@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opentelemetry::trace::Status;
-use propagation_core::{Direction, Propagator, Reason};
+use propagation_core::{Direction, Propagator, RejectReason};
 use propagation_kafka::{DeliverySpan, DeliverySpans};
 use rdkafka::{
     ClientContext, Message, Statistics,
@@ -116,7 +116,11 @@ async fn full_queue_returns_the_original_record() {
     let spans = shop.spans("send orders");
     let errors: Vec<_> = spans.iter().map(|span| text(span, "error.type")).collect();
     assert_eq!(errors, [Some("QueueFull".to_owned()), None, Some("QueueFull".to_owned())]);
-    assert_eq!(shop.counted(Direction::Outbound, Reason::NoRoom), 0, "a full queue is no reason to leave anything out");
+    assert_eq!(
+        shop.counted(Direction::Outbound, RejectReason::TooLarge),
+        0,
+        "a full queue is no reason to leave anything out"
+    );
 }
 
 #[tokio::test]

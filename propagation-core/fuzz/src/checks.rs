@@ -6,8 +6,8 @@ use std::{
 };
 
 use propagation_core::{
-    Baggage, Direction, Fields, Formats, InboundRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
-    Sampling, Scrub, StoredContext, TraceState,
+    Baggage, Direction, Formats, InboundRule, OutboundRule, OutgoingFields, Peer, Policy, PropagationContext,
+    Propagator, SamplingDecision, Scrub, StoredContext, TraceState,
 };
 
 type Message = Vec<(String, Vec<u8>)>;
@@ -19,7 +19,7 @@ const W3C: &str = "tracecontext,baggage";
 /// The input is lines of `name:value`; a line without a colon is a value of the format's first field.
 pub(crate) fn format(name: &str, data: &[u8]) {
     let propagator = open(name);
-    let first = propagator.owned().owned().next().map(|name| name.as_str().to_owned()).unwrap_or_default();
+    let first = propagator.fields().names().next().map(|name| name.as_str().to_owned()).unwrap_or_default();
     let (context, rejections) = read(&propagator, &message(data, &first));
     bounded(&context);
     assert!(rejections <= 64, "{rejections} rejections");
@@ -142,9 +142,9 @@ fn write(propagator: &Propagator, context: &PropagationContext) -> Message {
     propagator.inject(&Peer::http("api"), context, &mut sent);
     assert_eq!(sent.remove(0), ("kept".to_owned(), b"\xff".to_vec()));
     let mut fields = BTreeMap::new();
-    let owned: &Fields = propagator.owned();
+    let owned: &OutgoingFields = propagator.fields();
     for (name, value) in &sent {
-        assert!(owned.owns(name), "{name} is not ours");
+        assert!(owned.contains(name), "{name} is not ours");
         // A field of Jaeger's is a member, and an empty value is one.
         assert!(!value.is_empty() || name.starts_with("uberctx-"), "{name} is empty");
         assert!(value.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)), "{name}: {value:?}");
@@ -173,7 +173,7 @@ fn sayable(
     name: &str,
     context: &PropagationContext,
     with_parent: bool,
-) -> (Option<String>, Option<Sampling>, Vec<(String, String)>) {
+) -> (Option<String>, Option<SamplingDecision>, Vec<(String, String)>) {
     let trace = &context.trace;
     let ids = trace.trace_id().map(|trace_id| {
         let random = name == "tracecontext" && trace.flags().is_random();

@@ -56,7 +56,7 @@ use self::{
 };
 use propagation_core::{
     Hop, PropagationContext, SpanId,
-    bridge::{Bridge, BridgeError, Innermost, Marker, Started},
+    bridge::{Bridge, BridgeError, CurrentHop, HopId, Started},
 };
 
 pub use counters::observe_counters;
@@ -94,7 +94,7 @@ impl<B: fmt::Debug> fmt::Debug for HopMetrics<B> {
 
 impl<B: Bridge> Bridge for HopMetrics<B> {
     /// Metrics need names and attributes, whether or not there are spans.
-    fn records(&self) -> bool {
+    fn is_recording(&self) -> bool {
         true
     }
 
@@ -106,12 +106,12 @@ impl<B: Bridge> Bridge for HopMetrics<B> {
         self.inner.check()
     }
 
-    fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
+    fn current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         self.inner.current(innermost)
     }
 
-    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
-        self.inner.span_inside(marker)
+    fn span_inside(&self, id: HopId) -> Option<SpanId> {
+        self.inner.span_inside(id)
     }
 
     fn start(&self, hop: Hop) -> Started {

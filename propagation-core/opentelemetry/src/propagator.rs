@@ -11,7 +11,8 @@ use opentelemetry::{
 
 use crate::bridge::{Caller, baggage_from, baggage_into, denied, root_context, span_context, trace_context};
 use propagation_core::{
-    Extract, FieldName, Fields, Inject, Injection, Peer, PropagationContext, Propagator, TraceContext, Transport, Value,
+    Extract, FieldName, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator, TraceContext,
+    Transport, Value,
 };
 
 /// A [`Propagator`] as a `TextMapPropagator`: strict parsing and the policy for any program that takes one, by one line.
@@ -42,7 +43,7 @@ impl OtelPropagator {
     /// For callers and hosts that nothing is known of, over HTTP.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        let fields = propagator.owned().owned().map(|name| name.as_str().to_owned()).collect();
+        let fields = propagator.fields().names().map(|name| name.as_str().to_owned()).collect();
         Self { propagator, peer: OwnedPeer::new(&Peer::http("")), fields, random_flag: false }
     }
 
@@ -170,11 +171,11 @@ impl Extract for ExtractorCarrier<'_> {
 struct InjectorCarrier<'c>(&'c mut dyn Injector);
 
 impl Inject for InjectorCarrier<'_> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
         self.0.reserve(fields.len());
         for field in fields.iter() {
             self.0.set(field.name().as_str(), field.value_str().to_owned());
         }
-        Injection::all(fields)
+        InjectionReport::all(fields)
     }
 }

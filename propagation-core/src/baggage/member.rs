@@ -2,7 +2,7 @@ use std::{borrow::Cow, fmt};
 
 use super::encoding;
 use crate::{
-    Reason, list,
+    RejectReason, list_header,
     octets::{self, PROPERTY, VALUE},
 };
 
@@ -27,7 +27,7 @@ impl<'a> Member<'a> {
 
     /// The key's bytes, for where it need not be text.
     pub(crate) fn wire_key(&self) -> &'a [u8] {
-        list::split_once(self.wire, b'=').map_or(self.wire, |(key, _)| key)
+        list_header::split_once(self.wire, b'=').map_or(self.wire, |(key, _)| key)
     }
 
     /// Whether this is its key: costs less than to ask which it is.
@@ -38,7 +38,7 @@ impl<'a> Member<'a> {
 
     /// What is behind the `=`.
     fn rest(&self) -> &'a [u8] {
-        list::split_once(self.wire, b'=').map_or(&[], |(_, rest)| rest)
+        list_header::split_once(self.wire, b'=').map_or(&[], |(_, rest)| rest)
     }
 
     /// All of it, as it stands on the wire.
@@ -56,13 +56,13 @@ impl<'a> Member<'a> {
     #[must_use]
     pub fn wire_value(&self) -> &'a [u8] {
         let rest = self.rest();
-        list::split_once(rest, b';').map_or(rest, |(value, _)| value)
+        list_header::split_once(rest, b';').map_or(rest, |(value, _)| value)
     }
 
     /// Everything behind the first `;`, as it came.
     #[must_use]
     pub fn properties(&self) -> &'a str {
-        let properties = list::split_once(self.rest(), b';').map_or(&[][..], |(_, properties)| properties);
+        let properties = list_header::split_once(self.rest(), b';').map_or(&[][..], |(_, properties)| properties);
         std::str::from_utf8(properties).unwrap_or_default()
     }
 }
@@ -84,17 +84,17 @@ pub(super) struct Checked<'a> {
 
 impl<'a> Checked<'a> {
     /// Checks a member without white space around it (W3C Baggage, 3.3.1).
-    pub(super) fn read(member: &'a [u8]) -> Result<Self, Reason> {
-        let (key, rest) = list::split_once(member, b'=').ok_or(Reason::Malformed)?;
-        let key = list::trim_end(key);
+    pub(super) fn read(member: &'a [u8]) -> Result<Self, RejectReason> {
+        let (key, rest) = list_header::split_once(member, b'=').ok_or(RejectReason::Malformed)?;
+        let key = list_header::trim_end(key);
         if !encoding::is_token(key) {
-            return Err(Reason::Malformed);
+            return Err(RejectReason::Malformed);
         }
         let value_end = octets::find(rest, b';').unwrap_or(rest.len());
-        let (raw_value, tail) = rest.split_at_checked(value_end).ok_or(Reason::Malformed)?;
-        let value = list::trim(raw_value);
+        let (raw_value, tail) = rest.split_at_checked(value_end).ok_or(RejectReason::Malformed)?;
+        let value = list_header::trim(raw_value);
         if !octets::all(value, VALUE) || !tail.get(1..).is_none_or(check_properties) {
-            return Err(Reason::IllegalByte);
+            return Err(RejectReason::IllegalByte);
         }
         Ok(Self { key, value, tail })
     }

@@ -1,15 +1,15 @@
 use super::{Baggage, encoding, member::Checked};
 use crate::{
-    Reason, Text, list,
+    FieldValue, RejectReason, list_header,
     octets::{self, PROPERTY, TOKEN, VALUE},
 };
 
 /// What was left out while reading: the member's key where one can be told, and why.
-type Found<'f> = dyn FnMut(&[u8], Reason) + 'f;
+type Found<'f> = dyn FnMut(&[u8], RejectReason) + 'f;
 
 impl Baggage {
     /// Reads a list. If all of it can be written again as it came, `keep` says how its bytes are kept.
-    pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> Text, refused: &mut Found<'_>) -> Self {
+    pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> FieldValue, refused: &mut Found<'_>) -> Self {
         if text.is_empty() {
             return Self::EMPTY;
         }
@@ -74,9 +74,9 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
     let text = text.get(..=Baggage::MAX_BYTES).unwrap_or(text);
     let mut out = Vec::with_capacity(text.len().min(Baggage::MAX_BYTES));
     let (mut kept, mut too_long) = (0, text.len() > Baggage::MAX_BYTES);
-    for (nth, (end, member)) in list::members(text).enumerate() {
+    for (nth, (end, member)) in list_header::members(text).enumerate() {
         if nth == Baggage::MAX_MEMBERS || end > Baggage::MAX_BYTES {
-            refused(&[], if end > Baggage::MAX_BYTES { Reason::TooLong } else { Reason::TooManyMembers });
+            refused(&[], if end > Baggage::MAX_BYTES { RejectReason::TooLong } else { RejectReason::TooManyMembers });
             too_long = false;
             break;
         }
@@ -89,7 +89,7 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
                 checked.write(&mut out, Baggage::MAX_BYTES);
                 if out.len() > Baggage::MAX_BYTES {
                     out.truncate(before);
-                    refused(checked.key, Reason::TooLong);
+                    refused(checked.key, RejectReason::TooLong);
                 } else {
                     kept += 1;
                 }
@@ -98,12 +98,12 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
         }
     }
     if too_long {
-        refused(&[], Reason::TooLong);
+        refused(&[], RejectReason::TooLong);
     }
     Baggage::whole(out.into(), kept)
 }
 
 /// What stands where the key should be.
 fn key_like(member: &[u8]) -> &[u8] {
-    list::split_once(member, b'=').map_or(&[], |(key, _)| list::trim_end(key))
+    list_header::split_once(member, b'=').map_or(&[], |(key, _)| list_header::trim_end(key))
 }

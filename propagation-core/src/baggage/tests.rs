@@ -1,7 +1,7 @@
 use super::*;
-use crate::Reason;
+use crate::RejectReason;
 
-fn read(text: &str) -> (String, Vec<Reason>) {
+fn read(text: &str) -> (String, Vec<RejectReason>) {
     let mut reasons = Vec::new();
     let baggage =
         Baggage::read(text.as_bytes(), || text.as_bytes().to_vec().into(), &mut |_, reason| reasons.push(reason));
@@ -19,11 +19,11 @@ fn members_are_read_as_the_grammar_says() {
         ("k=%zz", "k=%25zz", &[]),
         ("k=%41%c3%28", "k=%41%c3%28", &[]),
         ("k=a+b", "k=a+b", &[]),
-        ("k;p=1", "", &[Reason::Malformed]),
-        ("=v,k=v", "k=v", &[Reason::Malformed]),
-        ("k=a b,l=w", "l=w", &[Reason::IllegalByte]),
-        ("k=a\"b,l=w", "l=w", &[Reason::IllegalByte]),
-        ("k=v;p=\u{1}", "", &[Reason::IllegalByte]),
+        ("k;p=1", "", &[RejectReason::Malformed]),
+        ("=v,k=v", "k=v", &[RejectReason::Malformed]),
+        ("k=a b,l=w", "l=w", &[RejectReason::IllegalByte]),
+        ("k=a\"b,l=w", "l=w", &[RejectReason::IllegalByte]),
+        ("k=v;p=\u{1}", "", &[RejectReason::IllegalByte]),
         (",,k=v,,", "k=v", &[]),
         ("K=1,k=2", "K=1,k=2", &[]),
     ] {
@@ -92,6 +92,6 @@ fn separators_count_to_the_limit_too() {
         let mut refused = Vec::new();
         let baggage = Baggage::read(text.as_bytes(), || panic!("not canonical"), &mut |_, reason| refused.push(reason));
         assert_eq!(baggage.len(), members, "{} bytes", text.len());
-        assert_eq!(refused, vec![crate::Reason::TooLong; refusals], "{} bytes", text.len());
+        assert_eq!(refused, vec![crate::RejectReason::TooLong; refusals], "{} bytes", text.len());
     }
 }

@@ -1,4 +1,4 @@
-use super::{Bridge, Innermost, Started};
+use super::{Bridge, CurrentHop, Started};
 use crate::{Hop, PropagationContext};
 
 /// No tracing API: the context passes through, no spans are made and no ids invented.
@@ -6,15 +6,15 @@ use crate::{Hop, PropagationContext};
 pub struct NoBridge;
 
 impl Bridge for NoBridge {
-    fn records(&self) -> bool {
+    fn is_recording(&self) -> bool {
         false
     }
 
-    fn current(&self, _: Option<Innermost<'_>>) -> Option<PropagationContext> {
+    fn current(&self, _: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         None
     }
 
     fn start(&self, hop: Hop) -> Started {
-        Started::passing(hop.parent)
+        Started::without_span(hop.parent)
     }
 }

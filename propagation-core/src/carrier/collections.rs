@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{Extract, FieldName, Fields, Inject, Injection, Value};
+use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, Value};
 
 /// Pairs in wire order, names compared without regard to ASCII case.
 impl Extract for Vec<(String, Vec<u8>)> {
@@ -22,10 +22,10 @@ impl Extract for Vec<(String, Vec<u8>)> {
 }
 
 impl Inject for Vec<(String, Vec<u8>)> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
-        self.retain(|(name, _)| !fields.owns(name));
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+        self.retain(|(name, _)| !fields.contains(name));
         self.extend(fields.iter().map(|field| (field.name().as_str().to_owned(), field.value().to_vec())));
-        Injection::all(fields)
+        InjectionReport::all(fields)
     }
 }
 
@@ -47,12 +47,12 @@ macro_rules! map {
         }
 
         impl Inject for $map<String, String> {
-            fn commit(&mut self, fields: &Fields) -> Injection {
-                self.retain(|name, _| !fields.owns(name));
+            fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+                self.retain(|name, _| !fields.contains(name));
                 for field in fields.iter() {
                     self.insert(field.name().as_str().to_owned(), field.value_str().to_owned());
                 }
-                Injection::all(fields)
+                InjectionReport::all(fields)
             }
         }
     };

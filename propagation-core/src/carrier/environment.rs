@@ -2,7 +2,7 @@
 
 use std::{fmt, process::Command};
 
-use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
+use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, Value};
 
 /// Environment variables as a carrier: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
 ///
@@ -97,17 +97,17 @@ impl Extract for EnvironmentCarrier {
 }
 
 impl Inject for EnvironmentCarrier {
-    fn commit(&mut self, fields: &Fields) -> Injection {
-        let owned: Vec<String> = fields.owned().flat_map(|name| variables(name.as_str())).collect();
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+        let owned: Vec<String> = fields.names().flat_map(|name| variables(name.as_str())).collect();
         self.variables.retain(|(name, _)| !owned.contains(name));
-        let mut injection = Injection::none();
+        let mut injection = InjectionReport::none();
         for field in fields.iter() {
             // The name of a variable can't say what a name made at run time does (`uberctx-tenant.id`).
-            if fields.owned().any(|owned| owned == field.name()) {
+            if fields.names().any(|owned| owned == field.name()) {
                 self.variables.push((variable(field.name().as_str()), field.value_str().to_owned()));
                 injection.wrote(field.name());
             } else {
-                injection.left_out(field.name(), Reason::Unrepresentable);
+                injection.left_out(field.name(), RejectReason::Unrepresentable);
             }
         }
         let written = |name: &String| self.variables.iter().any(|(found, _)| found == name);

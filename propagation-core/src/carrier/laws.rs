@@ -1,6 +1,8 @@
 //! What every carrier must hold, as tests that an adapter adds with one line.
 
-use crate::{Extract, Field, FieldName, Fields, Inject, Injection, Priority, Text, TraceParent};
+use crate::{
+    Extract, Field, FieldName, FieldPriority, FieldValue, Inject, InjectionReport, OutgoingFields, TraceParent,
+};
 
 /// A message type under test, and how to look at it.
 ///
@@ -47,24 +49,24 @@ static BAGGAGE: FieldName = FieldName::from_static("baggage");
 
 const VALUE: &[u8; TraceParent::LEN] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-fn owned() -> Fields {
-    let mut fields = Fields::new();
+fn owned() -> OutgoingFields {
+    let mut fields = OutgoingFields::new();
     for name in [&PARENT, &STATE, &BAGGAGE] {
-        fields.own(name);
+        fields.declare(name);
     }
     fields
 }
 
-fn full() -> Fields {
+fn full() -> OutgoingFields {
     let mut fields = owned();
     fields.push_parent(&PARENT, *VALUE);
-    fields.push(&STATE, Text::from(b"congo=t61rcWkgMzE".to_vec()), Priority::State);
-    fields.push(&BAGGAGE, Text::from(b"tenant.id=blue,locale=de%20AT".to_vec()), Priority::Baggage);
+    fields.push(&STATE, FieldValue::from(b"congo=t61rcWkgMzE".to_vec()), FieldPriority::State);
+    fields.push(&BAGGAGE, FieldValue::from(b"tenant.id=blue,locale=de%20AT".to_vec()), FieldPriority::Baggage);
     fields
 }
 
-fn commit<S: Subject>(message: &mut S::Message, fields: &Fields) -> Injection {
-    let mut injection = Injection::none();
+fn commit<S: Subject>(message: &mut S::Message, fields: &OutgoingFields) -> InjectionReport {
+    let mut injection = InjectionReport::none();
     S::inject(message, &mut |carrier| injection = carrier.commit(fields));
     injection
 }
@@ -75,13 +77,13 @@ fn values<S: Subject>(message: &S::Message, name: &FieldName) -> Vec<Vec<u8>> {
     values
 }
 
-fn expected(fields: &Fields) -> Vec<(String, Vec<u8>)> {
+fn expected(fields: &OutgoingFields) -> Vec<(String, Vec<u8>)> {
     fields.iter().map(|field: &Field| (field.name().as_str().to_owned(), field.value().to_vec())).collect()
 }
 
-fn ours<S: Subject>(message: &S::Message, fields: &Fields) -> Vec<(String, Vec<u8>)> {
+fn ours<S: Subject>(message: &S::Message, fields: &OutgoingFields) -> Vec<(String, Vec<u8>)> {
     let mut entries = S::entries(message);
-    entries.retain(|(name, _)| fields.owns(name));
+    entries.retain(|(name, _)| fields.contains(name));
     entries.sort();
     entries
 }
@@ -140,7 +142,7 @@ pub fn other_headers_survive<S: Subject>() {
     for fields in [&fields, &fields, &owned()] {
         commit::<S>(&mut message, fields);
         let mut entries = S::entries(&message);
-        entries.retain(|(name, _)| !fields.owns(name));
+        entries.retain(|(name, _)| !fields.contains(name));
         let entries = if S::ORDERED { entries } else { sorted(entries) };
         assert_eq!(entries, others);
     }

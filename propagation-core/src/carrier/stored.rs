@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::{Extract, FieldName, Fields, Inject, Injection, Reason, Value};
+use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, Value};
 
 /// A carrier that is a small piece of text: a line `name:value` for each field.
 ///
@@ -68,7 +68,7 @@ impl FromStr for StoredContext {
     /// Refuses a string longer than [`StoredContext::MAX_BYTES`] or a part without a name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > Self::MAX_BYTES {
-            return Err(StoredContextError(Reason::TooLong));
+            return Err(StoredContextError(RejectReason::TooLong));
         }
         // Whatever kept the text may have made other line ends of ours.
         let parts = text.lines().filter(|part| !part.is_empty());
@@ -76,7 +76,7 @@ impl FromStr for StoredContext {
             let (name, value) = part.split_once(':').filter(|(name, _)| !name.is_empty())?;
             Some((name.to_owned(), value.to_owned()))
         });
-        Ok(Self { fields: fields.collect::<Option<_>>().ok_or(StoredContextError(Reason::Malformed))? })
+        Ok(Self { fields: fields.collect::<Option<_>>().ok_or(StoredContextError(RejectReason::Malformed))? })
     }
 }
 
@@ -95,16 +95,16 @@ impl Extract for StoredContext {
 }
 
 impl Inject for StoredContext {
-    fn commit(&mut self, fields: &Fields) -> Injection {
-        self.fields.retain(|(name, _)| !fields.owns(name));
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+        self.fields.retain(|(name, _)| !fields.contains(name));
         self.fields.extend(fields.iter().map(|field| (field.name().as_str().to_owned(), field.value_str().to_owned())));
-        Injection::all(fields)
+        InjectionReport::all(fields)
     }
 }
 
 /// A stored context could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredContextError(Reason);
+pub struct StoredContextError(RejectReason);
 
 impl fmt::Display for StoredContextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

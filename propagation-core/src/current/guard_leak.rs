@@ -7,7 +7,7 @@
 use std::{fmt, panic::Location, sync::Arc};
 
 use super::{Active, Telling, stack, thread_end};
-use crate::{SpanId, bridge::Innermost};
+use crate::{SpanId, bridge::CurrentHop};
 
 /// The reaction to a guard of the tracing API that is still in force when its hop is left.
 ///
@@ -80,8 +80,8 @@ impl<'a> GuardLeakCheck<'a> {
             return None;
         }
         let (depth, again) =
-            stack::look(|entered| (entered.len(), entered.iter().any(|each| each.active.marker == active.marker)));
-        let inside = telling.propagator.span_inside(active.marker);
+            stack::look(|entered| (entered.len(), entered.iter().any(|each| each.active.id == active.id)));
+        let inside = telling.propagator.span_inside(active.id);
         let span = thread_end::access(thread_end::Access::Current, || tracing::Span::current().id()).flatten();
         Some(Self { active, telling, place, panics: leaks == GuardLeaks::Panic, depth, span, inside, again })
     }
@@ -117,12 +117,12 @@ impl<'a> GuardLeakCheck<'a> {
         let current = tracing::Span::current();
         let changed = current.id().filter(|id| Some(id) != self.span.as_ref()).is_some();
         // A user's span that is current as before is not asked: asking starts it.
-        if changed && propagator.sees(Innermost { marker: self.active.marker, trace: &self.active.context.trace }) {
+        if changed && propagator.sees(CurrentHop { id: self.active.id, trace: &self.active.context.trace }) {
             let metadata = current.metadata()?;
             let (file, line) = (metadata.file().unwrap_or("?"), metadata.line().unwrap_or_default());
             return Some(format!("the span `{}` of {file}:{line} was still entered", metadata.name()));
         }
-        let inside = propagator.span_inside(self.active.marker).filter(|span| Some(*span) != self.inside)?;
+        let inside = propagator.span_inside(self.active.id).filter(|span| Some(*span) != self.inside)?;
         Some(format!("a context of OpenTelemetry was still attached, with the span {inside}"))
     }
 }

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, sync::Arc};
 
 use super::{Active, CallSite};
-use crate::{PropagationContext, bridge::Marker, origin::Origin};
+use crate::{PropagationContext, bridge::HopId, origin::Origin};
 
 thread_local! {
     /// The hops that this thread is inside of, innermost last.
@@ -16,8 +16,8 @@ pub(super) struct Entered {
 }
 
 /// The innermost hop on this thread.
-pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, Marker)>) -> R) -> R {
-    look(top().as_ref().map(|active| (&active.context, active.marker)))
+pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, HopId)>) -> R) -> R {
+    look(top().as_ref().map(|active| (&active.context, active.id)))
 }
 
 /// The origin of a context. One that was made by hand inherits the admission of the hop that it is used in.

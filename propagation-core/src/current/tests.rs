@@ -9,7 +9,7 @@ fn hop(n: u8) -> HopSpan {
 }
 
 fn current() -> PropagationContext {
-    PropagationContext::of_hop()
+    PropagationContext::current()
 }
 
 #[test]
@@ -27,11 +27,11 @@ fn hops_that_are_left_out_of_order_leave_each_other_alone() {
 struct Idle;
 
 impl crate::Bridge for Idle {
-    fn records(&self) -> bool {
+    fn is_recording(&self) -> bool {
         true
     }
 
-    fn current(&self, _: Option<crate::bridge::Innermost<'_>>) -> Option<PropagationContext> {
+    fn current(&self, _: Option<crate::bridge::CurrentHop<'_>>) -> Option<PropagationContext> {
         None
     }
 

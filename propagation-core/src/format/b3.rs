@@ -1,9 +1,9 @@
 //! B3 (Zipkin): one header or several.
 
-use super::parts::{self, Refused};
+use super::fields::{self, Refused};
 use crate::{
-    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, SpanId, TraceContext,
-    TraceId, list,
+    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    SamplingDecision, SpanId, TraceContext, TraceId, list_header,
 };
 
 static SINGLE: FieldName = FieldName::from_static("b3");
@@ -55,12 +55,12 @@ impl Format for B3Format {
         if self.multi { "b3multi" } else { "b3" }
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         if into.has_trace() {
             return;
         }
         // A single header that is refused gives way to the several, as in Zipkin's own libraries.
-        let trace = match parts::one(from, &SINGLE, into, parse_single) {
+        let trace = match fields::one(from, &SINGLE, into, parse_single) {
             Some(Ok(trace)) => Ok(trace),
             _ => read_multi(from, into),
         };
@@ -69,17 +69,17 @@ impl Format for B3Format {
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         if self.multi {
             write_multi(&context.trace, fields);
         } else {
-            fields.push(&SINGLE, parts::text(&format_single(&context.trace)), Priority::Ids);
+            fields.push(&SINGLE, fields::text(&format_single(&context.trace)), FieldPriority::Ids);
         }
     }
 
-    fn own(&self, fields: &mut Fields) {
+    fn fields(&self, fields: &mut OutgoingFields) {
         for name in [&SINGLE, &TRACE_ID, &SPAN_ID, &PARENT_SPAN_ID, &SAMPLED, &FLAGS] {
-            fields.own(name);
+            fields.declare(name);
         }
     }
 }
@@ -89,11 +89,11 @@ fn parse_single(text: &[u8]) -> Result<TraceContext, Refused> {
     if let Ok(sampling) = parse_state(text) {
         return Ok(TraceContext::EMPTY.with_sampling(sampling));
     }
-    let (trace_id, rest) = list::split_once(text, b'-').ok_or(Reason::Malformed)?;
-    let (span_id, rest) = list::split_once(rest, b'-').map_or((rest, None), |(id, rest)| (id, Some(rest)));
+    let (trace_id, rest) = list_header::split_once(text, b'-').ok_or(RejectReason::Malformed)?;
+    let (span_id, rest) = list_header::split_once(rest, b'-').map_or((rest, None), |(id, rest)| (id, Some(rest)));
     let (trace_id, span_id) = (parse_trace_id(trace_id)?, parse_span_id(span_id)?);
     // State and parent id are each optional.
-    let (state, parent) = match rest.map(|rest| (rest.len(), list::split_once(rest, b'-'), rest)) {
+    let (state, parent) = match rest.map(|rest| (rest.len(), list_header::split_once(rest, b'-'), rest)) {
         None => (None, None),
         Some((_, Some((state, parent)), _)) => (Some(state), Some(parent)),
         Some((1, None, state)) => (Some(state), None),
@@ -101,65 +101,65 @@ fn parse_single(text: &[u8]) -> Result<TraceContext, Refused> {
     };
     parent.map(parse_parent_id).transpose()?;
     let sampling = state.map(parse_state).transpose()?.unwrap_or_default();
-    Ok(parts::context(trace_id, span_id, sampling))
+    Ok(fields::context(trace_id, span_id, sampling))
 }
 
-fn parse_state(text: &[u8]) -> Result<Sampling, Refused> {
+fn parse_state(text: &[u8]) -> Result<SamplingDecision, Refused> {
     match text {
-        b"0" => Ok(Sampling::Drop),
-        b"1" => Ok(Sampling::Sample),
-        b"d" => Ok(Sampling::Debug),
-        _ => Err(Reason::Malformed),
+        b"0" => Ok(SamplingDecision::Drop),
+        b"1" => Ok(SamplingDecision::Sample),
+        b"d" => Ok(SamplingDecision::Debug),
+        _ => Err(RejectReason::Malformed),
     }
 }
 
 /// 32 digits, or 16 for a trace of 64 bits.
 fn parse_trace_id(digits: &[u8]) -> Result<TraceId, Refused> {
-    if digits.len() == 32 || digits.len() == 16 { parts::trace_id(digits) } else { Err(Reason::Malformed) }
+    if digits.len() == 32 || digits.len() == 16 { fields::trace_id(digits) } else { Err(RejectReason::Malformed) }
 }
 
 fn parse_span_id(digits: &[u8]) -> Result<SpanId, Refused> {
-    if digits.len() == 16 { parts::span_id(digits) } else { Err(Reason::Malformed) }
+    if digits.len() == 16 { fields::span_id(digits) } else { Err(RejectReason::Malformed) }
 }
 
 /// Checked because a header that is wrong there can't be trusted elsewhere; zeros are seen in the wild and do no harm.
 fn parse_parent_id(digits: &[u8]) -> Result<(), Refused> {
-    if digits.len() == 16 { parts::hex_padded::<8>(digits).map(drop) } else { Err(Reason::Malformed) }
+    if digits.len() == 16 { fields::hex_padded::<8>(digits).map(drop) } else { Err(RejectReason::Malformed) }
 }
 
-fn read_multi(from: &dyn Extract, into: &mut Reading) -> Result<TraceContext, Refused> {
-    let trace_id = parts::one(from, &TRACE_ID, into, parse_trace_id).transpose()?;
-    let span_id = parts::one(from, &SPAN_ID, into, parse_span_id).transpose()?;
-    parts::one(from, &PARENT_SPAN_ID, into, parse_parent_id).transpose()?;
-    let sampled = parts::one(from, &SAMPLED, into, parse_sampled).transpose()?;
+fn read_multi(from: &dyn Extract, into: &mut Extracted) -> Result<TraceContext, Refused> {
+    let trace_id = fields::one(from, &TRACE_ID, into, parse_trace_id).transpose()?;
+    let span_id = fields::one(from, &SPAN_ID, into, parse_span_id).transpose()?;
+    fields::one(from, &PARENT_SPAN_ID, into, parse_parent_id).transpose()?;
+    let sampled = fields::one(from, &SAMPLED, into, parse_sampled).transpose()?;
     // Any other value of the flags may be ignored.
-    let debug = parts::one(from, &FLAGS, into, |text| Ok(text == b"1")).transpose()?;
-    let sampling = if debug == Some(true) { Sampling::Debug } else { sampled.unwrap_or_default() };
+    let debug = fields::one(from, &FLAGS, into, |text| Ok(text == b"1")).transpose()?;
+    let sampling = if debug == Some(true) { SamplingDecision::Debug } else { sampled.unwrap_or_default() };
     match (trace_id, span_id) {
-        (Some(trace_id), Some(span_id)) => Ok(parts::context(trace_id, span_id, sampling)),
+        (Some(trace_id), Some(span_id)) => Ok(fields::context(trace_id, span_id, sampling)),
         (None, None) => Ok(TraceContext::EMPTY.with_sampling(sampling)),
         (Some(_), None) | (None, Some(_)) => {
-            into.reject_field(TRACE_ID.as_str(), Reason::Malformed);
-            Err(Reason::Malformed)
+            into.reject_field(TRACE_ID.as_str(), RejectReason::Malformed);
+            Err(RejectReason::Malformed)
         }
     }
 }
 
 /// `true` and `false` come from tracers that are older than the specification, which lets them in; some write `True`.
-fn parse_sampled(text: &[u8]) -> Result<Sampling, Refused> {
+fn parse_sampled(text: &[u8]) -> Result<SamplingDecision, Refused> {
     match text {
-        b"1" => Ok(Sampling::Sample),
-        b"0" => Ok(Sampling::Drop),
-        word if word.eq_ignore_ascii_case(b"true") => Ok(Sampling::Sample),
-        word if word.eq_ignore_ascii_case(b"false") => Ok(Sampling::Drop),
-        _ => Err(Reason::Malformed),
+        b"1" => Ok(SamplingDecision::Sample),
+        b"0" => Ok(SamplingDecision::Drop),
+        word if word.eq_ignore_ascii_case(b"true") => Ok(SamplingDecision::Sample),
+        word if word.eq_ignore_ascii_case(b"false") => Ok(SamplingDecision::Drop),
+        _ => Err(RejectReason::Malformed),
     }
 }
 
 /// How a decision is written; deferring is absence.
-fn state(sampling: Sampling) -> Option<&'static str> {
+fn state(sampling: SamplingDecision) -> Option<&'static str> {
     match sampling {
-        Sampling::Debug => Some("d"),
+        SamplingDecision::Debug => Some("d"),
         other => other.decided().map(|sampled| if sampled { "1" } else { "0" }),
     }
 }
@@ -173,15 +173,15 @@ fn format_single(trace: &TraceContext) -> String {
     }
 }
 
-fn write_multi(trace: &TraceContext, fields: &mut Fields) {
+fn write_multi(trace: &TraceContext, fields: &mut OutgoingFields) {
     if let Some(parent) = trace.parent_to_write() {
-        fields.push(&TRACE_ID, parts::text(&parent.trace_id), Priority::Ids);
-        fields.push(&SPAN_ID, parts::text(&parent.span_id), Priority::Ids);
+        fields.push(&TRACE_ID, fields::text(&parent.trace_id), FieldPriority::Ids);
+        fields.push(&SPAN_ID, fields::text(&parent.span_id), FieldPriority::Ids);
     }
     match state(trace.sampling) {
         // Debug implies sampled, and is sent alone.
-        Some("d") => fields.push(&FLAGS, parts::text("1"), Priority::Ids),
-        Some(state) => fields.push(&SAMPLED, parts::text(state), Priority::Ids),
+        Some("d") => fields.push(&FLAGS, fields::text("1"), FieldPriority::Ids),
+        Some(state) => fields.push(&SAMPLED, fields::text(state), FieldPriority::Ids),
         None => {}
     }
 }

@@ -1,7 +1,8 @@
 //! W3C Baggage.
 
 use crate::{
-    Baggage, Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Rejection, list::Joined,
+    Baggage, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, Rejection,
+    list_header::Joined,
 };
 
 static BAGGAGE: FieldName = FieldName::from_static("baggage");
@@ -15,7 +16,7 @@ impl Format for BaggageFormat {
         "baggage"
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         let joined = Joined::read(from, &BAGGAGE, Baggage::MAX_BYTES);
         if joined.is_none() {
             return;
@@ -26,13 +27,13 @@ impl Format for BaggageFormat {
         into.merge_baggage(baggage);
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         if !context.baggage.is_empty() {
-            fields.push(&BAGGAGE, context.baggage.to_text(), Priority::Baggage);
+            fields.push(&BAGGAGE, context.baggage.to_text(), FieldPriority::Baggage);
         }
     }
 
-    fn own(&self, fields: &mut Fields) {
-        fields.own(&BAGGAGE);
+    fn fields(&self, fields: &mut OutgoingFields) {
+        fields.declare(&BAGGAGE);
     }
 }

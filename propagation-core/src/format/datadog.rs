@@ -3,10 +3,10 @@
 mod member;
 
 use self::member::{Member, Received};
-use super::parts::{self, Refused};
+use super::fields::{self, Refused};
 use crate::{
-    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Rejection, Sampling,
-    SamplingPriority, SpanId, TraceContext, TraceId,
+    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason, Rejection,
+    SamplingDecision, SamplingPriority, SpanId, TraceContext, TraceId,
 };
 
 static TRACE_ID: FieldName = FieldName::from_static("x-datadog-trace-id");
@@ -23,7 +23,7 @@ const MAX_TAGS: usize = 512;
 
 /// Datadog's own format (`datadog`): decimal 64-bit ids, the upper half of the trace id in `x-datadog-tags`, a priority.
 ///
-/// A priority from −1 to 2 goes on as [`Sampling::Priority`]; any other value is rejected alone. The origin and the tags that start with
+/// A priority from −1 to 2 goes on as [`SamplingDecision::Priority`]; any other value is rejected alone. The origin and the tags that start with
 /// `_dd.p.` travel in tracestate's member `dd`, as in Datadog's own libraries, up to its 256 bytes, and are written from there. After a
 /// parent id of 0, or none (a browser's or a synthetic test's trace), the next span is the root of the trace; with an origin it is written
 /// as 0 again. A trace whose lower half is zero can't be written.
@@ -35,7 +35,7 @@ impl Format for DatadogFormat {
         "datadog"
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         if !into.has_trace()
             && let Ok(trace) = read(from, into)
         {
@@ -43,73 +43,73 @@ impl Format for DatadogFormat {
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         let trace = &context.trace;
         let Some(parent) = trace.parent_to_write() else { return };
         let (high, low) = halves(parent.trace_id);
         if low == 0 {
-            fields.leave_out(Rejection::new("x-datadog-trace-id", Reason::Unrepresentable));
+            fields.leave_out(Rejection::new("x-datadog-trace-id", RejectReason::Unrepresentable));
             return;
         }
         let member = Member::of(&trace.state);
         let mut origin = member.and_then(Member::origin);
         if origin.take_if(|origin| origin.len() > member::MAX_ORIGIN).is_some() {
-            fields.leave_out(Rejection::new("x-datadog-origin", Reason::TooLong));
+            fields.leave_out(Rejection::new("x-datadog-origin", RejectReason::TooLong));
         }
         // Datadog's libraries continue a trace without a parent only if it has an origin.
         let without_parent = trace.root_trace_id().is_some() && origin.is_some();
         let span_id = if without_parent { 0 } else { u64::from_be_bytes(parent.span_id.to_bytes()) };
-        fields.push(&TRACE_ID, parts::text(&low), Priority::Ids);
-        fields.push(&PARENT_ID, parts::text(&span_id), Priority::Ids);
+        fields.push(&TRACE_ID, fields::text(&low), FieldPriority::Ids);
+        fields.push(&PARENT_ID, fields::text(&span_id), FieldPriority::Ids);
         if let Some(priority) = priority(trace.sampling, member) {
-            fields.push(&PRIORITY, parts::text(&priority.to_i8()), Priority::Ids);
+            fields.push(&PRIORITY, fields::text(&priority.to_i8()), FieldPriority::Ids);
         }
         if let Some(origin) = origin {
-            fields.push(&ORIGIN, parts::text(&origin), Priority::Ids);
+            fields.push(&ORIGIN, fields::text(&origin), FieldPriority::Ids);
         }
         let mut tags = if high == 0 { String::new() } else { format!("{HIGH_HALF}={high:016x}") };
         if let Some(Err(reason)) = member.map(|member| member.append_tags(&mut tags)) {
             fields.leave_out(Rejection::new(TAGS_NAME, reason));
         }
         if !tags.is_empty() {
-            fields.push(&TAGS, parts::text(&tags), Priority::Ids);
+            fields.push(&TAGS, fields::text(&tags), FieldPriority::Ids);
         }
     }
 
-    fn own(&self, fields: &mut Fields) {
+    fn fields(&self, fields: &mut OutgoingFields) {
         for name in [&TRACE_ID, &PARENT_ID, &PRIORITY, &ORIGIN, &TAGS] {
-            fields.own(name);
+            fields.declare(name);
         }
     }
 }
 
-fn read(from: &dyn Extract, into: &mut Reading) -> Result<TraceContext, Refused> {
-    let low = parts::one(from, &TRACE_ID, into, parse_low_half).transpose()?;
-    let span_id = parts::one(from, &PARENT_ID, into, parts::decimal).transpose()?;
-    let priority = parts::one(from, &PRIORITY, into, parse_priority).and_then(Result::ok);
-    let sampling = priority.map_or(Sampling::Defer, Sampling::Priority);
+fn read(from: &dyn Extract, into: &mut Extracted) -> Result<TraceContext, Refused> {
+    let low = fields::one(from, &TRACE_ID, into, parse_low_half).transpose()?;
+    let span_id = fields::one(from, &PARENT_ID, into, fields::decimal).transpose()?;
+    let priority = fields::one(from, &PRIORITY, into, parse_priority).and_then(Result::ok);
+    let sampling = priority.map_or(SamplingDecision::Defer, SamplingDecision::Priority);
     let Some(low) = low else { return Ok(TraceContext::EMPTY.with_sampling(sampling)) };
     let span_id = span_id.and_then(|id| SpanId::from_bytes(id.to_be_bytes()));
     // Bad tags and origins are noted, and the lower half goes on: so do Datadog's own libraries.
-    let tags = parts::one(from, &TAGS, into, parse_tags).and_then(Result::ok).unwrap_or_default();
+    let tags = fields::one(from, &TAGS, into, parse_tags).and_then(Result::ok).unwrap_or_default();
     let high = parse_high_half(&tags).unwrap_or_else(|reason| {
         into.reject_field(TAGS_NAME, reason);
         None
     });
-    let origin = parts::one(from, &ORIGIN, into, member::parse_origin).and_then(Result::ok);
+    let origin = fields::one(from, &ORIGIN, into, member::parse_origin).and_then(Result::ok);
     let origin = origin.as_deref().filter(|origin| !origin.is_empty());
     let (state, complete) = Received { priority, origin, parent: span_id, tags: &tags }.to_state();
     if !complete {
-        into.reject_field(TAGS_NAME, Reason::TooLong);
+        into.reject_field(TAGS_NAME, RejectReason::TooLong);
     }
     let id = u128::from(high.unwrap_or_default()) << 64 | u128::from(low);
-    let trace_id = TraceId::from_bytes(id.to_be_bytes()).ok_or(Reason::ZeroId)?;
-    Ok(parts::context_or_root(trace_id, span_id, sampling).with_state(state))
+    let trace_id = TraceId::from_bytes(id.to_be_bytes()).ok_or(RejectReason::ZeroId)?;
+    Ok(fields::context_or_root(trace_id, span_id, sampling).with_state(state))
 }
 
 fn parse_low_half(text: &[u8]) -> Result<u64, Refused> {
-    match parts::decimal(text)? {
-        0 => Err(Reason::ZeroId),
+    match fields::decimal(text)? {
+        0 => Err(RejectReason::ZeroId),
         id => Ok(id),
     }
 }
@@ -120,17 +120,17 @@ fn parse_priority(text: &[u8]) -> Result<SamplingPriority, Refused> {
         b"0" => Ok(SamplingPriority::Reject),
         b"1" => Ok(SamplingPriority::Keep),
         b"2" => Ok(SamplingPriority::UserKeep),
-        _ => Err(Reason::Malformed),
+        _ => Err(RejectReason::Malformed),
     }
 }
 
 /// A list `key=value,…` of printable ASCII.
 fn parse_tags(text: &[u8]) -> Result<String, Refused> {
     if text.len() > MAX_TAGS {
-        return Err(Reason::TooLong);
+        return Err(RejectReason::TooLong);
     }
     if !text.iter().all(|byte| matches!(byte, 0x20..=0x7e)) {
-        return Err(Reason::IllegalByte);
+        return Err(RejectReason::IllegalByte);
     }
     Ok(String::from_utf8_lossy(text).into_owned())
 }
@@ -141,22 +141,26 @@ fn parse_high_half(tags: &str) -> Result<Option<u64>, Refused> {
     let mut values = pairs.filter(|(key, _)| key.trim() == HIGH_HALF).map(|(_, value)| value.trim());
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Reason::DuplicateKey);
+        return Err(RejectReason::DuplicateKey);
     }
     if value.len() != 16 {
-        return Err(Reason::Malformed);
+        return Err(RejectReason::Malformed);
     }
-    Ok(Some(u64::from_be_bytes(parts::hex_padded::<8>(value.as_bytes())?)))
+    Ok(Some(u64::from_be_bytes(fields::hex_padded::<8>(value.as_bytes())?)))
 }
 
 /// Returns the priority of a decision; `None` while nothing is decided.
-fn priority(sampling: Sampling, member: Option<Member<'_>>) -> Option<SamplingPriority> {
+fn priority(sampling: SamplingDecision, member: Option<Member<'_>>) -> Option<SamplingPriority> {
     match sampling {
-        Sampling::Defer => None,
-        Sampling::Priority(priority) => Some(priority),
-        Sampling::Debug => Some(SamplingPriority::UserKeep),
-        Sampling::Sample => member.and_then(|member| member.priority(sampling)).or(Some(SamplingPriority::Keep)),
-        Sampling::Drop => member.and_then(|member| member.priority(sampling)).or(Some(SamplingPriority::Reject)),
+        SamplingDecision::Defer => None,
+        SamplingDecision::Priority(priority) => Some(priority),
+        SamplingDecision::Debug => Some(SamplingPriority::UserKeep),
+        SamplingDecision::Sample => {
+            member.and_then(|member| member.priority(sampling)).or(Some(SamplingPriority::Keep))
+        }
+        SamplingDecision::Drop => {
+            member.and_then(|member| member.priority(sampling)).or(Some(SamplingPriority::Reject))
+        }
     }
 }
 

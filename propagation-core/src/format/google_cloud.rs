@@ -1,9 +1,9 @@
 //! Google Cloud: `x-cloud-trace-context`.
 
-use super::parts::{self, Refused};
+use super::fields::{self, Refused};
 use crate::{
-    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, SpanId, TraceContext,
-    list,
+    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    SamplingDecision, SpanId, TraceContext, list_header,
 };
 
 static TRACE: FieldName = FieldName::from_static("x-cloud-trace-context");
@@ -19,44 +19,44 @@ impl Format for GoogleCloudFormat {
         "gcp"
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         if !into.has_trace()
-            && let Some(Ok(trace)) = parts::one(from, &TRACE, into, parse)
+            && let Some(Ok(trace)) = fields::one(from, &TRACE, into, parse)
         {
             into.offer_trace(trace);
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         if let Some(text) = format(&context.trace) {
-            fields.push(&TRACE, parts::text(&text), Priority::Ids);
+            fields.push(&TRACE, fields::text(&text), FieldPriority::Ids);
         }
     }
 
-    fn own(&self, fields: &mut Fields) {
-        fields.own(&TRACE);
+    fn fields(&self, fields: &mut OutgoingFields) {
+        fields.declare(&TRACE);
     }
 }
 
 fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
-    let (ids, options) = list::split_once(text, b';').map_or((text, None), |(ids, rest)| (ids, Some(rest)));
-    let (trace_id, span_id) = list::split_once(ids, b'/').unwrap_or((ids, &[]));
+    let (ids, options) = list_header::split_once(text, b';').map_or((text, None), |(ids, rest)| (ids, Some(rest)));
+    let (trace_id, span_id) = list_header::split_once(ids, b'/').unwrap_or((ids, &[]));
     if trace_id.len() != 32 {
-        return Err(Reason::Malformed);
+        return Err(RejectReason::Malformed);
     }
-    let trace_id = parts::trace_id(trace_id)?;
-    let span_id = if span_id.is_empty() { 0 } else { parts::decimal(span_id)? };
+    let trace_id = fields::trace_id(trace_id)?;
+    let span_id = if span_id.is_empty() { 0 } else { fields::decimal(span_id)? };
     let sampling = options.map(parse_options).transpose()?.unwrap_or_default();
-    Ok(parts::context_or_root(trace_id, SpanId::from_bytes(span_id.to_be_bytes()), sampling))
+    Ok(fields::context_or_root(trace_id, SpanId::from_bytes(span_id.to_be_bytes()), sampling))
 }
 
 /// `o=` and a bit mask of at most three decimal digits, of which the lowest bit says sampled.
-fn parse_options(text: &[u8]) -> Result<Sampling, Refused> {
-    let mask = text.strip_prefix(b"o=").filter(|mask| mask.len() <= 3).ok_or(Reason::Malformed)?;
+fn parse_options(text: &[u8]) -> Result<SamplingDecision, Refused> {
+    let mask = text.strip_prefix(b"o=").filter(|mask| mask.len() <= 3).ok_or(RejectReason::Malformed)?;
     if mask.is_empty() {
-        return Ok(Sampling::Defer);
+        return Ok(SamplingDecision::Defer);
     }
-    Ok(Sampling::from_sampled(parts::decimal(mask)? & 1 == 1))
+    Ok(SamplingDecision::from_sampled(fields::decimal(mask)? & 1 == 1))
 }
 
 fn format(trace: &TraceContext) -> Option<String> {

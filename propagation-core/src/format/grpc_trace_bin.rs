@@ -2,11 +2,11 @@
 
 use super::{
     base64,
-    parts::{self, Refused},
+    fields::{self, Refused},
 };
 use crate::{
-    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, SpanId, TraceContext,
-    TraceId,
+    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    SamplingDecision, SpanId, TraceContext, TraceId,
 };
 
 static TRACE: FieldName = FieldName::from_static("grpc-trace-bin");
@@ -24,22 +24,22 @@ impl Format for GrpcTraceBinFormat {
         "grpc-trace-bin"
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         if !into.has_trace()
-            && let Some(Ok(trace)) = parts::one(from, &TRACE, into, parse)
+            && let Some(Ok(trace)) = fields::one(from, &TRACE, into, parse)
         {
             into.offer_trace(trace);
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         if let Some(bytes) = encode(&context.trace) {
-            fields.push(&TRACE, parts::text(&base64::encode(&bytes)), Priority::Ids);
+            fields.push(&TRACE, fields::text(&base64::encode(&bytes)), FieldPriority::Ids);
         }
     }
 
-    fn own(&self, fields: &mut Fields) {
-        fields.own(&TRACE);
+    fn fields(&self, fields: &mut OutgoingFields) {
+        fields.declare(&TRACE);
     }
 }
 
@@ -49,13 +49,13 @@ const SPAN_ID: u8 = 1;
 const OPTIONS: u8 = 2;
 
 fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
-    decode(&base64::decode(text).ok_or(Reason::Malformed)?)
+    decode(&base64::decode(text).ok_or(RejectReason::Malformed)?)
 }
 
 fn decode(bytes: &[u8]) -> Result<TraceContext, Refused> {
-    let (&version, mut rest) = bytes.split_first().ok_or(Reason::Malformed)?;
+    let (&version, mut rest) = bytes.split_first().ok_or(RejectReason::Malformed)?;
     if version != VERSION {
-        return Err(Reason::Version);
+        return Err(RejectReason::UnsupportedVersion);
     }
     let (mut trace_id, mut span_id, mut options) = (None, None, None);
     while let Some((&field, tail)) = rest.split_first() {
@@ -67,23 +67,23 @@ fn decode(bytes: &[u8]) -> Result<TraceContext, Refused> {
             _ => break,
         };
     }
-    let sampling = Sampling::from_sampled(options.is_some_and(|[options]| options & 1 == 1));
+    let sampling = SamplingDecision::from_sampled(options.is_some_and(|[options]| options & 1 == 1));
     match (trace_id, span_id) {
-        (Some(trace_id), Some(span_id)) => Ok(parts::context(
-            TraceId::from_bytes(trace_id).ok_or(Reason::ZeroId)?,
-            SpanId::from_bytes(span_id).ok_or(Reason::ZeroId)?,
+        (Some(trace_id), Some(span_id)) => Ok(fields::context(
+            TraceId::from_bytes(trace_id).ok_or(RejectReason::ZeroId)?,
+            SpanId::from_bytes(span_id).ok_or(RejectReason::ZeroId)?,
             sampling,
         )),
         // Without ids, only options are a decision.
         (None, None) if options.is_some() => Ok(TraceContext::EMPTY.with_sampling(sampling)),
         (None, None) => Ok(TraceContext::EMPTY),
-        (Some(_), None) | (None, Some(_)) => Err(Reason::Malformed),
+        (Some(_), None) | (None, Some(_)) => Err(RejectReason::Malformed),
     }
 }
 
 fn take<'a, const N: usize>(bytes: &'a [u8], slot: &mut Option<[u8; N]>) -> Result<&'a [u8], Refused> {
-    let (value, rest) = bytes.split_first_chunk::<N>().ok_or(Reason::Malformed)?;
-    if slot.replace(*value).is_some() { Err(Reason::Repeated) } else { Ok(rest) }
+    let (value, rest) = bytes.split_first_chunk::<N>().ok_or(RejectReason::Malformed)?;
+    if slot.replace(*value).is_some() { Err(RejectReason::Duplicate) } else { Ok(rest) }
 }
 
 fn encode(trace: &TraceContext) -> Option<Vec<u8>> {

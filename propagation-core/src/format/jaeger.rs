@@ -1,9 +1,9 @@
 //! Jaeger: `uber-trace-id` and `uberctx-…`.
 
-use super::parts::{self, Refused};
+use super::fields::{self, Refused};
 use crate::{
-    Baggage, Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Rejection, Sampling,
-    TraceContext, baggage, hex,
+    Baggage, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    Rejection, SamplingDecision, TraceContext, baggage, hex,
 };
 
 static TRACE: FieldName = FieldName::from_static("uber-trace-id");
@@ -23,9 +23,9 @@ impl Format for JaegerFormat {
         "jaeger"
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         if !into.has_trace()
-            && let Some(Ok(trace)) = parts::one(from, &TRACE, into, parse)
+            && let Some(Ok(trace)) = fields::one(from, &TRACE, into, parse)
         {
             into.offer_trace(trace);
         }
@@ -33,9 +33,9 @@ impl Format for JaegerFormat {
         into.merge_baggage(baggage);
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         if let Some(text) = format(&context.trace) {
-            fields.push(&TRACE, parts::text(&text), Priority::Ids);
+            fields.push(&TRACE, fields::text(&text), FieldPriority::Ids);
         }
         let mut bytes = 0;
         for member in context.baggage.iter() {
@@ -43,14 +43,14 @@ impl Format for JaegerFormat {
             let value = encode(&member.value());
             let size = member.key().len() + 1 + value.len();
             let lost = if fields.writes(name.as_str()) {
-                Some(Reason::DuplicateKey)
+                Some(RejectReason::DuplicateKey)
             } else if bytes + size > Baggage::MAX_BYTES {
                 // More has to be escaped here than in W3C's list.
-                Some(Reason::TooLong)
+                Some(RejectReason::TooLong)
             } else {
                 bytes += size + 1;
-                fields.push_named(name, parts::text(&value), Priority::Baggage);
-                (!member.properties().is_empty()).then_some(Reason::Unrepresentable)
+                fields.push_named(name, fields::text(&value), FieldPriority::Baggage);
+                (!member.properties().is_empty()).then_some(RejectReason::Unrepresentable)
             };
             if let Some(reason) = lost {
                 fields.leave_out(Rejection::new("uberctx", reason).with_key(member.key().as_bytes()));
@@ -58,9 +58,9 @@ impl Format for JaegerFormat {
         }
     }
 
-    fn own(&self, fields: &mut Fields) {
-        fields.own(&TRACE);
-        fields.own_prefix(PREFIX);
+    fn fields(&self, fields: &mut OutgoingFields) {
+        fields.declare(&TRACE);
+        fields.declare_prefix(PREFIX);
     }
 }
 
@@ -75,13 +75,14 @@ fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
     };
     let (Some(trace_id), Some(span_id), Some(parent), Some(flags), None) = (next(), next(), next(), next(), next())
     else {
-        return Err(Reason::Malformed);
+        return Err(RejectReason::Malformed);
     };
-    let (trace_id, span_id) = (parts::trace_id(trace_id)?, parts::span_id(span_id)?);
-    parts::hex_padded::<8>(parent)?;
-    let [flags] = parts::hex_padded::<1>(flags)?;
-    let sampling = if flags & DEBUG != 0 { Sampling::Debug } else { Sampling::from_sampled(flags & SAMPLED != 0) };
-    Ok(parts::context(trace_id, span_id, sampling))
+    let (trace_id, span_id) = (fields::trace_id(trace_id)?, fields::span_id(span_id)?);
+    fields::hex_padded::<8>(parent)?;
+    let [flags] = fields::hex_padded::<1>(flags)?;
+    let sampling =
+        if flags & DEBUG != 0 { SamplingDecision::Debug } else { SamplingDecision::from_sampled(flags & SAMPLED != 0) };
+    Ok(fields::context(trace_id, span_id, sampling))
 }
 
 const SAMPLED: u8 = 1;
@@ -108,14 +109,14 @@ fn split_colon(text: &[u8]) -> (&[u8], Option<&[u8]>) {
 fn format(trace: &TraceContext) -> Option<String> {
     let parent = trace.parent_to_write()?;
     let flags = match trace.sampling {
-        Sampling::Debug => SAMPLED | DEBUG,
+        SamplingDecision::Debug => SAMPLED | DEBUG,
         other => u8::from(other.decided() == Some(true)),
     };
     Some(format!("{}:{}:0:{flags:x}", parent.trace_id, parent.span_id))
 }
 
 /// Reads every `uberctx-…`, up to the limits of baggage.
-fn read_baggage(from: &dyn Extract, into: &mut Reading) -> Baggage {
+fn read_baggage(from: &dyn Extract, into: &mut Extracted) -> Baggage {
     let mut keys: Vec<&str> = Vec::new();
     let mut list = Vec::new();
     let (mut members, mut bytes) = (0_usize, 0_usize);
@@ -129,11 +130,11 @@ fn read_baggage(from: &dyn Extract, into: &mut Reading) -> Baggage {
         bytes = bytes.saturating_add(key.len() + 1 + value.len() + usize::from(members > 1));
         let before = list.len();
         let read = if bytes > Baggage::MAX_BYTES {
-            Err(Reason::TooLong)
+            Err(RejectReason::TooLong)
         } else if members > Baggage::MAX_MEMBERS {
-            Err(Reason::TooManyMembers)
+            Err(RejectReason::TooManyMembers)
         } else if keys.iter().any(|found| found.eq_ignore_ascii_case(key)) {
-            Err(Reason::DuplicateKey)
+            Err(RejectReason::DuplicateKey)
         } else {
             append(key, value.as_bytes(), &mut list)
         };
@@ -142,7 +143,7 @@ fn read_baggage(from: &dyn Extract, into: &mut Reading) -> Baggage {
             Ok(()) if holds(&into.context().baggage, key) => list.truncate(before),
             Ok(()) if list.len() > Baggage::MAX_BYTES => {
                 list.truncate(before);
-                into.reject(Rejection::new("uberctx", Reason::TooLong).with_key(key.as_bytes()));
+                into.reject(Rejection::new("uberctx", RejectReason::TooLong).with_key(key.as_bytes()));
             }
             Ok(()) => keys.push(key),
             Err(reason) => into.reject(Rejection::new("uberctx", reason).with_key(key.as_bytes())),
@@ -154,9 +155,9 @@ fn read_baggage(from: &dyn Extract, into: &mut Reading) -> Baggage {
 /// Appends a member as W3C's list has it.
 fn append(key: &str, value: &[u8], list: &mut Vec<u8>) -> Result<(), Refused> {
     if !baggage::is_token(key.as_bytes()) {
-        return Err(Reason::Malformed);
+        return Err(RejectReason::Malformed);
     }
-    let value = decode(value).ok_or(Reason::IllegalByte)?;
+    let value = decode(value).ok_or(RejectReason::IllegalByte)?;
     if !list.is_empty() {
         list.push(b',');
     }

@@ -1,8 +1,8 @@
 //! W3C Trace Context Level 2: `traceparent` and `tracestate`.
 
 use crate::{
-    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, RepeatedParent, TraceContext,
-    TraceParent, TraceState, Value, list::Joined,
+    DuplicateParent, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext,
+    RejectReason, TraceContext, TraceParent, TraceState, Value, list_header::Joined,
 };
 
 static TRACEPARENT: FieldName = FieldName::from_static("traceparent");
@@ -19,7 +19,7 @@ impl Format for TraceContextFormat {
         "tracecontext"
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         if into.has_trace() {
             return;
         }
@@ -30,19 +30,19 @@ impl Format for TraceContextFormat {
         into.offer_trace(TraceContext::new(parent).with_state(state));
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         let Some(parent) = context.trace.parent_to_write() else { return };
         fields.push_parent(&TRACEPARENT, parent.to_bytes());
-        fields.push(&TRACESTATE, context.trace.state.text().clone(), Priority::State);
+        fields.push(&TRACESTATE, context.trace.state.text().clone(), FieldPriority::State);
     }
 
-    fn own(&self, fields: &mut Fields) {
-        fields.own(&TRACEPARENT);
-        fields.own(&TRACESTATE);
+    fn fields(&self, fields: &mut OutgoingFields) {
+        fields.declare(&TRACEPARENT);
+        fields.declare(&TRACESTATE);
     }
 }
 
-fn read_parent(from: &dyn Extract, into: &mut Reading) -> Option<TraceParent> {
+fn read_parent(from: &dyn Extract, into: &mut Extracted) -> Option<TraceParent> {
     let mut found: Option<Value<'_>> = None;
     let mut repeated = false;
     from.visit(&TRACEPARENT, &mut |value| {
@@ -52,13 +52,13 @@ fn read_parent(from: &dyn Extract, into: &mut Reading) -> Option<TraceParent> {
     });
     let value = found?;
     if repeated {
-        into.reject_field("traceparent", Reason::Repeated);
-        if into.repeated_parent() == RepeatedParent::Refuse {
+        into.reject_field("traceparent", RejectReason::Duplicate);
+        if into.duplicate_parent() == DuplicateParent::Reject {
             note_state(from, into);
             return None;
         }
     }
-    match TraceParent::from_bytes(crate::list::trim(value.as_bytes())) {
+    match TraceParent::from_bytes(crate::list_header::trim(value.as_bytes())) {
         Ok(parent) => Some(parent),
         Err(error) => {
             into.reject_field("traceparent", error.reason());
@@ -69,15 +69,15 @@ fn read_parent(from: &dyn Extract, into: &mut Reading) -> Option<TraceParent> {
 }
 
 /// A refused `traceparent` takes `tracestate` with it (Trace Context, 4.3).
-fn note_state(from: &dyn Extract, into: &mut Reading) {
+fn note_state(from: &dyn Extract, into: &mut Extracted) {
     let mut found = false;
     from.visit(&TRACESTATE, &mut |_| found = true);
     if found {
-        into.reject_field("tracestate", Reason::WithoutParent);
+        into.reject_field("tracestate", RejectReason::MissingTraceParent);
     }
 }
 
-fn read_state(from: &dyn Extract, into: &mut Reading) -> TraceState {
+fn read_state(from: &dyn Extract, into: &mut Extracted) -> TraceState {
     let joined = Joined::read(from, &TRACESTATE, TraceState::MAX_BYTES);
     if joined.is_none() {
         return TraceState::EMPTY;
@@ -85,7 +85,7 @@ fn read_state(from: &dyn Extract, into: &mut Reading) -> TraceState {
     match TraceState::read(joined.as_bytes(), || joined.to_text()) {
         Ok((state, duplicates)) => {
             if duplicates {
-                into.reject_field("tracestate", Reason::DuplicateKey);
+                into.reject_field("tracestate", RejectReason::DuplicateKey);
             }
             state
         }

@@ -1,8 +1,9 @@
 //! AWS X-Ray: `x-amzn-trace-id`.
 
-use super::parts::{self, Refused};
+use super::fields::{self, Refused};
 use crate::{
-    Extract, FieldName, Fields, Format, Priority, PropagationContext, Reading, Reason, Sampling, TraceContext, list,
+    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    SamplingDecision, TraceContext, list_header,
 };
 
 static TRACE: FieldName = FieldName::from_static("x-amzn-trace-id");
@@ -16,17 +17,17 @@ static TRACE: FieldName = FieldName::from_static("x-amzn-trace-id");
 /// SQS carries the same text in its `AWSTraceHeader` attribute: see [`parse`](Self::parse) and [`format`](Self::format).
 ///
 /// ```
-/// use propagation_core::{Sampling, XRayFormat};
+/// use propagation_core::{SamplingDecision, XRayFormat};
 ///
 /// let text = b"Parent=53995c3f42cd8ad8;Sampled=?;Root=1-5759e988-bd862e3fe1be46a994272793";
 /// let trace = XRayFormat::parse(text)?;
 /// assert_eq!(trace.trace_id().unwrap().to_string(), "5759e988bd862e3fe1be46a994272793");
-/// assert_eq!(trace.sampling, Sampling::Defer);
+/// assert_eq!(trace.sampling, SamplingDecision::Defer);
 /// assert_eq!(
-///     XRayFormat::format(&trace.with_sampling(Sampling::Sample)).as_deref(),
+///     XRayFormat::format(&trace.with_sampling(SamplingDecision::Sample)).as_deref(),
 ///     Some("Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1"),
 /// );
-/// # Ok::<(), propagation_core::Reason>(())
+/// # Ok::<(), propagation_core::RejectReason>(())
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct XRayFormat {
@@ -35,7 +36,7 @@ pub struct XRayFormat {
 
 impl XRayFormat {
     /// The most bytes of a header that are looked at.
-    pub const MAX_BYTES: usize = parts::MAX_BYTES;
+    pub const MAX_BYTES: usize = fields::MAX_BYTES;
 
     /// Under `x-amzn-trace-id`.
     #[must_use]
@@ -55,16 +56,16 @@ impl XRayFormat {
     ///
     /// Refuses a `Root`, `Parent` or `Sampled` that is not of X-Ray's grammar or stands twice, an id of zeros, and more than
     /// [`MAX_BYTES`](Self::MAX_BYTES).
-    pub fn parse(text: &[u8]) -> Result<TraceContext, Reason> {
+    pub fn parse(text: &[u8]) -> Result<TraceContext, RejectReason> {
         if text.len() > Self::MAX_BYTES {
-            return Err(Reason::TooLong);
+            return Err(RejectReason::TooLong);
         }
         let (mut root, mut parent, mut sampling) = (None, None, None);
         for field in text.split(|&byte| byte == b';') {
-            let Some((name, value)) = list::split_once(list::trim(field), b'=') else { continue };
+            let Some((name, value)) = list_header::split_once(list_header::trim(field), b'=') else { continue };
             match name {
                 b"Root" => once(&mut root, parse_root(value)?)?,
-                b"Parent" if list::trim(value).is_empty() => {}
+                b"Parent" if list_header::trim(value).is_empty() => {}
                 b"Parent" => once(&mut parent, parse_parent(value)?)?,
                 b"Sampled" => once(&mut sampling, parse_sampled(value)?)?,
                 _ => {}
@@ -72,7 +73,7 @@ impl XRayFormat {
         }
         let sampling = sampling.unwrap_or_default();
         Ok(match root {
-            Some(root) => parts::context_or_root(root, parent, sampling),
+            Some(root) => fields::context_or_root(root, parent, sampling),
             None => TraceContext::EMPTY.with_sampling(sampling),
         })
     }
@@ -104,51 +105,51 @@ impl Format for XRayFormat {
         "xray"
     }
 
-    fn extract(&self, from: &dyn Extract, into: &mut Reading) {
+    fn extract(&self, from: &dyn Extract, into: &mut Extracted) {
         if !into.has_trace()
-            && let Some(Ok(trace)) = parts::one(from, self.name, into, Self::parse)
+            && let Some(Ok(trace)) = fields::one(from, self.name, into, Self::parse)
         {
             into.offer_trace(trace);
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut Fields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
         if let Some(text) = Self::format(&context.trace) {
-            fields.push(self.name, parts::text(&text), Priority::Ids);
+            fields.push(self.name, fields::text(&text), FieldPriority::Ids);
         }
     }
 
-    fn own(&self, fields: &mut Fields) {
-        fields.own(self.name);
+    fn fields(&self, fields: &mut OutgoingFields) {
+        fields.declare(self.name);
     }
 }
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Refused> {
-    if slot.replace(value).is_some() { Err(Reason::Repeated) } else { Ok(()) }
+    if slot.replace(value).is_some() { Err(RejectReason::Duplicate) } else { Ok(()) }
 }
 
 /// `1-{8 digits: seconds}-{24 digits}`
 fn parse_root(text: &[u8]) -> Result<crate::TraceId, Refused> {
-    let (version, rest) = list::split_once(text, b'-').ok_or(Reason::Malformed)?;
-    let (time, unique) = list::split_once(rest, b'-').ok_or(Reason::Malformed)?;
+    let (version, rest) = list_header::split_once(text, b'-').ok_or(RejectReason::Malformed)?;
+    let (time, unique) = list_header::split_once(rest, b'-').ok_or(RejectReason::Malformed)?;
     if version != b"1" {
-        return Err(Reason::Version);
+        return Err(RejectReason::UnsupportedVersion);
     }
     if time.len() != 8 || unique.len() != 24 {
-        return Err(Reason::Malformed);
+        return Err(RejectReason::Malformed);
     }
-    parts::trace_id(&[time, unique].concat())
+    fields::trace_id(&[time, unique].concat())
 }
 
 fn parse_parent(text: &[u8]) -> Result<crate::SpanId, Refused> {
-    if text.len() == 16 { parts::span_id(text) } else { Err(Reason::Malformed) }
+    if text.len() == 16 { fields::span_id(text) } else { Err(RejectReason::Malformed) }
 }
 
-fn parse_sampled(text: &[u8]) -> Result<Sampling, Refused> {
+fn parse_sampled(text: &[u8]) -> Result<SamplingDecision, Refused> {
     match text {
-        b"0" => Ok(Sampling::Drop),
-        b"1" => Ok(Sampling::Sample),
-        b"?" => Ok(Sampling::Defer),
-        _ => Err(Reason::Malformed),
+        b"0" => Ok(SamplingDecision::Drop),
+        b"1" => Ok(SamplingDecision::Sample),
+        b"?" => Ok(SamplingDecision::Defer),
+        _ => Err(RejectReason::Malformed),
     }
 }

@@ -59,8 +59,11 @@ pub fn creation_context(propagator: &Propagator, peer: &Peer<'_>, message: &dyn 
     if !propagator.is_enabled() {
         return CreationContext::default();
     }
-    let (context, rejections) =
-        if propagator.records() { propagator.read(peer.transport, message).into_parts() } else { Default::default() };
+    let (context, rejections) = if propagator.is_recording() {
+        propagator.read(peer.transport, message).into_parts()
+    } else {
+        Default::default()
+    };
     CreationContext::of(&propagator.policy().admit(peer, context, rejections))
 }
 
@@ -101,7 +104,7 @@ pub fn batch(
     let mut linked = HashSet::new();
     let mut start = |chunk: &[CreationContext], parent| {
         let mut hop = Hop::local(kind, parent);
-        if propagator.records() {
+        if propagator.is_recording() {
             let traces = chunk.iter().map(|creation| &creation.trace);
             hop.links.extend(
                 traces.filter(|trace| trace.has_ids() && linked.insert((trace.trace_id(), trace.span_id()))).cloned(),
@@ -111,7 +114,7 @@ pub fn batch(
         propagator.start(hop)
     };
     let first = start(chunks.next().unwrap_or_default(), parent);
-    if propagator.records() {
+    if propagator.is_recording() {
         first.in_scope(|| chunks.for_each(|chunk| start(chunk, propagator.current()).end(&Outcome::Unset)));
     }
     first

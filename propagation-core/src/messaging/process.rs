@@ -80,8 +80,8 @@ pub fn process(
     processing: Processing,
     describe: impl FnOnce(&mut Hop),
 ) -> HopSpan {
-    if !propagator.records() {
-        return propagator.pass(admission.context);
+    if !propagator.is_recording() {
+        return propagator.continue_from(admission.context);
     }
     let delivered = processing.delivery.map(|key| (key, CreationContext::of(&admission)));
     let creation = admission.context.trace.clone();
@@ -155,7 +155,7 @@ pub fn settle(
     describe: impl FnOnce(&mut Hop),
 ) -> HopSpan {
     let mut hop = Hop::local(SpanKind::Client, propagator.current());
-    if !propagator.records() {
+    if !propagator.is_recording() {
         return propagator.start(hop);
     }
     let delivered =

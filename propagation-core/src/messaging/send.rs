@@ -1,6 +1,6 @@
 use crate::{
-    Attribute, Extract, Hop, HopSpan, Inject, Injection, Peer, PropagationContext, Propagator, Sampling, SpanKind,
-    StoredContext, TraceContext, policy::Forwarded,
+    Attribute, Extract, Hop, HopSpan, Inject, InjectionReport, Peer, PropagationContext, Propagator, SamplingDecision,
+    SpanKind, StoredContext, TraceContext, policy::Forwarded,
 };
 
 /// The treatment of a context that an outgoing message already carries: forwarded, dead-lettered, retried, or from an outbox.
@@ -40,7 +40,7 @@ pub struct PreparedMessage {
     /// The send span: run the send in it, and end it with the send's outcome.
     pub hop: HopSpan,
     /// The fields that were written to the message.
-    pub injection: Injection,
+    pub injection: InjectionReport,
     /// The message's creation context: its existing one if that was kept, otherwise the send span's.
     pub creation: TraceContext,
 }
@@ -59,7 +59,7 @@ pub fn send<C: Extract + Inject>(
     let current = propagator.current();
     let found = Found::on(propagator, peer, existing, message, &current);
     let mut hop = Hop::local(if found.stays { SpanKind::Client } else { SpanKind::Producer }, current);
-    if propagator.records() {
+    if propagator.is_recording() {
         describe(&mut hop);
         found.describe(&mut hop);
     }
@@ -92,7 +92,7 @@ pub fn place<C: Extract + Inject>(
     existing: &ExistingContext,
     message: &mut C,
     hop: &HopSpan,
-) -> Injection {
+) -> InjectionReport {
     let found = Found::on(propagator, peer, existing, message, hop.context());
     if let Some(link) = found.link() {
         hop.add_link(&link);
@@ -168,7 +168,7 @@ impl Found {
         peer: &Peer<'_>,
         message: &mut impl Inject,
         context: &PropagationContext,
-    ) -> (Injection, TraceContext) {
+    ) -> (InjectionReport, TraceContext) {
         let Forwarded { context: existing, ids_only, .. } = self.existing;
         let mut outgoing = PropagationContext::EMPTY;
         let (first, second) = match self.baggage {
@@ -192,5 +192,5 @@ impl Found {
 
 /// Combines untrusted ids with the sampling decision of this service.
 pub(crate) fn sampled_as(ids: TraceContext, own: &TraceContext) -> TraceContext {
-    ids.with_sampling(own.sampling.decided().map_or(Sampling::Defer, Sampling::from_sampled))
+    ids.with_sampling(own.sampling.decided().map_or(SamplingDecision::Defer, SamplingDecision::from_sampled))
 }

@@ -1,7 +1,7 @@
 use super::{InboundRule, Policy, TraceTrust};
 use crate::{
-    Attribute, Baggage, ExternalText, Peer, PropagationContext, Reason, Rejection, Sampling, TraceContext, TraceState,
-    policy::KeyRule,
+    Attribute, Baggage, ExternalText, Peer, PropagationContext, RejectReason, Rejection, SamplingDecision,
+    TraceContext, TraceState, policy::KeyRule,
 };
 
 /// What came in, once the policy has judged it.
@@ -38,7 +38,7 @@ impl Policy {
     /// Takes the keys out that may not be shown: nothing that comes in was scrubbed yet, and a key may be personal itself.
     pub(super) fn hide_personal_keys(&self, rejections: &mut [Rejection]) {
         for rejection in rejections {
-            rejection.key.take_if(|key| !self.lets_telemetry_say(rejection.field, key));
+            rejection.key.take_if(|key| !self.allows_in_telemetry(rejection.field, key));
         }
     }
 
@@ -89,7 +89,7 @@ impl Admission {
         if trust == TraceTrust::IdsOnly {
             let accepted = std::mem::take(trace);
             if accepted.trace_id().is_some() {
-                *trace = accepted.with_sampling(Sampling::Defer);
+                *trace = accepted.with_sampling(SamplingDecision::Defer);
             }
             return;
         }
@@ -97,11 +97,11 @@ impl Admission {
         if caller.is_empty() {
             return;
         }
-        let reason = if trust == TraceTrust::Ignore { Reason::Untrusted } else { Reason::Restarted };
+        let reason = if trust == TraceTrust::Ignore { RejectReason::Untrusted } else { RejectReason::Restarted };
         self.rejections.push(Rejection::new("traceparent", reason).with_rule(rule));
         if trust == TraceTrust::RestartWithLink && caller.has_ids() {
             // Whom we don't believe does not decide for us, by a link either.
-            self.links.push(TraceContext { sampling: Sampling::Defer, state: TraceState::EMPTY, ..caller });
+            self.links.push(TraceContext { sampling: SamplingDecision::Defer, state: TraceState::EMPTY, ..caller });
         } else if trust == TraceTrust::RestartWithLink
             && let Some(received) = caller.root_trace_id()
         {

@@ -1,7 +1,7 @@
 //! What becomes of one baggage member at one rule. Extract, inject and `explain` all ask here.
 
 use super::{key_rule::KeyRule, scrubbing::Scrub};
-use crate::{Baggage, Member, Reason, Rejection, baggage::Rewrite};
+use crate::{Baggage, Member, RejectReason, Rejection, baggage::Rewrite};
 
 /// A rule for the peer at hand, as far as baggage is concerned.
 pub(super) struct Evaluator<'a> {
@@ -24,7 +24,7 @@ pub(super) struct Evaluation<'a> {
 
 #[derive(Clone, Copy)]
 pub(super) struct Violation<'a> {
-    pub(super) reason: Reason,
+    pub(super) reason: RejectReason,
     /// The detector or pattern, where one objects.
     pub(super) detector: Option<&'a str>,
     /// Whether it only reports.
@@ -39,7 +39,7 @@ impl<'a> Evaluator<'a> {
 
     pub(super) fn evaluate(&self, member: &Member<'_>) -> Evaluation<'a> {
         let Some(key) = self.keys.iter().find(|key| key.matches(member)) else {
-            return stopped(Reason::NotAllowed, None, self.report, self.may_show_key(member));
+            return stopped(RejectReason::NotAllowed, None, self.report, self.may_show_key(member));
         };
         let report = self.report || key.reports();
         if let Some(reason) = key.violation(member) {
@@ -50,23 +50,23 @@ impl<'a> Evaluator<'a> {
             return Evaluation::crosses();
         }
         if let Some(detector) = scrub.find_in_key(member.key()) {
-            return stopped(Reason::Personal, Some(detector), report, false);
+            return stopped(RejectReason::PersonalData, Some(detector), report, false);
         }
         let Some(found) = scrub.find(member, key.chosen_action()) else { return Evaluation::crosses() };
         if report {
-            return stopped(Reason::Personal, Some(found.detector), true, true);
+            return stopped(RejectReason::PersonalData, Some(found.detector), true, true);
         }
         match scrub.change(key.chosen_action(), member, &found) {
             Some(value) => Evaluation {
                 effect: Rewrite::Set { value, properties: scrub.find_in_properties(member).is_none() },
                 violation: Some(Violation {
-                    reason: Reason::Scrubbed,
+                    reason: RejectReason::Scrubbed,
                     detector: Some(found.detector),
                     reported: false,
                 }),
                 key_shown: true,
             },
-            None => stopped(Reason::Personal, Some(found.detector), false, true),
+            None => stopped(RejectReason::PersonalData, Some(found.detector), false, true),
         }
     }
 
@@ -106,7 +106,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-fn stopped(reason: Reason, detector: Option<&str>, reported: bool, key_shown: bool) -> Evaluation<'_> {
+fn stopped(reason: RejectReason, detector: Option<&str>, reported: bool, key_shown: bool) -> Evaluation<'_> {
     Evaluation {
         effect: if reported { Rewrite::Keep } else { Rewrite::Drop },
         violation: Some(Violation { reason, detector, reported }),

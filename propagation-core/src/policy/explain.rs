@@ -1,7 +1,7 @@
 //! The effect of a policy on a context, and the rule that decides.
 
 use super::{OutboundRule, Policy, TraceStateRule, TraceTrust, evaluate::Evaluator};
-use crate::{Direction, Member, Peer, PropagationContext, Reason, Rejection, TraceContext, baggage::Rewrite};
+use crate::{Direction, Member, Peer, PropagationContext, RejectReason, Rejection, TraceContext, baggage::Rewrite};
 
 /// The effect of a policy on a context on its way from or to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub struct ExplainedField {
     /// Whether it crosses.
     pub decision: Decision,
     /// The reason for which it does not cross as it is, or would not but for report mode.
-    pub reason: Option<Reason>,
+    pub reason: Option<RejectReason>,
     /// The detector or pattern that found something.
     pub detector: Option<String>,
     /// The value that crosses.
@@ -140,7 +140,7 @@ impl Policy {
         };
         let rejected = rejections.iter().find(|rejection| rejection.field == "traceparent");
         // Ids without the sampling decision are no rejection: the decision is made anew.
-        let reason = rejected.map_or(Reason::Untrusted, |rejection| rejection.reason);
+        let reason = rejected.map_or(RejectReason::Untrusted, |rejection| rejection.reason);
         out.push(ExplainedField {
             field: "traceparent",
             key: None,
@@ -154,18 +154,18 @@ impl Policy {
             let (by_rule, detector) = (!state.includes(key), self.find_in_state(key, value));
             let reason = match Decision::of(value, found) {
                 Decision::Blocked if decision == Decision::Blocked => Some(reason),
-                Decision::Blocked if by_rule => Some(Reason::Untrusted),
-                Decision::Modified => Some(Reason::Untrusted),
+                Decision::Blocked if by_rule => Some(RejectReason::Untrusted),
+                Decision::Modified => Some(RejectReason::Untrusted),
                 // The threshold of a sampling decision that is made anew goes with it.
-                Decision::Blocked if detector.is_none() => Some(Reason::Untrusted),
-                _ => detector.map(|_| Reason::Personal),
+                Decision::Blocked if detector.is_none() => Some(RejectReason::Untrusted),
+                _ => detector.map(|_| RejectReason::PersonalData),
             };
             out.push(ExplainedField {
                 field: "tracestate",
                 key: Some(key.to_owned()),
                 decision: Decision::of(value, found),
                 reason,
-                detector: detector.filter(|_| reason == Some(Reason::Personal)).map(str::to_owned),
+                detector: detector.filter(|_| reason == Some(RejectReason::PersonalData)).map(str::to_owned),
                 output: found.map(str::to_owned),
             });
         }

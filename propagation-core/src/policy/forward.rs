@@ -2,7 +2,7 @@
 
 use super::{Admission, InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
-    PropagationContext, Reason, Rejection, TraceContext, TraceState,
+    PropagationContext, RejectReason, Rejection, TraceContext, TraceState,
     origin::{AdmissionToken, Origin},
 };
 
@@ -86,7 +86,7 @@ impl Policy {
         if !kept {
             for (field, there) in [("traceparent", !found.trace.is_empty()), ("baggage", !found.baggage.is_empty())] {
                 if there {
-                    rejections.push(Rejection::new(field, Reason::Restarted).with_rule("existing_outside_hops"));
+                    rejections.push(Rejection::new(field, RejectReason::Restarted).with_rule("existing_outside_hops"));
                 }
             }
         }

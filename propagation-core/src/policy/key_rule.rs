@@ -1,6 +1,6 @@
 use super::{pattern::Pattern, scrubbing::ScrubAction};
 use crate::Glob;
-use crate::{Member, PolicyError, Reason, scrub};
+use crate::{Member, PolicyError, RejectReason, scrub};
 
 /// Which baggage key may cross, and what its value must be like.
 ///
@@ -163,7 +163,7 @@ impl KeyRule {
         self.action
     }
 
-    pub(super) fn violation(&self, member: &Member<'_>) -> Option<Reason> {
+    pub(super) fn violation(&self, member: &Member<'_>) -> Option<RejectReason> {
         if !self.is_choosy() {
             return None;
         }
@@ -171,7 +171,7 @@ impl KeyRule {
         let too_long = self.max_length.is_some_and(|max| value.len() > max);
         let not_listed = self.values.as_ref().is_some_and(|values| !values.iter().any(|allowed| **allowed == *value));
         let differs = self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&value));
-        (too_long || not_listed || differs).then_some(Reason::ValueRule)
+        (too_long || not_listed || differs).then_some(RejectReason::ValueNotAllowed)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::{OutboundRule, Policy, Scrub, TraceStateRule};
-use crate::{Peer, PropagationContext, Reason, Rejection, TraceContext, TraceState};
+use crate::{Peer, PropagationContext, RejectReason, Rejection, TraceContext, TraceState};
 
 /// An outbound context after the policy was applied.
 #[derive(Clone, Debug)]
@@ -64,7 +64,7 @@ fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Ve
         if trace.is_empty() {
             return None;
         }
-        rejections.push(Rejection::new("traceparent", Reason::Untrusted).with_rule(rule.name()));
+        rejections.push(Rejection::new("traceparent", RejectReason::Untrusted).with_rule(rule.name()));
         return Some(TraceContext::EMPTY);
     }
     let mut state = match rule.state() {
@@ -78,7 +78,7 @@ fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Ve
     if state.len() == trace.state.len() {
         return None;
     }
-    rejections.push(Rejection::new("tracestate", Reason::Untrusted).with_rule(rule.name()));
+    rejections.push(Rejection::new("tracestate", RejectReason::Untrusted).with_rule(rule.name()));
     Some(trace.clone().with_state(state))
 }
 
@@ -95,7 +95,7 @@ fn scrub_state(
         .filter_map(|(key, value)| Some((key.to_owned(), find_in_member(scrub, key, value)?.to_owned())))
         .collect();
     for (_, detector) in &found {
-        let rejection = Rejection::new("tracestate", Reason::Personal);
+        let rejection = Rejection::new("tracestate", RejectReason::PersonalData);
         let rejection = if report { rejection.reported() } else { rejection };
         rejections.push(rejection.with_rule(&format!("{rule}, {detector}")));
     }

@@ -18,11 +18,11 @@ impl Policy {
     /// use propagation_core::Policy;
     ///
     /// let policy = Policy::default();
-    /// assert!(policy.lets_telemetry_say("messaging.kafka.message.key", "order-4711"));
-    /// assert!(!policy.lets_telemetry_say("messaging.kafka.message.key", "anna@example.com"));
+    /// assert!(policy.allows_in_telemetry("messaging.kafka.message.key", "order-4711"));
+    /// assert!(!policy.allows_in_telemetry("messaging.kafka.message.key", "anna@example.com"));
     /// ```
     #[must_use]
-    pub fn lets_telemetry_say(&self, name: &str, text: &str) -> bool {
+    pub fn allows_in_telemetry(&self, name: &str, text: &str) -> bool {
         text.len() <= self.telemetry.value && self.allows_text(name, text)
     }
 

@@ -3,7 +3,9 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 
 use super::{Inner, Propagator};
-use crate::{Bridge, Counters, Fields, Format, Formats, GuardLeaks, NoBridge, Policy, notice::Notices};
+use crate::{
+    Bridge, Counters, Format, Formats, GuardLeaks, NoBridge, OutgoingFields, Policy, report::RejectionReporter,
+};
 
 /// Puts a [`Propagator`] together.
 #[derive(Debug, Default)]
@@ -101,9 +103,9 @@ impl PropagatorBuilder {
         // A few milliseconds that the first request would pay otherwise.
         crate::scrub::prepare();
         let (extract, inject) = (self.extract.unwrap_or_else(w3c), self.inject.unwrap_or_else(w3c));
-        let mut owned = Fields::new();
+        let mut owned = OutgoingFields::new();
         for format in extract.iter().chain(&inject) {
-            format.own(&mut owned);
+            format.fields(&mut owned);
         }
         Propagator(Arc::new(Inner {
             extract,
@@ -112,7 +114,7 @@ impl PropagatorBuilder {
             policy: ArcSwap::from_pointee(self.policy),
             bridge: self.bridge.filter(|_| !self.without_spans).unwrap_or_else(|| Arc::new(NoBridge)),
             counters: Arc::new(Counters::default()),
-            notices: Notices::default(),
+            notices: RejectionReporter::default(),
             enabled: AtomicBool::new(!self.disabled),
             deliveries: crate::messaging::Deliveries::default(),
             guard_leaks: self.guard_leaks,

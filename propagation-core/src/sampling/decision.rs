@@ -4,7 +4,7 @@
 /// trace is to be kept whatever samplers think (debug), or a priority.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Sampling {
+pub enum SamplingDecision {
     /// Nothing was decided: whoever makes the next span decides.
     #[default]
     Defer,
@@ -15,10 +15,10 @@ pub enum Sampling {
     /// Sampled, and no sampler on the way may drop it (B3 `d`).
     Debug,
     /// Datadog's priority: −1 user reject, 0 reject, 1 keep, 2 user keep.
-    Priority(Priority),
+    Priority(SamplingPriority),
 }
 
-impl Sampling {
+impl SamplingDecision {
     /// What the sampled flag of a `traceparent` says.
     #[must_use]
     pub const fn from_sampled(sampled: bool) -> Self {
@@ -39,7 +39,7 @@ impl Sampling {
 
 /// A Datadog sampling priority.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Priority {
+pub enum SamplingPriority {
     /// −1: a user's rule drops it.
     UserReject,
     /// 0: the sampler drops it.
@@ -50,7 +50,7 @@ pub enum Priority {
     UserKeep,
 }
 
-impl Priority {
+impl SamplingPriority {
     /// The number on the wire.
     #[must_use]
     pub const fn to_i8(self) -> i8 {

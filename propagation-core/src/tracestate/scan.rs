@@ -4,11 +4,11 @@ use smallvec::SmallVec;
 
 use super::{TraceState, TraceStateError};
 use crate::{
-    Reason, list,
+    RejectReason, list_header,
     octets::{self, STATE_KEY, STATE_VALUE},
 };
 
-const MALFORMED: TraceStateError = TraceStateError(Reason::Malformed);
+const MALFORMED: TraceStateError = TraceStateError(RejectReason::Malformed);
 
 /// What one pass over a list has seen. Allocates nothing.
 pub(super) struct Scan {
@@ -21,7 +21,7 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn run(text: &[u8]) -> Result<Self, TraceStateError> {
         if text.len() > TraceState::MAX_BYTES {
-            return Err(TraceStateError(Reason::TooLong));
+            return Err(TraceStateError(RejectReason::TooLong));
         }
         match canonical_members(text) {
             Some(count) => Ok(Self { count, canonical: true, duplicates: false }),
@@ -33,10 +33,10 @@ impl Scan {
     fn run_piecewise(text: &[u8]) -> Result<Self, TraceStateError> {
         let mut scan = Self { count: 0, canonical: false, duplicates: false };
         let mut keys = Keys::default();
-        for (_, member) in list::members(text) {
+        for (_, member) in list_header::members(text) {
             // Duplicates count too: the limit is on what the wire holds.
             if usize::from(scan.count) == TraceState::MAX_MEMBERS {
-                return Err(TraceStateError(Reason::TooManyMembers));
+                return Err(TraceStateError(RejectReason::TooManyMembers));
             }
             scan.duplicates |= keys.add(check_member(member)?);
             scan.count += 1;
@@ -113,7 +113,7 @@ fn fingerprint(key: &[u8]) -> u8 {
 
 /// Checks a member without white space around it against Level 2, 3.3.1.3; returns its key.
 pub(super) fn check_member(member: &[u8]) -> Result<&[u8], TraceStateError> {
-    let (key, value) = list::split_once(member, b'=').ok_or(MALFORMED)?;
+    let (key, value) = list_header::split_once(member, b'=').ok_or(MALFORMED)?;
     if is_key(key) && octets::all(value, STATE_VALUE) && ends_legally(value) { Ok(key) } else { Err(MALFORMED) }
 }
 

@@ -96,7 +96,7 @@ fn lambdas_variable_is_read_and_not_inherited() {
     let formats: propagation_core::Formats = "xray".parse().unwrap();
     let propagator = Propagator::builder().formats(formats).build();
     let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:1";
-    let names: Vec<&FieldName> = propagator.owned().owned().collect();
+    let names: Vec<&FieldName> = propagator.fields().names().collect();
     for (variable, text, ids) in [
         ("_X_AMZN_TRACE_ID", header, true),
         ("X_AMZN_TRACE_ID", header, true),

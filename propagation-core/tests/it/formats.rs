@@ -8,7 +8,8 @@ mod roots;
 
 use propagation_core::{
     B3Format, DatadogFormat, Format, Formats, GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, Peer,
-    PropagationContext, Propagator, Reason, Sampling, SamplingPriority, TraceContext, TraceContextFormat, XRayFormat,
+    PropagationContext, Propagator, RejectReason, SamplingDecision, SamplingPriority, TraceContext, TraceContextFormat,
+    XRayFormat,
 };
 
 use crate::wire::{PARENT, open_policy};
@@ -32,7 +33,7 @@ fn message(fields: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
 }
 
 /// What a format makes of some fields, and how many it has refused.
-fn read(format: Box<dyn Format>, fields: &[(&str, &str)]) -> (PropagationContext, Vec<Reason>) {
+fn read(format: Box<dyn Format>, fields: &[(&str, &str)]) -> (PropagationContext, Vec<RejectReason>) {
     let propagator = between(format, Box::new(TraceContextFormat));
     let admission = propagator.extract(&Peer::http(""), &message(fields));
     (admission.context, admission.rejections.into_iter().map(|rejection| rejection.reason).collect())
@@ -44,18 +45,18 @@ fn write(format: Box<dyn Format>, context: &PropagationContext) -> Vec<(String, 
     sent.into_iter().map(|(name, value)| (name, String::from_utf8(value).unwrap())).collect()
 }
 
-fn context(sampling: Sampling) -> PropagationContext {
+fn context(sampling: SamplingDecision) -> PropagationContext {
     PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()).with_sampling(sampling))
 }
 
 /// Trace and span id in hex and what was decided; `None` without ids.
-fn ids(context: &PropagationContext) -> Option<(String, String, Sampling)> {
+fn ids(context: &PropagationContext) -> Option<(String, String, SamplingDecision)> {
     let parent = context.trace.parent?;
     assert_eq!(parent.flags.is_sampled(), context.trace.sampling.decided().unwrap_or(false));
     Some((parent.trace_id.to_string(), parent.span_id.to_string(), context.trace.sampling))
 }
 
-fn check(make: Make, legal: &[(&[(&str, &str)], Sampling)], refused: &[(&[(&str, &str)], Reason)]) {
+fn check(make: Make, legal: &[(&[(&str, &str)], SamplingDecision)], refused: &[(&[(&str, &str)], RejectReason)]) {
     for (fields, sampling) in legal {
         let (context, rejections) = read(make(), fields);
         assert_eq!(ids(&context), Some((TRACE.to_owned(), SPAN.to_owned(), *sampling)), "{fields:?}");
@@ -69,7 +70,7 @@ fn check(make: Make, legal: &[(&[(&str, &str)], Sampling)], refused: &[(&[(&str,
 }
 
 /// What says something about sampling and names no span.
-fn check_bare(make: Make, bare: &[(&[(&str, &str)], Sampling)]) {
+fn check_bare(make: Make, bare: &[(&[(&str, &str)], SamplingDecision)]) {
     for (fields, sampling) in bare {
         let (context, rejections) = read(make(), fields);
         assert_eq!((ids(&context), context.trace.sampling), (None, *sampling), "{fields:?}");
@@ -78,7 +79,7 @@ fn check_bare(make: Make, bare: &[(&[(&str, &str)], Sampling)]) {
 }
 
 /// Checks fields that have a trace-id and no parent-id.
-fn check_roots(make: Make, roots: &[(&[(&str, &str)], Sampling)]) {
+fn check_roots(make: Make, roots: &[(&[(&str, &str)], SamplingDecision)]) {
     for (fields, sampling) in roots {
         let (context, rejections) = read(make(), fields);
         assert_eq!((ids(&context), context.trace.sampling), (None, *sampling), "{fields:?}");
@@ -91,28 +92,32 @@ fn check_roots(make: Make, roots: &[(&[(&str, &str)], Sampling)]) {
 fn every_format_writes_the_ids_and_the_decision_in_its_own_words() {
     let write = |format: Box<dyn Format>, sampling| write(format, &context(sampling));
     let priority = |text: &str| ("x-datadog-sampling-priority".to_owned(), text.to_owned());
-    let keep = Sampling::Priority(SamplingPriority::UserKeep);
+    let keep = SamplingDecision::Priority(SamplingPriority::UserKeep);
     for (format, sampling, expected) in [
-        (Box::new(B3Format::single()) as Box<dyn Format>, Sampling::Sample, vec![format!("{TRACE}-{SPAN}-1")]),
-        (Box::new(B3Format::single()), Sampling::Drop, vec![format!("{TRACE}-{SPAN}-0")]),
-        (Box::new(B3Format::single()), Sampling::Debug, vec![format!("{TRACE}-{SPAN}-d")]),
-        (Box::new(B3Format::single()), Sampling::Defer, vec![format!("{TRACE}-{SPAN}")]),
-        (Box::new(B3Format::multi()), Sampling::Sample, vec![TRACE.into(), SPAN.into(), "1".into()]),
-        (Box::new(B3Format::multi()), Sampling::Defer, vec![TRACE.into(), SPAN.into()]),
-        (Box::new(JaegerFormat), Sampling::Sample, vec![format!("{TRACE}:{SPAN}:0:1")]),
-        (Box::new(JaegerFormat), Sampling::Debug, vec![format!("{TRACE}:{SPAN}:0:3")]),
+        (Box::new(B3Format::single()) as Box<dyn Format>, SamplingDecision::Sample, vec![format!("{TRACE}-{SPAN}-1")]),
+        (Box::new(B3Format::single()), SamplingDecision::Drop, vec![format!("{TRACE}-{SPAN}-0")]),
+        (Box::new(B3Format::single()), SamplingDecision::Debug, vec![format!("{TRACE}-{SPAN}-d")]),
+        (Box::new(B3Format::single()), SamplingDecision::Defer, vec![format!("{TRACE}-{SPAN}")]),
+        (Box::new(B3Format::multi()), SamplingDecision::Sample, vec![TRACE.into(), SPAN.into(), "1".into()]),
+        (Box::new(B3Format::multi()), SamplingDecision::Defer, vec![TRACE.into(), SPAN.into()]),
+        (Box::new(JaegerFormat), SamplingDecision::Sample, vec![format!("{TRACE}:{SPAN}:0:1")]),
+        (Box::new(JaegerFormat), SamplingDecision::Debug, vec![format!("{TRACE}:{SPAN}:0:3")]),
         (Box::new(JaegerFormat), keep, vec![format!("{TRACE}:{SPAN}:0:1")]),
         (
             Box::new(XRayFormat::new()),
-            Sampling::Drop,
+            SamplingDecision::Drop,
             vec![format!("Root=1-4bf92f35-{};Parent={SPAN};Sampled=0", &TRACE[8..])],
         ),
-        (Box::new(GoogleCloudFormat), Sampling::Sample, vec![format!("{TRACE}/{SPAN_DECIMAL};o=1")]),
-        (Box::new(GoogleCloudFormat), Sampling::Defer, vec![format!("{TRACE}/{SPAN_DECIMAL}")]),
-        (Box::new(GrpcTraceBinFormat), Sampling::Sample, vec!["AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE".into()]),
+        (Box::new(GoogleCloudFormat), SamplingDecision::Sample, vec![format!("{TRACE}/{SPAN_DECIMAL};o=1")]),
+        (Box::new(GoogleCloudFormat), SamplingDecision::Defer, vec![format!("{TRACE}/{SPAN_DECIMAL}")]),
+        (
+            Box::new(GrpcTraceBinFormat),
+            SamplingDecision::Sample,
+            vec!["AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE".into()],
+        ),
         (
             Box::new(DatadogFormat),
-            Sampling::Defer,
+            SamplingDecision::Defer,
             vec![LOW_DECIMAL.into(), SPAN_DECIMAL.into(), format!("_dd.p.tid={HIGH}")],
         ),
     ] {
@@ -120,10 +125,12 @@ fn every_format_writes_the_ids_and_the_decision_in_its_own_words() {
         let values: Vec<String> = write(format, sampling).into_iter().map(|(_, value)| value).collect();
         assert_eq!(values, expected, "{name} {sampling:?}");
     }
-    for (sampling, number) in [(Sampling::Drop, "0"), (Sampling::Sample, "1"), (Sampling::Debug, "2"), (keep, "2")] {
+    for (sampling, number) in
+        [(SamplingDecision::Drop, "0"), (SamplingDecision::Sample, "1"), (SamplingDecision::Debug, "2"), (keep, "2")]
+    {
         assert!(write(Box::new(DatadogFormat), sampling).contains(&priority(number)), "{sampling:?}");
     }
-    assert!(write(Box::new(B3Format::multi()), Sampling::Debug).contains(&("x-b3-flags".into(), "1".into())));
+    assert!(write(Box::new(B3Format::multi()), SamplingDecision::Debug).contains(&("x-b3-flags".into(), "1".into())));
 }
 
 #[test]
@@ -143,7 +150,7 @@ fn every_format_says_what_every_other_has_said() {
             for to in 0..all().len() {
                 let (from, to) = (all().swap_remove(from), all().swap_remove(to));
                 let names = format!("{} to {}", from.name(), to.name());
-                let sent = write(from, &context(Sampling::from_sampled(sampled)));
+                let sent = write(from, &context(SamplingDecision::from_sampled(sampled)));
                 let sent: Vec<_> = sent.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                 let back = all().into_iter().find(|format| names.starts_with(&format!("{} ", format.name()))).unwrap();
                 let (received, rejections) = read(back, &sent);
@@ -209,10 +216,10 @@ fn otel_propagators_chooses_formats_in_order() {
 
 #[test]
 fn a_threshold_goes_when_the_decision_it_was_made_by_changes() {
-    let mut context = context(Sampling::Sample);
+    let mut context = context(SamplingDecision::Sample);
     context.trace.state = propagation_core::TraceState::parse(b"ot=th:8;rv:6e6d1a75832a2f,congo=1").unwrap();
-    let same = context.trace.clone().with_sampling(Sampling::Debug);
+    let same = context.trace.clone().with_sampling(SamplingDecision::Debug);
     assert_eq!(same.state.threshold(), Some(1 << 55));
-    let changed = context.trace.with_sampling(Sampling::Drop);
+    let changed = context.trace.with_sampling(SamplingDecision::Drop);
     assert_eq!(changed.state.to_string(), "ot=rv:6e6d1a75832a2f,congo=1");
 }

@@ -3,7 +3,7 @@
 use std::{ffi::OsStr, process::Command};
 
 use propagation_core::{
-    EnvironmentCarrier, Extract, Formats, Inject, Peer, PropagationContext, Propagator, Reason, StoredContext,
+    EnvironmentCarrier, Extract, Formats, Inject, Peer, PropagationContext, Propagator, RejectReason, StoredContext,
     TraceContext, carrier_laws,
 };
 
@@ -56,7 +56,7 @@ fn a_child_gets_what_it_may_learn_and_inherits_nothing_else_of_ours() {
     // This process was started with baggage; the policy lets none out.
     let propagator = Propagator::default();
     let own = [("TRACEPARENT", PARENT), ("BAGGAGE", "mail=anna")];
-    let names: Vec<_> = propagator.owned().owned().collect();
+    let names: Vec<_> = propagator.fields().names().collect();
     let look_up = |wanted: &str| own.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
     let context = propagator.extract(&Peer::process("cron"), &EnvironmentCarrier::from_lookup(&names, look_up)).context;
 
@@ -76,7 +76,7 @@ fn fields_that_variables_can_not_name_are_left_out_and_said() {
     context.baggage.set("tenant.id", "blue").unwrap();
     let mut child = EnvironmentCarrier::new();
     let injection = propagator.inject(&Peer::process("backup"), &context, &mut child);
-    assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [Reason::Unrepresentable]);
+    assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::Unrepresentable]);
     let names: Vec<_> = child.variables().map(|(name, _)| name).collect();
     assert_eq!(names, ["X_B3_TRACEID", "X_B3_SPANID", "X_B3_SAMPLED", "UBER_TRACE_ID"]);
 }

@@ -8,7 +8,7 @@ use std::{
 use propagation_core::{
     Attribute, AttributeValue, Bridge, EscapedText, Exception, ExternalText, Hop, InboundRule, KeyRule, Outcome, Peer,
     Policy, PropagationContext, Propagator, SpanKind, TelemetryLimits, TraceContext,
-    bridge::{BridgeSpan, Innermost, Started},
+    bridge::{BridgeSpan, CurrentHop, Started},
 };
 use proptest::prelude::*;
 
@@ -43,11 +43,11 @@ impl Recorder {
 }
 
 impl Bridge for Recorder {
-    fn records(&self) -> bool {
+    fn is_recording(&self) -> bool {
         true
     }
 
-    fn current(&self, _: Option<Innermost<'_>>) -> Option<PropagationContext> {
+    fn current(&self, _: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         None
     }
 
@@ -242,7 +242,7 @@ proptest! {
 
 #[test]
 fn debug_of_types_with_wire_values_masks_them() {
-    use propagation_core::{EnvironmentCarrier, Inject, StoredContext, Text, Value};
+    use propagation_core::{EnvironmentCarrier, FieldValue, Inject, StoredContext, Value};
 
     let carrier = vec![
         ("traceparent".to_owned(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec()),
@@ -270,7 +270,7 @@ fn debug_of_types_with_wire_values_masks_them() {
         format!("{:?}", propagator.policy().release(&Peer::http("api"), &admission.context)),
         format!("{stored:?}"),
         format!("{environment:?}"),
-        format!("{:?}", Text::from(b"zebra".to_vec())),
+        format!("{:?}", FieldValue::from(b"zebra".to_vec())),
         format!("{:?}", Value::Borrowed(b"zebra")),
         format!("{:?}", ExternalText::from("zebra")),
     ] {

@@ -9,7 +9,7 @@ mod reports;
 
 use propagation_core::{
     Decision, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
-    Pseudonymizer, Reason, Scrub, ScrubAction,
+    Pseudonymizer, RejectReason, Scrub, ScrubAction,
 };
 
 fn context(baggage: &str) -> PropagationContext {
@@ -54,7 +54,7 @@ fn a_personal_key_is_not_even_named() {
     assert!(release.context.baggage.is_empty());
     assert_eq!(
         release.rejections.iter().map(|rejection| (&rejection.key, rejection.reason)).collect::<Vec<_>>(),
-        [(&None, Reason::Personal)]
+        [(&None, RejectReason::PersonalData)]
     );
 }
 
@@ -183,17 +183,17 @@ fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
     assert_eq!(released(&policy, baggage), baggage);
     let stopped = policy.release(&Peer::kafka("orders"), &context(baggage)).rejections;
     let reasons: Vec<_> = stopped.iter().map(|stopped| (stopped.reason, stopped.underlying.unwrap())).collect();
-    let underlying = [Reason::ValueRule, Reason::Personal, Reason::NotAllowed];
-    assert_eq!(reasons, underlying.map(|underlying| (Reason::Reported, underlying)));
-    assert_eq!(stopped[0].to_string(), "baggage plan: allowed by report mode, would be blocked: value_rule (*)",);
+    let underlying = [RejectReason::ValueNotAllowed, RejectReason::PersonalData, RejectReason::NotAllowed];
+    assert_eq!(reasons, underlying.map(|underlying| (RejectReason::ReportOnly, underlying)));
+    assert_eq!(stopped[0].to_string(), "baggage plan: allowed by report mode, would be blocked: value_not_allowed (*)",);
     let explained = policy.explain(Direction::Outbound, &Peer::kafka("orders"), &context(baggage));
     let reasons: Vec<_> = explained.baggage().map(|key| (key.decision, key.reason.unwrap())).collect();
     assert_eq!(
         reasons,
         [
-            (Decision::Allowed, Reason::ValueRule),
-            (Decision::Allowed, Reason::Personal),
-            (Decision::Allowed, Reason::NotAllowed)
+            (Decision::Allowed, RejectReason::ValueNotAllowed),
+            (Decision::Allowed, RejectReason::PersonalData),
+            (Decision::Allowed, RejectReason::NotAllowed)
         ]
     );
 }
@@ -264,8 +264,8 @@ fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
         ("[[outbound]]\npeers = []", Some((1, 1)), "no peers"),
         ("[[inbound]]\npeers = [\"*\"]\ntrust = \"blindly\"", Some((3, 9)), "unknown trust"),
         ("[[inbound]]\npeers = [\"*\"]\ntrust = \"trust\"", Some((3, 9)), "was renamed to \"full\""),
-        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"ids-only\"", Some((3, 9)), "was renamed to \"ids-only\""),
-        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"restart-with-link\"", Some((3, 9)), "\"restart-with-link\""),
+        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"accept-ids\"", Some((3, 9)), "was renamed to \"ids-only\""),
+        ("[[inbound]]\npeers = [\"*\"]\ntrust = \"restart-and-link\"", Some((3, 9)), "\"restart-with-link\""),
         ("[scrub]\naction = \"pseudonymize\"", Some((2, 10)), "needs a key"),
         (
             "[[outbound]]\npeers = [\"*\"]\nbaggage = [\"k\", { key = \"l\", max = 1 }]",

@@ -1,5 +1,5 @@
 use propagation_core::{
-    InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, Reason, TraceStateRule,
+    InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, TraceStateRule,
     TraceTrust,
 };
 
@@ -82,7 +82,7 @@ fn what_is_personal_in_tracestate_neither_comes_in_nor_goes_out() {
     let state_under = |rule: InboundRule| {
         let policy = Policy::builder().inbound(rule).build().unwrap();
         let admission = Propagator::builder().policy(policy).build().extract(&Peer::http(""), &received);
-        let reasons: Vec<Reason> = admission.rejections.iter().map(|rejection| rejection.reason).collect();
+        let reasons: Vec<RejectReason> = admission.rejections.iter().map(|rejection| rejection.reason).collect();
         for rejection in &admission.rejections {
             assert!(!rejection.to_string().contains("anna"), "{rejection}");
         }
@@ -91,10 +91,10 @@ fn what_is_personal_in_tracestate_neither_comes_in_nor_goes_out() {
     let any = || InboundRule::peers(["*"]);
     let (state, reasons) = state_under(any());
     assert_eq!(state, "a=1,ot=th:8");
-    assert_eq!(reasons, [Reason::Personal; 3]);
+    assert_eq!(reasons, [RejectReason::PersonalData; 3]);
     let (state, reasons) = state_under(any().report_only());
     assert!(state.contains("anna@example.com"), "{state}");
-    assert_eq!(reasons, [Reason::Reported; 3]);
+    assert_eq!(reasons, [RejectReason::ReportOnly; 3]);
     let (state, _) = state_under(any().trust(TraceTrust::IdsOnly));
     assert_eq!(state, "a=1");
     // A peer that no rule is for.
@@ -124,9 +124,9 @@ fn values_that_break_their_rule_are_stopped_or_reported() {
     };
     assert_eq!(allow(KeyRule::new("plan")), (1, None));
     assert_eq!(allow(KeyRule::new("plan").max_length(12)), (1, None));
-    assert_eq!(allow(KeyRule::new("plan").max_length(11)), (0, Some(Reason::ValueRule)));
-    assert_eq!(allow(KeyRule::new("plan").values(["free"])), (0, Some(Reason::ValueRule)));
-    assert_eq!(allow(KeyRule::new("plan").values(["free"]).report_only()), (1, Some(Reason::Reported)));
+    assert_eq!(allow(KeyRule::new("plan").max_length(11)), (0, Some(RejectReason::ValueNotAllowed)));
+    assert_eq!(allow(KeyRule::new("plan").values(["free"])), (0, Some(RejectReason::ValueNotAllowed)));
+    assert_eq!(allow(KeyRule::new("plan").values(["free"]).report_only()), (1, Some(RejectReason::ReportOnly)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ mod baggage;
 mod formats;
 pub(crate) mod tracestate;
 
-use propagation_core::{Sampling, SamplingPriority, SpanId, TraceFlags, TraceId, TraceParent};
+use propagation_core::{SamplingDecision, SamplingPriority, SpanId, TraceFlags, TraceId, TraceParent};
 use proptest::prelude::*;
 
 pub(crate) fn parents() -> impl Strategy<Value = TraceParent> {
@@ -20,13 +20,13 @@ pub(crate) fn parents() -> impl Strategy<Value = TraceParent> {
     })
 }
 
-fn samplings() -> impl Strategy<Value = Sampling> {
+fn samplings() -> impl Strategy<Value = SamplingDecision> {
     prop_oneof![
-        Just(Sampling::Defer),
-        Just(Sampling::Drop),
-        Just(Sampling::Sample),
-        Just(Sampling::Debug),
-        (-1..=2_i8).prop_filter_map("priority", |n| SamplingPriority::from_i8(n).map(Sampling::Priority)),
+        Just(SamplingDecision::Defer),
+        Just(SamplingDecision::Drop),
+        Just(SamplingDecision::Sample),
+        Just(SamplingDecision::Debug),
+        (-1..=2_i8).prop_filter_map("priority", |n| SamplingPriority::from_i8(n).map(SamplingDecision::Priority)),
     ]
 }
 

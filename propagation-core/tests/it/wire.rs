@@ -1,4 +1,4 @@
-use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, Reason, Scrub};
+use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, RejectReason, Scrub};
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -97,8 +97,8 @@ fn everything_refused_is_counted_by_reason() {
     let propagator = open();
     through(&propagator, &[("traceparent", "00-bad"), ("tracestate", "a=1"), ("baggage", "k=v,bad")]);
     let counters = propagator.counters();
-    assert_eq!(counters.get(Direction::Inbound, Reason::Malformed), 2);
-    assert_eq!(counters.get(Direction::Inbound, Reason::WithoutParent), 1);
+    assert_eq!(counters.get(Direction::Inbound, RejectReason::Malformed), 2);
+    assert_eq!(counters.get(Direction::Inbound, RejectReason::MissingTraceParent), 1);
     assert_eq!(counters.iter().count(), 2);
 }
 

@@ -8,8 +8,8 @@ use aws_sdk_sqs::{
     },
 };
 use propagation_core::{
-    Extract, Field, FieldName, Fields, Inject, Injection, Priority, Reason, StoredContext, TraceContext, TraceParent,
-    Value,
+    Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, RejectReason, StoredContext,
+    TraceContext, TraceParent, Value,
 };
 
 use super::{
@@ -100,7 +100,7 @@ impl<'a> MessageCarrierMut<'a> {
         Self { attributes, system, body, mode, limit, found }
     }
 
-    fn plan(&self, fields: &Fields) -> Plan {
+    fn plan(&self, fields: &OutgoingFields) -> Plan {
         let kept = self.attributes.iter().flatten().filter(|(name, _)| !limits::is_ours(name, fields)).count();
         let taken = self.body.saturating_add(limits::kept_size(self.attributes.as_ref(), fields));
         let room =
@@ -108,7 +108,7 @@ impl<'a> MessageCarrierMut<'a> {
         match self.mode {
             AttributeMode::Separate => Plan::separate(fields, room),
             AttributeMode::Packed => Plan::packed(fields, room),
-            AttributeMode::XRay => Plan::nothing(fields, Reason::Unrepresentable),
+            AttributeMode::XRay => Plan::nothing(fields, RejectReason::Unrepresentable),
             AttributeMode::Auto => {
                 let separate = Plan::separate(fields, room);
                 let packed = if separate.left_out.is_empty() { None } else { Some(Plan::packed(fields, room)) };
@@ -118,7 +118,7 @@ impl<'a> MessageCarrierMut<'a> {
     }
 
     /// Makes `AWSTraceHeader` agree with the written fields. Returns `true` if it carries the ids.
-    fn settle_header(&mut self, fields: &Fields, ids_have_room: bool) -> bool {
+    fn settle_header(&mut self, fields: &OutgoingFields, ids_have_room: bool) -> bool {
         let own = fields.iter().find(|field| field.name().as_str() == TRACE_HEADER);
         let there = header(self.system.as_ref());
         let needed = own.is_none() && fields.iter().any(is_id) && (there.is_some() || !ids_have_room);
@@ -174,9 +174,9 @@ impl Extract for MessageCarrierMut<'_> {
 }
 
 impl Inject for MessageCarrierMut<'_> {
-    fn commit(&mut self, fields: &Fields) -> Injection {
+    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
         let Plan { entries, written, left_out } = self.plan(fields);
-        let mut injection = Injection::none();
+        let mut injection = InjectionReport::none();
         let ids = |name: &str| fields.iter().any(|field| field.name().as_str() == name && is_id(field));
         let ids_have_room = !left_out.iter().any(|(name, _)| ids(name.as_str()));
         let in_header = self.settle_header(fields, ids_have_room);
@@ -205,7 +205,7 @@ impl Inject for MessageCarrierMut<'_> {
 }
 
 fn is_id(field: &Field) -> bool {
-    field.priority() == Priority::Ids
+    field.priority() == FieldPriority::Ids
 }
 
 /// The free slots and bytes of a message.
@@ -219,16 +219,16 @@ struct Room {
 struct Plan {
     entries: Vec<(String, MessageAttributeValue)>,
     written: Vec<FieldName>,
-    left_out: Vec<(FieldName, Reason)>,
+    left_out: Vec<(FieldName, RejectReason)>,
 }
 
 impl Plan {
-    fn nothing(fields: &Fields, reason: Reason) -> Self {
+    fn nothing(fields: &OutgoingFields, reason: RejectReason) -> Self {
         let left_out = fields.iter().map(|field| (field.name().clone(), reason)).collect();
         Self { entries: Vec::new(), written: Vec::new(), left_out }
     }
 
-    fn separate(fields: &Fields, mut room: Room) -> Self {
+    fn separate(fields: &OutgoingFields, mut room: Room) -> Self {
         let cost = |field: &Field| attribute_size(field.name().as_str(), field.value().len());
         let (fields, truncated) = within(fields, room.bytes, cost);
         let mut fitting = Fitting::default();
@@ -237,12 +237,12 @@ impl Plan {
             let name = field.name().as_str();
             let cost = cost(field);
             if !limits::is_legal_name(name) {
-                return Err(Reason::Unrepresentable);
+                return Err(RejectReason::Unrepresentable);
             }
             if room.slots == 0 || cost > room.bytes {
-                return Err(Reason::NoRoom);
+                return Err(RejectReason::TooLarge);
             }
-            entries.push((name.to_owned(), attribute(field.value_str()).ok_or(Reason::Unrepresentable)?));
+            entries.push((name.to_owned(), attribute(field.value_str()).ok_or(RejectReason::Unrepresentable)?));
             room = Room { slots: room.slots - 1, bytes: room.bytes - cost };
             Ok(())
         });
@@ -250,7 +250,7 @@ impl Plan {
         Self { entries, written, left_out: fitting.left_out }
     }
 
-    fn packed(fields: &Fields, room: Room) -> Self {
+    fn packed(fields: &OutgoingFields, room: Room) -> Self {
         let overhead = attribute_size(PACKED_ATTRIBUTE, 0);
         let mut bytes = if room.slots == 0 { 0 } else { room.bytes.saturating_sub(overhead) };
         // The name, a colon, the value, a line break.
@@ -260,9 +260,9 @@ impl Plan {
         let written = fitting.choose(&chosen, |field| {
             // A line break would split the value.
             if !limits::is_legal_value(field.value_str()) || field.value_str().contains('\n') {
-                return Err(Reason::Unrepresentable);
+                return Err(RejectReason::Unrepresentable);
             }
-            bytes = bytes.checked_sub(cost(field)).ok_or(Reason::NoRoom)?;
+            bytes = bytes.checked_sub(cost(field)).ok_or(RejectReason::TooLarge)?;
             Ok(())
         });
         chosen.fit(|field| written.contains(field.name()));
@@ -274,13 +274,13 @@ impl Plan {
             Some(value) => {
                 Self { entries: vec![(PACKED_ATTRIBUTE.to_owned(), value)], written, left_out: fitting.left_out }
             }
-            None => Self::nothing(fields, Reason::NoRoom),
+            None => Self::nothing(fields, RejectReason::TooLarge),
         }
     }
 }
 
 /// Truncates `tracestate` by whole members to the room beside the ids. Returns the fields, and its name if it was truncated.
-fn within(fields: &Fields, room: usize, cost: impl Fn(&Field) -> usize) -> (Fields, Option<FieldName>) {
+fn within(fields: &OutgoingFields, room: usize, cost: impl Fn(&Field) -> usize) -> (OutgoingFields, Option<FieldName>) {
     let mut fields = fields.clone();
     // `AWSTraceHeader` takes no size.
     let cost = |field: &Field| if field.name().as_str() == TRACE_HEADER { 0 } else { cost(field) };
@@ -291,17 +291,22 @@ fn within(fields: &Fields, room: usize, cost: impl Fn(&Field) -> usize) -> (Fiel
 /// Selects fields that fit, the most important first.
 #[derive(Default)]
 struct Fitting {
-    left_out: Vec<(FieldName, Reason)>,
+    left_out: Vec<(FieldName, RejectReason)>,
 }
 
 impl Fitting {
     /// Counts a field that is written without some of its members.
     fn note(&mut self, truncated: Option<FieldName>, written: &[FieldName]) {
-        self.left_out.extend(truncated.filter(|name| written.contains(name)).map(|name| (name, Reason::NoRoom)));
+        self.left_out
+            .extend(truncated.filter(|name| written.contains(name)).map(|name| (name, RejectReason::TooLarge)));
     }
 
     /// Returns the names that fit. State is useless without its ids, so it is dropped with them.
-    fn choose(&mut self, fields: &Fields, mut fits: impl FnMut(&Field) -> Result<(), Reason>) -> Vec<FieldName> {
+    fn choose(
+        &mut self,
+        fields: &OutgoingFields,
+        mut fits: impl FnMut(&Field) -> Result<(), RejectReason>,
+    ) -> Vec<FieldName> {
         let mut ids_fit = true;
         let mut chosen = Vec::new();
         let mut order: Vec<&Field> = fields.iter().collect();
@@ -309,8 +314,8 @@ impl Fitting {
         for field in order {
             let fit = match field.priority() {
                 // `AWSTraceHeader` takes no slot and no size.
-                _ if field.name().as_str() == TRACE_HEADER => Err(Reason::Unrepresentable),
-                Priority::State if !ids_fit => Err(Reason::NoRoom),
+                _ if field.name().as_str() == TRACE_HEADER => Err(RejectReason::Unrepresentable),
+                FieldPriority::State if !ids_fit => Err(RejectReason::TooLarge),
                 _ => fits(field),
             };
             match fit {

@@ -4,7 +4,7 @@ use aws_sdk_sqs::{
     operation::receive_message::ReceiveMessageInput,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
-use propagation_core::{FieldName, Fields, Hop, HopSpan, Peer, SpanKind, messaging};
+use propagation_core::{FieldName, Hop, HopSpan, OutgoingFields, Peer, SpanKind, messaging};
 
 use super::{
     SqsInterceptor,
@@ -19,9 +19,9 @@ use crate::{
 impl SqsInterceptor {
     pub(super) fn receive(&self, input: &mut ReceiveMessageInput) -> Covered {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
-        request_attributes(input, self.propagator.owned());
+        request_attributes(input, self.propagator.fields());
         request_system_attributes(input);
-        let hop = (self.options.receive_spans && self.propagator.records()).then(|| {
+        let hop = (self.options.receive_spans && self.propagator.is_recording()).then(|| {
             let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
             queue.describe(&mut hop, "receive", "receive");
             self.propagator.start(hop)
@@ -31,7 +31,7 @@ impl SqsInterceptor {
 
     /// Links to the received messages. SQS returns at most ten messages, so one span has room for all links.
     pub(super) fn received(&self, queue: &Queue, hop: Option<&HopSpan>, messages: &[Message]) {
-        if !self.propagator.records() || (hop.is_none() && !self.options.settle_spans) {
+        if !self.propagator.is_recording() || (hop.is_none() && !self.options.settle_spans) {
             return;
         }
         let mut linked = HashSet::with_capacity(messages.len());
@@ -69,10 +69,10 @@ impl SqsInterceptor {
 }
 
 /// Requests the attributes of the context, unless the request includes them already.
-fn request_attributes(input: &mut ReceiveMessageInput, owned: &Fields) {
+fn request_attributes(input: &mut ReceiveMessageInput, owned: &OutgoingFields) {
     let requested = input.message_attribute_names.get_or_insert_default();
-    let ours = owned.owned().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED_ATTRIBUTE]);
-    let families = owned.owned_prefixes().map(|prefix| format!("{prefix}.*"));
+    let ours = owned.names().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED_ATTRIBUTE]);
+    let families = owned.prefixes().map(|prefix| format!("{prefix}.*"));
     for name in ours.map(str::to_owned).chain(families) {
         // SQS accepts `All`, `.*`, and a prefix with `.*`.
         let covers = |requested: &String| {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     fn requested(mut input: ReceiveMessageInput) -> ReceiveMessageInput {
-        request_attributes(&mut input, propagation_core::Propagator::default().owned());
+        request_attributes(&mut input, propagation_core::Propagator::default().fields());
         request_system_attributes(&mut input);
         input
     }

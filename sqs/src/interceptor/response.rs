@@ -52,7 +52,7 @@ impl SqsInterceptor {
 
 /// Records the ids of the response, and returns the outcome. A batch fails if one of its messages fails.
 fn describe(hop: &HopSpan, call: &Call, output: &Output) -> Outcome {
-    if !hop.records() {
+    if !hop.is_recording() {
         return Outcome::Unset;
     }
     match call {

@@ -67,7 +67,7 @@ impl SqsInterceptor {
     ) -> HopSpan {
         let peer = Peer::sqs(queue.name());
         let mut hop = Hop::local(SpanKind::Producer, self.propagator.current());
-        if self.propagator.records() {
+        if self.propagator.is_recording() {
             queue.describe(&mut hop, "send", "send");
             attributes::count(&mut hop, entries.len());
         }
@@ -83,7 +83,7 @@ impl SqsInterceptor {
     /// The size limit holds for the whole batch. The room that the user's own data leaves is divided evenly, so that no message's
     /// baggage takes the room of another message's ids.
     fn each(&self, entries: &mut [SendMessageBatchRequestEntry], mut each: impl FnMut(&mut MessageCarrierMut<'_>)) {
-        let owned = self.propagator.owned();
+        let owned = self.propagator.fields();
         let own_size = |entry: &SendMessageBatchRequestEntry| {
             entry.message_body.len().saturating_add(carrier::kept_size(entry.message_attributes.as_ref(), owned))
         };

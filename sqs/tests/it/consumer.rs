@@ -1,6 +1,6 @@
 //! Consuming without the interceptor, and the extension traits.
 
-use propagation_core::{InboundRule, Policy, Propagator, Sampling, TraceState, TraceTrust};
+use propagation_core::{InboundRule, Policy, Propagator, SamplingDecision, TraceState, TraceTrust};
 use propagation_sqs::{ConsumerPropagation, MessageExt, OutgoingExt};
 
 use crate::setup::{PARENT, caller, entry, propagator, string};
@@ -41,9 +41,9 @@ fn trace_header_without_parent_keeps_its_trace_id() {
     };
     let root = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736";
     for (text, sampling) in [
-        (root.to_owned(), Sampling::Defer),
-        (format!("{root};Sampled=1"), Sampling::Sample),
-        (format!("Sampled=0;Parent=;{root};Lineage=a:1"), Sampling::Drop),
+        (root.to_owned(), SamplingDecision::Defer),
+        (format!("{root};Sampled=1"), SamplingDecision::Sample),
+        (format!("Sampled=0;Parent=;{root};Lineage=a:1"), SamplingDecision::Drop),
     ] {
         let admission = header(&text).extract(&propagator(), "orders");
         let trace = &admission.context.trace;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aws_smithy_runtime_api::client::{interceptors::Intercept, orchestrator::Metadata};
-use propagation_core::{Direction, Reason};
+use propagation_core::{Direction, RejectReason};
 use propagation_sqs::SqsInterceptor;
 
 use crate::setup::{Endpoint, PARENT, Spans, inside, propagator};
@@ -19,7 +19,7 @@ async fn queue_management_is_neither_span_nor_counted() {
     client.get_queue_url().queue_name("made").send().await.unwrap();
     client.purge_queue().queue_url(&url).send().await.unwrap();
     assert!(spans.all().is_empty());
-    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NotCovered), 0);
+    assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::UnsupportedOperation), 0);
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ fn uncovered_operation_is_counted_and_unchanged() {
         let mut context = InterceptorContext::new(Input::erase(PublishInput));
         let mut context = BeforeSerializationInterceptorContextMut::from(&mut context);
         propagation.modify_before_serialization(&mut context, &components, &mut cfg).unwrap();
-        propagator.counters().get(Direction::Outbound, Reason::NotCovered)
+        propagator.counters().get(Direction::Outbound, RejectReason::UnsupportedOperation)
     };
     for (service, name, counted) in
         [("SNS", "Publish", 1), ("SNS", "Publish", 2), ("SQS", "SendMessage", 3), ("SQS", "ListQueues", 3)]
@@ -80,7 +80,7 @@ fn uncovered_operation_is_counted_and_unchanged() {
         assert_eq!(meet(service, name.into()), counted);
     }
     let text = || String::from_utf8(output.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(text().matches("not_covered").count(), 2, "once for each operation: {}", text());
+    assert_eq!(text().matches("unsupported_operation").count(), 2, "once for each operation: {}", text());
     assert!(
         text().contains("Publish") && text().contains("SendMessage") && !text().contains("ListQueues"),
         "{}",
@@ -89,7 +89,7 @@ fn uncovered_operation_is_counted_and_unchanged() {
     for number in 0..70 {
         meet("SNS", format!("Publish{number}").into());
     }
-    assert_eq!(text().matches("not_covered").count(), 64, "the warnings are bounded");
+    assert_eq!(text().matches("unsupported_operation").count(), 64, "the warnings are bounded");
     assert_eq!(meet("SNS", "Publish".into()), 74, "all are counted");
 }
 

@@ -1,7 +1,7 @@
 //! The place of a context on a message with little room.
 
 use aws_sdk_sqs::{operation::send_message::SendMessageInput, types::Message};
-use propagation_core::{Direction, Reason, TraceContext};
+use propagation_core::{Direction, RejectReason, TraceContext};
 use propagation_sqs::{AttributeMode, ConsumerPropagation, OutgoingExt, PACKED_ATTRIBUTE, SizeLimit, SqsInterceptor};
 
 use crate::setup::{
@@ -62,7 +62,7 @@ async fn absent_fields_take_no_slot() {
     hop.scope(send.send()).await.unwrap();
     let seen = endpoint.one();
     assert_eq!((seen.get("traceparent"), seen.get("baggage")), (Some(PARENT), Some(BAGGAGE)));
-    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NoRoom), 0);
+    assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::TooLarge), 0);
 }
 
 #[tokio::test]
@@ -224,7 +224,7 @@ fn fields_absent_from_the_trace_header_are_reported() {
     let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &caller(), &mut carrier);
     assert_eq!(injection.written.as_slice(), ["AWSTraceHeader"]);
     let left_out: Vec<_> = injection.left_out.iter().map(|left_out| (left_out.field, left_out.reason)).collect();
-    assert_eq!(left_out, [("tracestate", Reason::NoRoom), ("baggage", Reason::NoRoom)]);
+    assert_eq!(left_out, [("tracestate", RejectReason::TooLarge), ("baggage", RejectReason::TooLarge)]);
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn second_injection_replaces_the_first_and_is_counted() {
     let mut message = message(10);
     message.message_attributes = Some(numbered(9));
     message.inject(&propagator, "orders", &caller());
-    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::NoRoom), 2);
+    assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::TooLarge), 2);
     message.inject(&propagator, "orders", &propagation_core::PropagationContext::EMPTY);
     assert_eq!(message.message_attributes(), Some(&numbered(9)));
     let mut packed = message.clone();
@@ -367,29 +367,29 @@ async fn illegal_name_is_dropped_and_the_send_succeeds() {
     let send = client.send_message().queue_url(&endpoint.queue).message_body("{}").send();
     propagator.start(Hop::resume(context)).scope(send).await.unwrap();
     assert_eq!(endpoint.one().names(), ["uber-trace-id", "uberctx-tenant.id"]);
-    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::Unrepresentable), 1);
+    assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::Unrepresentable), 1);
 }
 
 #[test]
 fn illegal_value_is_dropped_in_every_mode() {
-    use propagation_core::{FieldName, Fields, Inject, Priority, Text, Value};
+    use propagation_core::{FieldName, FieldPriority, FieldValue, Inject, OutgoingFields, Value};
     use propagation_sqs::MessageCarrierMut;
     static GOOD: FieldName = FieldName::from_static("good");
     static BAD: FieldName = FieldName::from_static("bad");
-    let text = |bytes| Text::from_value(&Value::Borrowed(bytes));
+    let text = |bytes| FieldValue::from_value(&Value::Borrowed(bytes));
     for bad in [b"a\x01b".as_slice(), b"\xff\xfe", b"\x00"] {
         for (mode, name) in [
             (AttributeMode::Separate, "good"),
             (AttributeMode::Packed, PACKED_ATTRIBUTE),
             (AttributeMode::Auto, "good"),
         ] {
-            let mut fields = Fields::new();
-            fields.push(&BAD, text(bad), Priority::Ids);
-            fields.push(&GOOD, text(b"value"), Priority::Baggage);
+            let mut fields = OutgoingFields::new();
+            fields.push(&BAD, text(bad), FieldPriority::Ids);
+            fields.push(&GOOD, text(b"value"), FieldPriority::Baggage);
             let mut message = message(10);
             let injection = MessageCarrierMut::new(&mut message, mode, SizeLimit::DEFAULT).commit(&fields);
             assert_eq!(injection.left_out.len(), 1, "{injection:?}");
-            assert_eq!(injection.left_out[0].reason, Reason::Unrepresentable);
+            assert_eq!(injection.left_out[0].reason, RejectReason::Unrepresentable);
             assert!(injection.wrote_name("good"));
             assert_eq!(message.message_attributes().unwrap().keys().collect::<Vec<_>>(), [name]);
         }

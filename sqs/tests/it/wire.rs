@@ -6,7 +6,7 @@ use aws_sdk_sqs::{
     types::{MessageSystemAttributeNameForSends::AwsTraceHeader, MessageSystemAttributeValue},
 };
 use futures_util::future::join_all;
-use propagation_core::{Direction, Reason, messaging::ExistingContext};
+use propagation_core::{Direction, RejectReason, messaging::ExistingContext};
 use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
 
 use crate::setup::{
@@ -209,7 +209,7 @@ async fn malformed_attributes_do_not_stop_a_consumer() {
         let handled = consumer.process(&message, async { Ok::<_, ()>(propagator.current()) }).await.unwrap();
         assert!(!handled.trace.has_ids(), "{name}");
     }
-    let malformed = propagator.counters().get(Direction::Inbound, Reason::Malformed);
+    let malformed = propagator.counters().get(Direction::Inbound, RejectReason::Malformed);
     assert!(malformed >= 7, "{malformed}");
 }
 
@@ -224,7 +224,7 @@ async fn only_malformed_trace_headers_are_counted() {
         send.send().await.unwrap();
         let message = receive_all(&plain, &endpoint.queue).await;
         assert!(!consumer.extract(&message).context.trace.has_ids());
-        assert_eq!(propagator.counters().get(Direction::Inbound, Reason::Malformed), refused, "{header}");
+        assert_eq!(propagator.counters().get(Direction::Inbound, RejectReason::Malformed), refused, "{header}");
     }
 }
 

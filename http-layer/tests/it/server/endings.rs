@@ -146,7 +146,7 @@ async fn boxed_error_has_the_type_of_its_content() {
     ] {
         let telemetry = Telemetry::new();
         let broken = tower::service_fn(move |_: Request| async move {
-            recorded.into_iter().for_each(|kind| Exception::new(kind).note());
+            recorded.into_iter().for_each(|kind| Exception::new(kind).record_exception());
             Err::<Response, Boxed>(error())
         });
         let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(broken);
@@ -156,7 +156,7 @@ async fn boxed_error_has_the_type_of_its_content() {
         // axum's bodies fail with `axum::Error`, which wraps a boxed error.
         let telemetry = Telemetry::new();
         let broken = tower::service_fn(move |_: Request| async move {
-            recorded.into_iter().for_each(|kind| Exception::new(kind).note());
+            recorded.into_iter().for_each(|kind| Exception::new(kind).record_exception());
             Ok::<_, Infallible>(Response::new(Body::from_stream(stream::iter([Err::<Bytes, _>(error())]))))
         });
         let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(broken);

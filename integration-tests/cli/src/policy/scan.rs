@@ -87,7 +87,7 @@ pub(super) fn json(rule: &str, field: &ExplainedField) -> Map<String, Value> {
     put("decision", Some(field.decision.as_str()));
     put("detector", field.detector.as_deref());
     put("rule", Some(rule));
-    put("reason", field.reason.map(propagation_core::Reason::as_str));
+    put("reason", field.reason.map(propagation_core::RejectReason::as_str));
     put("output", field.output.as_deref());
     object
 }

@@ -1,7 +1,7 @@
 //! The cases: what is done, to which fields.
 
 use crate::{
-    input::{self, Fields, fields},
+    input::{self, OutgoingFields, fields},
     texts,
 };
 
@@ -27,7 +27,7 @@ pub enum What {
 pub struct Case {
     pub name: String,
     pub what: What,
-    pub fields: Fields,
+    pub fields: OutgoingFields,
     /// Headers that are no business of ours.
     pub unrelated: usize,
     /// One of a row of inputs that grow: slow for some peers, so it is repeated less, and its time is not taken.
@@ -35,7 +35,7 @@ pub struct Case {
 }
 
 impl Case {
-    fn new(name: impl Into<String>, what: What, fields: Fields) -> Self {
+    fn new(name: impl Into<String>, what: What, fields: OutgoingFields) -> Self {
         Self { name: name.into(), what, fields, unrelated: 0, grows: false }
     }
 }

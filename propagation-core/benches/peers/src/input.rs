@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::cases::Case;
 
 /// Header lines: a name and its value.
-pub type Fields = Vec<(&'static str, String)>;
+pub type OutgoingFields = Vec<(&'static str, String)>;
 
 pub const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 pub const STATE_3: &str = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7,ot=th:8;rv:6e6d1a75832a2f";
@@ -14,26 +14,26 @@ pub const BAGGAGE_5: &str = "tenant.id=blue,feature.express=on,locale=de-AT,plan
 pub const KEYS_5: [&str; 5] = ["tenant.id", "feature.express", "locale", "plan", "session.id"];
 
 /// One way to be malformed, and what then comes.
-type Bad = (&'static str, Fields);
+type Bad = (&'static str, OutgoingFields);
 
-pub fn fields(lines: &[(&'static str, &str)]) -> Fields {
+pub fn fields(lines: &[(&'static str, &str)]) -> OutgoingFields {
     lines.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
 
-pub fn parent_only() -> Fields {
+pub fn parent_only() -> OutgoingFields {
     fields(&[("traceparent", PARENT)])
 }
 
-pub fn three_and_five() -> Fields {
+pub fn three_and_five() -> OutgoingFields {
     lists(STATE_3, BAGGAGE_5)
 }
 
 /// 32 members of tracestate, and 64 members of baggage in 8 KiB.
-pub fn full() -> Fields {
+pub fn full() -> OutgoingFields {
     lists(&state(32), &baggage_64())
 }
 
-fn lists(state: &str, baggage: &str) -> Fields {
+fn lists(state: &str, baggage: &str) -> OutgoingFields {
     fields(&[("traceparent", PARENT), ("tracestate", state), ("baggage", baggage)])
 }
 
@@ -76,7 +76,7 @@ pub fn bad_parents() -> Vec<Bad> {
 }
 
 /// Keys that are none in both lists.
-pub fn bad_keys() -> Fields {
+pub fn bad_keys() -> OutgoingFields {
     lists(&STATE_3.replace("rojo", "Rojo"), &BAGGAGE_5.replace("plan=", "plan x="))
 }
 
@@ -120,7 +120,7 @@ pub fn bad_full_lists() -> Vec<Bad> {
 }
 
 /// Inputs that are as long as one wants.
-pub const HOSTILE: &[(&str, fn(usize) -> Fields)] = &[
+pub const HOSTILE: &[(&str, fn(usize) -> OutgoingFields)] = &[
     ("baggage-members", |size| lists(STATE_3, &numbered("k", "=v", size))),
     ("baggage-value", |size| lists(STATE_3, &long("a=", "x", size))),
     ("baggage-key", |size| lists(STATE_3, &long("", "x", size))),
@@ -157,7 +157,7 @@ fn numbered(key: &str, rest: &str, size: usize) -> String {
 }
 
 /// As many headers of this name, each of 32 bytes, as give this size.
-fn repeated(name: &'static str, size: usize) -> Fields {
+fn repeated(name: &'static str, size: usize) -> OutgoingFields {
     let mut lines = parent_only();
     lines.extend((0..size / 32).map(|n| (name, format!("k{n:05}=0123456789abcdef01234567"))));
     lines

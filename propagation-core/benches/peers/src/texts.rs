@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::input::Fields;
+use crate::input::OutgoingFields;
 
 /// Five members, 103 bytes with their keys.
-pub fn five() -> Fields {
+pub fn five() -> OutgoingFields {
     [
         ("tenant.id", "acme-42"),
         ("locale", "de-DE"),

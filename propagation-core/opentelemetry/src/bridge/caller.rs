@@ -5,7 +5,7 @@ use opentelemetry::{
     trace::{SpanId, TraceId},
 };
 
-use propagation_core::{Sampling, TraceContext};
+use propagation_core::{SamplingDecision, TraceContext};
 
 /// What a caller has decided about sampling, where the sampled flag that samplers see can't say it: nothing yet, debug, a priority, or a
 /// decision without ids. In the context that samplers get.
@@ -14,7 +14,7 @@ use propagation_core::{Sampling, TraceContext};
 pub(crate) struct Caller {
     /// The parent that this is about; `None` where the caller names no trace.
     parent: Option<(TraceId, SpanId)>,
-    sampling: Sampling,
+    sampling: SamplingDecision,
 }
 
 impl Caller {
@@ -22,9 +22,9 @@ impl Caller {
     pub(crate) fn note(trace: &TraceContext, context: Context) -> Context {
         let told = match trace.sampling {
             // A root trace-id has no parent whose flag samplers could see.
-            Sampling::Drop => trace.root_trace_id().is_none(),
-            Sampling::Sample => trace.has_ids(),
-            Sampling::Defer => !trace.has_ids(),
+            SamplingDecision::Drop => trace.root_trace_id().is_none(),
+            SamplingDecision::Sample => trace.has_ids(),
+            SamplingDecision::Defer => !trace.has_ids(),
             _ => false,
         };
         // What an outer hop has left must not stand for this one.
@@ -41,11 +41,15 @@ impl Caller {
     /// What it says of a new span with this parent. Contexts are handed down, and only debug with them: the next span's parent has a
     /// decision of its own.
     #[cfg(feature = "sdk")]
-    pub(crate) fn said_of(context: &Context, trace_id: TraceId, parent: Option<&SpanContext>) -> Option<Sampling> {
+    pub(crate) fn said_of(
+        context: &Context,
+        trace_id: TraceId,
+        parent: Option<&SpanContext>,
+    ) -> Option<SamplingDecision> {
         let found = context.get::<Self>()?;
         let direct = found.parent.map(|(_, span_id)| span_id) == parent.map(SpanContext::span_id);
         let inherited =
-            found.sampling == Sampling::Debug && found.parent.is_none_or(|(of_trace, _)| of_trace == trace_id);
+            found.sampling == SamplingDecision::Debug && found.parent.is_none_or(|(of_trace, _)| of_trace == trace_id);
         (direct || inherited).then_some(found.sampling)
     }
 }

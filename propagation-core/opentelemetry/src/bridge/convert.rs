@@ -12,8 +12,8 @@ use opentelemetry::{
 };
 
 use propagation_core::{
-    Attribute, AttributeValue, Baggage, Sampling, SpanId, SpanKind, TraceContext, TraceFlags, TraceId, TraceParent,
-    TraceState,
+    Attribute, AttributeValue, Baggage, SamplingDecision, SpanId, SpanKind, TraceContext, TraceFlags, TraceId,
+    TraceParent, TraceState,
 };
 
 pub(crate) fn kind(kind: SpanKind) -> OtelKind {
@@ -73,7 +73,7 @@ pub(crate) fn span_context(trace: &TraceContext, remote: bool) -> Option<SpanCon
 /// The span context of a link. It is sampled only where somebody we believe has said so: samplers that go by links must not be an
 /// outsider's way to be kept.
 pub(crate) fn linked(trace: &TraceContext) -> Option<SpanContext> {
-    let sampling = if trace.sampling.decided().is_some() { trace.sampling } else { Sampling::Drop };
+    let sampling = if trace.sampling.decided().is_some() { trace.sampling } else { SamplingDecision::Drop };
     span_context(&trace.clone().with_sampling(sampling), true)
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, r
     {
         state.erase_threshold();
     }
-    let sampling = kept.map_or(Sampling::from_sampled(sampled), |parent| parent.sampling);
+    let sampling = kept.map_or(SamplingDecision::from_sampled(sampled), |parent| parent.sampling);
     let parent = TraceParent { trace_id, span_id, flags: flags.with_random(random) };
     TraceContext::new(parent).with_sampling(sampling).with_state(state)
 }

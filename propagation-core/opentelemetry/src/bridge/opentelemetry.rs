@@ -13,7 +13,7 @@ use super::convert::{
 };
 use super::received_id::{RECEIVED_TRACE_ID, handing_over, missed};
 use super::{Caller, convert};
-use propagation_core::bridge::{Bridge, BridgeSpan, Innermost, Marker, Started};
+use propagation_core::bridge::{Bridge, BridgeSpan, CurrentHop, HopId, Started};
 use propagation_core::{Attribute, Exception, Hop, Outcome, PropagationContext, SpanId, TraceContext};
 
 /// Makes spans with an OpenTelemetry tracer.
@@ -62,23 +62,23 @@ where
     T: Tracer + Send + Sync,
     T::Span: Send + Sync + 'static,
 {
-    fn records(&self) -> bool {
+    fn is_recording(&self) -> bool {
         true
     }
 
-    fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
+    fn current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         Context::map_current(|context| current_in(context, innermost, self.random_flag))
     }
 
-    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
-        Context::map_current(|context| span_inside(context, marker))
+    fn span_inside(&self, id: HopId) -> Option<SpanId> {
+        Context::map_current(|context| span_inside(context, id))
     }
 
     fn start(&self, hop: Hop) -> Started {
-        let marker = hop.marker();
+        let id = hop.id();
         let parent = parent_context(&hop);
         let Some(span_kind) = hop.kind else {
-            return Started::span(hop.parent, Box::new(OtelSpan::around(parent.with_value(marker))));
+            return Started::span(hop.parent, Box::new(OtelSpan::around(parent.with_value(id))));
         };
         let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(span_kind));
         builder = builder.with_attributes(hop.attributes.into_iter().map(attribute));
@@ -91,17 +91,17 @@ where
         // A tracer that makes no spans (the API's no-op) must not end the trace.
         let trace = if trace.has_ids() { trace } else { hop.parent.trace };
         let context = PropagationContext::new(trace).with_baggage(hop.parent.baggage);
-        Started::span(context, Box::new(OtelSpan::own(parent.with_span(span).with_value(marker))))
+        Started::span(context, Box::new(OtelSpan::own(parent.with_span(span).with_value(id))))
     }
 }
 
 /// What a context of OpenTelemetry says, if its span is one that counts.
 pub(super) fn current_in(
     context: &Context,
-    innermost: Option<Innermost<'_>>,
+    innermost: Option<CurrentHop<'_>>,
     random_flag: bool,
 ) -> Option<PropagationContext> {
-    let inside = innermost.is_none_or(|hop| context.get::<Marker>() == Some(&hop.marker));
+    let inside = innermost.is_none_or(|hop| context.get::<HopId>() == Some(&hop.id));
     if !inside || !context.has_active_span() {
         return None;
     }
@@ -110,8 +110,8 @@ pub(super) fn current_in(
 }
 
 /// The span of a context that is inside of a hop.
-pub(super) fn span_inside(context: &Context, marker: Marker) -> Option<SpanId> {
-    let inside = context.get::<Marker>() == Some(&marker) && context.has_active_span();
+pub(super) fn span_inside(context: &Context, id: HopId) -> Option<SpanId> {
+    let inside = context.get::<HopId>() == Some(&id) && context.has_active_span();
     SpanId::from_bytes(context.span().span_context().span_id().to_bytes()).filter(|_| inside)
 }
 

@@ -17,7 +17,7 @@ use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError};
 
 use propagation_core::{
     Attribute, Hop, Outcome, PropagationContext, SpanId, SpanKind, TraceContext,
-    bridge::{Bridge, BridgeError, BridgeSpan, Innermost, Marker, Started},
+    bridge::{Bridge, BridgeError, BridgeSpan, CurrentHop, HopId, Started},
 };
 
 use super::{
@@ -112,7 +112,7 @@ impl Default for TracingBridge {
 }
 
 impl Bridge for TracingBridge {
-    fn records(&self) -> bool {
+    fn is_recording(&self) -> bool {
         self.findings.fatal.get().is_none()
     }
 
@@ -131,7 +131,7 @@ impl Bridge for TracingBridge {
         if result.is_ok() && !probe.context().has_active_span() { Err(BridgeError::SpansDisabled) } else { result }
     }
 
-    fn current(&self, innermost: Option<Innermost<'_>>) -> Option<PropagationContext> {
+    fn current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         // Whichever is further in: a span of OpenTelemetry's own API that user code has attached, or the `tracing` span.
         let attached = Context::map_current(|context| current_in(context, innermost, self.random_flag));
         let own =
@@ -148,18 +148,18 @@ impl Bridge for TracingBridge {
         Some(found)
     }
 
-    fn span_inside(&self, marker: Marker) -> Option<SpanId> {
-        Context::map_current(|context| span_inside(context, marker))
+    fn span_inside(&self, id: HopId) -> Option<SpanId> {
+        Context::map_current(|context| span_inside(context, id))
     }
 
     fn start(&self, hop: Hop) -> Started {
-        let marker = hop.marker();
+        let id = hop.id();
         let parent = baggage_into(&hop.parent.baggage, local_parent(&hop).unwrap_or_else(|| parent_context(&hop)))
-            .with_value(marker);
+            .with_value(id);
         let Some(kind) = hop.kind else {
             return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
         };
-        if !self.records() {
+        if !self.is_recording() {
             return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
         }
         let span = callsite::span(&hop.name, kind, !hop.local);

@@ -8,7 +8,7 @@ use propagation_core::Propagator;
 ///
 /// One observable counter, `propagation.rejections` (unit `{rejection}`): what was refused, stopped, changed, truncated or restarted,
 /// with the attributes `propagation.direction` (`inbound`, `outbound`) and `propagation.reason` (the names of
-/// [`Reason`](propagation_core::Reason)); a reason that never occurred is left out. No keys, no peers, no values: at most
+/// [`RejectReason`](propagation_core::RejectReason)); a reason that never occurred is left out. No keys, no peers, no values: at most
 /// two time series for each reason. These names are ours; the semantic conventions have none for it.
 ///
 /// A second one, `propagation.spans.not_exported` (unit `{span}`), counts the spans that the exporter of a set-up lost.

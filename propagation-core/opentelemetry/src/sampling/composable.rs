@@ -6,7 +6,7 @@ use opentelemetry::{
 };
 
 use super::{limited::Bucket, member};
-use propagation_core::Sampling;
+use propagation_core::SamplingDecision;
 
 use crate::{
     bridge::Caller,
@@ -172,14 +172,14 @@ impl<'a> NewSpan<'a> {
         self.parent
     }
 
-    /// What is decided already, in all the words that formats have: [`Sampling::Defer`] for a root, and where the caller left it
+    /// What is decided already, in all the words that formats have: [`SamplingDecision::Defer`] for a root, and where the caller left it
     /// open (X-Ray's `Sampled=?`, B3 without a state, a policy that accepts ids only).
     ///
     /// More than the sampled flag is known only of hops that this crate's bridges and propagator have started.
     #[must_use]
-    pub fn caller(&self) -> Sampling {
+    pub fn caller(&self) -> SamplingDecision {
         let said = self.context.and_then(|context| Caller::said_of(context, self.trace_id, self.parent));
-        said.or(self.parent.map(|parent| Sampling::from_sampled(parent.is_sampled()))).unwrap_or_default()
+        said.or(self.parent.map(|parent| SamplingDecision::from_sampled(parent.is_sampled()))).unwrap_or_default()
     }
 
     /// The threshold of a sampled parent, unless it contradicts the decision (Probability Sampling, "General requirements").

@@ -10,7 +10,6 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{SamplingDecision, SamplingResult, ShouldSample};
 
 use super::{ComposableSampler, NewSpan, ParentThreshold, Probability, SamplingIntent, member};
-use propagation_core::Sampling;
 
 use crate::sampling::{Randomness, SamplerError, Threshold};
 
@@ -113,7 +112,7 @@ impl ShouldSample for CompositeSampler {
             }
         }
         let mut intent = self.sampler.intent(&span);
-        if span.caller() == Sampling::Debug {
+        if span.caller() == propagation_core::SamplingDecision::Debug {
             intent = SamplingIntent::keep_uncounted().with_attributes(intent.attributes);
         }
         let kept = self.decides(&intent, &span);

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use opentelemetry::{Value, baggage::BaggageExt, trace::SpanKind};
 
 use super::NewSpan;
-use propagation_core::{Glob, Sampling, SamplingPriority};
+use propagation_core::{Glob, SamplingDecision, SamplingPriority};
 
 /// Which spans a rule is for: those that meet all of its conditions. Without conditions, all.
 ///
@@ -156,5 +156,5 @@ fn has_priority(span: &NewSpan<'_>) -> bool {
         Some(Value::F64(priority)) => *priority > 0.0,
         _ => false,
     };
-    asked || matches!(span.caller(), Sampling::Debug | Sampling::Priority(SamplingPriority::UserKeep))
+    asked || matches!(span.caller(), SamplingDecision::Debug | SamplingDecision::Priority(SamplingPriority::UserKeep))
 }

@@ -7,8 +7,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Bridge, Exception, Hop, OutboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, Sampling, Scrub,
-    SpanKind, TraceContext, TraceState,
+    Bridge, Exception, Hop, OutboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SamplingDecision,
+    Scrub, SpanKind, TraceContext, TraceState,
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -271,7 +271,7 @@ fn a_new_trace_links_to_the_callers_and_has_no_random_flag() {
     with_each_bridge(|setup, propagator| {
         let hop = propagator
             .start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY).named("edge").linked(vec![caller().trace]));
-        assert!(!hop.context().trace.flags().is_random() && hop.context().trace.sampling == Sampling::Sample);
+        assert!(!hop.context().trace.flags().is_random() && hop.context().trace.sampling == SamplingDecision::Sample);
         hop.end(&Outcome::Unset);
         let links = setup.span("edge").links;
         assert_eq!(
@@ -349,7 +349,7 @@ fn what_is_personal_in_an_error_stays_out_of_status_and_record() {
 fn what_a_handler_notes_is_the_record_of_its_own_hop_if_that_fails() {
     with_each_bridge(|setup, propagator| {
         let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Server, caller()).named(name));
-        let note = |text: &'static str| Exception::new("shop::Refused").with_message(text).note();
+        let note = |text: &'static str| Exception::new("shop::Refused").with_message(text).record_exception();
         let (failed, nested, fine) = (start("failed"), start("nested"), start("fine"));
         failed.in_scope(|| {
             nested.in_scope(|| note("of the call inside"));

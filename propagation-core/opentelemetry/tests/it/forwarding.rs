@@ -5,7 +5,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Direction, ExistingOutsideHops, Hop, InboundRule, NoBridge, OutboundRule, Outcome, Peer, Policy,
-    PropagationContext, Propagator, Reason, SpanKind, StoredContext, TraceTrust,
+    PropagationContext, Propagator, RejectReason, SpanKind, StoredContext, TraceTrust,
     messaging::{self, ExistingContext, ParentMode, PreparedMessage, Processing},
     task,
 };
@@ -338,7 +338,7 @@ fn context_outside_of_hops_is_kept_unless_the_policy_restarts() {
         assert_eq!(sent.creation.has_ids(), kept, "{treatment:?}");
         assert_eq!(field(&message, "traceparent").is_some(), kept, "{treatment:?}");
         assert_eq!(field(&message, "baggage").as_deref(), kept.then_some("tenant.id=evil"), "{treatment:?}");
-        let counted = propagator.counters().get(Direction::Outbound, Reason::Restarted);
+        let counted = propagator.counters().get(Direction::Outbound, RejectReason::Restarted);
         assert_eq!(counted, if kept { 0 } else { 2 }, "{treatment:?}");
         // A hop of our own is no outsider's.
         let own = propagator.start(Hop::local(SpanKind::Internal, PropagationContext::EMPTY));
@@ -425,7 +425,7 @@ fn headers_on_a_request_are_judged_like_those_on_a_message() {
         let hop = propagator.start(Hop::admitted(SpanKind::Server, propagator.extract(&from, &received())));
         let existing = hop.in_scope(|| propagator.existing(&Peer::http("next"), &received()));
         assert_eq!(existing.baggage.as_wire(), baggage.as_bytes(), "{case}");
-        let denied = propagator.counters().get(Direction::Outbound, Reason::NotAllowed);
+        let denied = propagator.counters().get(Direction::Outbound, RejectReason::NotAllowed);
         assert_eq!(denied, 2 - existing.baggage.len() as u64, "{case}: counted");
     }
     let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
@@ -440,10 +440,10 @@ fn replaced_and_restarted_context_is_counted() {
     let service = Service::new(TraceTrust::Restart, Bridge::None);
     let p = &service.propagator;
     let hop = p.start(Hop::admitted(SpanKind::Consumer, p.extract(&Peer::kafka("partner"), &received())));
-    let before = p.counters().get(Direction::Outbound, Reason::Restarted);
+    let before = p.counters().get(Direction::Outbound, RejectReason::Restarted);
     hop.in_scope(|| forward(p, "kafka", &ExistingContext::Keep, "send next"));
-    assert_eq!(p.counters().get(Direction::Outbound, Reason::Restarted), before + 1);
-    assert_eq!(p.counters().get(Direction::Outbound, Reason::NotAllowed), 2, "tenant.id and plan");
+    assert_eq!(p.counters().get(Direction::Outbound, RejectReason::Restarted), before + 1);
+    assert_eq!(p.counters().get(Direction::Outbound, RejectReason::NotAllowed), 2, "tenant.id and plan");
 }
 
 /// Inside a user's span, a restarted message is still a root, and a trusted one goes on in its own trace.

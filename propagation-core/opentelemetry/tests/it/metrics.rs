@@ -16,7 +16,7 @@ use opentelemetry_sdk::{
     trace::{InMemorySpanExporter, SdkTracerProvider},
 };
 use propagation_core::{
-    Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, Reason, SpanKind,
+    Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, RejectReason, SpanKind,
     TraceContext,
     messaging::{self, ParentMode, Processing},
 };
@@ -316,20 +316,20 @@ fn what_was_refused_is_visible_as_a_metric_by_direction_and_reason() {
         let _ = propagator.extract(&Peer::http(""), &hostile);
     }
     propagator.inject(&Peer::kafka("orders"), &caller(), &mut Vec::new());
-    propagator.count(Direction::Outbound, Reason::NoRoom);
+    propagator.record_rejection(Direction::Outbound, RejectReason::TooLarge);
 
     let (name, said) = metered.only();
     assert_eq!((name.as_str(), said.unit.as_str()), ("propagation.rejections", "{rejection}"));
     let of = |direction, reason| series([("propagation.direction", direction), ("propagation.reason", reason)], 0).0;
     let found: BTreeMap<_, _> = said.series.into_iter().collect();
     assert_eq!(found[&of("inbound", "malformed")], 2);
-    assert_eq!(found[&of("outbound", "no_room")], 1);
+    assert_eq!(found[&of("outbound", "too_large")], 1);
     for (direction, reason, count) in propagator.counters().iter() {
         assert_eq!(found[&of(direction.as_str(), reason.as_str())], count);
     }
     assert_eq!(found.len(), propagator.counters().iter().count());
 
-    propagator.count(Direction::Outbound, Reason::NoRoom);
+    propagator.record_rejection(Direction::Outbound, RejectReason::TooLarge);
     let (_, said) = metered.only();
-    assert!(said.series.contains(&(of("outbound", "no_room"), 2)), "it goes on counting");
+    assert!(said.series.contains(&(of("outbound", "too_large"), 2)), "it goes on counting");
 }

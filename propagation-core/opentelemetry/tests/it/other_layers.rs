@@ -60,7 +60,7 @@ impl Setup {
         for _ in 0..3 {
             assert_eq!(self.exchange(), PARENT, "the caller's context goes on");
         }
-        assert!(!self.propagator.records());
+        assert!(!self.propagator.is_recording());
         assert!(self.exporter.get_finished_spans().unwrap().is_empty());
         assert_eq!(self.events.spans().len(), 1, "the first span alone finds out: {:?}", self.events.spans());
         let errors = self.events.of(Level::ERROR);
@@ -160,7 +160,7 @@ fn filters_that_hide_our_spans_are_found_by_the_check() {
     assert_eq!(setup.events.of(Level::WARN).len(), 1, "reported once");
     let setup = Setup::new();
     assert_eq!(setup.propagator.check(), Err(BridgeError::NoSubscriber));
-    assert!(setup.propagator.records(), "a subscriber may come later");
+    assert!(setup.propagator.is_recording(), "a subscriber may come later");
 }
 
 #[test]

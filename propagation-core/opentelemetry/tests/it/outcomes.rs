@@ -182,7 +182,7 @@ fn boxed_error_has_the_type_of_what_is_inside() {
     ] {
         let setup = Setup::new();
         let hop = setup.hop();
-        hop.in_scope(|| noted.into_iter().for_each(|kind| Exception::new(kind).note()));
+        hop.in_scope(|| noted.into_iter().for_each(|kind| Exception::new(kind).record_exception()));
         hop.end(&Outcome::of(&result));
         assert_eq!(setup.end(), (Some(expected.to_owned()), true));
     }

@@ -41,7 +41,7 @@ fn ask(propagator: &Propagator) -> impl FnMut() + use<> {
     let propagator = propagator.clone();
     move || {
         let _ = propagator.current();
-        let _ = Current::capture(&propagator).in_scope(PropagationContext::of_hop);
+        let _ = Current::capture(&propagator).in_scope(PropagationContext::current);
         let hop = start(&propagator, "late");
         let mut written: Vec<(String, Vec<u8>)> = Vec::new();
         hop.in_scope(|| propagator.inject(&Peer::http("stock"), &propagator.current(), &mut written));

@@ -1,7 +1,7 @@
 //! Datadog's member of tracestate, `dd=s:1;o:synthetics;p:00f067aa0ba902b7;t.dm:-4`: the origin and the tags of a trace.
 
 use super::{HIGH_HALF, MAX_TAGS};
-use crate::{Reason, Sampling, SamplingPriority, SpanId, TraceState, list};
+use crate::{RejectReason, SamplingDecision, SamplingPriority, SpanId, TraceState, list_header};
 
 const KEY: &str = "dd";
 const TAG: &str = "_dd.p.";
@@ -107,22 +107,22 @@ impl<'a> Member<'a> {
     }
 
     /// Returns the priority if it agrees with the decision, which is newer.
-    pub(super) fn priority(self, sampling: Sampling) -> Option<SamplingPriority> {
+    pub(super) fn priority(self, sampling: SamplingDecision) -> Option<SamplingPriority> {
         let text = self.parts().find(|(key, _)| *key == "s")?.1;
         let priority = text.parse().ok().and_then(SamplingPriority::from_i8)?;
-        let agrees = sampling.decided() == Sampling::Priority(priority).decided();
+        let agrees = sampling.decided() == SamplingDecision::Priority(priority).decided();
         agrees.then_some(priority)
     }
 
     /// Appends the tags to a list `key=value,…`. Returns an error if some had no room.
-    pub(super) fn append_tags(self, list: &mut String) -> Result<(), Reason> {
+    pub(super) fn append_tags(self, list: &mut String) -> Result<(), RejectReason> {
         let mut complete = Ok(());
         for (key, text) in self.parts() {
             let Some(key) = key.strip_prefix("t.").filter(|key| *key != "tid" && !key.is_empty()) else { continue };
             let tag = format!("{TAG}{key}={}", from_value(text));
             let separator = usize::from(!list.is_empty());
             if list.len() + separator + tag.len() > MAX_TAGS {
-                complete = Err(Reason::TooLong);
+                complete = Err(RejectReason::TooLong);
                 continue;
             }
             if separator == 1 {
@@ -139,13 +139,13 @@ fn from_value(text: &str) -> String {
 }
 
 /// Reads an origin: printable ASCII, trimmed.
-pub(super) fn parse_origin(text: &[u8]) -> Result<String, Reason> {
-    let text = list::trim(text);
+pub(super) fn parse_origin(text: &[u8]) -> Result<String, RejectReason> {
+    let text = list_header::trim(text);
     if !text.iter().all(|byte| matches!(byte, 0x20..=0x7e)) {
-        return Err(Reason::IllegalByte);
+        return Err(RejectReason::IllegalByte);
     }
     if text.len() > MAX_ORIGIN {
-        return Err(Reason::TooLong);
+        return Err(RejectReason::TooLong);
     }
     Ok(String::from_utf8_lossy(text).into_owned())
 }

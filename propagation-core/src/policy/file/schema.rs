@@ -364,8 +364,8 @@ impl Reader<'_> {
 fn renamed_trust(name: &str) -> Option<TraceTrust> {
     match name {
         "trust" => Some(TraceTrust::Full),
-        "ids-only" => Some(TraceTrust::IdsOnly),
-        "restart-with-link" => Some(TraceTrust::RestartWithLink),
+        "accept-ids" => Some(TraceTrust::IdsOnly),
+        "restart-and-link" => Some(TraceTrust::RestartWithLink),
         _ => None,
     }
 }

@@ -1,6 +1,6 @@
 //! B3: one header and several.
 
-use propagation_core::{B3Format, JaegerFormat, Reason, Sampling};
+use propagation_core::{B3Format, JaegerFormat, RejectReason, SamplingDecision};
 
 use super::{Make, SPAN, TRACE, check, check_bare, ids, read};
 
@@ -12,41 +12,41 @@ fn b3_single_is_read_as_zipkin_says() {
     check(
         make,
         &[
-            (&one(&id), Sampling::Defer),
-            (&one(&format!("{id}-0")), Sampling::Drop),
-            (&one(&format!("{id}-1")), Sampling::Sample),
-            (&one(&format!("{id}-d")), Sampling::Debug),
-            (&one(&format!("{id}-1-05e3ac9a4f6e3b90")), Sampling::Sample),
-            (&one(&format!("{id}-05e3ac9a4f6e3b90")), Sampling::Defer),
-            (&one(&format!(" {id}-1 ")), Sampling::Sample),
+            (&one(&id), SamplingDecision::Defer),
+            (&one(&format!("{id}-0")), SamplingDecision::Drop),
+            (&one(&format!("{id}-1")), SamplingDecision::Sample),
+            (&one(&format!("{id}-d")), SamplingDecision::Debug),
+            (&one(&format!("{id}-1-05e3ac9a4f6e3b90")), SamplingDecision::Sample),
+            (&one(&format!("{id}-05e3ac9a4f6e3b90")), SamplingDecision::Defer),
+            (&one(&format!(" {id}-1 ")), SamplingDecision::Sample),
         ],
         &[
-            (&one(""), Reason::Malformed),
-            (&one("2"), Reason::Malformed),
-            (&one("-"), Reason::Malformed),
-            (&one(&id.to_uppercase()), Reason::Malformed),
-            (&one(TRACE), Reason::Malformed),
-            (&one(&format!("{id}-")), Reason::Malformed),
-            (&one(&format!("{id}-2")), Reason::Malformed),
-            (&one(&format!("{id}-1-")), Reason::Malformed),
-            (&one(&format!("{id}-1-5e3ac9a4f6e3b90")), Reason::Malformed),
-            (&one(&format!("{id}-1-05e3ac9a4f6e3b90-1")), Reason::Malformed),
-            (&one(&format!("{id}-1,{id}-1")), Reason::Malformed),
-            (&one(&format!("{}-{SPAN}-1", &TRACE[1..])), Reason::Malformed),
-            (&one(&format!("+{}-{SPAN}-1", &TRACE[1..])), Reason::Malformed),
-            (&one(&format!("{}-{SPAN}-1", "0".repeat(32))), Reason::ZeroId),
-            (&one(&format!("{TRACE}-{}-1", "0".repeat(16))), Reason::ZeroId),
-            (&one(&"1".repeat(5000)), Reason::TooLong),
-            (&[("b3", "0"), ("b3", "0")], Reason::Repeated),
+            (&one(""), RejectReason::Malformed),
+            (&one("2"), RejectReason::Malformed),
+            (&one("-"), RejectReason::Malformed),
+            (&one(&id.to_uppercase()), RejectReason::Malformed),
+            (&one(TRACE), RejectReason::Malformed),
+            (&one(&format!("{id}-")), RejectReason::Malformed),
+            (&one(&format!("{id}-2")), RejectReason::Malformed),
+            (&one(&format!("{id}-1-")), RejectReason::Malformed),
+            (&one(&format!("{id}-1-5e3ac9a4f6e3b90")), RejectReason::Malformed),
+            (&one(&format!("{id}-1-05e3ac9a4f6e3b90-1")), RejectReason::Malformed),
+            (&one(&format!("{id}-1,{id}-1")), RejectReason::Malformed),
+            (&one(&format!("{}-{SPAN}-1", &TRACE[1..])), RejectReason::Malformed),
+            (&one(&format!("+{}-{SPAN}-1", &TRACE[1..])), RejectReason::Malformed),
+            (&one(&format!("{}-{SPAN}-1", "0".repeat(32))), RejectReason::ZeroId),
+            (&one(&format!("{TRACE}-{}-1", "0".repeat(16))), RejectReason::ZeroId),
+            (&one(&"1".repeat(5000)), RejectReason::TooLong),
+            (&[("b3", "0"), ("b3", "0")], RejectReason::Duplicate),
         ],
     );
     check_bare(
         make,
         &[
-            (&one("0"), Sampling::Drop),
-            (&one("1"), Sampling::Sample),
-            (&one("d"), Sampling::Debug),
-            (&[], Sampling::Defer),
+            (&one("0"), SamplingDecision::Drop),
+            (&one("1"), SamplingDecision::Sample),
+            (&one("d"), SamplingDecision::Debug),
+            (&[], SamplingDecision::Defer),
         ],
     );
 }
@@ -58,28 +58,31 @@ fn b3_multi_is_read_as_zipkin_says() {
     check(
         make,
         &[
-            (&[trace, span], Sampling::Defer),
-            (&[trace, span, ("x-b3-sampled", "1")], Sampling::Sample),
-            (&[trace, span, ("x-b3-sampled", "true")], Sampling::Sample),
-            (&[trace, span, ("x-b3-sampled", "True")], Sampling::Sample),
-            (&[trace, span, ("x-b3-sampled", "FALSE")], Sampling::Drop),
-            (&[trace, span, ("x-b3-sampled", "0")], Sampling::Drop),
-            (&[trace, span, ("x-b3-flags", "1")], Sampling::Debug),
-            (&[trace, span, ("x-b3-flags", "1"), ("x-b3-sampled", "0")], Sampling::Debug),
-            (&[trace, span, ("x-b3-flags", "0"), ("x-b3-sampled", "0")], Sampling::Drop),
-            (&[trace, span, ("x-b3-parentspanid", "05e3ac9a4f6e3b90")], Sampling::Defer),
+            (&[trace, span], SamplingDecision::Defer),
+            (&[trace, span, ("x-b3-sampled", "1")], SamplingDecision::Sample),
+            (&[trace, span, ("x-b3-sampled", "true")], SamplingDecision::Sample),
+            (&[trace, span, ("x-b3-sampled", "True")], SamplingDecision::Sample),
+            (&[trace, span, ("x-b3-sampled", "FALSE")], SamplingDecision::Drop),
+            (&[trace, span, ("x-b3-sampled", "0")], SamplingDecision::Drop),
+            (&[trace, span, ("x-b3-flags", "1")], SamplingDecision::Debug),
+            (&[trace, span, ("x-b3-flags", "1"), ("x-b3-sampled", "0")], SamplingDecision::Debug),
+            (&[trace, span, ("x-b3-flags", "0"), ("x-b3-sampled", "0")], SamplingDecision::Drop),
+            (&[trace, span, ("x-b3-parentspanid", "05e3ac9a4f6e3b90")], SamplingDecision::Defer),
         ],
         &[
-            (&[trace], Reason::Malformed),
-            (&[span], Reason::Malformed),
-            (&[trace, span, trace], Reason::Repeated),
-            (&[trace, span, ("x-b3-sampled", "")], Reason::Malformed),
-            (&[trace, span, ("x-b3-sampled", "d")], Reason::Malformed),
-            (&[trace, span, ("x-b3-parentspanid", "-")], Reason::Malformed),
-            (&[("x-b3-traceid", &TRACE[..31]), span], Reason::Malformed),
+            (&[trace], RejectReason::Malformed),
+            (&[span], RejectReason::Malformed),
+            (&[trace, span, trace], RejectReason::Duplicate),
+            (&[trace, span, ("x-b3-sampled", "")], RejectReason::Malformed),
+            (&[trace, span, ("x-b3-sampled", "d")], RejectReason::Malformed),
+            (&[trace, span, ("x-b3-parentspanid", "-")], RejectReason::Malformed),
+            (&[("x-b3-traceid", &TRACE[..31]), span], RejectReason::Malformed),
         ],
     );
-    check_bare(make, &[(&[("x-b3-sampled", "0")], Sampling::Drop), (&[("x-b3-flags", "1")], Sampling::Debug)]);
+    check_bare(
+        make,
+        &[(&[("x-b3-sampled", "0")], SamplingDecision::Drop), (&[("x-b3-flags", "1")], SamplingDecision::Debug)],
+    );
 }
 
 #[test]
@@ -90,8 +93,8 @@ fn b3_single_wins_over_multi_and_gives_way_to_it_when_refused() {
         fields.push(("b3", single));
         read(Box::new(B3Format::single()), &fields).0
     };
-    assert_eq!(ids(&with(&format!("{TRACE}-{SPAN}-0"))).unwrap(), (TRACE.into(), SPAN.into(), Sampling::Drop));
-    assert_eq!((with("0").trace.has_ids(), with("0").trace.sampling), (false, Sampling::Drop));
+    assert_eq!(ids(&with(&format!("{TRACE}-{SPAN}-0"))).unwrap(), (TRACE.into(), SPAN.into(), SamplingDecision::Drop));
+    assert_eq!((with("0").trace.has_ids(), with("0").trace.sampling), (false, SamplingDecision::Drop));
     assert_eq!(ids(&with("nonsense")).unwrap().0, "1".repeat(32));
 }
 
@@ -102,6 +105,6 @@ fn ids_of_64_bits_are_padded_on_the_left() {
     let uber = "a3ce929d0e0e4736:f067aa0ba902b7:0:1";
     let (b3, _) = read(Box::new(B3Format::single()), &[("b3", &b3)]);
     let (jaeger, _) = read(Box::new(JaegerFormat), &[("uber-trace-id", uber)]);
-    let expected = Some((padded, SPAN.to_owned(), Sampling::Sample));
+    let expected = Some((padded, SPAN.to_owned(), SamplingDecision::Sample));
     assert_eq!((ids(&b3), ids(&jaeger)), (expected.clone(), expected));
 }

@@ -1,6 +1,6 @@
 //! Amazon's and Google's: X-Ray, `x-cloud-trace-context`, `grpc-trace-bin`.
 
-use propagation_core::{GoogleCloudFormat, GrpcTraceBinFormat, Reason, Sampling, XRayFormat};
+use propagation_core::{GoogleCloudFormat, GrpcTraceBinFormat, RejectReason, SamplingDecision, XRayFormat};
 
 use super::{Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, check_roots};
 
@@ -13,35 +13,38 @@ fn x_ray_is_read_in_any_order_with_unknown_fields_ignored() {
     check(
         make,
         &[
-            (&one(&format!("{root};{parent};Sampled=1")), Sampling::Sample),
-            (&one(&format!("Sampled=0;{parent};{root}")), Sampling::Drop),
-            (&one(&format!("{root};{parent};Sampled=?")), Sampling::Defer),
-            (&one(&format!("{root};{parent}")), Sampling::Defer),
-            (&one(&format!("{root}; {parent} ;\tSampled=1;")), Sampling::Sample),
-            (&one(&format!("Self=1-x-y;{root};{parent};Lineage=a:1|b:2;CalledFrom=app;odd")), Sampling::Defer),
+            (&one(&format!("{root};{parent};Sampled=1")), SamplingDecision::Sample),
+            (&one(&format!("Sampled=0;{parent};{root}")), SamplingDecision::Drop),
+            (&one(&format!("{root};{parent};Sampled=?")), SamplingDecision::Defer),
+            (&one(&format!("{root};{parent}")), SamplingDecision::Defer),
+            (&one(&format!("{root}; {parent} ;\tSampled=1;")), SamplingDecision::Sample),
+            (&one(&format!("Self=1-x-y;{root};{parent};Lineage=a:1|b:2;CalledFrom=app;odd")), SamplingDecision::Defer),
         ],
         &[
-            (&one(&format!("{root};{parent};Sampled=2")), Reason::Malformed),
-            (&one(&format!("{root};{parent};Sampled=")), Reason::Malformed),
-            (&one(&format!("{root};{root};{parent}")), Reason::Repeated),
-            (&one(&format!("Root=2{};{parent}", &root[6..])), Reason::Version),
-            (&one(&format!("Root={TRACE};{parent}")), Reason::Malformed),
-            (&one(&format!("Root=1-{}-{};{parent}", &TRACE[..9], &TRACE[9..])), Reason::Malformed),
-            (&one(&format!("{};{parent}", root.to_uppercase().replace("ROOT", "Root"))), Reason::Malformed),
-            (&one(&format!("{root};Parent={}", &SPAN[1..])), Reason::Malformed),
-            (&one(&format!("{root};Parent=0000000000000000")), Reason::ZeroId),
-            (&one(&format!("{root};{parent};x={}", "y".repeat(2000))), Reason::TooLong),
+            (&one(&format!("{root};{parent};Sampled=2")), RejectReason::Malformed),
+            (&one(&format!("{root};{parent};Sampled=")), RejectReason::Malformed),
+            (&one(&format!("{root};{root};{parent}")), RejectReason::Duplicate),
+            (&one(&format!("Root=2{};{parent}", &root[6..])), RejectReason::UnsupportedVersion),
+            (&one(&format!("Root={TRACE};{parent}")), RejectReason::Malformed),
+            (&one(&format!("Root=1-{}-{};{parent}", &TRACE[..9], &TRACE[9..])), RejectReason::Malformed),
+            (&one(&format!("{};{parent}", root.to_uppercase().replace("ROOT", "Root"))), RejectReason::Malformed),
+            (&one(&format!("{root};Parent={}", &SPAN[1..])), RejectReason::Malformed),
+            (&one(&format!("{root};Parent=0000000000000000")), RejectReason::ZeroId),
+            (&one(&format!("{root};{parent};x={}", "y".repeat(2000))), RejectReason::TooLong),
         ],
     );
-    check_bare(make, &[(&one(&format!("{parent};Sampled=0")), Sampling::Drop), (&one(""), Sampling::Defer)]);
+    check_bare(
+        make,
+        &[(&one(&format!("{parent};Sampled=0")), SamplingDecision::Drop), (&one(""), SamplingDecision::Defer)],
+    );
     check_roots(
         make,
         &[
-            (&one(&format!("{root};Sampled=0")), Sampling::Drop),
-            (&one(&format!("{root};Sampled=?")), Sampling::Defer),
-            (&one(&root), Sampling::Defer),
-            (&one(&format!("Parent=;Sampled=1;{root}")), Sampling::Sample),
-            (&one(&format!("Self=1-67891234-12456789abcdef012345678;{root};Parent= ;x")), Sampling::Defer),
+            (&one(&format!("{root};Sampled=0")), SamplingDecision::Drop),
+            (&one(&format!("{root};Sampled=?")), SamplingDecision::Defer),
+            (&one(&root), SamplingDecision::Defer),
+            (&one(&format!("Parent=;Sampled=1;{root}")), SamplingDecision::Sample),
+            (&one(&format!("Self=1-67891234-12456789abcdef012345678;{root};Parent= ;x")), SamplingDecision::Defer),
         ],
     );
 }
@@ -54,32 +57,32 @@ fn google_cloud_is_read_with_options_and_without() {
     check(
         make,
         &[
-            (&one(&id), Sampling::Defer),
-            (&one(&format!("{id};o=")), Sampling::Defer),
-            (&one(&format!("{id};o=0")), Sampling::Drop),
-            (&one(&format!("{id};o=1")), Sampling::Sample),
-            (&one(&format!("{id};o=2")), Sampling::Drop),
-            (&one(&format!("{id};o=3")), Sampling::Sample),
+            (&one(&id), SamplingDecision::Defer),
+            (&one(&format!("{id};o=")), SamplingDecision::Defer),
+            (&one(&format!("{id};o=0")), SamplingDecision::Drop),
+            (&one(&format!("{id};o=1")), SamplingDecision::Sample),
+            (&one(&format!("{id};o=2")), SamplingDecision::Drop),
+            (&one(&format!("{id};o=3")), SamplingDecision::Sample),
         ],
         &[
-            (&one(""), Reason::Malformed),
-            (&one(&format!("{TRACE}/{SPAN};o=1")), Reason::Malformed),
-            (&one(&format!("{}/1;o=1", &TRACE[1..])), Reason::Malformed),
-            (&one(&format!("{id};o=x")), Reason::Malformed),
-            (&one(&format!("{id};o=1;o=1")), Reason::Malformed),
-            (&one(&format!("{id};")), Reason::Malformed),
-            (&one(&format!("{TRACE}/18446744073709551616")), Reason::Malformed),
-            (&one(&format!("{TRACE}/-1")), Reason::Malformed),
-            (&one(&format!("{}/1", "0".repeat(32))), Reason::ZeroId),
+            (&one(""), RejectReason::Malformed),
+            (&one(&format!("{TRACE}/{SPAN};o=1")), RejectReason::Malformed),
+            (&one(&format!("{}/1;o=1", &TRACE[1..])), RejectReason::Malformed),
+            (&one(&format!("{id};o=x")), RejectReason::Malformed),
+            (&one(&format!("{id};o=1;o=1")), RejectReason::Malformed),
+            (&one(&format!("{id};")), RejectReason::Malformed),
+            (&one(&format!("{TRACE}/18446744073709551616")), RejectReason::Malformed),
+            (&one(&format!("{TRACE}/-1")), RejectReason::Malformed),
+            (&one(&format!("{}/1", "0".repeat(32))), RejectReason::ZeroId),
         ],
     );
     check_roots(
         make,
         &[
-            (&one(&format!("{TRACE}/0;o=1")), Sampling::Sample),
-            (&one(&format!("{TRACE}/;o=0")), Sampling::Drop),
-            (&one(&format!("{TRACE};o=0")), Sampling::Drop),
-            (&one(TRACE), Sampling::Defer),
+            (&one(&format!("{TRACE}/0;o=1")), SamplingDecision::Sample),
+            (&one(&format!("{TRACE}/;o=0")), SamplingDecision::Drop),
+            (&one(&format!("{TRACE};o=0")), SamplingDecision::Drop),
+            (&one(TRACE), SamplingDecision::Defer),
         ],
     );
 }
@@ -93,24 +96,24 @@ fn grpc_trace_bin_is_read_with_padding_and_without() {
     check(
         make,
         &[
-            (&one(bare), Sampling::Sample),
-            (&one(&format!("{bare}=")), Sampling::Sample),
+            (&one(bare), SamplingDecision::Sample),
+            (&one(&format!("{bare}=")), SamplingDecision::Sample),
             // Options 0, no options, span id first, fields of a later version behind.
-            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgA"), Sampling::Drop),
-            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3"), Sampling::Drop),
-            (&one("AAEA8GeqC6kCtwBL+S81d7NNpqPOkp0ODkc2AgE"), Sampling::Sample),
-            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgED//8"), Sampling::Sample),
+            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgA"), SamplingDecision::Drop),
+            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3"), SamplingDecision::Drop),
+            (&one("AAEA8GeqC6kCtwBL+S81d7NNpqPOkp0ODkc2AgE"), SamplingDecision::Sample),
+            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgED//8"), SamplingDecision::Sample),
         ],
         &[
-            (&one(""), Reason::Malformed),
-            (&one("AQBL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE"), Reason::Version),
-            (&one(&bare.replace('+', "-")), Reason::Malformed),
-            (&one(&format!("{bare}==")), Reason::Malformed),
-            (&one(&bare[..20]), Reason::Malformed),
-            (&one("AABL+S81d7NNpqPOkp0ODkc2"), Reason::Malformed),
-            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgECAQ"), Reason::Repeated),
-            (&one("AAAAAAAAAAAAAAAAAAAAAAAAAQDwZ6oLqQK3AgE"), Reason::ZeroId),
-            (&one(&format!("{bare},{bare}")), Reason::Malformed),
+            (&one(""), RejectReason::Malformed),
+            (&one("AQBL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE"), RejectReason::UnsupportedVersion),
+            (&one(&bare.replace('+', "-")), RejectReason::Malformed),
+            (&one(&format!("{bare}==")), RejectReason::Malformed),
+            (&one(&bare[..20]), RejectReason::Malformed),
+            (&one("AABL+S81d7NNpqPOkp0ODkc2"), RejectReason::Malformed),
+            (&one("AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgECAQ"), RejectReason::Duplicate),
+            (&one("AAAAAAAAAAAAAAAAAAAAAAAAAQDwZ6oLqQK3AgE"), RejectReason::ZeroId),
+            (&one(&format!("{bare},{bare}")), RejectReason::Malformed),
         ],
     );
 }

@@ -1,6 +1,8 @@
 //! Datadog: numbers, priorities and tags.
 
-use propagation_core::{DatadogFormat, Formats, PropagationContext, Reason, Sampling, SamplingPriority, TraceContext};
+use propagation_core::{
+    DatadogFormat, Formats, PropagationContext, RejectReason, SamplingDecision, SamplingPriority, TraceContext,
+};
 
 use super::{HIGH, LOW_DECIMAL, Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, check_roots, ids, read, write};
 use crate::wire::PARENT;
@@ -14,27 +16,30 @@ fn datadog_is_read_as_its_libraries_write_it() {
     check(
         make,
         &[
-            (&[trace, span, tags], Sampling::Defer),
-            (&[trace, span, tags, priority("-1")], Sampling::Priority(SamplingPriority::UserReject)),
-            (&[trace, span, tags, priority("0")], Sampling::Priority(SamplingPriority::Reject)),
-            (&[trace, span, tags, priority("1")], Sampling::Priority(SamplingPriority::Keep)),
-            (&[trace, span, tags, priority("2")], Sampling::Priority(SamplingPriority::UserKeep)),
+            (&[trace, span, tags], SamplingDecision::Defer),
+            (&[trace, span, tags, priority("-1")], SamplingDecision::Priority(SamplingPriority::UserReject)),
+            (&[trace, span, tags, priority("0")], SamplingDecision::Priority(SamplingPriority::Reject)),
+            (&[trace, span, tags, priority("1")], SamplingDecision::Priority(SamplingPriority::Keep)),
+            (&[trace, span, tags, priority("2")], SamplingDecision::Priority(SamplingPriority::UserKeep)),
         ],
         &[
-            (&[("x-datadog-trace-id", "0"), span], Reason::ZeroId),
-            (&[("x-datadog-trace-id", "18446744073709551616"), span], Reason::Malformed),
-            (&[("x-datadog-trace-id", "-1"), span], Reason::Malformed),
-            (&[("x-datadog-trace-id", TRACE), span], Reason::Malformed),
-            (&[trace, ("x-datadog-parent-id", "x")], Reason::Malformed),
-            (&[trace, trace, span], Reason::Repeated),
+            (&[("x-datadog-trace-id", "0"), span], RejectReason::ZeroId),
+            (&[("x-datadog-trace-id", "18446744073709551616"), span], RejectReason::Malformed),
+            (&[("x-datadog-trace-id", "-1"), span], RejectReason::Malformed),
+            (&[("x-datadog-trace-id", TRACE), span], RejectReason::Malformed),
+            (&[trace, ("x-datadog-parent-id", "x")], RejectReason::Malformed),
+            (&[trace, trace, span], RejectReason::Duplicate),
         ],
     );
-    check_bare(make, &[(&[priority("0")], Sampling::Priority(SamplingPriority::Reject))]);
+    check_bare(make, &[(&[priority("0")], SamplingDecision::Priority(SamplingPriority::Reject))]);
     check_roots(
         make,
         &[
-            (&[trace, tags, ("x-datadog-parent-id", "0"), priority("0")], Sampling::Priority(SamplingPriority::Reject)),
-            (&[trace, tags, priority("2")], Sampling::Priority(SamplingPriority::UserKeep)),
+            (
+                &[trace, tags, ("x-datadog-parent-id", "0"), priority("0")],
+                SamplingDecision::Priority(SamplingPriority::Reject),
+            ),
+            (&[trace, tags, priority("2")], SamplingDecision::Priority(SamplingPriority::UserKeep)),
         ],
     );
 }
@@ -46,8 +51,8 @@ fn a_bad_priority_costs_only_itself() {
         let fields =
             [trace, span, ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6"), ("x-datadog-sampling-priority", bad)];
         let (context, rejections) = read(Box::new(DatadogFormat), &fields);
-        assert_eq!(ids(&context), Some((TRACE.to_owned(), SPAN.to_owned(), Sampling::Defer)), "{bad:?}");
-        assert_eq!(rejections, [Reason::Malformed], "{bad:?}");
+        assert_eq!(ids(&context), Some((TRACE.to_owned(), SPAN.to_owned(), SamplingDecision::Defer)), "{bad:?}");
+        assert_eq!(rejections, [RejectReason::Malformed], "{bad:?}");
     }
 }
 
@@ -113,7 +118,7 @@ fn tags_that_have_no_room_are_counted_and_the_rest_goes_on() {
     ];
     let (context, rejections) = read(Box::new(DatadogFormat), &fields);
     assert_eq!(context.trace.state.to_string(), "dd=o:a_b~c_d_e;p:00f067aa0ba902b7;t.dm:-4");
-    assert_eq!(rejections, [Reason::TooLong]);
+    assert_eq!(rejections, [RejectReason::TooLong]);
 }
 
 #[test]

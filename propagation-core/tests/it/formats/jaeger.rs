@@ -1,6 +1,6 @@
 //! Jaeger: ids and baggage.
 
-use propagation_core::{BaggageFormat, Direction, JaegerFormat, Peer, Reason, Sampling};
+use propagation_core::{BaggageFormat, Direction, JaegerFormat, Peer, RejectReason, SamplingDecision};
 
 use super::{SPAN, TRACE, between, check, read, write};
 
@@ -11,31 +11,31 @@ fn uber_trace_id_is_read_as_jaeger_says() {
     check(
         || Box::new(JaegerFormat),
         &[
-            (&one(&format!("{id}:0:1")), Sampling::Sample),
-            (&one(&format!("{id}:0:01")), Sampling::Sample),
-            (&one(&format!("{id}:0:0")), Sampling::Drop),
-            (&one(&format!("{id}:0:3")), Sampling::Debug),
-            (&one(&format!("{id}:0:2")), Sampling::Debug),
-            (&one(&format!("{id}:0:9")), Sampling::Sample),
-            (&one(&format!("{id}:5b3ac9a4f6e3b90:ff")), Sampling::Debug),
-            (&one(&format!("{TRACE}:f067aa0ba902b7:0:1")), Sampling::Sample),
-            (&one(&format!("{id}:0:1").replace(':', "%3A")), Sampling::Sample),
-            (&one(&format!("{id}:0:1").replace(':', "%3a")), Sampling::Sample),
+            (&one(&format!("{id}:0:1")), SamplingDecision::Sample),
+            (&one(&format!("{id}:0:01")), SamplingDecision::Sample),
+            (&one(&format!("{id}:0:0")), SamplingDecision::Drop),
+            (&one(&format!("{id}:0:3")), SamplingDecision::Debug),
+            (&one(&format!("{id}:0:2")), SamplingDecision::Debug),
+            (&one(&format!("{id}:0:9")), SamplingDecision::Sample),
+            (&one(&format!("{id}:5b3ac9a4f6e3b90:ff")), SamplingDecision::Debug),
+            (&one(&format!("{TRACE}:f067aa0ba902b7:0:1")), SamplingDecision::Sample),
+            (&one(&format!("{id}:0:1").replace(':', "%3A")), SamplingDecision::Sample),
+            (&one(&format!("{id}:0:1").replace(':', "%3a")), SamplingDecision::Sample),
         ],
         &[
-            (&one(""), Reason::Malformed),
-            (&one(&id), Reason::Malformed),
-            (&one(&format!("{id}:0")), Reason::Malformed),
-            (&one(&format!("{id}:0:1:")), Reason::Malformed),
-            (&one(&format!("{id}::1")), Reason::Malformed),
-            (&one(&format!("{id}:0:")), Reason::Malformed),
-            (&one(&format!("{id}:0:100")), Reason::Malformed),
-            (&one(&format!("{id}:0:+1")), Reason::Malformed),
-            (&one(&format!("0{TRACE}:{SPAN}:0:1")), Reason::Malformed),
-            (&one(&format!("{TRACE}:0{SPAN}:0:1")), Reason::Malformed),
-            (&one(&format!("{}:0:1", id.to_uppercase())), Reason::Malformed),
-            (&one(&format!("0:{SPAN}:0:1")), Reason::ZeroId),
-            (&one(&format!("{TRACE}:0:0:1")), Reason::ZeroId),
+            (&one(""), RejectReason::Malformed),
+            (&one(&id), RejectReason::Malformed),
+            (&one(&format!("{id}:0")), RejectReason::Malformed),
+            (&one(&format!("{id}:0:1:")), RejectReason::Malformed),
+            (&one(&format!("{id}::1")), RejectReason::Malformed),
+            (&one(&format!("{id}:0:")), RejectReason::Malformed),
+            (&one(&format!("{id}:0:100")), RejectReason::Malformed),
+            (&one(&format!("{id}:0:+1")), RejectReason::Malformed),
+            (&one(&format!("0{TRACE}:{SPAN}:0:1")), RejectReason::Malformed),
+            (&one(&format!("{TRACE}:0{SPAN}:0:1")), RejectReason::Malformed),
+            (&one(&format!("{}:0:1", id.to_uppercase())), RejectReason::Malformed),
+            (&one(&format!("0:{SPAN}:0:1")), RejectReason::ZeroId),
+            (&one(&format!("{TRACE}:0:0:1")), RejectReason::ZeroId),
         ],
     );
 }
@@ -46,7 +46,7 @@ fn jaeger_baggage_becomes_baggage_and_goes_out_again() {
         [("Uberctx-Tenant", "a%20b+c%2Bd"), ("uberctx-plan", "pro"), ("uberctx-bad key", "x"), ("uberctx-", "x")];
     let (received, rejections) = read(Box::new(JaegerFormat), &fields);
     assert_eq!(received.baggage.get("Tenant").as_deref(), Some("a b c+d"));
-    assert_eq!(rejections, [Reason::Malformed; 2]);
+    assert_eq!(rejections, [RejectReason::Malformed; 2]);
     let sent = write(Box::new(JaegerFormat), &received);
     assert_eq!(
         sent,
@@ -69,7 +69,7 @@ fn jaeger_baggage_has_the_limits_of_baggage() {
     let growing: Vec<_> = (0..20).map(|i| (format!("uberctx-k{i}"), vec![b' '; 390])).collect();
     let admission = propagator.extract(&Peer::http(""), &growing);
     assert_eq!((admission.context.baggage.len(), admission.rejections.len()), (6, 14));
-    assert_eq!(propagator.counters().get(Direction::Inbound, Reason::TooManyMembers), 32);
+    assert_eq!(propagator.counters().get(Direction::Inbound, RejectReason::TooManyMembers), 32);
 }
 
 #[test]
@@ -83,9 +83,9 @@ fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
     assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
     assert_eq!(
         injection.left_out.iter().map(|left| (left.key.as_deref(), left.reason)).collect::<Vec<_>>(),
-        [(Some("b"), Reason::Unrepresentable), (Some("B"), Reason::DuplicateKey)]
+        [(Some("b"), RejectReason::Unrepresentable), (Some("B"), RejectReason::DuplicateKey)]
     );
-    assert_eq!(propagator.counters().get(Direction::Outbound, Reason::Unrepresentable), 1);
+    assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::Unrepresentable), 1);
 }
 
 #[test]
@@ -97,7 +97,7 @@ fn what_is_too_long_once_jaeger_has_escaped_it_does_not_go_out() {
     let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
     let injection = from_w3c.inject(&Peer::http("x"), &received, &mut sent);
     assert_eq!(sent.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["uberctx-a", "uberctx-c"]);
-    assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [Reason::TooLong]);
+    assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::TooLong]);
     let again = between(Box::new(JaegerFormat), Box::new(JaegerFormat)).extract(&Peer::http(""), &sent);
     assert_eq!((again.context.baggage.len(), again.rejections.len()), (2, 0));
 }

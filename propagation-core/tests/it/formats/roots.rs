@@ -81,7 +81,7 @@ fn each_hop_makes_a_parent_id_of_its_own() {
     let received = format!("{TRACE}/0;o=1");
     let sent = || {
         let context = propagator.extract(&Peer::http(""), &message(&[("x-cloud-trace-context", &received)])).context;
-        let hop = propagator.pass(context);
+        let hop = propagator.continue_from(context);
         let [first, second] = [(); 2].map(|()| hop.in_scope(|| written(&propagator, &propagator.current())));
         assert_eq!(first, second);
         first

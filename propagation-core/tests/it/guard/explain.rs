@@ -1,8 +1,8 @@
 //! Explanations agree with what an extract and an inject do.
 
 use propagation_core::{
-    Decision, Direction, ExplainedField, InboundRule, OutboundRule, Peer, Policy, PropagationContext, Reason, Sampling,
-    TraceContext, TraceState, TraceStateRule, TraceTrust,
+    Decision, Direction, ExplainedField, InboundRule, OutboundRule, Peer, Policy, PropagationContext, RejectReason,
+    SamplingDecision, TraceContext, TraceState, TraceStateRule, TraceTrust,
 };
 
 use crate::wire::PARENT;
@@ -23,10 +23,10 @@ fn of<'e>(fields: &'e [ExplainedField], field: &str, key: Option<&str>) -> &'e E
 fn explain_inbound_covers_trust_trace_and_tracestate() {
     for (trust, parent, reason, state, linked) in [
         (TraceTrust::Full, Decision::Allowed, None, Decision::Allowed, false),
-        (TraceTrust::IdsOnly, Decision::Modified, Some(Reason::Untrusted), Decision::Allowed, false),
-        (TraceTrust::RestartWithLink, Decision::Blocked, Some(Reason::Restarted), Decision::Blocked, true),
-        (TraceTrust::Restart, Decision::Blocked, Some(Reason::Restarted), Decision::Blocked, false),
-        (TraceTrust::Ignore, Decision::Blocked, Some(Reason::Untrusted), Decision::Blocked, false),
+        (TraceTrust::IdsOnly, Decision::Modified, Some(RejectReason::Untrusted), Decision::Allowed, false),
+        (TraceTrust::RestartWithLink, Decision::Blocked, Some(RejectReason::Restarted), Decision::Blocked, true),
+        (TraceTrust::Restart, Decision::Blocked, Some(RejectReason::Restarted), Decision::Blocked, false),
+        (TraceTrust::Ignore, Decision::Blocked, Some(RejectReason::Untrusted), Decision::Blocked, false),
     ] {
         let rule = InboundRule::peers(["http:*"]).named("callers").trust(trust).allow("tenant.id");
         let policy = Policy::builder().inbound(rule).build().unwrap();
@@ -36,7 +36,7 @@ fn explain_inbound_covers_trust_trace_and_tracestate() {
         assert_eq!((found.decision, found.reason), (parent, reason), "{trust:?}");
         assert_eq!(of(&explained.fields, "tracestate", Some("dd")).decision, state, "{trust:?}");
         assert_eq!(of(&explained.fields, "baggage", Some("tenant.id")).decision, Decision::Allowed);
-        assert_eq!(of(&explained.fields, "baggage", Some("other")).reason, Some(Reason::NotAllowed));
+        assert_eq!(of(&explained.fields, "baggage", Some("other")).reason, Some(RejectReason::NotAllowed));
     }
     let explained = Policy::default().explain(Direction::Inbound, &Peer::http(""), &context());
     assert_eq!((&*explained.rule, explained.trust), ("default", Some(TraceTrust::Full)));
@@ -59,11 +59,11 @@ fn explain_outbound_covers_trace_and_tracestate() {
     let fields = explain(rule().tracestate(TraceStateRule::Keys(vec!["ot".to_owned()])));
     let found = of(&fields, "traceparent", None);
     assert_eq!((found.decision, found.output.as_deref()), (Decision::Allowed, Some(PARENT)));
-    assert_eq!(of(&fields, "tracestate", Some("dd")).reason, Some(Reason::Untrusted));
+    assert_eq!(of(&fields, "tracestate", Some("dd")).reason, Some(RejectReason::Untrusted));
     assert_eq!(of(&fields, "tracestate", Some("ot")).decision, Decision::Allowed);
     let fields = explain(rule().report_only());
     let personal = of(&fields, "tracestate", Some("other"));
-    assert_eq!((personal.decision, personal.reason), (Decision::Allowed, Some(Reason::Personal)));
+    assert_eq!((personal.decision, personal.reason), (Decision::Allowed, Some(RejectReason::PersonalData)));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn explain_without_a_trace_has_only_trust_and_baggage() {
         (Some(TraceTrust::RestartWithLink), false, 1)
     );
     // A decision about sampling without ids is a trace context, too.
-    let context = PropagationContext::new(TraceContext::EMPTY.with_sampling(Sampling::from_sampled(false)));
+    let context = PropagationContext::new(TraceContext::EMPTY.with_sampling(SamplingDecision::from_sampled(false)));
     let explained = Policy::edge().explain(Direction::Inbound, &Peer::http(""), &context);
     assert_eq!(of(&explained.fields, "traceparent", None).decision, Decision::Blocked);
 }

@@ -49,8 +49,8 @@ fn report_mode_logs_that_the_key_crossed_and_why_not() {
     let one_key = || InboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"]).report_only());
     for (policy, baggage, reason) in [
         (inbound(whole_rule()), "tenant.id=blue", "not_allowed"),
-        (inbound(whole_rule()), "plan=gold", "value_rule"),
-        (inbound(one_key()), "plan=gold", "value_rule"),
+        (inbound(whole_rule()), "plan=gold", "value_not_allowed"),
+        (inbound(one_key()), "plan=gold", "value_not_allowed"),
     ] {
         let line = logged(policy, &Peer::kafka("orders"), baggage);
         assert!(line.contains("crossed in report mode"), "{line}");

@@ -1,5 +1,5 @@
 use propagation_core::{
-    EnvironmentCarrier, FieldName, Formats, Peer, PropagationContext, Propagator, Sampling, SamplingPriority,
+    EnvironmentCarrier, FieldName, Formats, Peer, PropagationContext, Propagator, SamplingDecision, SamplingPriority,
     StoredContext, TraceContext, TraceParent, XRayFormat,
 };
 use proptest::prelude::*;
@@ -21,16 +21,17 @@ fn through(propagator: &Propagator, context: &PropagationContext) -> Propagation
 }
 
 /// What is left of a decision in a format's own words.
-fn said(format: &str, sampling: Sampling) -> Sampling {
-    let two = |sampling: Sampling| sampling.decided().map_or(Sampling::Defer, Sampling::from_sampled);
+fn said(format: &str, sampling: SamplingDecision) -> SamplingDecision {
+    let two =
+        |sampling: SamplingDecision| sampling.decided().map_or(SamplingDecision::Defer, SamplingDecision::from_sampled);
     match (format, sampling) {
-        ("b3" | "b3multi" | "jaeger", Sampling::Debug) => Sampling::Debug,
-        ("jaeger" | "tracecontext" | "grpc-trace-bin", Sampling::Defer) => Sampling::Drop,
-        ("datadog", Sampling::Defer) => Sampling::Defer,
-        ("datadog", Sampling::Debug) => Sampling::Priority(SamplingPriority::UserKeep),
-        ("datadog", Sampling::Priority(priority)) => Sampling::Priority(priority),
-        ("datadog", Sampling::Sample) => Sampling::Priority(SamplingPriority::Keep),
-        ("datadog", _) => Sampling::Priority(SamplingPriority::Reject),
+        ("b3" | "b3multi" | "jaeger", SamplingDecision::Debug) => SamplingDecision::Debug,
+        ("jaeger" | "tracecontext" | "grpc-trace-bin", SamplingDecision::Defer) => SamplingDecision::Drop,
+        ("datadog", SamplingDecision::Defer) => SamplingDecision::Defer,
+        ("datadog", SamplingDecision::Debug) => SamplingDecision::Priority(SamplingPriority::UserKeep),
+        ("datadog", SamplingDecision::Priority(priority)) => SamplingDecision::Priority(priority),
+        ("datadog", SamplingDecision::Sample) => SamplingDecision::Priority(SamplingPriority::Keep),
+        ("datadog", _) => SamplingDecision::Priority(SamplingPriority::Reject),
         (_, sampling) => two(sampling),
     }
 }
@@ -120,7 +121,7 @@ proptest! {
         texts in proptest::collection::vec((any::<prop::sample::Index>(), hostile()), 0..6),
     ) {
         let propagator = propagator(ALL);
-        let names: Vec<&str> = propagator.owned().owned().map(FieldName::as_str).chain(["uberctx-k", "Uberctx-K", "uberctx-"]).collect();
+        let names: Vec<&str> = propagator.fields().names().map(FieldName::as_str).chain(["uberctx-k", "Uberctx-K", "uberctx-"]).collect();
         let received: Vec<(String, Vec<u8>)> =
             texts.into_iter().map(|(index, text)| (index.get(&names).to_string(), text)).collect();
         for peer in [Peer::http(""), Peer::kafka("orders")] {

@@ -2,7 +2,7 @@
 
 use propagation_core::{
     Formats, Peer, PropagationContext, Propagator,
-    Sampling::{self, Debug, Defer, Drop, Priority, Sample},
+    SamplingDecision::{self, Debug, Defer, Drop, Priority, Sample},
     SamplingPriority::{Keep, Reject, UserKeep, UserReject},
     TraceContext, TraceState,
 };
@@ -11,14 +11,14 @@ use crate::wire::{PARENT, open_policy};
 
 const FORMATS: [&str; 8] = ["tracecontext", "b3", "b3multi", "jaeger", "xray", "datadog", "gcp", "grpc-trace-bin"];
 
-const SAID: [Sampling; 8] =
+const SAID: [SamplingDecision; 8] =
     [Drop, Sample, Defer, Debug, Priority(UserReject), Priority(Reject), Priority(Keep), Priority(UserKeep)];
 
 fn propagator(formats: &str) -> Propagator {
     Propagator::builder().policy(open_policy()).formats(formats.parse::<Formats>().unwrap()).build()
 }
 
-fn context(sampling: Sampling, state: &str) -> TraceContext {
+fn context(sampling: SamplingDecision, state: &str) -> TraceContext {
     let context = TraceContext::new(PARENT.parse().unwrap()).with_sampling(sampling);
     context.with_state(TraceState::parse(state.as_bytes()).unwrap())
 }

@@ -181,6 +181,6 @@ fn work_that_was_stored_as_text_goes_on_in_its_trace_on_another_thread() {
         if let Some(resumed) = spans.iter().find(|span| span.name == "resumed") {
             assert_eq!(resumed.parent_span_id.to_string(), written.trace.span_id().unwrap().to_string());
         }
-        assert_eq!(spans.len(), if propagator.records() { 2 } else { 0 });
+        assert_eq!(spans.len(), if propagator.is_recording() { 2 } else { 0 });
     });
 }

@@ -8,7 +8,7 @@ use crate::{Value, hop::external::MaskedLength};
 
 /// The bytes of a field value: one reference count, no copy where the carrier shares its own.
 #[derive(Clone, Default)]
-pub struct Text(Repr);
+pub struct FieldValue(Repr);
 
 #[derive(Clone, Default)]
 enum Repr {
@@ -19,7 +19,7 @@ enum Repr {
     Header(http::HeaderValue),
 }
 
-impl Text {
+impl FieldValue {
     /// No bytes.
     pub const EMPTY: Self = Self(Repr::Empty);
 
@@ -71,28 +71,28 @@ impl Text {
     }
 }
 
-impl From<Vec<u8>> for Text {
+impl From<Vec<u8>> for FieldValue {
     fn from(bytes: Vec<u8>) -> Self {
         if bytes.is_empty() { Self::EMPTY } else { Self(Repr::Bytes(bytes.into())) }
     }
 }
 
-impl From<Bytes> for Text {
+impl From<Bytes> for FieldValue {
     fn from(bytes: Bytes) -> Self {
         Self(Repr::Bytes(bytes))
     }
 }
 
-impl PartialEq for Text {
+impl PartialEq for FieldValue {
     fn eq(&self, other: &Self) -> bool {
         self.as_bytes() == other.as_bytes()
     }
 }
 
-impl Eq for Text {}
+impl Eq for FieldValue {}
 
 /// Prints the length alone.
-impl fmt::Debug for Text {
+impl fmt::Debug for FieldValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         MaskedLength(self.as_bytes().len()).fmt(f)
     }

@@ -7,12 +7,12 @@ use std::{
     time::Instant,
 };
 
-use crate::{Direction, Peer, Reason, Rejection};
+use crate::{Direction, Peer, RejectReason, Rejection};
 
 /// Says what was refused, at most [`PER_SECOND`] times a second for each reason and direction; the next one says how many
 /// were left unsaid.
 #[derive(Debug)]
-pub(crate) struct Notices {
+pub(crate) struct RejectionReporter {
     began: Instant,
     inbound: Box<[Slot]>,
     outbound: Box<[Slot]>,
@@ -28,14 +28,14 @@ struct Slot {
     unsaid: AtomicU64,
 }
 
-impl Default for Notices {
+impl Default for RejectionReporter {
     fn default() -> Self {
-        let slots = || Reason::ALL.iter().map(|_| Slot::default()).collect();
+        let slots = || RejectReason::ALL.iter().map(|_| Slot::default()).collect();
         Self { began: Instant::now(), inbound: slots(), outbound: slots() }
     }
 }
 
-impl Notices {
+impl RejectionReporter {
     pub(crate) fn say(&self, direction: Direction, peer: &Peer<'_>, rejections: &[Rejection]) {
         if rejections.is_empty() || !tracing::event_enabled!(target: "propagation", tracing::Level::WARN) {
             return;
@@ -71,8 +71,8 @@ impl Notices {
 /// The outcome of a field, as the message of its event.
 fn message(rejection: &Rejection) -> &'static str {
     match rejection.reason {
-        Reason::Reported => "context field crossed in report mode; it would be blocked",
-        Reason::Scrubbed => "context field changed by a scrubber",
+        RejectReason::ReportOnly => "context field crossed in report mode; it would be blocked",
+        RejectReason::Scrubbed => "context field changed by a scrubber",
         _ => "context field rejected",
     }
 }

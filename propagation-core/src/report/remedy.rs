@@ -1,11 +1,11 @@
 //! The rule that would allow a denied key, for the event that reports it.
 
-use crate::{Direction, Peer, Reason, Rejection};
+use crate::{Direction, Peer, RejectReason, Rejection};
 
 /// Returns the rule to write, on one line, for a key that no rule allows. `None` for other rejections, and where the key or the peer
 /// can't be written into a policy as it is.
 pub(super) fn remedy(direction: Direction, peer: &Peer<'_>, rejection: &Rejection) -> Option<String> {
-    let denied = rejection.underlying.unwrap_or(rejection.reason) == Reason::NotAllowed;
+    let denied = rejection.underlying.unwrap_or(rejection.reason) == RejectReason::NotAllowed;
     let key = rejection.key.as_deref().filter(|key| denied && is_plain(key))?;
     let rule = rejection.rule.as_deref().unwrap_or("default");
     let table = direction.as_str();
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     fn denied(key: &str, rule: &str) -> Rejection {
-        Rejection::new("baggage", Reason::NotAllowed).with_key(key.as_bytes()).with_rule(rule)
+        Rejection::new("baggage", RejectReason::NotAllowed).with_key(key.as_bytes()).with_rule(rule)
     }
 
     #[test]
@@ -95,8 +95,8 @@ mod tests {
         for rejection in [
             denied("a*", "default"),
             denied("a", "ru\"le"),
-            Rejection::new("baggage", Reason::NotAllowed),
-            Rejection::new("baggage", Reason::TooLong).with_key(b"a"),
+            Rejection::new("baggage", RejectReason::NotAllowed),
+            Rejection::new("baggage", RejectReason::TooLong).with_key(b"a"),
         ] {
             assert_eq!(remedy(Direction::Inbound, &peer, &rejection), None, "{rejection}");
         }

@@ -1,6 +1,6 @@
 //! What `tracestate` and `baggage` share: one comma-separated list over any number of fields.
 
-use crate::{Extract, FieldName, Text, Value, octets};
+use crate::{Extract, FieldName, FieldValue, Value, octets};
 
 /// All values of a list field: the one that most requests have is only borrowed, several are joined.
 pub(crate) enum Joined<'a> {
@@ -38,10 +38,10 @@ impl<'a> Joined<'a> {
     }
 
     /// Keeps the bytes as they are, shared with the carrier if it can share.
-    pub(crate) fn to_text(&self) -> Text {
+    pub(crate) fn to_text(&self) -> FieldValue {
         match self {
-            Self::None => Text::EMPTY,
-            Self::One(value) => Text::from_value(value),
+            Self::None => FieldValue::EMPTY,
+            Self::One(value) => FieldValue::from_value(value),
             Self::Many(bytes) => bytes.clone().into(),
         }
     }

@@ -3,15 +3,15 @@
 use std::fmt;
 
 use crate::{
-    Extract, FieldName, Reading, Reason, RepeatedParent, Sampling, SpanId, Text, TraceContext, TraceFlags, TraceId,
-    TraceParent, hex, list,
+    DuplicateParent, Extract, Extracted, FieldName, FieldValue, RejectReason, SamplingDecision, SpanId, TraceContext,
+    TraceFlags, TraceId, TraceParent, hex, list_header,
 };
 
 /// The most bytes of a field of ids that are looked at. The longest legal one is far below.
 pub(super) const MAX_BYTES: usize = 1024;
 
 /// Why something is not what its format says; the field it stands in is refused.
-pub(super) type Refused = Reason;
+pub(super) type Refused = RejectReason;
 
 /// Reads a field that may stand once. `None` if it is absent; refusals are noted.
 ///
@@ -19,7 +19,7 @@ pub(super) type Refused = Reason;
 pub(super) fn one<T>(
     from: &dyn Extract,
     name: &'static FieldName,
-    into: &mut Reading,
+    into: &mut Extracted,
     parse: impl FnOnce(&[u8]) -> Result<T, Refused>,
 ) -> Option<Result<T, Refused>> {
     let mut found = None;
@@ -30,13 +30,13 @@ pub(super) fn one<T>(
     });
     let value = found?;
     if repeated {
-        into.reject_field(name.as_str(), Reason::Repeated);
-        if into.repeated_parent() == RepeatedParent::Refuse {
-            return Some(Err(Reason::Repeated));
+        into.reject_field(name.as_str(), RejectReason::Duplicate);
+        if into.duplicate_parent() == DuplicateParent::Reject {
+            return Some(Err(RejectReason::Duplicate));
         }
     }
-    let text = list::trim(value.as_bytes());
-    let read = if text.len() > MAX_BYTES { Err(Reason::TooLong) } else { parse(text) };
+    let text = list_header::trim(value.as_bytes());
+    let read = if text.len() > MAX_BYTES { Err(RejectReason::TooLong) } else { parse(text) };
     if let Err(reason) = read {
         into.reject_field(name.as_str(), reason);
     }
@@ -45,25 +45,25 @@ pub(super) fn one<T>(
 
 /// A trace id of at most 32 lower-case hex digits; shorter ones are padded on the left.
 pub(super) fn trace_id(digits: &[u8]) -> Result<TraceId, Refused> {
-    TraceId::from_bytes(hex_padded::<16>(digits)?).ok_or(Reason::ZeroId)
+    TraceId::from_bytes(hex_padded::<16>(digits)?).ok_or(RejectReason::ZeroId)
 }
 
 /// A span id of at most 16 lower-case hex digits; shorter ones are padded on the left.
 pub(super) fn span_id(digits: &[u8]) -> Result<SpanId, Refused> {
-    SpanId::from_bytes(hex_padded::<8>(digits)?).ok_or(Reason::ZeroId)
+    SpanId::from_bytes(hex_padded::<8>(digits)?).ok_or(RejectReason::ZeroId)
 }
 
 /// Up to `2 * N` lower-case hex digits, at least one.
 pub(super) fn hex_padded<const N: usize>(digits: &[u8]) -> Result<[u8; N], Refused> {
     let mut out = [0; N];
     if digits.is_empty() || digits.len() > N * 2 {
-        return Err(Reason::Malformed);
+        return Err(RejectReason::Malformed);
     }
     for (pair, byte) in digits.rchunks(2).zip(out.iter_mut().rev()) {
         *byte = pair
             .iter()
             .try_fold(0, |byte, &digit| Some(byte << 4 | hex::decode_digit(digit)?))
-            .ok_or(Reason::Malformed)?;
+            .ok_or(RejectReason::Malformed)?;
     }
     Ok(out)
 }
@@ -71,7 +71,7 @@ pub(super) fn hex_padded<const N: usize>(digits: &[u8]) -> Result<[u8; N], Refus
 /// An unsigned 64-bit number of 1 to 20 decimal digits, and nothing else: no sign, no space.
 pub(super) fn decimal(digits: &[u8]) -> Result<u64, Refused> {
     if digits.is_empty() || digits.len() > 20 {
-        return Err(Reason::Malformed);
+        return Err(RejectReason::Malformed);
     }
     digits
         .iter()
@@ -79,16 +79,16 @@ pub(super) fn decimal(digits: &[u8]) -> Result<u64, Refused> {
             let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
             number.checked_mul(10)?.checked_add(u64::from(digit))
         })
-        .ok_or(Reason::Malformed)
+        .ok_or(RejectReason::Malformed)
 }
 
 /// A context of these ids. Nothing is known of their randomness.
-pub(super) fn context(trace_id: TraceId, span_id: SpanId, sampling: Sampling) -> TraceContext {
+pub(super) fn context(trace_id: TraceId, span_id: SpanId, sampling: SamplingDecision) -> TraceContext {
     context_or_root(trace_id, Some(span_id), sampling)
 }
 
 /// Like [`context`], for formats that may leave out the parent-id.
-pub(super) fn context_or_root(trace_id: TraceId, span_id: Option<SpanId>, sampling: Sampling) -> TraceContext {
+pub(super) fn context_or_root(trace_id: TraceId, span_id: Option<SpanId>, sampling: SamplingDecision) -> TraceContext {
     let trace = match span_id {
         Some(span_id) => TraceContext::new(TraceParent { trace_id, span_id, flags: TraceFlags::NONE }),
         None => TraceContext::from_trace_id(trace_id),
@@ -97,7 +97,7 @@ pub(super) fn context_or_root(trace_id: TraceId, span_id: Option<SpanId>, sampli
 }
 
 /// What is displayed, as a field value.
-pub(super) fn text(value: &(impl fmt::Display + ?Sized)) -> Text {
+pub(super) fn text(value: &(impl fmt::Display + ?Sized)) -> FieldValue {
     value.to_string().into_bytes().into()
 }
 
@@ -111,7 +111,7 @@ mod tests {
         assert_eq!(hex_padded::<2>(b"abc"), Ok([0x0a, 0xbc]));
         assert_eq!(hex_padded::<2>(b"abcd"), Ok([0xab, 0xcd]));
         for bad in ["", "abcde", "A", "+1", "0x", " 1", "1 "] {
-            assert_eq!(hex_padded::<2>(bad.as_bytes()), Err(Reason::Malformed), "{bad:?}");
+            assert_eq!(hex_padded::<2>(bad.as_bytes()), Err(RejectReason::Malformed), "{bad:?}");
         }
     }
 
@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(decimal(b"18446744073709551615"), Ok(u64::MAX));
         assert_eq!(decimal(b"00000000000000000007"), Ok(7));
         for bad in ["", "18446744073709551616", "000000000000000000007", "+1", "-1", "1 ", "0x1", "1e3"] {
-            assert_eq!(decimal(bad.as_bytes()), Err(Reason::Malformed), "{bad:?}");
+            assert_eq!(decimal(bad.as_bytes()), Err(RejectReason::Malformed), "{bad:?}");
         }
     }
 }
