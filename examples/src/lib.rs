@@ -2,7 +2,7 @@
 
 pub mod conformance;
 
-/// What the repository's pages show compiles.
+/// Compiles the examples of the repository's pages.
 #[cfg(doctest)]
 mod pages {
     #[doc = include_str!("../../README.md")]

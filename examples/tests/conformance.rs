@@ -68,7 +68,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn every_call_continues_the_trace_with_a_span_id_of_its_own_and_takes_its_arguments_along() {
+async fn calls_continue_the_trace_and_forward_their_arguments() {
     let setup = Setup::new().await;
     let arguments = json!([{"url": "http://a/", "arguments": []}]);
     let calls = json!([setup.step(&arguments), setup.step(&json!([]))]);
@@ -197,7 +197,7 @@ async fn failures_have_the_statuses_of_the_contract() {
 }
 
 #[tokio::test]
-async fn a_callee_that_hangs_up_after_each_answer_is_reached_each_time() {
+async fn callee_that_closes_connections_is_reached_each_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -235,7 +235,7 @@ async fn a_line_that_is_no_header_counts_for_nothing() {
 }
 
 #[tokio::test]
-async fn many_headers_long_ones_and_many_calls_meet_our_limits_and_no_servers() {
+async fn large_requests_meet_our_limits_not_the_servers() {
     let setup = Setup::new().await;
     let calls = json!([setup.step(&json!(["x".repeat(3 << 20)]))]);
     let unrelated: Vec<(String, String)> =

@@ -35,7 +35,7 @@ fn wires_with_the_address(report: &Value) -> usize {
 }
 
 #[test]
-fn in_report_mode_everything_crosses_and_what_would_have_been_stopped_is_listed_without_its_value() {
+fn report_mode_passes_all_and_lists_keys_without_values() {
     let (enforced, well) = demo(&[]);
     assert!(well, "{enforced:#}");
     assert_eq!(wires_with_the_address(&enforced), 0);

@@ -119,17 +119,17 @@ fn assert_says_the_request(line: &Value) {
 }
 
 #[tokio::test]
-async fn with_the_bridge_to_tracing_all_work_of_a_request_is_one_tree_and_its_log_lines_name_their_spans() {
+async fn tracing_bridge_makes_one_tree_and_logs_name_their_spans() {
     one_connected_tree("tracing").await.unwrap();
 }
 
 #[tokio::test]
-async fn with_the_bridge_to_opentelemetry_all_work_of_a_request_is_one_tree_and_its_log_lines_name_their_spans() {
+async fn opentelemetry_bridge_makes_one_tree_and_logs_name_spans() {
     one_connected_tree("opentelemetry").await.unwrap();
 }
 
 #[tokio::test]
-async fn with_no_bridge_no_span_is_made_and_the_callers_context_goes_on_to_kafka_and_the_log_lines() {
+async fn no_bridge_makes_no_span_and_forwards_the_callers_context() {
     let traces = OtlpReceiver::start().await.unwrap();
     let logged = Tree::order("none", &traces).await.unwrap();
     assert_eq!(logged["packing"]["fields"]["traceparent"], format!("00-{TRACE}-{CALLER}-01"));

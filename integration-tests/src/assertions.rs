@@ -1,9 +1,9 @@
-//! From a claim that returns a result to an assertion that panics.
+//! Generates a panicking `assert_…` method for each method that returns a result.
 
-/// Makes an `assert_…` twin for each claim of a type.
+/// Generates an `assert_…` variant for each assertion of a type.
 macro_rules! assertions {
     ($of:ty: $($(#[$doc:meta])* $assert:ident = $claim:ident($($argument:ident: $type:ty),*);)*) => {
-        /// The same claims, for tests: each panics with the explanation where the claim does not hold.
+        /// Panicking variants of the assertions, for tests.
         impl $of {
             $(
                 $(#[$doc])*

@@ -1,4 +1,4 @@
-//! Values that must not be seen where they are not allowed, and the search for them.
+//! Marked personal data and secrets, and a search for leaks of them.
 //!
 //! A canary looks just like personal data or a secret, has valid check digits, and is like no other test's. Put canaries
 //! into a request's baggage, let it travel, collect all that was seen, and claim that none is there:
@@ -28,7 +28,7 @@ pub use search::{CanaryMatch, Evidence};
 
 use crate::text::{base64, percent};
 
-/// What a canary looks like.
+/// The kind of data that a canary imitates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CanaryKind {
@@ -66,7 +66,7 @@ pub enum CanaryKind {
     Bearer,
     /// An `Authorization` value with a name and password.
     Basic,
-    /// A secret of high entropy, meant to stand under a telling key such as `password`.
+    /// A secret of high entropy, for a key such as `password`.
     Secret,
 }
 
@@ -99,11 +99,11 @@ impl CanaryKind {
     }
 }
 
-/// How a canary can be disguised.
+/// An encoding of a canary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Encoding {
-    /// As it is.
+    /// Unchanged.
     Plain,
     /// Percent-encoded.
     Percent,
@@ -144,7 +144,7 @@ pub struct Canary {
 }
 
 impl Canary {
-    /// What it looks like.
+    /// Returns the kind.
     #[must_use]
     pub fn kind(&self) -> CanaryKind {
         self.kind
@@ -156,7 +156,7 @@ impl Canary {
         &self.plain
     }
 
-    /// The value in disguise; `None` where nobody would write this kind so.
+    /// Returns the value in this encoding; `None` if the encoding does not apply to the kind.
     #[must_use]
     pub fn encoded(&self, encoding: Encoding) -> Option<String> {
         match encoding {
@@ -213,7 +213,7 @@ impl Canaries {
         Self(CanaryKind::ALL.iter().copied().map(canary).collect())
     }
 
-    /// The same canaries, of these kinds only.
+    /// Returns the canaries of these kinds.
     #[must_use]
     pub fn only(&self, kinds: &[CanaryKind]) -> Self {
         Self(self.0.iter().filter(|canary| kinds.contains(&canary.kind)).cloned().collect())

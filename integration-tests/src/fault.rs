@@ -1,7 +1,7 @@
-//! What hostile, broken or old senders put into messages.
+//! Malformed fields, as hostile, broken or outdated senders write them.
 //!
 //! [`malformed_fields`] lists sets of fields that a consumer must survive; [`shuffled`] and [`redelivered`] do to a series
-//! of messages what brokers do. All are the same in each run.
+//! of messages as brokers do. Results are the same in each run.
 //!
 //! ```
 //! use propagation_testkit::fault::poisoned_fields;
@@ -21,9 +21,9 @@ pub const OTHER_TRACE_PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct MalformedFields {
-    /// What is wrong with it, in words.
+    /// A description of the fault.
     pub name: &'static str,
-    /// What sort of fault it is.
+    /// The class of the fault.
     pub fault: Fault,
     /// The fields, in order.
     pub fields: Vec<(String, MalformedValue)>,
@@ -36,7 +36,7 @@ pub struct MalformedFields {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fault {
-    /// A field that may stand once stands twice.
+    /// A field that may occur once occurs twice.
     Duplicate,
     /// A field with no value.
     Null,
@@ -210,7 +210,7 @@ pub fn malformed_fields() -> Vec<MalformedFields> {
         .collect()
 }
 
-/// The same messages in another order; the same one for the same seed.
+/// Returns the messages in another order, determined by the seed.
 #[must_use]
 pub fn shuffled<T>(mut messages: Vec<T>, seed: u64) -> Vec<T> {
     let mut random = Random::new(seed);
@@ -266,7 +266,7 @@ mod tests {
     use crate::wire::TraceParent;
 
     #[test]
-    fn there_is_poison_of_each_sort_and_what_is_refused_is_not_valid() {
+    fn malformed_fields_cover_each_fault_and_refused_are_invalid() {
         let all = malformed_fields();
         let sorts: HashSet<Fault> = all.iter().map(|poison| poison.fault).collect();
         assert_eq!(sorts.len(), 7);

@@ -1,7 +1,7 @@
 //! A picture of a trace: one HTML file that needs nothing else.
 //!
 //! The page has the verdict, a waterfall in which a click on a span shows all that is known about it, links drawn as
-//! dashed lines, and, where given, what each receiver read on its wire and what the policy stopped. It loads nothing, works
+//! dashed lines, and, where given, the received messages and the fields that the policy blocked. It loads nothing, works
 //! from a file, and follows the reader's choice of light or dark.
 //!
 //! ```
@@ -34,7 +34,7 @@ use crate::wire::{Wire, WireRecord};
 const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
-/// The SHA-256 of the script, so that a browser runs it and no other; a test says what it must be.
+/// The SHA-256 of the script for the content security policy; a test checks it.
 const SCRIPT_HASH: &str = "78pJEQ692c/dt5mueDazoTwhLdGulhlxhzXyiec2dAs=";
 
 /// More traces than this are counted and not drawn: a browser should open the page in a second.
@@ -68,7 +68,7 @@ pub struct Page<'g> {
     wire: Option<Vec<WireRecord>>,
     stopped: Option<Vec<Stopped>>,
     reported: Option<Vec<Stopped>>,
-    /// What speaks against all of it together, and the verdict in words.
+    /// The reasons against all traces together, and the verdict text.
     against: Option<(String, Vec<AssertionFailure>)>,
 }
 
@@ -85,25 +85,25 @@ impl<'g> Page<'g> {
         Self { title: title.into(), ..self }
     }
 
-    /// Adds what each receiver read on its wire.
+    /// Adds the messages as each receiver read them.
     #[must_use]
     pub fn wire(self, wire: &Wire) -> Self {
         Self { wire: Some(wire.records()), ..self }
     }
 
-    /// Adds what the policy stopped.
+    /// Adds the fields that the policy blocked.
     #[must_use]
     pub fn stopped(self, stopped: impl IntoIterator<Item = Stopped>) -> Self {
         Self { stopped: Some(stopped.into_iter().collect()), ..self }
     }
 
-    /// Adds what a policy that only reports would have stopped, and let cross.
+    /// Adds fields that a report-only policy let pass but would have blocked.
     #[must_use]
     pub fn reported(self, reported: impl IntoIterator<Item = Stopped>) -> Self {
         Self { reported: Some(reported.into_iter().collect()), ..self }
     }
 
-    /// Sets a verdict against all of it, with the reasons. The page judges each trace alone, and cannot know what belongs together:
+    /// Sets an overall failed verdict, with the reasons. The page judges each trace alone and cannot relate traces:
     /// the two halves of a request that lost its trace are each whole.
     #[must_use]
     pub fn broken(self, verdict: impl Into<String>, reasons: impl IntoIterator<Item = AssertionFailure>) -> Self {

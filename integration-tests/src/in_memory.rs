@@ -33,7 +33,7 @@ pub use metrics::InMemoryMetrics;
 
 use crate::trace::{Attributes, Event, Link, Span, SpanId, SpanKind, Status, TraceGraph, TraceId, Value};
 
-/// Keeps every span that ends. Clones share what they keep; each is an exporter for one provider.
+/// An exporter that keeps ended spans in memory. Clones share the spans; each serves one provider.
 #[derive(Clone, Debug, Default)]
 pub struct InMemory {
     spans: Arc<Mutex<Vec<Arc<Span>>>>,
@@ -47,7 +47,7 @@ impl InMemory {
         Self::default()
     }
 
-    /// A provider for a service of this name, which samples what its parent samples, and every trace that it begins.
+    /// Creates a provider for a service of this name, with the sampler `ParentBased(AlwaysOn)`.
     ///
     /// For another sampler or more of a resource, hand a clone to a provider's `with_simple_exporter`.
     #[must_use]
@@ -121,7 +121,7 @@ fn event(from: trace::Event) -> Event {
     event
 }
 
-/// As OTLP has them: bit 8 says that bit 9 is known.
+/// OTLP span flags: bit 8 marks bit 9 as known.
 fn flags(flags: trace::TraceFlags, remote: bool) -> u32 {
     u32::from(flags.to_u8()) | 0x100 | if remote { 0x200 } else { 0 }
 }

@@ -21,7 +21,7 @@
 //! # }
 //! ```
 //!
-//! # What it does
+//! # Supported
 //!
 //! - Connections and channels, any number of them: login as `guest` by PLAIN, the virtual host `/`, negotiated frame
 //!   limit and heartbeat, closing from either side with RabbitMQ's codes and words.
@@ -37,7 +37,7 @@
 //! - The failures that matter to a propagator: a frame above the limit, content header included, closes the connection
 //!   with 501; an unknown exchange, queue or delivery tag closes the channel with 404 or 406.
 //!
-//! # What it does not do
+//! # Not supported
 //!
 //! - Keep anything: no disk, and a queue lives no longer than the double. Persistence and durability are only names.
 //! - TLS, other users, virtual hosts, permissions or mechanisms than PLAIN; policies; management.
@@ -136,7 +136,7 @@ impl LoopbackAmqp {
         self.addr
     }
 
-    /// What a client connects to, for example `amqp://guest:guest@127.0.0.1:40123/%2f`.
+    /// Returns the URI for clients, for example `amqp://guest:guest@127.0.0.1:40123/%2f`.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("amqp://guest:guest@{}/%2f", self.addr)
@@ -190,7 +190,7 @@ impl Builder {
         self
     }
 
-    /// The largest frame, in octets, that is offered to clients: at least 4,096, which is what smaller values mean.
+    /// Sets the maximum frame size in octets; at least 4,096.
     ///
     /// A client may agree on less. lapin does not go below 8,192: offered less, it asks for more than it may have, and
     /// its connection ends without a word, as with RabbitMQ.

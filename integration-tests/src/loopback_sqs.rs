@@ -18,7 +18,7 @@
 //! - digests of body, attributes and system attributes are the ones that SDKs verify; each refusal has the service's
 //!   error code, and one bad entry of a batch fails alone.
 //!
-//! # What it doesn't do
+//! # Not supported
 //!
 //! Nothing is stored on disk, and nothing is checked of signatures, regions or accounts (all is account `000000000000`
 //! in `us-east-1`). There are no FIFO queues, tags, permissions, encryption, message-move tasks or retention, no XML
@@ -77,10 +77,10 @@ use tokio::task::JoinHandle;
 pub use self::attribute::{Attribute, AttributeValue, Attributes};
 use self::state::Shared;
 
-/// The account that owns every queue here, as it stands in queue URLs and ARNs.
+/// The account of all queues, in queue URLs and ARNs.
 pub const ACCOUNT: &str = "000000000000";
 
-/// A running endpoint. Dropping it stops it: the port is closed and open receives end with what they have.
+/// A running endpoint. Dropping it closes the port and completes open receives.
 ///
 /// It lives on the tokio runtime that started it, which must have its I/O and time drivers enabled.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ pub struct Builder {
 
 /// One message between its sender and the queue, as a tap sees it.
 ///
-/// What the tap leaves here is what gets stored. It is not checked against the limits again, so a tap can also make
+/// The attributes to store; a tap may change them. They are not checked against the limits again, so a tap can also make
 /// messages that SQS would refuse.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -110,7 +110,7 @@ pub struct InTransit<'a> {
     pub body: &'a mut String,
     /// The message attributes.
     pub attributes: &'a mut Attributes,
-    /// What the sender set of the system attributes: `AWSTraceHeader` or nothing.
+    /// The system attribute `AWSTraceHeader`, if the sender has set it.
     pub system_attributes: &'a mut Attributes,
 }
 
@@ -138,7 +138,7 @@ impl LoopbackSqs {
         self.addr
     }
 
-    /// What an AWS client takes as its endpoint URL: `http://127.0.0.1:<port>`.
+    /// Returns the endpoint URL for AWS clients: `http://127.0.0.1:<port>`.
     #[must_use]
     pub fn endpoint_url(&self) -> &str {
         self.shared.endpoint_url()
@@ -181,8 +181,8 @@ impl Drop for LoopbackSqs {
 impl Builder {
     /// Calls `tap` with each message sent, in batches too, after it was checked and before it is stored.
     ///
-    /// To look at what crosses the wire, or to damage it there. The sender's answer has the digests of what it sent; a
-    /// receiver gets those of what was stored. A tap that panics breaks the connection of that send, which the SDK
+    /// Inspects or damages messages in transit. The sender's response has the digests of the original; a
+    /// receiver gets the digests of the stored message. A tap that panics breaks the connection of that send, which the SDK
     /// retries.
     #[must_use]
     pub fn tap(mut self, tap: impl Fn(&mut InTransit<'_>) + Send + Sync + 'static) -> Self {

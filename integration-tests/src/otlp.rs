@@ -1,6 +1,6 @@
 //! An OTLP receiver inside the test's own process.
 //!
-//! It takes what any exporter or Collector sends, OTLP/gRPC and OTLP/HTTP (protobuf or JSON, gzip or not) on one port of
+//! It accepts exports of any SDK or Collector: OTLP/gRPC and OTLP/HTTP (protobuf or JSON, gzip or not) on one port of
 //! the loopback address, and keeps every span until it is dropped:
 //!
 //! ```no_run
@@ -62,7 +62,7 @@ impl OtlpReceiver {
         Self::start_blocking()
     }
 
-    /// The same for programs without an async runtime.
+    /// Like [`start`](Self::start), for programs without an async runtime.
     ///
     /// # Errors
     /// No port or no thread is to be had.
@@ -101,13 +101,13 @@ impl OtlpReceiver {
         self.address
     }
 
-    /// What to give an OTLP/gRPC exporter: `http://127.0.0.1:PORT`.
+    /// Returns the endpoint for OTLP/gRPC exporters: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn grpc_endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What to give an OTLP/HTTP exporter as `OTEL_EXPORTER_OTLP_ENDPOINT`, to which SDKs add `/v1/traces`.
+    /// Returns `OTEL_EXPORTER_OTLP_ENDPOINT` for OTLP/HTTP exporters, to which SDKs add `/v1/traces`.
     #[must_use]
     pub fn http_endpoint(&self) -> String {
         format!("http://{}", self.address)
@@ -142,7 +142,7 @@ impl OtlpReceiver {
         ]
     }
 
-    /// The same as a function that looks variables up, for services that run inside of the test and take one.
+    /// Returns a function that looks up these variables, for services inside of the test.
     pub fn variables(&self) -> impl Fn(&str) -> Option<String> + Clone + Send + Sync + use<> {
         let variables = self.environment();
         move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
@@ -160,7 +160,7 @@ impl OtlpReceiver {
         TraceGraph::new(self.spans())
     }
 
-    /// What was received so far, in numbers.
+    /// Returns the numbers of received spans and exports.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.store.counts()
@@ -277,7 +277,7 @@ impl OtlpReceiver {
         }
     }
 
-    /// One last look, as spans may have come since the last, then what is wrong and how much was received at all.
+    /// Checks a last time, as spans may have arrived, then returns the failure with the received numbers.
     fn give_up(
         &self,
         claim: &impl Fn(&TraceGraph) -> Result<(), AssertionFailure>,

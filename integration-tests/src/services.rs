@@ -1,6 +1,6 @@
 //! Two services of one process for the tests of an adapter: `orders` is called from outside and sends, `billing` receives.
 //!
-//! Each has its own propagator, with a bridge to spans in memory. What lies between them is the adapter's, and the test's:
+//! Each has a propagator with a bridge to spans in memory. The adapter under test connects them:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -44,30 +44,30 @@ use crate::{
     wire::{Wire, WireRecord},
 };
 
-/// The span of whoever calls `orders`, which nobody here has made.
+/// The caller's parent-id: a span outside of the test.
 pub const CALLER: &str = "00f067aa0ba902b7";
 
-/// What all the callers' trace ids begin with.
+/// The prefix of all callers' trace ids.
 const CALLED: &str = "4bf92f3577b34da6a3ce929d0e0e47";
 
-/// What a caller sends: each request has a trace of its own.
+/// Returns a caller's `traceparent`; each request number has its own trace.
 #[must_use]
 pub fn traceparent(request: u8, flags: &str) -> String {
     format!("00-{CALLED}{request:02x}-{CALLER}-{flags}")
 }
 
-/// What an earlier request has left on a message, which must not go out again.
+/// Returns the `traceparent` of an earlier request, which must not be sent again.
 #[must_use]
 pub fn stale() -> String {
     traceparent(0xff, "01")
 }
 
-/// Two services, what they send each other, and their spans.
+/// Two services in one process, their messages and their spans.
 #[derive(Clone, Debug)]
 pub struct TestServices {
     /// Where both services' spans are kept.
     pub memory: InMemory,
-    /// What crossed between them. Tests record what `billing` reads; [`receive`](Self::receive) records what `orders` does.
+    /// The recorded messages. Tests record those of `billing`; [`receive`](Self::receive) records those of `orders`.
     pub wire: Wire,
     /// Called from outside, trusts its callers, and sends.
     pub orders: Propagator,
@@ -77,11 +77,11 @@ pub struct TestServices {
 }
 
 impl TestServices {
-    /// The two services. `billing` trusts whoever sends as far as this.
+    /// Creates the two services. `billing` trusts senders at this level.
     ///
     /// # Panics
     ///
-    /// Never: the policy is built of what is always legal.
+    /// Never: the policy is valid.
     #[must_use]
     pub fn new(trusted_by_billing: TraceTrust) -> Self {
         let memory = InMemory::new();
@@ -94,7 +94,7 @@ impl TestServices {
         Self { memory, wire: Wire::new(), orders, billing, providers }
     }
 
-    /// Three requests from outside, each in a trace of its own with these flags. `orders` does this in each, in a SERVER span.
+    /// Simulates three requests, each in its own trace with these flags. Runs `handle` in a SERVER span of `orders`.
     ///
     /// # Panics
     ///
@@ -110,19 +110,19 @@ impl TestServices {
         }
     }
 
-    /// Runs work of `billing` inside a span that its user has made, as `#[instrument] async fn run()` does around a consumer loop.
+    /// Runs work of `billing` inside a user's span, as `#[instrument] async fn run()` does around a consumer loop.
     pub async fn in_a_users_span<T>(&self, work: impl Future<Output = T>) -> T {
         let span = self.providers[1].tracer("app").start("run");
         work.with_context(Context::current_with_span(span)).await
     }
 
-    /// The spans that have ended so far, with the caller known to be outside.
+    /// Returns the graph of ended spans, with the caller marked as outside.
     #[must_use]
     pub fn graph(&self) -> TraceGraph {
         self.memory.graph().with_outside(CALLER.parse::<SpanId>())
     }
 
-    /// The same, once there are as many: over a socket a caller may be done before the server is. Gives up after some seconds.
+    /// Like [`graph`](Self::graph), but waits up to 5 seconds for this number of spans: a server can end after its caller.
     pub async fn graph_of(&self, spans: usize) -> TraceGraph {
         for _ in 0..1000 {
             if self.memory.graph().len() >= spans {
@@ -133,11 +133,11 @@ impl TestServices {
         self.graph()
     }
 
-    /// Asserts that what crossed has one valid `traceparent` each, and that of `orders` names a span of its own; and gives the graph.
+    /// Asserts that each message has one valid `traceparent`, and that `orders` sent its own spans' ids. Returns the graph.
     ///
     /// # Panics
     ///
-    /// With the message and what is wrong with it.
+    /// Panics with the message and its fault.
     #[track_caller]
     pub fn assert_carried(&self) -> TraceGraph {
         let graph = self.graph();
@@ -169,7 +169,7 @@ pub fn processed() -> SpanSelector {
 ///
 /// # Panics
 ///
-/// With the tree, and what is missing.
+/// Panics with the tree and the missing part.
 #[track_caller]
 pub fn assert_whole_requests(graph: &TraceGraph) {
     for trace in graph.traces().into_iter().filter(|trace| trace.find(server()).next().is_some()) {

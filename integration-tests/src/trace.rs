@@ -1,7 +1,7 @@
-//! Traces as they were received, and what can be claimed about them.
+//! Received traces and assertions on them.
 //!
 //! Spans come from anywhere: the [OTLP receiver](crate::otlp), a file, a backend's API, or made by hand. They are put
-//! together in a [`TraceGraph`], and a test says what it expects:
+//! together in a [`TraceGraph`], which a test makes assertions on:
 //!
 //! ```
 //! use propagation_testkit::trace::{Span, SpanId, SpanKind, TraceGraph, TraceId, service};
@@ -22,7 +22,7 @@
 //! ```
 //!
 //! Where a claim does not hold, the [`AssertionFailure`] that explains it shows the tree, the edge that is missing, what comes
-//! nearest, and what most likely went wrong and at which hop.
+//! nearest candidate, the likely cause and the hop.
 
 mod assertions;
 pub(crate) mod causes;

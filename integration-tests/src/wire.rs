@@ -1,4 +1,4 @@
-//! What really went over the wire, and what can be claimed about it.
+//! Recorded messages and assertions on them.
 //!
 //! A test records each message where the **receiver** reads it, before anything is extracted: HTTP headers, gRPC
 //! metadata, Kafka record headers, AMQP's header table, SQS message attributes. All become a [`WireRecord`], so that one

@@ -105,7 +105,7 @@ fn checks(graph: &TraceGraph) -> Vec<&str> {
 /// Every error trace and the tenant's come out of the Collector whole, with their links; of the rest a share; and of the routes that
 /// only health checks ask for nothing, failed or not.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_collector_keeps_every_error_and_one_tenant_whole_and_no_health_check() {
+async fn collector_keeps_errors_and_one_tenant_drops_health_checks() {
     const EACH: usize = 40;
     let address = variable("COLLECTOR_RETURN");
     let address = address.strip_prefix("http://").unwrap().parse().unwrap();

@@ -101,7 +101,7 @@ async fn a_tap_can_break_the_trace_in_transit() {
 }
 
 #[tokio::test]
-async fn a_tap_sees_each_published_message_once_however_many_queues_take_it() {
+async fn tap_gets_each_message_once_for_any_number_of_queues() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = |name: &'static str| {
         let seen = Arc::clone(&seen);

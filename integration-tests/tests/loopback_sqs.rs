@@ -141,7 +141,7 @@ async fn names_that_the_service_refuses_create_no_queue() {
 }
 
 #[tokio::test]
-async fn the_trace_header_of_the_http_request_counts_for_messages_without_their_own() {
+async fn http_trace_header_applies_to_messages_without_their_own() {
     let (sqs, client) = connect().await;
     let queue = sqs.create_queue("x-ray").unwrap();
     let own = "{\"AWSTraceHeader\":{\"DataType\":\"String\",\"StringValue\":\"own\"}}";

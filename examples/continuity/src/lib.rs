@@ -25,12 +25,12 @@ pub struct Service {
     _telemetry: Telemetry,
 }
 
-/// Starts `stock`, which says how many there are of an article.
+/// Starts `stock`, which returns the quantity of an article.
 pub async fn stock(start_up: StartUp) -> Result<Service, Error> {
     serve(start_up, |_| Ok(Router::new().route("/stock/{article}", get(left)))).await
 }
 
-/// Starts `shop`, which takes orders of what the `stock` at this URL has.
+/// Starts `shop`, which takes orders for articles of the `stock` at this URL.
 pub async fn shop(stock: &str, start_up: StartUp) -> Result<Service, Error> {
     serve(start_up, |propagator| {
         let (client, propagation) =
@@ -41,7 +41,7 @@ pub async fn shop(stock: &str, start_up: StartUp) -> Result<Service, Error> {
     .await
 }
 
-/// What every service does: telemetry, the layer around its routes, a port.
+/// Starts a service: telemetry, the layer around its routes, a port.
 async fn serve(start_up: StartUp, routes: impl FnOnce(Propagator) -> Result<Router, Error>) -> Result<Service, Error> {
     let telemetry = start_up.start()?;
     let app = routes(telemetry.propagator())?.layer(ServerPropagationLayer::new(telemetry.propagator()));

@@ -1,4 +1,4 @@
-//! A shop that `#[instrument]`s its functions, in one file: what connects its spans, its tasks, its Kafka messages and its log lines.
+//! A shop with `#[instrument]`ed functions, in one file: connects spans, tasks, Kafka messages and log lines.
 //!
 //! `cargo run -p propagation-examples --bin tree -- tracing` says where to send an order, and exports its spans to where
 //! `OTEL_EXPORTER_OTLP_ENDPOINT` points. They are one tree:
@@ -7,7 +7,7 @@
 //! POST /orders/{id}                    the layer around the routes
 //! └─ place_order                       a handler with #[instrument]
 //!    ├─ print_label                    on a blocking thread
-//!    ├─ tell_warehouse                 in a task that nobody waits for
+//! ├─ tell_warehouse                 in a detached task
 //!    └─ send orders                    a record for Kafka
 //!       └─ process orders              who consumes it
 //!          └─ pack                     a function with #[instrument]

@@ -2,7 +2,7 @@
 
 use propagation_core::{Format, Formats, InboundRule, OutboundRule, Policy, PolicyError, PropagatorBuilder, Scrub};
 
-/// What a profile is called, and its formats as `OTEL_PROPAGATORS` would name them.
+/// A profile's name, and its formats by their names in `OTEL_PROPAGATORS`.
 const FORMATS: [(&str, &str); 9] = [
     ("w3c", "tracecontext,baggage"),
     ("test", "tracecontext,baggage"),

@@ -191,22 +191,22 @@ async fn no_sender_has_a_say<Q: Queue>() {
 }
 
 #[tokio::test]
-async fn over_http_no_outsider_chooses_a_trace_or_decides_about_sampling_or_adds_baggage() {
+async fn http_outsider_controls_no_trace_sampling_or_baggage() {
     no_outsider_has_a_say(Transport::Http).await;
 }
 
 #[tokio::test]
-async fn over_grpc_no_outsider_chooses_a_trace_or_decides_about_sampling_or_adds_baggage() {
+async fn grpc_outsider_controls_no_trace_sampling_or_baggage() {
     no_outsider_has_a_say(Transport::Grpc).await;
 }
 
 #[tokio::test]
-async fn over_http_who_is_trusted_has_its_way_also_through_a_trusted_proxy() {
+async fn http_trusted_caller_is_followed_also_through_a_proxy() {
     who_is_trusted_has_a_say(Transport::Http).await;
 }
 
 #[tokio::test]
-async fn over_grpc_who_is_trusted_has_its_way_also_through_a_trusted_proxy() {
+async fn grpc_trusted_caller_is_followed_also_through_a_proxy() {
     who_is_trusted_has_a_say(Transport::Grpc).await;
 }
 

@@ -95,7 +95,7 @@ fn kinds_in(places: &[Hidden], place: Place) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn no_canary_crosses_any_transport_or_is_in_any_span_or_log_line() {
+async fn canaries_reach_no_transport_span_or_log_line() {
     let canaries = Canaries::seeded(7);
     let open = Propagator::builder().policy(policy(Scrub::off())).build();
     let places = hiding::places(&canaries, &open);

@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use super::BackendError;
 
-/// A backend that says nothing for so long is not there.
+/// The read time-out of a backend.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The largest answer, in bytes.

@@ -1,4 +1,4 @@
-//! What can go wrong with spans from elsewhere.
+//! Errors of reading spans.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BackendError {
-    /// The text is not what this reader reads.
+    /// The text does not have the expected format.
     Malformed(String),
     /// The address is not a plain `http://host[:port][/path]`.
     Address(String),

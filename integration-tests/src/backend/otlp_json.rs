@@ -1,4 +1,4 @@
-//! OTLP in its JSON form: what a Collector's file exporter writes, and OTLP/HTTP exporters send.
+//! OTLP/JSON, as written by the Collector's file exporter and by OTLP/HTTP exporters.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Making values that pass for real ones.
+//! Generates realistic values.
 
 use super::CanaryKind;
 use crate::fault::Random;

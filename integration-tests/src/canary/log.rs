@@ -3,7 +3,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Keeps all that is written to it, as a log to search for canaries. Clones share what they keep.
+/// A writer that keeps a log in memory, to search it for canaries. Clones share the log.
 ///
 /// `tracing-subscriber` writes to it through a closure, `.with_writer(move || lines.clone())`.
 ///
@@ -22,7 +22,7 @@ use std::{
 pub struct LogCapture(Arc<Mutex<Vec<u8>>>);
 
 impl LogCapture {
-    /// All that was written so far; what is not UTF-8 is replaced.
+    /// Returns the text written so far. Invalid UTF-8 is replaced.
     #[must_use]
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()

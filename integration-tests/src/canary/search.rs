@@ -10,12 +10,12 @@ use crate::trace::span::shown;
 use crate::trace::{AssertionFailure, Attributes, TraceGraph};
 use crate::wire::Wire;
 
-/// All that was seen somewhere: messages on the wire, spans, log lines.
+/// Texts to search: messages on the wire, spans, log lines.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence(Vec<(String, Vec<u8>)>);
 
 impl Evidence {
-    /// Nothing yet.
+    /// Creates an empty collection.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -35,7 +35,7 @@ impl Evidence {
         self
     }
 
-    /// Adds all that spans say: names, attributes, events, links, status, tracestate, resource.
+    /// Adds all texts of spans: names, attributes, events, links, status, tracestate, resource.
     #[must_use]
     pub fn spans(mut self, graph: &TraceGraph) -> Self {
         for span in graph.spans() {
@@ -89,15 +89,15 @@ impl Evidence {
     }
 }
 
-/// A canary that was seen.
+/// A canary found in the evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct CanaryMatch {
-    /// Which canary.
+    /// The kind of the canary.
     pub kind: CanaryKind,
-    /// In what disguise.
+    /// The encoding in which it was found.
     pub encoding: Encoding,
-    /// Where.
+    /// The location: message field, span attribute or log line.
     pub place: String,
 }
 
@@ -108,7 +108,7 @@ impl fmt::Display for CanaryMatch {
 }
 
 impl Canaries {
-    /// Every place where a canary is, each canary once a place.
+    /// Returns every location of a canary, each canary once a location.
     #[must_use]
     pub fn matches(&self, evidence: &Evidence) -> Vec<CanaryMatch> {
         let needles: Vec<(&Canary, Needle)> = self.iter().map(|canary| (canary, Needle::of(canary))).collect();
@@ -124,10 +124,10 @@ impl Canaries {
         matches
     }
 
-    /// None of these canaries is anywhere in the evidence, in any disguise.
+    /// Checks that no canary is in the evidence, in any encoding.
     ///
     /// # Errors
-    /// With each sighting; also where there is no evidence.
+    /// Lists each match. An empty collection is an error, too.
     pub fn absent(&self, evidence: &Evidence) -> Result<(), AssertionFailure> {
         let claim = AssertionFailure::new("no canary was seen");
         if evidence.0.is_empty() {
@@ -141,10 +141,10 @@ impl Canaries {
         Err(broken.cause("the policy allows its key for that peer and no detector knows it in that disguise, or it went around the policy"))
     }
 
-    /// Each of these canaries is somewhere in the evidence: the proof that [`absent`](Self::absent) could fail.
+    /// Checks that each canary is in the evidence: proves that [`absent`](Self::absent) can fail.
     ///
     /// # Errors
-    /// With each canary that is nowhere.
+    /// Lists each canary that was not found.
     pub fn present(&self, evidence: &Evidence) -> Result<(), AssertionFailure> {
         let seen: HashSet<CanaryKind> = self.matches(evidence).into_iter().map(|found| found.kind).collect();
         let mut broken = AssertionFailure::new("each canary was seen while nothing was to stop it");
@@ -164,9 +164,9 @@ impl Canaries {
 
 assertions! {
     Canaries:
-    /// None is anywhere in the evidence.
+    /// Asserts that no canary is in the evidence.
     assert_absent = absent(evidence: &Evidence);
-    /// Each is somewhere in the evidence.
+    /// Asserts that each canary is in the evidence.
     assert_present = present(evidence: &Evidence);
 }
 
@@ -207,7 +207,7 @@ fn views(text: &[u8]) -> Vec<View> {
         .collect()
 }
 
-/// What is looked for.
+/// The search patterns of one canary.
 struct Needle {
     folded: String,
     bare: Option<String>,
@@ -217,7 +217,7 @@ struct Needle {
 impl Needle {
     fn of(canary: &Canary) -> Self {
         let plain = canary.plain();
-        // What base64 makes of a text depends on where it stands among its neighbours: three ways, less the characters at
+        // The base64 form of a text depends on its offset modulo 3: three variants, without the characters at
         // either end that the neighbours share.
         let base64 = (0..3_usize)
             .map(|before| {

@@ -1,4 +1,4 @@
-//! What stands below the waterfall.
+//! The sections below the waterfall.
 
 use std::fmt::{self, Write};
 
@@ -38,7 +38,7 @@ pub(super) fn wire(out: &mut String, records: &[WireRecord], palette: &Palette) 
     writeln!(out, "</section>")
 }
 
-/// What is broken and why; a cause that several share is said once.
+/// Writes failures and causes; a cause shared by several is written once.
 pub(super) fn reasons(out: &mut String, reasons: &[AssertionFailure]) -> fmt::Result {
     writeln!(out, "<ul class=\"reasons\">")?;
     let mut said: Vec<&String> = Vec::new();

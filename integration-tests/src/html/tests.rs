@@ -19,7 +19,7 @@ fn the_policy_of_the_page_allows_its_own_script() {
 }
 
 #[test]
-fn whatever_a_span_a_message_or_a_reason_says_is_shown_and_never_obeyed() {
+fn hostile_texts_are_escaped_on_the_page() {
     const EVIL: &str = "\"'></script><script>alert(1)</script><img src=x onerror=alert(1)>\u{202e}\u{0}javascript:";
     let mut evil = span(1, EVIL);
     evil.kind = SpanKind::Server;
@@ -53,7 +53,7 @@ fn the_page_needs_nothing_from_elsewhere() {
 }
 
 #[test]
-fn the_verdict_the_reasons_the_wire_and_the_stopped_keys_are_on_it() {
+fn page_has_verdict_reasons_messages_and_blocked_keys() {
     let whole = TraceGraph::new([span(1, "GET /")]);
     assert!(Page::new(&whole).render().contains("✓ continuous"));
     let mut orphan = span(2, "process orders");
@@ -70,7 +70,7 @@ fn the_verdict_the_reasons_the_wire_and_the_stopped_keys_are_on_it() {
 }
 
 #[test]
-fn halves_that_are_whole_alone_stand_under_the_verdict_on_both_and_in_order_of_time() {
+fn split_traces_are_listed_in_time_order_under_one_verdict() {
     let mut second = span(2, "process orders");
     (second.trace_id, second.start) = (TraceId::from_bytes([1; 16]), second.start + 5);
     let halves = TraceGraph::new([span(1, "GET /"), second]);

@@ -21,7 +21,7 @@ use opentelemetry_sdk::{
 /// Each time series of a metric, by its attributes; `None` for a metric that doesn't count.
 type Said = BTreeMap<String, Option<BTreeMap<String, u64>>>;
 
-/// Keeps what the metrics of a service said last.
+/// A metric exporter that keeps the last values in memory.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_histogram_says_how_often_it_was_measured_and_a_silent_metric_nothing() {
+    fn histogram_reports_its_count_and_silent_metric_nothing() {
         let metrics = InMemoryMetrics::new();
         let duration = metrics.meter("shop").f64_histogram("duration").build();
         for (seconds, status) in [(0.5, 200), (1.5, 200), (2.5, 503)] {

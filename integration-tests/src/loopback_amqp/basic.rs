@@ -16,7 +16,7 @@ use super::{
 /// The one user there is.
 pub(super) const USER: &str = "guest";
 
-/// What becomes of a message that was not acknowledged.
+/// The fate of a message that was not acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Verdict {
     Done,
@@ -81,7 +81,7 @@ impl Broker {
         Ok(())
     }
 
-    /// Routes a message whose content is complete, returns it if nobody takes it, and confirms it.
+    /// Routes a complete message, returns it if it is unroutable, and confirms it.
     pub(super) fn publish(&mut self, at: At, message: Published) -> Result<(), Fault> {
         let Some(queues) = self.route(&message.exchange, &message.routing_key) else {
             return Err(Fault::no_exchange(&message.exchange));
@@ -263,7 +263,7 @@ impl Broker {
     }
 }
 
-/// What RabbitMQ checks of a message's properties.
+/// Validates message properties as RabbitMQ does.
 fn check_properties(message: &Published) -> Result<(), Fault> {
     if let Some(user) = message.properties().user_id()
         && user.as_str() != USER

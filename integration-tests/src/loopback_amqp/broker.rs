@@ -1,4 +1,4 @@
-//! The state all connections share, and what moves in it: deliveries, dead letters, what a lost client leaves behind.
+//! The state shared by all connections: deliveries, dead letters, clean-up after lost clients.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -78,7 +78,7 @@ pub(super) enum Recipient {
     Consumer(String),
 }
 
-/// What a channel knows of one of its consumers.
+/// A channel's record of one of its consumers.
 #[derive(Debug)]
 pub(super) struct Subscription {
     pub(super) queue: String,
@@ -323,7 +323,7 @@ impl Broker {
         Some(tag)
     }
 
-    /// Deletes a queue with all that is in it and tells its consumers. Returns how many messages it held.
+    /// Deletes a queue with its messages and notifies its consumers. Returns the number of messages.
     pub(super) fn delete_queue(&mut self, name: &str) -> usize {
         let Some(queue) = self.queues.remove(name) else {
             return 0;

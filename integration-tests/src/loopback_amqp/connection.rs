@@ -37,7 +37,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many octets of frames are gathered into one write.
 const WRITE_BATCH: usize = 65_536;
 
-/// What all connections share.
+/// The state shared by all connections.
 pub(super) struct Shared {
     pub(super) broker: Mutex<Broker>,
     pub(super) taps: Vec<Tap>,
@@ -131,7 +131,7 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     drop(written);
 }
 
-/// Writes frames as they come until nobody can send any more; in between, now and then, a heartbeat.
+/// Writes frames until all senders are dropped, with heartbeats in between.
 async fn write_all(
     mut write: OwnedWriteHalf,
     mut frames: UnboundedReceiver<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What a dead letter carries: the `x-death` table as RabbitMQ 3.x writes it.
+//! The `x-death` table of a dead letter, as RabbitMQ 3.x writes it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -1,4 +1,4 @@
-//! What a broker objects to, and in which words.
+//! Errors of the broker, with RabbitMQ's texts.
 
 use amq_protocol::{
     protocol::{AMQPClass, channel, connection},
@@ -103,7 +103,7 @@ impl Fault {
         self.scope
     }
 
-    /// The `close` method that says so to the client.
+    /// Returns the `close` method for the client.
     pub(super) fn to_close(&self) -> AMQPClass {
         let reply_text = short(&self.text);
         match self.scope {

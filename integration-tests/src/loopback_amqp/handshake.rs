@@ -22,7 +22,7 @@ const PROTOCOL_HEADER: [u8; 8] = *b"AMQP\0\0\x09\x01";
 const PASSWORD: &str = "guest";
 const VIRTUAL_HOST: &str = "/";
 
-/// What the two sides agreed on.
+/// The negotiated parameters.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Negotiated {
     pub(super) frame_max: usize,

@@ -1,4 +1,4 @@
-//! A message on its way: what was published, and what a tap sees of it.
+//! A published message, and its view for a tap.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -14,7 +14,7 @@ pub(super) type Tap = Arc<dyn Fn(&mut Published) + Send + Sync>;
 
 /// A message as a client published it, on its way through a [tap](super::Builder::tap).
 ///
-/// What a tap leaves alone goes on to the consumers octet for octet, entries in their order and duplicates included.
+/// Entries that a tap does not change reach consumers unchanged, in order and with duplicates.
 /// Once the properties are changed, the codec writes them anew: the entries of a table sorted by key, each key once.
 #[derive(Clone, Debug)]
 pub struct Published {

@@ -1,4 +1,4 @@
-//! One queue: what waits in it, and who waits for it.
+//! One queue: its messages and its consumers.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What a client says: frames in, methods and complete messages out of them.
+//! Reads a client's frames, and assembles methods and complete messages.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -33,7 +33,7 @@ pub(super) struct Reader {
     limits: Negotiated,
 }
 
-/// What a channel expects next.
+/// The frame that a channel expects next.
 enum Input {
     Method,
     /// The header of a published message, or more of its body.

@@ -1,4 +1,4 @@
-//! Frames as bytes: what is read before the codec sees it, and what is written.
+//! Frames as bytes, before decoding and after encoding.
 
 use amq_protocol::{
     frame::{AMQPFrame, WriteContext, gen_frame},
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::fault::Fault;
 
-/// What a frame costs beside its payload: type, channel and size in front, the end marker behind.
+/// The overhead of a frame: type, channel, size and end marker.
 pub(super) const FRAME_OVERHEAD: usize = 8;
 
 /// Tables and arrays nested deeper than this are refused: the codec's parser is recursive, and a client must not be
@@ -166,7 +166,7 @@ fn push_frame(out: &mut Vec<u8>, kind: u8, channel: ChannelId, payload: &[u8]) {
     out.push(FRAME_END);
 }
 
-/// What kind of frame this is, if it is one that carries a method or content.
+/// Returns the kind of a frame that carries a method or content.
 pub(super) fn frame_kind(kind: u8) -> Option<FrameKind> {
     match kind {
         FRAME_METHOD => Some(FrameKind::Method),

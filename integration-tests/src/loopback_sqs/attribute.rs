@@ -1,4 +1,4 @@
-//! Message attributes: what is stored, and how they stand in JSON.
+//! Message attributes and their form in JSON.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ pub(super) enum Kind {
     System,
 }
 
-/// An attribute as it stands in a request.
+/// An attribute in a request.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct WireAttribute {
@@ -53,7 +53,7 @@ pub(super) struct WireAttribute {
     binary_list_values: Option<Vec<IgnoredAny>>,
 }
 
-/// Attributes as they stand in a request.
+/// Attributes in a request.
 pub(super) type WireAttributes = BTreeMap<String, WireAttribute>;
 
 impl Attribute {
@@ -106,7 +106,7 @@ impl Kind {
 }
 
 impl WireAttribute {
-    /// What it takes of the size limit, without its name.
+    /// Returns the size that counts towards the limit, without the name.
     pub(super) fn size(&self) -> usize {
         let length = |text: &Option<String>| text.as_deref().map_or(0, str::len);
         let encoded = self.binary_value.as_deref().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What the three batch operations share.
+//! The common part of the three batch operations.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ pub(super) trait Entry {
     fn id(&self) -> Option<&str>;
 }
 
-/// Checks what refuses a batch as a whole: the number of entries and their ids.
+/// Validates a batch: the number of entries and their ids.
 pub(super) fn check<E: Entry>(entries: Option<Vec<E>>) -> Result<Vec<E>, Refusal> {
     let entries = entries.unwrap_or_default();
     if entries.is_empty() {

@@ -46,7 +46,7 @@ pub(super) struct Message {
     pub(super) visible_at: Instant,
 }
 
-/// What a receiver holds to settle a message: valid until the message is received again.
+/// The receipt handle of a message: valid until the message is received again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Handle {
     queue: u64,
@@ -61,7 +61,7 @@ pub(super) struct Delivery {
     pub(super) handle: Handle,
 }
 
-/// What one look into a queue found.
+/// The result of one poll of a queue.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     pub(super) deliveries: Vec<Delivery>,
@@ -183,7 +183,7 @@ impl Handle {
         format!("{:016x}{:016x}{:016x}", self.queue, self.message, self.receive)
     }
 
-    /// The reverse; none for what this endpoint never gave out.
+    /// Parses a receipt handle; `None` if the text is malformed.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.len() != 48 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;

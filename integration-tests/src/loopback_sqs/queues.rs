@@ -140,7 +140,7 @@ pub(super) fn purge(shared: &Shared, request: &ByUrl) -> Result<Value, Refusal> 
     Ok(json!({}))
 }
 
-/// `GetQueueAttributes`: what was set, and the counts of messages.
+/// `GetQueueAttributes`: the settings and the message counts.
 pub(super) fn attributes(shared: &Shared, request: GetAttributes) -> Result<Value, Refusal> {
     let name = queue_name(request.queue_url.as_deref())?;
     let mut state = shared.lock();

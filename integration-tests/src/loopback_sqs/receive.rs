@@ -29,7 +29,7 @@ pub(super) struct Receive {
     wait_time_seconds: Option<i64>,
 }
 
-/// Whose account sent the message; nobody's, here.
+/// The sender's account; a placeholder.
 const SENDER: &str = "LOOPBACK";
 
 const SYSTEM_ATTRIBUTES: &[&str] = &[
@@ -45,7 +45,7 @@ const SYSTEM_ATTRIBUTES: &[&str] = &[
     "SequenceNumber",
 ];
 
-/// `ReceiveMessage`: at once with what there is, or waiting for the first message.
+/// `ReceiveMessage`: returns available messages at once, or waits for the first.
 pub(super) async fn receive(shared: &Shared, request: Receive) -> Result<Value, Refusal> {
     let name = queue_name(request.queue_url.as_deref())?;
     let most = limits::in_range("MaxNumberOfMessages", request.max_number_of_messages.unwrap_or(1), 1, 10)?;

@@ -1,10 +1,10 @@
-//! How the service says no.
+//! Error responses of the service.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// An error answer: what an SDK turns into its error types.
+/// An error response, which SDKs map to their error types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -163,7 +163,7 @@ impl Refusal {
         json!({"__type": self.shape, "message": self.message})
     }
 
-    /// The same refusal as one entry of a batch's `Failed`.
+    /// Converts the error to one entry of a batch's `Failed`.
     pub(super) fn entry(&self, id: &str) -> Value {
         json!({"Id": id, "SenderFault": true, "Code": self.code, "Message": self.message})
     }

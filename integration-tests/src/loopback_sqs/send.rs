@@ -77,7 +77,7 @@ pub(super) fn batch(shared: &Shared, request: Batch, trace_header: Option<&str>)
 }
 
 impl Outgoing {
-    /// What it takes of the size limit, system attributes excluded.
+    /// Returns the size that counts towards the limit, without system attributes.
     fn size(&self) -> usize {
         let attributes = self.message_attributes.iter().flatten();
         self.message_body.as_deref().map_or(0, str::len)
@@ -167,7 +167,7 @@ fn check_group(group: &str) -> Result<(), Refusal> {
     ))
 }
 
-/// Shows the message to the tap and stores what the tap leaves of it.
+/// Passes the message to the tap and stores the result.
 fn store(shared: &Shared, name: &str, mut accepted: Accepted) -> Result<Map<String, Value>, Refusal> {
     // The sender's digests are those of what it sent: the tap stands for what happens after.
     let mut answer = Map::new();

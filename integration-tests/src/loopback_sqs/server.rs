@@ -39,7 +39,7 @@ const NOT_DONE: &[&str] = &[
     "UntagQueue",
 ];
 
-/// Serves until `closing` says so, or its sender is gone.
+/// Serves until `closing` fires or its sender is dropped.
 pub(super) fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,

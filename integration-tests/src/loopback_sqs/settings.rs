@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::limits::{self, MAX_BYTES, MAX_DELAY, MAX_VISIBILITY, MAX_WAIT};
 use super::refusal::Refusal;
 
-/// What a queue was told by `CreateQueue` and `SetQueueAttributes`.
+/// A queue's settings, from `CreateQueue` and `SetQueueAttributes`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Settings {
     pub(super) visibility: Duration,
@@ -59,7 +59,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Takes over attributes of a request. `exists` tells whether a queue can be a dead-letter target.
+    /// Applies attributes of a request. `exists` checks whether a dead-letter target exists.
     pub(super) fn apply(
         &mut self,
         attributes: &BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! What all requests share.
+//! The state shared by all requests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -78,7 +78,7 @@ impl State {
         self.queues.get_mut(name).ok_or_else(Refusal::no_such_queue)
     }
 
-    /// Receives from a queue and moves what was received too often to its dead-letter queue.
+    /// Receives from a queue and moves messages beyond their receive limit to its dead-letter queue.
     pub(super) fn take(&mut self, name: &str, most: usize, visibility: Option<Duration>) -> Result<Taken, Refusal> {
         let settings = &self.queue(name)?.settings;
         let visibility = visibility.unwrap_or(settings.visibility);

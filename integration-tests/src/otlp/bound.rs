@@ -94,7 +94,7 @@ impl Kind {
     }
 }
 
-/// Adds up what an export request in protobuf takes once it is decoded.
+/// Estimates the memory of a decoded protobuf export request.
 pub(super) fn protobuf(request: &[u8]) -> Result<(), Refused> {
     let mut left = LARGEST_DECODED;
     message(Kind::Request, request, DEEPEST, &mut left)
@@ -143,7 +143,7 @@ fn varint(bytes: &mut &[u8]) -> Result<u64, Refused> {
     Err(Refused::Malformed)
 }
 
-/// Adds up what a JSON document takes once it is parsed: a map has a node of its own, other values little.
+/// Estimates the memory of a parsed JSON document: a map has a node, other values are small.
 pub(super) fn json(document: &[u8]) -> Result<(), Refused> {
     let size = |byte: &u8| match byte {
         b'{' => 700,

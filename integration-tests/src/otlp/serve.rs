@@ -1,4 +1,4 @@
-//! The two protocols, on one port: gRPC comes as HTTP/2, and axum tells it apart.
+//! Serves OTLP/gRPC and OTLP/HTTP on one port; the router separates them.
 
 use std::io::{self, Read};
 use std::net::TcpListener;
@@ -54,7 +54,7 @@ impl UnaryService<ExportTraceServiceRequest> for Export {
     }
 }
 
-/// Decodes only what stays in bounds, and counts the rest.
+/// Decodes exports within the bounds, and counts the others as refused.
 #[derive(Clone)]
 struct BoundedCodec(Arc<Store>);
 

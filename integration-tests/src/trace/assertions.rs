@@ -1,4 +1,4 @@
-//! What can be claimed about a trace, one file for each subject.
+//! Assertions on a trace, one file for each subject.
 //!
 //! Each claim is a method that returns `Result<(), Broken>`, for programs that go on; its twin `assert_…` panics with the
 //! same explanation and returns the graph, so that a test reads as a list of claims.
@@ -49,7 +49,7 @@ assertions! {
     assert_services = services_seen(services: &[&str]);
     /// Exactly so many spans are meant.
     assert_count = count(which: impl Into<SpanSelector>, times: usize);
-    /// No exporter says that it dropped something.
+    /// Asserts that no exporter dropped attributes, events or links.
     assert_nothing_dropped = nothing_dropped();
     /// Some span is the child of another.
     assert_edge = edge(parent: impl Into<SpanSelector>, child: impl Into<SpanSelector>);
@@ -73,8 +73,8 @@ assertions! {
     assert_one_value_per_trace = one_value_per_trace(key: &str);
     /// These spans began one after the other.
     assert_ordered = ordered(steps: &[SpanSelector]);
-    /// No span begins before what caused it.
+    /// Asserts that no span begins before its cause.
     assert_causal_times = causal_times();
-    /// Each span says what the semantic conventions ask for.
+    /// Asserts that each span follows the semantic conventions.
     assert_conventions = conventions(version: Version);
 }

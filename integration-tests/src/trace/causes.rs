@@ -1,9 +1,9 @@
-//! Guesses at why a trace broke: what a colleague who has seen it before would look at first.
+//! Likely causes of a broken trace, guessed from kinds, times, destinations and ids.
 
 use super::span::shown;
 use super::{AssertionFailure, Clocks, Span, SpanKind, SpanSelector, TraceGraph, Value};
 
-/// What a span says it travelled on: `kafka`, `rabbitmq`, `aws_sqs`, `grpc`, `http`, or nothing.
+/// The transport of a span by its attributes: `kafka`, `rabbitmq`, `aws_sqs`, `grpc`, `http`, or none of them.
 pub(crate) fn transport(span: &Span) -> &str {
     let text = |key| span.attributes.text(key);
     if let Some(system) = text("messaging.system").or_else(|| text("rpc.system.name")).or_else(|| text("rpc.system")) {
@@ -103,7 +103,7 @@ fn likely_origin<'g>(graph: &'g TraceGraph, receiver: &Span, clocks: &Clocks) ->
     graph.spans().filter(fits).max_by_key(|span| (runs(span), !calls(span), clocks.start(span)))
 }
 
-/// The layer that makes spans for what a service receives over a transport.
+/// Names the layer that makes spans for received messages of a transport.
 fn receiving_layer(transport: &str) -> &'static str {
     match transport {
         "http" => "its server layer (`ServerPropagationLayer` of propagation-http)",
@@ -113,7 +113,7 @@ fn receiving_layer(transport: &str) -> &'static str {
     }
 }
 
-/// The layer that makes spans for what a service sends to a receiver of this kind.
+/// Names the layer that makes spans for messages sent to a receiver of this kind.
 fn sending_layer(receiver: &Span) -> &'static str {
     match (receiver.kind, transport(receiver)) {
         (SpanKind::Consumer, _) => "its producer's wrapper (`ProducerPropagation`, `SqsInterceptor`)",

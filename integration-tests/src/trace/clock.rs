@@ -15,7 +15,7 @@ pub struct Clocks {
     shifts: HashMap<String, i128>,
 }
 
-/// What the calls from one clock to another allow: the shift is at least `low` and at most `high`, in nanoseconds.
+/// The bounds of a clock shift by observed calls: from `low` to `high` nanoseconds.
 #[derive(Clone, Copy)]
 struct Bounds {
     low: i128,
@@ -114,7 +114,7 @@ impl Clocks {
     }
 }
 
-/// What made this span happen, and whether that waited for it to end: its parent, or the producers that it links to.
+/// The causes of a span: its parent, or linked producers, and whether the cause waited for its end.
 pub(crate) fn causes<'g>(graph: &'g TraceGraph, span: &'g Span) -> impl Iterator<Item = (&'g Span, bool)> {
     let parent =
         graph.parent(span).map(|parent| (parent, parent.kind == SpanKind::Client && span.kind == SpanKind::Server));

@@ -24,7 +24,7 @@ impl Version {
     /// The newest version known here.
     pub const LATEST: Self = Self::V1_44;
 
-    /// What this span says otherwise than the conventions ask for.
+    /// Returns the deviations of a span from the conventions.
     ///
     /// A span of another area than HTTP, RPC or messaging is looked at for deprecated names and types only. Where types
     /// did not survive the way here ([`Span::typed`]), they are judged by what the text looks like.
@@ -57,7 +57,7 @@ impl fmt::Display for Version {
     }
 }
 
-/// One thing that a span says otherwise than it should.
+/// A deviation of a span from the conventions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Finding {
@@ -72,7 +72,7 @@ pub enum Finding {
     Deprecated {
         /// The old name.
         key: &'static str,
-        /// What took its place; empty if nothing did.
+        /// The replacement; empty if there is none.
         instead: &'static str,
     },
     /// An attribute has a value of another type.
@@ -84,7 +84,7 @@ pub enum Finding {
         /// The type that was received.
         have: &'static str,
     },
-    /// An attribute stands more than once.
+    /// An attribute occurs more than once.
     Repeated {
         /// Its name.
         key: String,
@@ -95,14 +95,14 @@ pub enum Finding {
         key: &'static str,
         /// Its value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         want: &'static str,
     },
     /// The span has the wrong kind for what it does.
     Kind {
         /// The kind it has.
         have: SpanKind,
-        /// What kinds it may have.
+        /// The allowed kinds.
         want: String,
     },
     /// The span's name is not built as it should be.

@@ -1,11 +1,11 @@
-//! What a failed claim says.
+//! The explanation of a failed assertion.
 
 use std::fmt;
 
-/// A claim about a trace, a wire or a log that does not hold, explained.
+/// The error of a failed assertion about a trace, messages or logs.
 ///
-/// Its `Display`, which is its `Debug` too so that `unwrap` shows it, reads like a colleague's note: what was wanted, what
-/// was found, what comes nearest, the likely cause, and the picture.
+/// `Display` and `Debug` print the same, so that `unwrap` shows it: the assertion, the contradicting facts,
+/// the nearest candidate, the likely cause, and the picture.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AssertionFailure {
     claim: String,
@@ -16,20 +16,20 @@ pub struct AssertionFailure {
 }
 
 impl AssertionFailure {
-    /// This claim does not hold; say the rest with the other methods.
+    /// Creates a failure of this assertion.
     #[must_use]
     pub fn new(claim: impl Into<String>) -> Self {
         Self { claim: claim.into(), found: Vec::new(), nearest: Vec::new(), causes: Vec::new(), picture: String::new() }
     }
 
-    /// Adds a fact that contradicts the claim.
+    /// Adds a fact that contradicts the assertion.
     #[must_use]
     pub fn found(mut self, fact: impl Into<String>) -> Self {
         self.found.push(fact.into());
         self
     }
 
-    /// Adds something that comes near to what was wanted.
+    /// Adds the nearest candidate.
     #[must_use]
     pub fn nearest(mut self, candidate: impl Into<String>) -> Self {
         self.nearest.push(candidate.into());
@@ -46,32 +46,32 @@ impl AssertionFailure {
         self
     }
 
-    /// Sets what is shown below: the tree, or the messages.
+    /// Sets the picture below the text: the tree, or the messages.
     #[must_use]
     pub fn picture(mut self, picture: impl Into<String>) -> Self {
         self.picture = picture.into();
         self
     }
 
-    /// What was claimed, in one line.
+    /// Returns the assertion, in one line.
     #[must_use]
     pub fn claim(&self) -> &str {
         &self.claim
     }
 
-    /// The facts that contradict it, one line each.
+    /// Returns the facts that contradict the assertion, one line each.
     #[must_use]
     pub fn facts(&self) -> &[String] {
         &self.found
     }
 
-    /// The likely causes, one line each.
+    /// Returns the likely causes, one line each.
     #[must_use]
     pub fn causes(&self) -> &[String] {
         &self.causes
     }
 
-    /// Everything but the picture, for lists of several failures over one picture.
+    /// Returns the text without the picture, for several failures over one picture.
     #[must_use]
     pub fn summary(&self) -> String {
         let mut out = format!("broken: {}\n", self.claim);

@@ -9,7 +9,7 @@ use super::{Span, SpanId, SpanKind, SpanSelector, TraceId};
 ///
 /// Cheap to build (linear in the number of spans) and never fails: orphans, loops, repeated and zero ids are kept and can
 /// be asked for. The claims that a test makes about it are its `assert_*` methods; each has a twin without the prefix
-/// that returns an [`AssertionFailure`] instead of panicking. Its `Display` is the tree as text.
+/// that returns an [`AssertionFailure`](super::AssertionFailure) instead of panicking. Its `Display` is the tree as text.
 #[derive(Clone, Default)]
 pub struct TraceGraph {
     spans: Vec<Arc<Span>>,

@@ -1,4 +1,4 @@
-//! The tree without what differs from run to run.
+//! The tree without ids, times and order: for snapshots.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;

@@ -1,11 +1,11 @@
-//! Saying which spans are meant.
+//! Selectors of spans.
 
 use std::fmt;
 
 use super::span::shown;
 use super::{Span, SpanId, SpanKind, Value};
 
-/// A description that picks spans out of a trace: all its parts must fit.
+/// A selector of spans: all its conditions must match.
 ///
 /// Made by [`service`], [`named`], [`of_kind`] or from plain text: `"orders"` fits each span whose service **or** name is
 /// exactly `orders`.
@@ -26,75 +26,75 @@ pub struct SpanSelector {
     attributes: Vec<(String, Value)>,
 }
 
-/// The spans of this service (`service.name`).
+/// Selects the spans of this service (`service.name`).
 #[must_use]
 pub fn service(name: impl Into<String>) -> SpanSelector {
     SpanSelector { service: Some(name.into()), ..SpanSelector::default() }
 }
 
-/// The spans with exactly this name.
+/// Selects the spans with exactly this name.
 #[must_use]
 pub fn named(name: impl Into<String>) -> SpanSelector {
     SpanSelector { name: Some(name.into()), ..SpanSelector::default() }
 }
 
-/// The spans of this kind.
+/// Selects the spans of this kind.
 #[must_use]
 pub fn of_kind(kind: SpanKind) -> SpanSelector {
     SpanSelector { kind: Some(kind), ..SpanSelector::default() }
 }
 
 impl SpanSelector {
-    /// Every span.
+    /// Selects every span.
     #[must_use]
     pub fn any() -> Self {
         Self::default()
     }
 
-    /// And of this service.
+    /// Requires this service.
     #[must_use]
     pub fn service(self, name: impl Into<String>) -> Self {
         Self { service: Some(name.into()), ..self }
     }
 
-    /// And with exactly this name.
+    /// Requires exactly this name.
     #[must_use]
     pub fn name(self, name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..self }
     }
 
-    /// And with a name that begins so.
+    /// Requires a name with this prefix.
     #[must_use]
     pub fn name_starts(self, prefix: impl Into<String>) -> Self {
         Self { name_prefix: Some(prefix.into()), ..self }
     }
 
-    /// And of this kind.
+    /// Requires this kind.
     #[must_use]
     pub fn kind(self, kind: SpanKind) -> Self {
         Self { kind: Some(kind), ..self }
     }
 
-    /// And with this id.
+    /// Requires this span id.
     #[must_use]
     pub fn id(self, id: SpanId) -> Self {
         Self { id: Some(id), ..self }
     }
 
-    /// And with this attribute, of this type and value.
+    /// Requires this attribute, with this type and value.
     #[must_use]
     pub fn attribute(mut self, key: impl Into<String>, value: impl Into<Value>) -> Self {
         self.attributes.push((key.into(), value.into()));
         self
     }
 
-    /// Whether this span is one of those meant.
+    /// Whether the span matches all conditions.
     #[must_use]
     pub fn fits(&self, span: &Span) -> bool {
         self.misses(span) == 0
     }
 
-    /// How many parts of the description do not fit this span.
+    /// Returns the number of conditions that do not match the span.
     #[must_use]
     pub fn misses(&self, span: &Span) -> usize {
         let text = |want: &Option<String>, fits: &dyn Fn(&str) -> bool| {
@@ -109,7 +109,7 @@ impl SpanSelector {
             + self.attributes.iter().filter(|(key, value)| span.attribute(key) != Some(value)).count()
     }
 
-    /// How many parts the description has.
+    /// Returns the number of conditions.
     fn parts(&self) -> usize {
         usize::from(self.either.is_some())
             + usize::from(self.service.is_some())
@@ -120,7 +120,7 @@ impl SpanSelector {
             + self.attributes.len()
     }
 
-    /// How like this span is to those meant, from 0 to 100; what a failure offers as the nearest candidates.
+    /// Returns the similarity of the span to the selector, from 0 to 100, to choose the nearest candidates.
     #[must_use]
     pub(crate) fn likeness(&self, span: &Span) -> usize {
         let parts = self.parts();

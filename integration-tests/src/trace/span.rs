@@ -19,7 +19,7 @@ pub struct Span {
     pub span_id: SpanId,
     /// The id of its parent; `None` for a root.
     pub parent: Option<SpanId>,
-    /// What it is called: `GET /orders/{id}`.
+    /// The span's name, for example `GET /orders/{id}`.
     pub name: String,
     /// Its role.
     pub kind: SpanKind,
@@ -27,11 +27,11 @@ pub struct Span {
     pub start: u64,
     /// When it ended.
     pub end: u64,
-    /// What was recorded about it.
+    /// The attributes.
     pub attributes: Attributes,
     /// Other spans that it refers to.
     pub links: Vec<Link>,
-    /// What happened while it was open.
+    /// The events of the span.
     pub events: Vec<Event>,
     /// Its outcome.
     pub status: Status,
@@ -40,9 +40,9 @@ pub struct Span {
     /// The flags as OTLP has them: W3C trace flags in the low byte, bits 8 and 9 on whether the parent is remote. `None`
     /// where the source does not carry them (Zipkin and Jaeger, old exporters).
     pub flags: Option<u32>,
-    /// Attributes, events and links that the exporter says it dropped.
+    /// The number of attributes, events and links that the exporter dropped.
     pub dropped: u32,
-    /// What made it: `service.name` and its like. Shared by all spans of one export.
+    /// The resource: `service.name` and similar. Shared by all spans of one export.
     pub resource: Arc<Attributes>,
     /// The instrumentation scope (library) that made it.
     pub scope: String,
@@ -115,7 +115,7 @@ impl Span {
         self.trace_flags().map(|flags| flags & 0x02 != 0)
     }
 
-    /// Whether its parent lives in another process; `None` when the exporter did not say.
+    /// Whether the parent is in another process; `None` if the exporter does not report it.
     #[must_use]
     pub fn parent_is_remote(&self) -> Option<bool> {
         self.flags.filter(|flags| flags & 0x100 != 0).map(|flags| flags & 0x200 != 0)
@@ -170,10 +170,10 @@ impl fmt::Display for SpanKind {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Status {
-    /// Nothing was said: all went well, as far as the instrumentation knows.
+    /// Unset: no error is known.
     #[default]
     Unset,
-    /// The application says that it went well.
+    /// The application has marked the span as successful.
     Ok,
     /// It failed, with this description, which may be empty.
     Error(String),
@@ -191,7 +191,7 @@ pub struct Link {
     pub trace_state: String,
     /// Flags of the other span, as in [`Span::flags`].
     pub flags: Option<u32>,
-    /// What was recorded about the reference.
+    /// The attributes of the link.
     pub attributes: Attributes,
 }
 
@@ -207,11 +207,11 @@ impl Link {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Event {
-    /// What it is called: `exception`.
+    /// The event's name, for example `exception`.
     pub name: String,
     /// When, in nanoseconds since the Unix epoch.
     pub time: u64,
-    /// What was recorded about it.
+    /// The attributes.
     pub attributes: Attributes,
 }
 

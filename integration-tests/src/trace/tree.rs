@@ -9,7 +9,7 @@ use super::{Clocks, Link, Span, Status, TraceGraph, TraceId};
 /// Deeper levels are drawn at this depth: a chain of a thousand spans must not draw a triangle of spaces.
 const DEEPEST: usize = 40;
 
-/// One line of a tree: a span and where it stands.
+/// One line of a tree: a span and its position.
 #[derive(Debug, Clone)]
 pub(crate) struct Row {
     pub(crate) at: usize,

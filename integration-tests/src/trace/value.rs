@@ -53,7 +53,7 @@ impl Value {
         }
     }
 
-    /// What the semantic conventions call this type: `string`, `int`, `string[]`, …
+    /// Returns the type's name in the semantic conventions: `string`, `int`, `string[]`, …
     #[must_use]
     pub fn type_name(&self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl Value {
 }
 
 impl fmt::Display for Value {
-    /// Text stands bare; everything else as JSON would have it, bytes as hexadecimal digits.
+    /// Writes text without quotes, other types as JSON, bytes as hexadecimal digits.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("(empty)"),

@@ -1,4 +1,4 @@
-//! What can be claimed about recorded messages.
+//! Assertions on recorded messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -230,7 +230,7 @@ impl Wire {
 
     /// Each message carries the context of a span that was received, and that its sender made, with that span's sampled flag.
     ///
-    /// Catches what no look at the wire alone can: a context that is valid and stale.
+    /// Detects a context that is valid but stale.
     ///
     /// # Errors
     /// With each message whose `traceparent` names another service's span, or none that was received, or says otherwise whether
@@ -366,7 +366,7 @@ assertions! {
     assert_baggage_only = baggage_only(keys: &[&str]);
     /// Fields have this type.
     assert_typed = typed(names: &[&str], type_name: &str);
-    /// A message's context stays what it was when it was made.
+    /// Asserts that a message's context does not change after its creation.
     assert_creation_context_unchanged = creation_context_unchanged();
     /// Each trace is sampled, or not, at every hop.
     assert_sampled_consistently = sampled_consistently();

@@ -56,7 +56,7 @@ pub struct BaggageMember {
     pub key: String,
     /// Its value, decoded.
     pub value: String,
-    /// What follows the value, as it was written.
+    /// The properties after the value, as written.
     pub properties: String,
 }
 

@@ -14,7 +14,7 @@ pub struct Field {
     pub name: String,
     /// Its value.
     pub value: Vec<u8>,
-    /// What the transport calls its type: `LongString`, `String`, `Binary`; empty where it has no types.
+    /// The transport's type name: `LongString`, `String`, `Binary`; empty for transports without types.
     pub type_name: String,
 }
 
@@ -26,9 +26,9 @@ pub struct WireRecord {
     pub from: String,
     /// The service that read it.
     pub to: String,
-    /// What it came over: `http`, `grpc`, `kafka`, `amqp`, `sqs`.
+    /// The transport: `http`, `grpc`, `kafka`, `amqp`, `sqs`.
     pub transport: String,
-    /// What identifies the message over several hops and deliveries; empty where nothing does.
+    /// The message's id over several hops and deliveries; empty if unknown.
     pub message: String,
     /// Every field in wire order, repeated names each time.
     pub fields: Vec<Field>,
@@ -65,7 +65,7 @@ impl WireRecord {
         fields.into_iter().fold(self, |record, (name, value)| record.field(name, value))
     }
 
-    /// Says which message this is, so that its records at several hops can be compared.
+    /// Sets the message's id, so that its records at several hops can be compared.
     #[must_use]
     pub fn of_message(mut self, message: impl Into<String>) -> Self {
         self.message = message.into();

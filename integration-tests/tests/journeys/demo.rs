@@ -83,7 +83,7 @@ fn project() -> String {
 }
 
 #[tokio::test]
-async fn fifty_orders_cross_five_containers_each_in_a_trace_of_its_own() {
+async fn fifty_orders_cross_five_containers_in_separate_traces() {
     let started = Started::watch();
     let run = run(&["--orders", "50"]).await;
     assert_eq!(run.status, Some(0), "{}", run.said);

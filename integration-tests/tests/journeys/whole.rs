@@ -77,7 +77,7 @@ async fn a_request_is_one_trace_over_all_five_transports_and_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_is_not_sampled_stays_so_over_all_five_transports_and_back() {
+async fn unsampled_request_stays_unsampled_over_all_transports() {
     let shop = Shop::open().await;
     let (caller, sender, mut arrivals) = open(&shop).await;
     let request = Request::unsampled().baggage(TENANT, "acme");

@@ -29,7 +29,7 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// What services need to know of them.
+    /// The environment variables that hold the brokers' addresses.
     pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
         [
             ("DEMO_KAFKA_BROKERS", self.kafka.clone()),

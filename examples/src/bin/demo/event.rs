@@ -1,4 +1,4 @@
-//! What services tell the demo, a line of JSON each on standard output.
+//! Events from services to the demo: one JSON line each on standard output.
 
 use std::{collections::BTreeMap, io::Write};
 
@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) enum Event {
     /// The service takes requests, at this address if it listens.
     Ready { address: Option<String> },
-    /// What a receiver read off its wire, before anything was extracted from it.
+    /// A message as its receiver read it, before extraction.
     Wire { order: String, from: String, to: String, transport: String, wire: BTreeMap<String, String> },
-    /// The policy kept something back, or says that it would have.
+    /// The policy rejected a field, or reported that it would have.
     Stopped { key: String, at: String, reason: String, rule: String, reported: bool },
     /// An order's tenant in its body and in its baggage differ.
     Tenant { order: String, service: String, body: String, baggage: Option<String> },
@@ -20,7 +20,7 @@ pub(crate) enum Event {
 }
 
 impl Event {
-    /// Tells the demo. Where nobody listens any more there is nobody to tell that, either.
+    /// Writes the event to standard output. A write error is ignored: the demo has ended.
     pub(crate) fn tell(&self) {
         if let Ok(mut line) = serde_json::to_vec(self) {
             line.push(b'\n');

@@ -1,4 +1,4 @@
-//! The verdict, from the spans received over OTLP and nothing else; what was on the wires only adds what must not be there.
+//! The verdict: computed from spans received over OTLP. Wire records only add forbidden values.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ pub(crate) struct Verdict {
     pub(crate) shared: Vec<TraceId>,
     pub(crate) wires: Vec<WireSeen>,
     pub(crate) stopped: BTreeSet<Stopped>,
-    /// What report mode let pass.
+    /// Fields that passed in report mode.
     pub(crate) reported: BTreeSet<Stopped>,
     pub(crate) tenants: Vec<String>,
     /// Where the e-mail address was on a wire; in report mode it may be.
@@ -46,7 +46,7 @@ pub(crate) struct OrderVerdict {
     pub(crate) missing: Vec<&'static str>,
 }
 
-/// What one receiver saw.
+/// Messages read by one receiver.
 pub(crate) struct WireSeen {
     pub(crate) order: String,
     pub(crate) from: String,
@@ -55,7 +55,7 @@ pub(crate) struct WireSeen {
     pub(crate) wire: BTreeMap<String, String>,
 }
 
-/// What the policy kept back, and where.
+/// Fields rejected by the policy, with their location.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stopped {
     pub(crate) key: String,
@@ -173,7 +173,7 @@ fn overlapping<'t>(of_orders: impl Iterator<Item = &'t Vec<&'t Span>>) -> usize 
 }
 
 impl Verdict {
-    /// Takes over what services said, and looks for what must not be on any wire.
+    /// Collects the services' events and searches the messages for forbidden values.
     fn read(&mut self, placed: &[Placed], events: &[Event]) {
         let of: BTreeMap<&str, &Placed> = placed.iter().map(|placed| (placed.order.as_str(), placed)).collect();
         for event in events {

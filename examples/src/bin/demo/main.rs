@@ -29,7 +29,7 @@ struct Arguments {
     /// How many orders to place at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     orders: u32,
-    /// Write the verdict, the spans and what each receiver saw as JSON.
+    /// Write the verdict, the spans and the received messages as JSON.
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Write the trace as a self-contained web page.
@@ -38,10 +38,10 @@ struct Arguments {
     /// Which brokers the services talk to.
     #[arg(long, value_enum, default_value = "loopback")]
     brokers: BrokerKind,
-    /// Whether the policy stops what may not travel, or lets all of it cross and reports what it would have stopped.
+    /// Whether the policy blocks forbidden fields, or lets them pass and reports them.
     #[arg(long, value_enum, default_value = "enforce")]
     policy: PolicyMode,
-    /// Strip the headers in transit at one hop, to see the verdict fail and say where.
+    /// Strip the headers in transit at one hop: the verdict fails and names the hop.
     #[arg(long = "break", value_name = "HOP")]
     broken: Option<Hop>,
 }
@@ -68,9 +68,9 @@ enum BrokerKind {
 /// How the services' policy acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum PolicyMode {
-    /// What may not travel is stopped.
+    /// Forbidden fields are blocked.
     Enforce,
-    /// Everything crosses; what would have been stopped is listed.
+    /// Everything passes; fields that would have been blocked are listed.
     Report,
 }
 

@@ -1,4 +1,4 @@
-//! What the demo shows: as text, as JSON, as a page.
+//! The demo's report: text, JSON and an HTML page.
 
 use std::{collections::BTreeMap, fmt::Write};
 

@@ -91,7 +91,7 @@ struct Shop {
     _brokers: Brokers,
 }
 
-/// What is in the demo's own process must live as long as the shop.
+/// Resources of the demo's own process must live as long as the shop.
 enum Brokers {
     Loopback(Loopback),
     Compose(Addresses),
@@ -157,7 +157,7 @@ async fn on_the_stack(arguments: &Arguments, stack: &mut Stack) -> Result<Shop, 
     Ok(Shop { services, gateway, receiver, _transit: transit, _brokers: brokers })
 }
 
-/// What every service is told, wherever it runs.
+/// The environment variables of every service.
 fn variables(arguments: &Arguments, transit: &Transit) -> Variables {
     let mut variables = vec![(telemetry::POLICY, arguments.policy.as_str().to_owned())];
     variables.extend(arguments.broken.map(|hop| (transit::BREAK, hop.as_str().to_owned())));

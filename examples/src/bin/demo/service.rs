@@ -40,7 +40,7 @@ impl Name {
     }
 }
 
-/// What every service has: its name, and the one handle that all adapters take.
+/// A service's name, and the propagator that all its adapters share.
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) name: Name,
@@ -49,11 +49,11 @@ pub(crate) struct Service {
     ready: Arc<AtomicBool>,
 }
 
-/// Where a service listens, if not at a free port of the loopback address; and where it says whether it is ready, if it does.
+/// The listening address, by default a free loopback port, and the optional address of the health route.
 const LISTEN: &str = "DEMO_LISTEN";
 const HEALTH: &str = "DEMO_HEALTH";
 
-/// Runs a service until the demo closes its input, or it is told to end.
+/// Runs a service until the demo closes its standard input, or until a signal ends it.
 pub(crate) async fn run(name: Name) -> Result<(), Error> {
     let telemetry = telemetry::start(name)?;
     let service =
@@ -101,7 +101,7 @@ async fn told_to_stop() {
     }
 }
 
-/// Waits until somebody wants the process to end: Ctrl-C, or what `docker stop` sends.
+/// Waits for Ctrl-C, or for SIGTERM as `docker stop` sends it.
 pub(crate) async fn interrupted() {
     #[cfg(unix)]
     {
@@ -119,14 +119,14 @@ pub(crate) async fn interrupted() {
     let _ = tokio::signal::ctrl_c().await;
 }
 
-/// Listens where the demo says.
+/// Binds to the address that the demo has set.
 pub(crate) async fn listen() -> Result<TcpListener, Error> {
     let address = std::env::var(LISTEN).unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     Ok(TcpListener::bind(address).await?)
 }
 
 impl Service {
-    /// Tells the demo, and whoever asks, that requests are taken.
+    /// Reports readiness to the demo and on the health route.
     pub(crate) fn ready(&self, address: Option<SocketAddr>) {
         self.ready.store(true, Ordering::Relaxed);
         Event::Ready { address: address.map(|address| address.to_string()) }.tell();
@@ -156,7 +156,7 @@ impl Service {
         }
     }
 
-    /// What a service checks of an order before it works on it: that the tenant in the baggage is the order's own. Also marks
+    /// Checks that the tenant in the baggage is the order's. Also marks
     /// the current span with the order, as a shop would to find it again.
     pub(crate) fn check(&self, order: &shop::Order) {
         mark(&order.id);
@@ -189,7 +189,7 @@ fn mark(order: &str) {
     }
 }
 
-/// What the demo tells a service: an address, a name.
+/// Returns a variable that the demo has set: an address, a name.
 pub(crate) fn variable(name: &str) -> Result<String, Error> {
     std::env::var(name).map_err(|_| format!("{name} is not set; the demo sets it").into())
 }

@@ -1,4 +1,4 @@
-//! What each service does.
+//! The services, one module each.
 
 pub(crate) mod gateway;
 pub(crate) mod grpc;

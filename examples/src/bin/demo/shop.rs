@@ -1,8 +1,8 @@
-//! What the shop is about. Every message carries its order, as JSON or protobuf, and no trace of tracing.
+//! The shop's messages: orders as JSON or protobuf, without tracing fields.
 
 use serde::{Deserialize, Serialize};
 
-/// What a customer sends to the gateway.
+/// A customer's order, as sent to the gateway.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
     pub(crate) sku: String,
@@ -24,7 +24,7 @@ pub(crate) struct Order {
     pub(crate) email: String,
 }
 
-/// What a thing costs, in cents.
+/// The price of an article in cents.
 pub(crate) fn price(sku: &str) -> Option<u64> {
     match sku {
         "kettle" => Some(3_490),
@@ -34,11 +34,11 @@ pub(crate) fn price(sku: &str) -> Option<u64> {
     }
 }
 
-/// The keys that the shop's services may tell one another.
+/// The baggage keys that the policy allows between the shop's services.
 pub(crate) const TENANT: &str = "tenant.id";
 pub(crate) const FEATURE: &str = "feature.express";
 pub(crate) const LOCALE: &str = "locale";
-/// What a customer's app should never have put into baggage, and what a careless handler adds to it.
+/// Personal data in baggage, from a customer's app and from a careless handler.
 pub(crate) const EMAIL: &str = "user.email";
 pub(crate) const CONTACT: &str = "customer.contact";
 

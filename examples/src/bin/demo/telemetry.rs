@@ -1,4 +1,4 @@
-//! Spans, logs and the policy: what every service sets up when it starts.
+//! The set-up of every service: spans, logs and the policy.
 
 use propagation_core::{InboundRule, OutboundRule, Policy};
 use propagation_opentelemetry::setup::{LogLines, StartUp, Telemetry};
@@ -19,11 +19,11 @@ use crate::{
     shop::{FEATURE, LOCALE, TENANT},
 };
 
-/// Says how the policy acts: see [`PolicyMode`].
+/// Selects the mode of the policy: see [`PolicyMode`].
 pub(crate) const POLICY: &str = "DEMO_POLICY";
 
 /// Starts telemetry in one call: exporter, sampler, subscriber, log lines, and the propagator that all adapters of the service share.
-/// Where spans go, the demo says in OpenTelemetry's own variables.
+/// The demo sets OpenTelemetry's variables for the exporter.
 pub(crate) fn start(name: Name) -> Result<Telemetry, Error> {
     // What the policy keeps back is told to the demo, and a connection that ends when the demo does is no news.
     let quiet = Targets::new()
@@ -49,7 +49,7 @@ fn ours() -> Targets {
     Targets::new().with_target("propagation", LevelFilter::INFO).with_target("demo", LevelFilter::INFO)
 }
 
-/// Between the shop's services three keys may travel, and nothing else; in report mode, all do, and it is said which may not.
+/// Only three keys pass between the shop's services; in report mode all pass, and the others are reported.
 fn policy(mode: PolicyMode) -> Result<Policy, Error> {
     let inbound = InboundRule::peers(["http:*", "grpc:*", "kafka:*", "amqp:*", "sqs:*"]).named("shop-in");
     let outbound = OutboundRule::peers(["http:127.0.0.1", "http:gateway", "grpc:shop.*", "kafka:*", "amqp:*", "sqs:*"])
@@ -64,7 +64,7 @@ fn policy(mode: PolicyMode) -> Result<Policy, Error> {
     Ok(Policy::builder().inbound(inbound).outbound(outbound).build()?)
 }
 
-/// Tells the demo what the policy kept back.
+/// Sends rejected fields to the demo as events.
 struct Stops {
     name: Name,
 }

@@ -1,4 +1,4 @@
-//! What can happen to headers between two services: these pass messages on and lose the headers.
+//! Proxies and relays that pass messages on and strip the headers.
 
 mod http;
 mod messages;
@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 pub(crate) use self::http::HttpRelay;
 use crate::{Error, Hop, brokers::Addresses, shop};
 
-/// What is stripped: every field that could carry the trace.
+/// Every field that could carry the trace: these are stripped.
 pub(crate) const FIELDS: [&str; 4] = ["traceparent", "tracestate", "baggage", "b3"];
 
-/// Tells services which hop is broken: a caller then calls through a proxy that strips headers.
+/// Names the broken hop: its caller goes through a proxy that strips headers.
 pub(crate) const BREAK: &str = "DEMO_BREAK";
 
 /// Where receivers read, which is behind a relay where the hop is broken.
@@ -23,7 +23,7 @@ pub(crate) struct Transit {
     _relay: Option<Relay>,
 }
 
-/// What passes messages on, as long as it is held.
+/// The running proxies and relays. They stop when dropped.
 #[allow(dead_code, reason = "held for what dropping it does")]
 enum Relay {
     Thread(messages::KafkaRelay),
@@ -39,7 +39,7 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// What is left of the topic and the queues behind a broken hop.
+/// The topics and queues behind a broken hop.
 pub(crate) const STRIPPED_TOPIC: &str = "orders-stripped";
 pub(crate) const STRIPPED_PAID: &str = "shipping-stripped";
 pub(crate) const STRIPPED_NOTIFICATIONS: &str = "notifications-stripped";
@@ -66,7 +66,7 @@ impl Transit {
         })
     }
 
-    /// What receivers need to know.
+    /// The variables for receivers.
     pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
         [
             ("DEMO_KAFKA_TOPIC_IN", self.topic.to_owned()),

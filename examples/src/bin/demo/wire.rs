@@ -1,4 +1,4 @@
-//! What a receiver sees on its wire, before anything is extracted.
+//! Records received messages before extraction.
 
 use std::collections::BTreeMap;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::trace::span::shown;
 use crate::trace::{AssertionFailure, Span, TraceGraph, TraceId, causes};
 
-/// Claims on what travels with the ids.
+/// Assertions on the context beside the ids.
 impl TraceGraph {
     /// All spans of a trace carry the same sampled flag. Spans whose flags are not known are left out.
     ///

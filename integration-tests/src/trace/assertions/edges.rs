@@ -15,7 +15,7 @@ impl TraceGraph {
     /// ```
     ///
     /// # Errors
-    /// Where there is none: with what the candidates' parents are instead.
+    /// Returns an error with the candidates' actual parents if there is no such edge.
     pub fn edge(
         &self,
         parent: impl Into<SpanSelector>,
@@ -138,7 +138,7 @@ impl TraceGraph {
             .find_map(|twin| self.children(twin).find(|found| child.fits(found)).map(|below| causes::hop(twin, below)))
     }
 
-    /// Adds what a child's parent is, instead of one of these, and why.
+    /// Adds the actual parent of a child, and the likely cause.
     fn misplaced(&self, child: &Span, wanted: &[&Span], broken: AssertionFailure) -> AssertionFailure {
         let clocks = Clocks::of(self);
         let Some(actual) = self.parent(child) else {

@@ -1,4 +1,4 @@
-//! Links, and what can be reached by them.
+//! Assertions on links, and reachability by them.
 
 use std::collections::HashMap;
 

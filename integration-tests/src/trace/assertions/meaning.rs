@@ -1,9 +1,9 @@
-//! What spans say about themselves.
+//! Assertions on names, attributes and status of spans.
 
 use crate::trace::conventions::Version;
 use crate::trace::{AssertionFailure, TraceGraph};
 
-/// Claims on what spans say.
+/// Assertions on names, attributes and status of spans.
 impl TraceGraph {
     /// Each span of an HTTP, RPC or messaging kind has the name, kind, attributes, types and status that this version of
     /// the semantic conventions asks for, and no span has an attribute by a deprecated name.

@@ -338,7 +338,7 @@ impl TraceGraph {
         Err(broken.picture(self.picture(found.iter().map(|span| span.trace_id)).to_string()))
     }
 
-    /// No exporter says that it dropped attributes, events or links of a span.
+    /// Checks that no exporter dropped attributes, events or links of a span.
     ///
     /// # Errors
     /// With each span that lost something.
@@ -371,7 +371,7 @@ pub struct Continuity {
     pub roots: usize,
     /// How many of them name a parent that was never received.
     pub orphans: usize,
-    /// What does not hold.
+    /// The failed condition.
     pub broken: Vec<AssertionFailure>,
 }
 

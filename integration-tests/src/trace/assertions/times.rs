@@ -1,4 +1,4 @@
-//! What came before what, whatever the clocks say.
+//! Assertions on causal order, independent of clock skew.
 
 use crate::trace::clock::causes;
 use crate::trace::tree::millis;

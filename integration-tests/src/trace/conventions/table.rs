@@ -1,8 +1,8 @@
-//! What version 1.44 says, as data: only what a check can use.
+//! The tables of version 1.44, as far as checks use them.
 
 use crate::trace::SpanKind::{self, Client, Consumer, Producer, Server};
 
-/// What spans of one type must have.
+/// The requirements on spans of one type.
 pub(super) struct SpanType {
     pub(super) what: &'static str,
     pub(super) kinds: &'static [SpanKind],
@@ -151,7 +151,7 @@ pub(super) fn type_of(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Names that are no longer used, and what took their place.
+/// Deprecated names and their replacements.
 pub(super) const DEPRECATED: &[(&str, &str)] = &[
     ("http.method", "http.request.method"),
     ("http.status_code", "http.response.status_code"),

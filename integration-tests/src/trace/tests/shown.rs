@@ -25,7 +25,7 @@ trace abababababababababababababababab · 9 spans · 4 services · 110.000 ms
 }
 
 #[test]
-fn the_normalized_tree_is_the_same_for_other_ids_times_and_orders() {
+fn normalized_tree_ignores_ids_times_and_order() {
     let mut again = story();
     again.reverse();
     for (index, span) in again.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! The five services while they run: what they say, and how they are stopped. Each is a process of its own, of this machine or
+//! The five running services: their events and how they are stopped. Each is a process of this machine or
 //! of a container; all that it shares with the others is addresses.
 
 use std::{process::Stdio, time::Duration};
@@ -28,7 +28,7 @@ pub(super) struct Services {
 
 enum Running {
     Process(Child),
-    /// The container's id, and what reads its output.
+    /// The container's id, and the process that reads its output.
     Container(String, Child),
 }
 
@@ -110,7 +110,7 @@ impl Services {
         timeout(STARTING, ready).await.map_err(|_| format!("a service was not ready after {STARTING:?}"))?
     }
 
-    /// What a service says next.
+    /// The next event of a service.
     ///
     /// # Errors
     ///
@@ -131,8 +131,8 @@ impl Services {
         })
     }
 
-    /// Stops the services one by one, callers before whom they call, each once it has finished what it is at. Answers what they
-    /// said to the end: what one of them says may come later than what another said after it.
+    /// Stops the services one by one, callers before callees, each after its work in progress. Returns their last
+    /// events: those of different services may arrive out of order.
     pub(super) async fn stop(&mut self) -> Vec<Event> {
         let mut talking = self.running.len();
         while let Some((name, running)) = self.running.pop() {

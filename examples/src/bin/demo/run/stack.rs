@@ -14,13 +14,13 @@ use crate::{Error, brokers::Addresses, service::Name};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../integration-tests/setup/demo.sh");
 
-/// The containers, as long as they may be there. Dropped, it takes away what it has started.
+/// The containers. Removes those it has started when dropped.
 #[derive(Default)]
 pub(super) struct Stack {
     touched: Option<Touched>,
 }
 
-/// What of it may have to be taken away: another run's is not.
+/// The part to remove: containers of another run stay.
 #[derive(Clone, Copy)]
 enum Touched {
     Brokers,
@@ -62,7 +62,7 @@ impl Stack {
         })
     }
 
-    /// Makes the services' image of this program. Where the program does not run in it, says why.
+    /// Builds the services' image from this program. Returns the reason if the program does not run in it.
     pub(super) async fn image(&self) -> Result<Option<String>, Error> {
         let program = std::env::current_exe()?;
         let program = program.to_str().ok_or("the program's path is not UTF-8")?;
@@ -100,7 +100,7 @@ impl Drop for Stack {
     }
 }
 
-/// A command that Ctrl-C does not reach: what it has begun is ended in order.
+/// A command that Ctrl-C does not reach, so that it can finish and clean up.
 pub(super) fn apart(program: &str) -> Command {
     let mut command = Command::new(program);
     #[cfg(unix)]
@@ -108,7 +108,7 @@ pub(super) fn apart(program: &str) -> Command {
     command
 }
 
-/// What a `docker` command answers.
+/// Returns the output of a `docker` command.
 pub(super) async fn docker(arguments: &[&str]) -> Result<String, Error> {
     answer(apart("docker").args(arguments)).await.map_err(|error| format!("docker {}: {error}", arguments[0]).into())
 }
@@ -131,7 +131,7 @@ async fn answer(command: &mut Command) -> Result<String, Error> {
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// A command and all that it has started, which end if nobody waits for it any more.
+/// A command and its child processes, killed when dropped.
 struct Group(Option<u32>);
 
 impl Drop for Group {

@@ -1,4 +1,4 @@
-//! The gateway: takes orders over HTTP, asks `orders` over gRPC, and is told by `notifications` when an order is done.
+//! The gateway: takes orders over HTTP, calls `orders` over gRPC, and gets a callback from `notifications`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,12 +34,12 @@ struct Gateway {
     service: Service,
     calls: ClientPropagationLayer,
     orders: Channel,
-    /// What every order's number begins with.
+    /// The prefix of every order number.
     numbers: String,
     count: AtomicU64,
 }
 
-/// What tells the numbers of one run from those of another, on brokers that outlive it.
+/// Distinguishes order numbers of different runs, as brokers outlive a run.
 pub(crate) const RUN: &str = "DEMO_RUN";
 
 pub(crate) async fn run(service: Service) -> Result<(), Error> {
@@ -100,7 +100,7 @@ async fn place(
     Ok((StatusCode::ACCEPTED, Json(order)))
 }
 
-/// Asks `orders` over gRPC. It does what no handler should: it puts the customer's address into baggage, from where it must not
+/// Calls `orders` over gRPC. Deliberately puts the customer's address into baggage, from where it must not
 /// get any further.
 async fn ask_orders(gateway: &Gateway, order: &Order) -> Result<grpc::PlaceReply, tonic::Status> {
     use opentelemetry::trace::FutureExt;
@@ -124,7 +124,7 @@ async fn ask_orders(gateway: &Gateway, order: &Order) -> Result<grpc::PlaceReply
     grpc::place(channel, request).with_context(careless).await
 }
 
-/// `notifications` says that an order is on its way to the customer.
+/// Handles the callback of `notifications`: an order is on its way.
 #[tracing::instrument(name = "delivered", skip_all)]
 async fn delivered(
     State(gateway): State<Arc<Gateway>>,

@@ -19,7 +19,7 @@ use tonic_prost::ProstCodec;
 pub(crate) const SERVICE: &str = "shop.Orders";
 pub(crate) const PLACE: &str = "/shop.Orders/Place";
 
-/// What the gateway asks for.
+/// The gateway's request.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct PlaceRequest {
     #[prost(string, tag = "1")]
@@ -34,14 +34,14 @@ pub(crate) struct PlaceRequest {
     pub(crate) email: String,
 }
 
-/// What the order costs.
+/// The price of the order.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct PlaceReply {
     #[prost(uint64, tag = "1")]
     pub(crate) total_cents: u64,
 }
 
-/// What handles [`PlaceRequest`]s.
+/// A handler of [`PlaceRequest`]s.
 pub(crate) trait Place: Send + Sync + 'static {
     fn place(
         self: Arc<Self>,

@@ -1,4 +1,4 @@
-//! Whether a service is ready, for whoever runs its container: an HTTP route, whose spans the Collector drops.
+//! The readiness route for container health checks. The Collector drops its spans.
 
 use axum::{Router, extract::State, http::StatusCode, routing::get};
 use propagation_http::ServerPropagationLayer;

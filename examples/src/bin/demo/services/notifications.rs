@@ -1,4 +1,4 @@
-//! `notifications`: takes shipped orders from SQS, writes to the customer, and tells the gateway.
+//! `notifications`: takes shipped orders from SQS, writes to the customer, and calls the gateway.
 
 use std::{sync::Arc, time::Duration};
 

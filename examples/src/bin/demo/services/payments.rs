@@ -89,7 +89,7 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
     }
 }
 
-/// Whoever comes first declares; the second time changes nothing.
+/// Either side may declare first; a repeated declaration changes nothing.
 pub(crate) async fn declare(channel: &Channel) -> lapin::Result<()> {
     let exchange = ExchangeDeclareOptions::default();
     channel.exchange_declare(shop::EXCHANGE.into(), ExchangeKind::Direct, exchange, FieldTable::default()).await?;

@@ -1,4 +1,4 @@
-//! `shipping`: takes paid orders from its queue, packs them, and tells `notifications`.
+//! `shipping`: takes paid orders from its queue, packs them, and notifies `notifications`.
 
 use std::{sync::Arc, time::Duration};
 

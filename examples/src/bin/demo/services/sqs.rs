@@ -1,4 +1,4 @@
-//! What both sides of the SQS queue share: a client, and where the queue is.
+//! The SQS client and the queue's URL, shared by both sides.
 
 use aws_sdk_sqs::{
     Client,
@@ -17,7 +17,7 @@ pub(crate) fn client(service: &Service) -> Result<Client, Error> {
     Ok(Client::from_conf(config.interceptor(SqsInterceptor::new(service.propagator.clone())).build()))
 }
 
-/// How an SQS stand-in is reached.
+/// The settings for an SQS emulator.
 pub(crate) fn config(endpoint: &str) -> Builder {
     Config::builder()
         .behavior_version(BehaviorVersion::latest())

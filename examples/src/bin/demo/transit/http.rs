@@ -39,7 +39,7 @@ impl HttpRelay {
         Ok(Self { address, _task: AbortOnDrop(task) })
     }
 
-    /// What the caller is to call instead.
+    /// The proxy's address, for the caller.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }

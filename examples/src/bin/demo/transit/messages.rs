@@ -28,7 +28,7 @@ use crate::{
     services::{self, payments},
 };
 
-/// What a broker knows a relay as.
+/// The relay's name at the broker.
 const RELAY: &str = "relay";
 /// How long a relay waits for a message, or where it failed, before it goes on.
 const PAUSE: Duration = Duration::from_millis(50);
