@@ -73,8 +73,8 @@ impl GrpcClassifier {
             // No status was sent: the panic is the error.
             return Outcome::Cancelled;
         }
-        hop.set_attribute("rpc.response.status_code", name(code));
-        if self.is_error(code) { Outcome::error(name(code)) } else { Outcome::Unset }
+        hop.set_attribute("rpc.response.status_code", code_name(code));
+        if self.is_error(code) { Outcome::error(code_name(code)) } else { Outcome::Unset }
     }
 }
 
@@ -83,12 +83,12 @@ impl ClassifyResponse for GrpcClassifier {
         self.read(&head.headers);
         if self.code.is_none() && !head.status.is_success() {
             // Not the response of a gRPC server, but of an intermediary.
-            self.code = Some(of_http(head.status));
+            self.code = Some(code_of_http(head.status));
         }
         if hop.is_recording() {
             let content_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
             self.is_grpc = is_grpc(content_type);
-            self.web = WebFrames::of(content_type);
+            self.web = WebFrames::from_content_type(content_type);
         }
     }
 
@@ -119,7 +119,7 @@ impl ClassifyResponse for GrpcClassifier {
     }
 
     fn on_failure<E: 'static>(&mut self, error: E, hop: &HopSpan) -> (E, Outcome) {
-        let (error, code) = status::of_error(error);
+        let (error, code) = status::code_of_error(error);
         let code = self.code.or(code).unwrap_or(Code::Unknown);
         let outcome = self.end(code, hop);
         (error, outcome)
@@ -180,7 +180,7 @@ pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
 }
 
 /// Maps the HTTP status of a response without a gRPC status (gRPC, `http-grpc-status-mapping`).
-fn of_http(status: http::StatusCode) -> Code {
+fn code_of_http(status: http::StatusCode) -> Code {
     match status.as_u16() {
         400 => Code::Internal,
         401 => Code::Unauthenticated,
@@ -191,7 +191,7 @@ fn of_http(status: http::StatusCode) -> Code {
     }
 }
 
-fn name(code: Code) -> &'static str {
+fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -152,7 +152,7 @@ where
         let caller = CallerContext::take(&mut head.extensions);
         let call = || {
             let (hop, unknown) = self.options.start(&mut head);
-            let deadline = hop.is_recording().then(|| Deadline::of(&head.headers)).flatten();
+            let deadline = hop.is_recording().then(|| Deadline::from_headers(&head.headers)).flatten();
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
             ResponseFuture::new(inner, hop, GrpcClassifier::new(SpanKind::Client, deadline, unknown), false)
@@ -189,7 +189,7 @@ impl Options {
     fn method_of(&self, head: &Parts) -> MethodName {
         match head.extensions.get::<GrpcMethod<'static>>() {
             Some(generated) => MethodName::known(format!("{}/{}", generated.service(), generated.method())),
-            None => MethodName::of_path(head.uri.path(), &self.methods),
+            None => MethodName::from_path(head.uri.path(), &self.methods),
         }
     }
 }

@@ -10,8 +10,8 @@ pub(crate) struct Deadline(Instant);
 
 impl Deadline {
     /// Returns the deadline of a call that starts now, if its headers have a valid `grpc-timeout`.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
-        Instant::now().checked_add(timeout(headers.get("grpc-timeout")?.as_bytes())?).map(Self)
+    pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
+        Instant::now().checked_add(parse_timeout(headers.get("grpc-timeout")?.as_bytes())?).map(Self)
     }
 
     pub(crate) fn has_passed(self) -> bool {
@@ -21,7 +21,7 @@ impl Deadline {
 }
 
 /// Parses a timeout: one to eight digits and a unit (gRPC over HTTP/2, "Timeout").
-fn timeout(value: &[u8]) -> Option<Duration> {
+fn parse_timeout(value: &[u8]) -> Option<Duration> {
     let (unit, digits) = value.split_last()?;
     if digits.is_empty() || digits.len() > 8 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
@@ -58,7 +58,7 @@ mod tests {
             ("", None),
             ("1s", None),
         ] {
-            assert_eq!(timeout(value.as_bytes()), expected, "{value}");
+            assert_eq!(parse_timeout(value.as_bytes()), expected, "{value}");
         }
     }
 }

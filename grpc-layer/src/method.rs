@@ -64,8 +64,8 @@ impl MethodName {
     }
 
     /// Looks up the method of a path.
-    pub(crate) fn of_path(path: &str, methods: &Methods) -> Self {
-        match full_name(path).filter(|name| methods.knows(name)) {
+    pub(crate) fn from_path(path: &str, methods: &Methods) -> Self {
+        match full_name(path).filter(|name| methods.contains(name)) {
             Some(name) => Self::known(name.to_owned()),
             None => {
                 Self { name: None, unknown: Some(UnknownMethod { methods: methods.clone(), path: cut(path).into() }) }

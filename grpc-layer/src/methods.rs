@@ -31,7 +31,7 @@ impl Methods {
         Ok(())
     }
 
-    pub(crate) fn knows(&self, name: &str) -> bool {
+    pub(crate) fn contains(&self, name: &str) -> bool {
         // A long path is not hashed.
         name.len() <= MAX_NAME
             && (self.declared.contains(name)
@@ -40,7 +40,7 @@ impl Methods {
 
     /// Stores an existing method. Returns `false` if the limit is reached or the name is too long.
     pub(crate) fn learn(&self, name: &str) -> bool {
-        if self.knows(name) {
+        if self.contains(name) {
             return true;
         }
         if self.learned.read().unwrap_or_else(PoisonError::into_inner).len() >= MAX_LEARNED {
@@ -64,12 +64,12 @@ mod tests {
         let mut methods = Methods::default();
         methods.declare("/shop.Orders/Place");
         let clone = methods.clone();
-        assert!(clone.knows("shop.Orders/Place") && !clone.knows("shop.Orders/Cancel"));
+        assert!(clone.contains("shop.Orders/Place") && !clone.contains("shop.Orders/Cancel"));
         for n in 0..MAX_LEARNED {
             assert!(clone.learn(&format!("made.Up{n}/Call")));
         }
-        assert!(methods.knows("made.Up999/Call") && methods.learn("made.Up7/Call"));
-        assert!(!methods.learn("one.More/Call") && !methods.knows("one.More/Call"));
+        assert!(methods.contains("made.Up999/Call") && methods.learn("made.Up7/Call"));
+        assert!(!methods.learn("one.More/Call") && !methods.contains("one.More/Call"));
         assert!(!Methods::default().learn(&format!("long.Name/{}", "x".repeat(MAX_NAME))));
     }
 }

@@ -181,7 +181,7 @@ where
         }
         let (mut head, body) = request.into_parts();
         let (hop, unknown) = self.options.start(&mut head, connection);
-        let deadline = hop.is_recording().then(|| Deadline::of(&head.headers)).flatten();
+        let deadline = hop.is_recording().then(|| Deadline::from_headers(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
         let classifier = GrpcClassifier::new(SpanKind::Server, deadline, unknown);
@@ -191,7 +191,7 @@ where
 
 impl Options {
     fn start(&self, head: &mut Parts, connection: Option<IpAddr>) -> (HopSpan, Option<UnknownMethod>) {
-        if let Some(outer) = ServerHop::of(&head.extensions).cloned() {
+        if let Some(outer) = ServerHop::get(&head.extensions).cloned() {
             return self.join(&outer, head);
         }
         let identity = self.identity.as_ref().and_then(|identity| identity(head));
@@ -206,7 +206,7 @@ impl Options {
             return (self.propagator.start(Hop::resume(admission.context)), None);
         }
         let mut hop = Hop::admitted(SpanKind::Server, admission);
-        let method = MethodName::of_path(head.uri.path(), &self.methods);
+        let method = MethodName::from_path(head.uri.path(), &self.methods);
         method.describe(&mut hop);
         let authority = propagation_http::attributes::authority(&head.uri, &head.headers);
         propagation_http::attributes::server(&mut hop, authority, "http", false);
@@ -221,7 +221,7 @@ impl Options {
             return (outer.hop().following(), None);
         }
         let hop = outer.hop().refining();
-        let method = MethodName::of_path(head.uri.path(), &self.methods);
+        let method = MethodName::from_path(head.uri.path(), &self.methods);
         method.refine(&hop);
         ServerHop::insert(&hop, true, &mut head.extensions);
         (hop, method.unknown)

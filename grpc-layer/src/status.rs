@@ -9,7 +9,7 @@ type BoxError = Box<dyn Error + Send + Sync>;
 /// Returns the error unchanged, and the status that tonic derives from it, if any.
 ///
 /// Uses tonic's conversion, so that span and caller agree. The conversion consumes its argument: it gets a wrapper that lends the error.
-pub(crate) fn of_error<E: 'static>(error: E) -> (E, Option<Code>) {
+pub(crate) fn code_of_error<E: 'static>(error: E) -> (E, Option<Code>) {
     let mut lent = Some(error);
     let any: &mut dyn Any = &mut lent;
     let code = if let Some(status) = any.downcast_ref::<Option<Status>>() {
@@ -102,11 +102,11 @@ mod tests {
         for error in errors {
             let shown = Status::from_error(error()).code();
             let text = error().to_string();
-            let (kept, code) = of_error(error());
+            let (kept, code) = code_of_error(error());
             assert_eq!(code.unwrap_or(Code::Unknown), shown, "{text}");
             assert_eq!(kept.to_string(), text, "the error stays as it was");
         }
-        assert_eq!(of_error(Status::aborted("x")).1, Some(Code::Aborted));
-        assert_eq!(of_error(std::fmt::Error).1, None);
+        assert_eq!(code_of_error(Status::aborted("x")).1, Some(Code::Aborted));
+        assert_eq!(code_of_error(std::fmt::Error).1, None);
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct WebFrames {
 
 impl WebFrames {
     /// Returns a parser for a response with this `content-type`, or `None` if it is not grpc-web.
-    pub(crate) fn of(content_type: &[u8]) -> Option<Self> {
+    pub(crate) fn from_content_type(content_type: &[u8]) -> Option<Self> {
         let rest = content_type.get("application/grpc-web".len()..)?;
         let is_web = content_type.to_ascii_lowercase().starts_with(b"application/grpc-web");
         let is_text = rest.to_ascii_lowercase().starts_with(b"-text");
@@ -138,7 +138,7 @@ mod tests {
     }
 
     fn read(content_type: &str, body: &[u8], step: usize) -> (bool, Option<Code>) {
-        let mut frames = WebFrames::of(content_type.as_bytes()).unwrap();
+        let mut frames = WebFrames::from_content_type(content_type.as_bytes()).unwrap();
         body.chunks(step).for_each(|part| frames.read(part));
         (frames.has_message, frames.code)
     }
@@ -161,7 +161,10 @@ mod tests {
             }
         }
         assert_eq!(read("application/grpc-web", &frame(TRAILERS, b"grpc-status:0"), 4), (false, Some(Code::Ok)));
-        assert!(WebFrames::of(b"application/grpc").is_none() && WebFrames::of(b"text/html").is_none());
+        assert!(
+            WebFrames::from_content_type(b"application/grpc").is_none()
+                && WebFrames::from_content_type(b"text/html").is_none()
+        );
     }
 
     #[test]

@@ -13,11 +13,11 @@ pub(crate) struct RecordedHeaders {
 }
 
 impl RecordedHeaders {
-    pub(crate) fn of_request(&self, out: &mut Vec<Attribute>, headers: &HeaderMap, policy: &Policy) {
+    pub(crate) fn record_request(&self, out: &mut Vec<Attribute>, headers: &HeaderMap, policy: &Policy) {
         self.record(out, "http.request.header", &self.request, headers, policy);
     }
 
-    pub(crate) fn of_response(&self, out: &mut Vec<Attribute>, headers: &HeaderMap, policy: &Policy) {
+    pub(crate) fn record_response(&self, out: &mut Vec<Attribute>, headers: &HeaderMap, policy: &Policy) {
         self.record(out, "http.response.header", &self.response, headers, policy);
     }
 

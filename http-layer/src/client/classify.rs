@@ -42,7 +42,7 @@ impl ClassifyResponse for ClientClassifier {
         hop.set_attribute("http.response.status_code", self.status.as_u16());
         let mut attributes = Vec::from_iter(crate::attributes::version(head.version));
         let policy = self.options.propagator.policy();
-        self.options.headers.of_response(&mut attributes, &head.headers, &policy);
+        self.options.headers.record_response(&mut attributes, &head.headers, &policy);
         for attribute in attributes {
             hop.set(attribute);
         }

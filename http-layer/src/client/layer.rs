@@ -170,7 +170,7 @@ impl Options {
             if resend > 0 {
                 attributes::push(&mut hop, "http.request.resend_count", resend);
             }
-            self.headers.of_request(&mut hop.attributes, headers, &policy);
+            self.headers.record_request(&mut hop.attributes, headers, &policy);
         }
         self.propagator.start(hop)
     }

@@ -22,7 +22,7 @@ impl ServerHop {
 
     /// Returns the hop of an outer layer, if it has not ended.
     #[must_use]
-    pub fn of(extensions: &Extensions) -> Option<&Self> {
+    pub fn get(extensions: &Extensions) -> Option<&Self> {
         extensions.get::<Self>().filter(|found| !found.hop.has_ended())
     }
 

@@ -36,7 +36,7 @@ impl ClassifyResponse for ServerClassifier {
         hop.set_attribute("http.response.status_code", self.status.as_u16());
         let mut attributes = Vec::new();
         let policy = self.options.propagator.policy();
-        self.options.headers.of_response(&mut attributes, &head.headers, &policy);
+        self.options.headers.record_response(&mut attributes, &head.headers, &policy);
         for attribute in attributes {
             hop.set(attribute);
         }

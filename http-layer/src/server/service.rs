@@ -55,7 +55,7 @@ impl Options {
             return (self.propagator.continue_from(admission.context), request);
         }
         let (mut head, body) = request.into_parts();
-        if let Some(outer) = ServerHop::of(&head.extensions) {
+        if let Some(outer) = ServerHop::get(&head.extensions) {
             self.refine(outer, &head);
             let hop = outer.hop().following();
             return (hop, Request::from_parts(head, body));
@@ -131,7 +131,7 @@ impl Options {
         {
             attributes::push(hop, "client.address", AttributeValue::trusted(address.to_string()));
         }
-        self.headers.of_request(&mut hop.attributes, &head.headers, &policy);
+        self.headers.record_request(&mut hop.attributes, &head.headers, &policy);
     }
 
     /// Adds the host and port of this service. The caller chooses the host header, so it must not reach metrics.
