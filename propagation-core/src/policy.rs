@@ -44,7 +44,7 @@ pub use sink::PolicySink;
 
 use crate::{Peer, TelemetryLimits, origin::Generation};
 
-/// Rules for what may come in and what may go out, compiled once.
+/// Compiled rules for inbound and outbound context.
 ///
 /// Rules are tried in order; the first one that matches the peer decides. A peer that no rule matches gets the defaults:
 /// inbound its trace context is trusted and its baggage is not; outbound it gets trace context and no baggage.
@@ -72,7 +72,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Starts a policy of your own.
+    /// Returns a builder for custom rules.
     #[must_use]
     pub fn builder() -> PolicyBuilder {
         PolicyBuilder::default()
@@ -87,7 +87,7 @@ impl Policy {
         self.inbound_rule_at(peer).map(|(_, rule)| rule)
     }
 
-    /// The rule for a peer, and its index.
+    /// Returns the rule for a peer, with its index.
     fn inbound_rule_at(&self, peer: &Peer<'_>) -> Option<(usize, &InboundRule)> {
         let host = host::canonical_peer(peer);
         let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });

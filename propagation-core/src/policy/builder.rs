@@ -13,21 +13,21 @@ pub struct PolicyBuilder {
 }
 
 impl PolicyBuilder {
-    /// Adds an inbound rule behind those before: the first that matches decides.
+    /// Appends an inbound rule. The first rule that matches decides.
     #[must_use]
     pub fn inbound(mut self, rule: InboundRule) -> Self {
         self.policy.inbound.push(rule);
         self
     }
 
-    /// Adds an outbound rule behind those before: the first that matches decides.
+    /// Appends an outbound rule. The first rule that matches decides.
     #[must_use]
     pub fn outbound(mut self, rule: OutboundRule) -> Self {
         self.policy.outbound.push(rule);
         self
     }
 
-    /// What is done before the wire about personal data and secrets; without it, every detector drops what it finds.
+    /// Sets the detectors for personal data and secrets, and their action. By default every detector is on and drops the member.
     #[must_use]
     pub fn scrub(mut self, scrub: Scrub) -> Self {
         self.policy.scrub = scrub;
@@ -49,11 +49,11 @@ impl PolicyBuilder {
         self
     }
 
-    /// Adds the rules of a ready-made policy behind those before; see [`Policy::profile`].
+    /// Appends the rules of a profile; see [`Policy::profile`].
     ///
     /// # Errors
     ///
-    /// Refuses a name that is none.
+    /// Returns an error if the profile name is unknown.
     pub fn profile(mut self, name: &str) -> Result<Self, UnknownProfile> {
         let profile = Policy::profile(name)?;
         self.policy.inbound.extend(profile.inbound);
@@ -61,12 +61,12 @@ impl PolicyBuilder {
         Ok(self)
     }
 
-    /// The policy.
+    /// Checks the rules and returns the policy.
     ///
     /// # Errors
     ///
-    /// Refuses a rule without peers, a peer pattern that can't be read, an empty key, and pseudonyms without a key to make
-    /// them.
+    /// Returns an error for a rule without peers, an invalid peer pattern, an empty key, or the action `pseudonymize` without a
+    /// key.
     pub fn build(self) -> Result<Policy, PolicyError> {
         // Of several policies from clones of one builder, each has rules of its own.
         let policy = Policy { generation: Generation::next(), ..self.policy };
@@ -96,7 +96,7 @@ pub(super) fn check(name: &str, peers: &Peers, keys: &[KeyRule], scrub: &Scrub) 
     keys.iter().try_for_each(|key| scrub.check(key.chosen_action()))
 }
 
-/// Refuses a peer that can't be read, and says what it should look like.
+/// Returns an error with the expected form if a peer pattern is invalid.
 pub(super) fn check_peer(peer: &PeerPattern) -> Result<(), PolicyError> {
     let PeerPattern::Unreadable(text) = peer else { return Ok(()) };
     let why = match text.split_once(':') {
@@ -112,7 +112,7 @@ pub(super) fn check_peer(peer: &PeerPattern) -> Result<(), PolicyError> {
     Err(PolicyError(format!("{text:?} is not a peer: {why}")))
 }
 
-/// A policy could not be built; the text says which rule and why.
+/// A policy could not be built. The message names the rule and the cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError(String);
 

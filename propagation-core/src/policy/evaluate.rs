@@ -1,38 +1,38 @@
-//! What becomes of one baggage member at one rule. Extract, inject and `explain` all ask here.
+//! Evaluation of one baggage member by one rule, shared by extract, inject and `explain`.
 
 use super::{key_rule::KeyRule, scrubbing::Scrub};
 use crate::{Baggage, Member, RejectReason, Rejection, baggage::Rewrite};
 
-/// A rule for the peer at hand, as far as baggage is concerned.
+/// The baggage part of the rule that matches a peer.
 pub(super) struct Evaluator<'a> {
     pub(super) rule: &'a str,
     pub(super) keys: &'a [KeyRule],
-    /// The whole rule only reports: what it would stop crosses.
+    /// Whether the rule is in report mode.
     pub(super) report: bool,
-    /// Outbound only: what is scrubbed before it is on the wire.
+    /// The scrubbers; outbound only.
     pub(super) scrub: Option<&'a Scrub>,
 }
 
-/// What becomes of a member, and why.
+/// The effect of a rule on a member, with the reason.
 pub(super) struct Evaluation<'a> {
     pub(super) effect: Rewrite,
-    /// Why it does not simply cross, and what said so.
+    /// The violation, if the member may not cross unchanged.
     pub(super) violation: Option<Violation<'a>>,
-    /// Whether the key may be shown: not if it is personal itself.
+    /// Whether reports may name the key; false if the key itself is personal.
     pub(super) key_shown: bool,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Violation<'a> {
     pub(super) reason: RejectReason,
-    /// The detector or pattern, where one objects.
+    /// The detector or pattern that matched.
     pub(super) detector: Option<&'a str>,
-    /// Whether it only reports.
+    /// Whether report mode lets the member cross.
     pub(super) reported: bool,
 }
 
 impl<'a> Evaluator<'a> {
-    /// Where no rule matches: no key crosses.
+    /// Returns the evaluator for peers without a rule: no key crosses.
     pub(super) fn deny(scrub: Option<&'a Scrub>) -> Self {
         Evaluator { rule: "default", keys: &[], report: false, scrub }
     }
@@ -74,7 +74,7 @@ impl<'a> Evaluator<'a> {
         self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none())
     }
 
-    /// What may cross of `baggage`, changed where it may only cross changed; `None` if that is all of it, as it is.
+    /// Returns the baggage that may cross; `None` if all of it may cross unchanged.
     pub(super) fn filter(&self, baggage: &Baggage, stopped: &mut dyn FnMut(Rejection)) -> Option<Baggage> {
         if baggage.is_empty() || self.lets_all_pass() {
             return None;

@@ -2,7 +2,7 @@ use super::{pattern::Pattern, scrubbing::ScrubAction};
 use crate::Glob;
 use crate::{Member, PolicyError, RejectReason, scrub};
 
-/// Which baggage key may cross, and what its value must be like.
+/// A baggage key that may cross, and the constraints on its value.
 ///
 /// ```
 /// use propagation_core::KeyRule;
@@ -16,7 +16,7 @@ use crate::{Member, PolicyError, RejectReason, scrub};
 #[derive(Clone, Debug)]
 pub struct KeyRule {
     pub(super) key: Glob,
-    /// Whether the key tells the scrubbers of its value; asked anew for each key of a family.
+    /// Whether the key's words mark a secret; evaluated per key for a glob.
     tells: Option<bool>,
     max_length: Option<usize>,
     values: Option<Box<[Box<str>]>>,
@@ -28,7 +28,7 @@ pub struct KeyRule {
 }
 
 impl KeyRule {
-    /// Allows a key, or with `*` a family of keys.
+    /// Allows a key, or all keys that match a glob with `*`.
     #[must_use]
     pub fn new(key: &str) -> Self {
         let glob = Glob::new(key);
@@ -45,25 +45,25 @@ impl KeyRule {
         }
     }
 
-    /// The longest value that crosses, in bytes once decoded.
+    /// Sets the maximum length of the decoded value in bytes.
     #[must_use]
     pub fn max_length(mut self, bytes: usize) -> Self {
         self.max_length = Some(bytes);
         self
     }
 
-    /// The only values that cross.
+    /// Sets the allowed values.
     #[must_use]
     pub fn values<I: IntoIterator<Item = S>, S: AsRef<str>>(mut self, values: I) -> Self {
         self.values = Some(values.into_iter().map(|value| value.as_ref().into()).collect());
         self
     }
 
-    /// What the whole decoded value must match: a regular expression without look-around, matched in linear time.
+    /// Sets a regular expression, without look-around, that the whole decoded value must match. Matching takes linear time.
     ///
     /// # Errors
     ///
-    /// Refuses an expression that does not compile, and any without the feature `patterns`.
+    /// Returns an error if the expression does not compile, or the feature `patterns` is off.
     pub fn pattern(mut self, expression: &str) -> Result<Self, PolicyError> {
         self.pattern = Some(Pattern::whole(expression)?);
         Ok(self)
@@ -75,21 +75,21 @@ impl KeyRule {
         self
     }
 
-    /// Lets pass what the rule or the scrubbers would stop, and says so: for the first days of a policy.
+    /// Switches the key to report mode: values that would be blocked cross and are reported.
     #[must_use]
     pub fn report_only(mut self) -> Self {
         self.report = true;
         self
     }
 
-    /// Lets values cross unscrubbed: for keys whose values look like something they aren't.
+    /// Exempts the values from the scrubbers, for keys whose values cause false alarms.
     #[must_use]
     pub fn without_scrubbing(mut self) -> Self {
         self.scrubbed = false;
         self
     }
 
-    /// What happens to a value that a scrubber finds something in, if not what the policy says of all keys.
+    /// Sets the action for findings in this key, in place of the policy's.
     #[must_use]
     pub fn action(mut self, action: ScrubAction) -> Self {
         self.action = Some(action);
@@ -108,7 +108,7 @@ impl KeyRule {
         if self.key.is_exact() { member.has_key(self.key.as_str()) } else { self.key.matches(member.wire_key()) }
     }
 
-    /// Whether it takes every key with every value, as far as scrubbers let it.
+    /// Returns true if the rule allows every key with every value.
     pub(super) fn takes_everything(&self) -> bool {
         self.key.is_any() && !self.is_choosy()
     }
@@ -117,12 +117,12 @@ impl KeyRule {
         self.max_length.is_some() || self.values.is_some() || self.pattern.is_some()
     }
 
-    /// Whether a key that matches tells the scrubbers of its value.
+    /// Returns true if a matching key's words mark a secret.
     pub(super) fn tells(&self, member: &Member<'_>) -> bool {
         self.tells.unwrap_or_else(|| scrub::key_hint(member.wire_key()))
     }
 
-    /// Whether it lets the same values of the same keys cross, unchanged or changed alike.
+    /// Returns true if both rules have an identical effect on every member.
     pub(super) fn equals(&self, other: &Self) -> bool {
         let expression = |rule: &Self| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
         self.key == other.key

@@ -5,8 +5,8 @@ use std::fmt;
 use super::{InboundRule, KeyRule, OutboundRule, Policy, TraceStateRule, TraceTrust};
 
 impl Policy {
-    /// For a service that untrusted callers reach: over HTTP and gRPC every trace is restarted and linked to the caller's, no
-    /// baggage is let in. Outbound as the default.
+    /// Returns a policy for services that untrusted callers reach: over HTTP and gRPC every trace is restarted and linked to the
+    /// caller's, and inbound baggage is dropped. Outbound rules are the default.
     #[must_use]
     pub fn edge() -> Self {
         Self { inbound: vec![restart("edge")], ..Self::default() }
@@ -28,19 +28,19 @@ impl Policy {
         Self { inbound: vec![inbound], outbound: vec![outbound], ..Self::default() }
     }
 
-    /// For a service that talks to others' systems: callers are treated as at the [edge](Self::edge), and whoever is called gets the
-    /// ids to correlate by, and neither tracestate nor baggage.
+    /// Returns a policy for services that talk to third-party systems: inbound as [`edge`](Self::edge); outbound, every peer
+    /// receives the ids, without tracestate and baggage.
     #[must_use]
     pub fn third_party() -> Self {
         let outbound = OutboundRule::peers(["*"]).tracestate(TraceStateRule::None).named("third-party");
         Self { inbound: vec![restart("third-party")], outbound: vec![outbound], ..Self::default() }
     }
 
-    /// A profile by its name: `internal` (with no keys), `edge`, `third-party`.
+    /// Returns a profile by its name: `internal` (with no keys), `edge`, `third-party`.
     ///
     /// # Errors
     ///
-    /// Refuses any other name.
+    /// Returns an error if the profile name is unknown.
     pub fn profile(name: &str) -> Result<Self, UnknownProfile> {
         match name {
             "internal" => Ok(Self::internal([""; 0])),
@@ -72,13 +72,13 @@ fn restart(name: &str) -> InboundRule {
     InboundRule::peers(["http:*", "grpc:*"]).trust(TraceTrust::RestartWithLink).named(name)
 }
 
-/// There is no profile of that name.
+/// The profile name is unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownProfile(Box<str>);
 
 impl fmt::Display for UnknownProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} is not a profile: internal, edge, third-party", self.0)
+        write!(f, "unknown profile {:?}; expected one of: internal, edge, third-party", self.0)
     }
 }
 

@@ -1,20 +1,20 @@
 use super::{evaluate::Evaluator, key_rule::KeyRule, peer_pattern::Peers, scrubbing::Scrub};
 use crate::{Direction, Peer};
 
-/// How far a caller's trace context is believed.
+/// The trust in a caller's trace context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TraceTrust {
-    /// Ids, sampling, tracestate: all of it.
+    /// Accepts ids, sampling decision and tracestate.
     #[default]
     Full,
-    /// The ids; we decide about sampling ourselves.
+    /// Accepts ids and tracestate. The sampling decision is made anew.
     IdsOnly,
-    /// A new trace, linked to the caller's.
+    /// Starts a new trace, linked to the caller's.
     RestartWithLink,
-    /// A new trace.
+    /// Starts a new trace.
     Restart,
-    /// As if the caller had sent no trace. Baggage has its rule's own allow-list, as everywhere.
+    /// Ignores the caller's trace. The rule's allow-list still applies to baggage.
     Ignore,
 }
 
@@ -41,7 +41,7 @@ impl TraceTrust {
     }
 }
 
-/// What may come in from some peers. Without more than its peers, a rule believes their trace context and lets no baggage in.
+/// A rule for context that peers send. By default it accepts their trace context and drops their baggage.
 ///
 /// ```
 /// use propagation_core::{InboundRule, KeyRule, Policy, TraceTrust};
@@ -69,36 +69,36 @@ pub struct InboundRule {
 }
 
 impl InboundRule {
-    /// A rule for peers: `transport:name`, where `*` stands for any run of characters; `address:10.0.0.0/8` for callers from a
-    /// range; `identity:…` for callers whose identity the application has established.
+    /// Creates a rule for peers: `transport:name`, where `*` matches any run of characters; `address:10.0.0.0/8` for callers from
+    /// a range; `identity:…` for callers that the application has identified.
     #[must_use]
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
         Self { name: peers.describe(), peers, trust: TraceTrust::Full, keys: Vec::new(), report: false }
     }
 
-    /// What reports call the rule; without it, its peers.
+    /// Sets the rule's name in reports. The default is the list of its peers.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = name.into();
         self
     }
 
-    /// How far the trace context is believed.
+    /// Sets the trust in the trace context.
     #[must_use]
     pub fn trust(mut self, trust: TraceTrust) -> Self {
         self.trust = trust;
         self
     }
 
-    /// Lets a baggage key in.
+    /// Allows a baggage key.
     #[must_use]
     pub fn allow(mut self, key: impl Into<KeyRule>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    /// Lets every key pass and says what it would have stopped: for the first days of a policy.
+    /// Switches to report mode: every key crosses, and the keys that would be blocked are reported.
     #[must_use]
     pub fn report_only(mut self) -> Self {
         self.report = true;
@@ -110,21 +110,21 @@ impl InboundRule {
     }
 }
 
-/// Which part of `tracestate` goes out.
+/// The members of `tracestate` that a rule releases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TraceStateRule {
-    /// All of it.
+    /// All members.
     #[default]
     All,
-    /// None of it.
+    /// No member.
     None,
     /// The members of these keys.
     Keys(Vec<String>),
 }
 
 impl TraceStateRule {
-    /// Whether a member goes out.
+    /// Returns true if a member is released.
     pub(super) fn includes(&self, key: &str) -> bool {
         match self {
             Self::All => true,
@@ -134,7 +134,7 @@ impl TraceStateRule {
     }
 }
 
-/// What some peers may learn. Without more than its peers, a rule lets them have trace context and tracestate, and no baggage.
+/// A rule for context that is sent to peers. By default it releases trace context and tracestate, and no baggage.
 ///
 /// ```
 /// use propagation_core::{OutboundRule, Policy, TraceStateRule};
@@ -158,7 +158,7 @@ pub struct OutboundRule {
 }
 
 impl OutboundRule {
-    /// A rule for peers: `transport:name`, where `*` stands for any run of characters.
+    /// Creates a rule for peers: `transport:name`, where `*` matches any run of characters.
     #[must_use]
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
@@ -172,35 +172,35 @@ impl OutboundRule {
         }
     }
 
-    /// What reports call the rule; without it, its peers.
+    /// Sets the rule's name in reports. The default is the list of its peers.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.name = name.into();
         self
     }
 
-    /// Whether they get the trace context at all.
+    /// Sets whether the peers receive the trace context.
     #[must_use]
     pub fn trace_context(mut self, released: bool) -> Self {
         self.trace_context = released;
         self
     }
 
-    /// Which members of tracestate they get.
+    /// Sets the members of tracestate that the peers receive.
     #[must_use]
     pub fn tracestate(mut self, state: TraceStateRule) -> Self {
         self.state = state;
         self
     }
 
-    /// Lets a baggage key out.
+    /// Allows a baggage key.
     #[must_use]
     pub fn allow(mut self, key: impl Into<KeyRule>) -> Self {
         self.keys.push(key.into());
         self
     }
 
-    /// Lets every key pass and says what it would have stopped: for the first days of a policy.
+    /// Switches to report mode: every key crosses, and the keys that would be blocked are reported.
     #[must_use]
     pub fn report_only(mut self) -> Self {
         self.report = true;
@@ -219,7 +219,7 @@ impl OutboundRule {
 macro_rules! shared {
     ($rule:ty, $direction:expr) => {
         impl $rule {
-            /// Whether the rule is for a peer, whose host is [canonical](super::host::canonical_peer).
+            /// Returns true if the rule applies to a peer, whose host is [canonical](super::host::canonical_peer).
             pub(super) fn matches(&self, peer: &Peer<'_>) -> bool {
                 self.peers.matches($direction, peer)
             }

@@ -253,7 +253,7 @@ fn a_policy_file_says_what_the_builder_says() {
 fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
     for (text, place, says) in [
         ("[[outbound]]\npeers = [\"kafka:orders\"\n", None, ""),
-        ("profile = \"internet\"", Some((1, 11)), "not a profile"),
+        ("profile = \"internet\"", Some((1, 11)), "unknown profile"),
         ("[scrub]\naction = \"shred\"", Some((2, 10)), "not an action"),
         ("[scrub]\ndetectors = [\"email\", \"emial\"]", Some((2, 23)), "not a detector"),
         ("[[outbound]]\npeers = [\"*\", \"kafk:x\"]", Some((2, 15)), "not a peer"),
