@@ -29,7 +29,7 @@ pub(super) enum Times {
 }
 
 /// The cells of the table, a power of two so that an index is masked instead of checked. Only pages with rows in use are touched.
-const CELLS: usize = 1 << 19;
+const CELLS: usize = 1 << 20;
 
 /// The state once a pattern is complete. No byte leaves it.
 pub(super) const COMPLETE: u32 = 0;

@@ -4,7 +4,7 @@ use super::class::{at, count, from, is_alnum};
 use super::random;
 
 /// The names of session cookies in lower case. A name may have a prefix or a suffix: `__Host-…`, `ASPSESSIONID…`, `….sid`.
-const SESSIONS: [&[u8]; 21] = [
+const SESSIONS: [&[u8]; 23] = [
     b"phpsessid",
     b"jsessionid",
     b"sessionid",
@@ -26,6 +26,8 @@ const SESSIONS: [&[u8]; 21] = [
     b"__host-",
     b"remember_user",
     b"remember_web",
+    b"_session",
+    b"session_id",
 ];
 
 /// Returns the cookies of the header, or the value of the session cookie, whose name ends before the sign at `index`.

@@ -16,7 +16,7 @@ use super::secret;
 pub(super) use authorization::SCHEMES;
 pub(super) use format::triggers;
 pub(super) use pem::private_exponent;
-pub(super) use shape::{app_secret, azure_secret, telegram};
+pub(super) use shape::{app_secret, azure_secret, mailgun, signatures, signed, signed_in, telegram};
 #[cfg(test)]
 pub(super) use table::EXAMPLES;
 pub(super) use url::user_info;
@@ -47,6 +47,7 @@ const HEADS: [u128; 128] = {
             b'u' => seconds(b"s"),
             b'a' => seconds(b"t"),
             b'P' => seconds(b"u"),
+            b'm' => seconds(b"m"),
             _ => 0,
         };
         let base64 = match first {

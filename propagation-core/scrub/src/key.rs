@@ -1,6 +1,10 @@
 //! Hints that a key gives about its value.
 
+mod password;
+
 use std::cell::OnceCell;
+
+pub(super) use password::{PASSWORDS, foreign_password};
 
 /// A key, with cached answers: a value with many numbers asks often, and a key may be long.
 #[derive(Debug)]
@@ -59,8 +63,19 @@ impl Hints {
             || self.spells(const { word(b"heslo") })
             || self.spells(const { word(b"parola") })
             || self.spells(const { word(b"contrasena") })
-            || self.spells(const { word(b"wachtwoord") });
-        may_tell && tells(key)
+            || self.spells(const { word(b"wachtwoord") })
+            || self.spells(const { word(b"pat") })
+            || self.spells(const { word(b"salasana") })
+            || self.spells(const { word(b"sandi") })
+            || self.spells(const { word(b"clave") })
+            || self.spells(const { word(b"sifre") })
+            || self.spells(const { word(b"losenord") })
+            || self.spells(const { word(b"lozinka") })
+            || self.spells(const { word(b"adgangskode") })
+            || self.spells(const { word(b"jelszo") })
+            || self.spells(const { word(b"kodeord") })
+            || self.spells(const { word(b"geslo") });
+        (may_tell && tells(key)) || (!key.is_ascii() && foreign_password(key).is_some())
     }
 
     /// Whether the key may name a telephone or social security number.
@@ -131,10 +146,12 @@ fn word_of(word: &[u8]) -> Word {
     match Lower::of(word).as_bytes() {
         b"secret" => Word::Secret,
         b"pw" | b"pws" | b"pwds" | b"kennwort" | b"senha" | b"contrasena" | b"wachtwoord" | b"motdepasse"
-        | b"haslo" | b"heslo" | b"parola" | b"salasana" | b"password" | b"passwort" | b"passwords" | b"passwd"
-        | b"passphrase" | b"passcode" | b"pass" | b"pwd" | b"secrets" | b"token" | b"tokens" | b"credential"
-        | b"credentials" | b"creds" | b"cred" | b"auth" | b"authorization" | b"authorisation" | b"authentication"
-        | b"bearer" | b"jwt" | b"apikey" | b"apitoken" | b"accesskey" => Word::Telling,
+        | b"passe" | b"sandi" | b"clave" | b"sifre" | b"losenord" | b"lozinka" | b"adgangskode" | b"jelszo"
+        | b"passord" | b"kodeord" | b"parool" | b"parole" | b"geslo" | b"slaptazodis" | b"pat" | b"haslo"
+        | b"heslo" | b"parola" | b"salasana" | b"password" | b"passwort" | b"passwords" | b"passwd" | b"passphrase"
+        | b"passcode" | b"pass" | b"pwd" | b"secrets" | b"token" | b"tokens" | b"credential" | b"credentials"
+        | b"creds" | b"cred" | b"auth" | b"authorization" | b"authorisation" | b"authentication" | b"bearer"
+        | b"jwt" | b"apikey" | b"apitoken" | b"accesskey" => Word::Telling,
         b"id" | b"ids" | b"type" | b"types" | b"count" | b"counts" | b"name" | b"names" | b"method" | b"methods"
         | b"provider" | b"policy" | b"at" | b"time" | b"timestamp" | b"date" | b"expiry" | b"expires"
         | b"expiration" | b"ttl" | b"age" | b"length" | b"len" | b"size" | b"version" | b"url" | b"uri"
@@ -214,6 +231,11 @@ fn is_key_of(word: &[u8]) -> bool {
             | b"root"
             | b"pgp"
             | b"gpg"
+            | b"sdk"
+            | b"write"
+            | b"read"
+            | b"server"
+            | b"ai"
     )
 }
 

@@ -43,6 +43,7 @@
 mod automaton;
 mod card;
 mod class;
+mod command;
 mod cookie;
 mod credential;
 mod decode;

@@ -5,7 +5,7 @@ mod prefilter;
 use std::ops::ControlFlow;
 
 use super::automaton::Automaton;
-use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, MARK, at, before};
+use super::class::{self, ALNUM, BASE64_EXTRA, BEYOND_HEX, DIGIT, LOWER, MARK, UPPER, at, before};
 use super::decoded::Decoded;
 use super::key::Key;
 use super::trigger::TRIGGERS;
@@ -302,6 +302,11 @@ impl Scanner<'_, '_, '_> {
                 let is_head = credential::heads(at(bytes, start)) >> (at(bytes, start + 1) & 127) & 1 != 0;
                 if is_head { credential::credential(search, &mut self.tried, bytes, start, end) } else { None }
             });
+        let is_mixed = seen & UPPER != 0 && seen & BEYOND_HEX != 0 && seen & (DIGIT | LOWER) != 0;
+        let found = found.or_else(|| {
+            let (start, end) = if is_mixed { credential::signed_in(bytes, start) } else { None }?;
+            search.has(Detector::ProviderToken).then_some((Detector::ProviderToken, start, end))
+        });
         if found.is_some() {
             return ControlFlow::Continue(found);
         }

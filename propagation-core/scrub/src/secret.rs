@@ -44,7 +44,7 @@ impl Judged {
         };
         let name = Name::before(unquoted(head))?;
         let is_option = name.previous == b'-' || name.bytes.starts_with(b"-");
-        if !name.is_password && !is_said {
+        if !name.is_password && !is_said && !is_option {
             return None;
         }
         let start = index + 1 + count(bytes, index + 1, 2, |byte| matches!(byte, b'"' | b'\'' | b'`'));
@@ -148,6 +148,10 @@ impl<'b> Name<'b> {
     /// Returns the name that `head` ends with.
     fn before(head: &'b [u8]) -> Option<Self> {
         const LONGEST: usize = 40;
+        if let Some(length) = key::foreign_password(head) {
+            let (previous, bytes) = (before(head, head.len() - length), from(head, head.len() - length));
+            return Some(Self { bytes, previous, is_password: true, is_scheme: false, least: SHORTEST });
+        }
         // `12:30`, `http://`: the last letter rules most of them out.
         if !matches!(head.last()? | 0x20, b'd' | b't' | b'n' | b'y' | b'e' | b's' | b'h' | b'l' | b'r' | b'w' | b'g') {
             return None;

@@ -7,14 +7,22 @@
 use std::sync::LazyLock;
 
 use super::automaton::{Automaton, Bytes, Place, Times};
+use super::command;
 use super::credential;
 use super::decode::{DIGITS_OF_THREE, base64_digit};
+use super::key;
 
 /// How far before the end of its trigger a match may begin. The longest triggers are twelve digits with separators.
 pub(super) const REACH: usize = 24;
 
 pub(super) static TRIGGERS: LazyLock<Automaton> = LazyLock::new(|| {
-    let formats: Vec<_> = credential::triggers(X).chain(schemes()).chain(digits()).collect();
+    let formats: Vec<_> = credential::triggers(X)
+        .chain(schemes())
+        .chain(digits())
+        .chain(credential::signatures().map(|text| text.iter().map(|byte| is(*byte)).collect()))
+        .chain(commands())
+        .chain(passwords())
+        .collect();
     Automaton::new(PATTERNS.iter().copied().chain(formats.iter().map(Vec::as_slice)))
 });
 
@@ -28,6 +36,24 @@ fn schemes() -> impl Iterator<Item = Vec<Place>> {
         let rest: &[Place] = if scheme.len() < LONGEST { &[any(b" -:=+\""), once(TOKENS)] } else { &[] };
         [X].into_iter().chain(letters).chain(rest.iter().copied()).collect()
     })
+}
+
+/// Returns the trigger of each command that takes a credential: its name and a space.
+fn commands() -> impl Iterator<Item = Vec<Place>> {
+    command::names().map(|name| [X].into_iter().chain(name.iter().map(|byte| is(*byte))).chain([is(b' ')]).collect())
+}
+
+/// Returns the triggers of words for a password in languages other than English: the end of an ASCII word, any other letter, and any
+/// other letter before an ASCII one, with the sign after it.
+fn passwords() -> impl Iterator<Item = Vec<Place>> {
+    let word = |word: &&str| ending(word.as_bytes()).map(either).chain([B, Q, W, E]).collect();
+    let others = [vec![OTHER, B, Q, W, E], vec![OTHER, L, B, Q, W, E]];
+    key::PASSWORDS.iter().filter(|word| word.is_ascii()).map(word).chain(others)
+}
+
+fn ending(word: &[u8]) -> impl Iterator<Item = u8> {
+    const LONGEST: usize = 4;
+    word.iter().skip(word.len().saturating_sub(LONGEST)).copied()
 }
 
 /// Returns a trigger for the digits of each script.
@@ -70,6 +96,8 @@ const H: Place = once(HEXES);
 const LETTERS: Bytes = Bytes::range(b'a', b'z').or(Bytes::range(b'A', b'Z'));
 const ALNUM: Bytes = LETTERS.or(DIGITS);
 const L: Place = once(LETTERS);
+/// A byte of a character outside ASCII.
+const OTHER: Place = once(Bytes::range(0x80, 0xFF));
 /// Neither letter nor digit, or the start of the text.
 const X: Place = once(ALNUM.not());
 /// A separator between the digits of a card.
@@ -129,7 +157,7 @@ pub(super) const PATTERNS: &[&[Place]] = &[
     // JSON web tokens.
     &[X, is(b'e'), is(b'y'), is(b'J')],
     // Tokens known by their parts: Mailchimp, Terraform, Telegram, Firebase, Entra ID, Facebook.
-    &[H, is(b'-'), is(b'u'), is(b's'), D],
+    &[is(b'-'), is(b'u'), is(b's'), D],
     &[is(b'.'), is(b'a'), is(b't'), is(b'l'), is(b'a'), is(b's')],
     &[D, is(b':'), is(b'A'), is(b'A')],
     &[is(b':'), is(b'A'), is(b'P'), is(b'A'), is(b'9')],
@@ -150,6 +178,14 @@ pub(super) const PATTERNS: &[&[Place]] = &[
     &[any(b"zZsS"), either(b'a'), either(b't'), either(b'i'), either(b'o'), either(b'n'), B, Q, W, E],
     &[X, either(b's'), either(b'i'), either(b'g'), is(b'=')],
     &[either(b'n'), either(b'a'), either(b't'), either(b'u'), either(b'r'), either(b'e'), is(b'=')],
+    // Options of commands, and Mailgun's keys.
+    &[is(b'-'), is(b't'), is(b'o'), is(b'k'), is(b'e'), is(b'n'), is(b' ')],
+    &[is(b'-'), is(b's'), is(b'e'), is(b'c'), is(b'r'), is(b'e'), is(b't'), is(b' ')],
+    &[is(b'-'), is(b'k'), is(b'e'), is(b'y'), is(b' ')],
+    &[is(b'p'), is(b'i'), is(b'k'), is(b'e'), is(b'y'), is(b' ')],
+    &[is(b'-'), H, H, H, H, H, H, H, H, is(b'-')],
+    // MaxMind.
+    &[is(b'_'), is(b'm'), is(b'm'), is(b'k')],
     // Cookies, and the names of sessions.
     &[either(b'k'), either(b'i'), either(b'e'), maybe(Bytes::of(b"sS")), B, Q, W, E],
     &[any(b"sSnN"), either(b'i'), either(b'd'), E],

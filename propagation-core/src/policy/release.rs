@@ -113,7 +113,9 @@ fn find_in_member<'s>(scrub: &'s Scrub, key: &str, value: &str) -> Option<&'s st
     if key == "ot" && is_of_sampling(value) {
         return None;
     }
-    scrub.find_in(key.as_bytes(), &without_ids(value)).or_else(|| scrub.find_in_key(key))
+    // Under a key such as `api_key`, such digits are a secret.
+    let value = if scrub::key_hint(key.as_bytes()) { Cow::Borrowed(value) } else { without_ids(value) };
+    scrub.find_in(key.as_bytes(), &value).or_else(|| scrub.find_in_key(key))
 }
 
 /// Returns a vendor's value without the 16 or 32 hexadecimal digits of span and trace ids: some are decimal by chance, and pass the

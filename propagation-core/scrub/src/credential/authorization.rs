@@ -1,7 +1,7 @@
 //! Credentials as in an `Authorization` header: `Bearer …`, `Basic …`, and other schemes.
 
 use super::Tried;
-use crate::class::{count, from, is_alnum};
+use crate::class::{at, before, count, from, is_alnum};
 use crate::scan::{Search, Stretch};
 use crate::{Detector, decode};
 
@@ -125,7 +125,9 @@ pub(super) fn credential(
     let is_word = kind == Credentials::Token;
     let is_gap = |byte| matches!(byte, b' ' | b'\t' | b'+') || !is_word && matches!(byte, b':' | b'=' | b'"');
     let gap = count(bytes, end, 3, is_gap);
-    if gap == 0 {
+    // Inside of base64, a plus sign is a digit.
+    let is_inside = is_word && matches!(before(bytes, start), b'/' | b'+') && at(bytes, end) == b'+';
+    if gap == 0 || is_inside {
         return None;
     }
     let first = end + gap;

@@ -21,6 +21,10 @@ pub(super) const URL_SAFE: Bytes = ALNUM.or(Bytes::of(b"-_"));
 pub(super) const DOTTED: Bytes = ALNUM.or(Bytes::of(b"-_."));
 pub(super) const BASE64: Bytes = ALNUM.or(Bytes::of(b"+/="));
 pub(super) const ANY: Bytes = ALNUM.or(Bytes::of(b"-_.~+/=:%"));
+/// The parts of a password hash, or of a token with `$` or `!` between its parts.
+pub(super) const HASHED: Bytes = ALNUM.or(Bytes::of(b"$!./=,+-_"));
+/// Two hexadecimal numbers with a colon between them.
+pub(super) const HEX_PAIR: Bytes = HEX.or(Bytes::of(b":"));
 /// The rest of an address, from a slash on.
 pub(super) const PATH: Bytes = ALNUM.or(Bytes::of(b"-_./@?&=%"));
 

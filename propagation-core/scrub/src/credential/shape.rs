@@ -14,6 +14,7 @@ pub(super) fn run(search: &Search<'_>, bytes: &[u8], start: usize, end: usize) -
         b'M' | b'N' | b'O' => discord(bytes, start).map(|end| (start, end)),
         b'u' => mailchimp(bytes, start, end),
         b'a' => terraform(bytes, start),
+        b'm' => maxmind(bytes, start, end),
         _ => None,
     }?;
     Some((Detector::ProviderToken, found.0, found.1))
@@ -89,4 +90,74 @@ pub(crate) fn app_secret(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
     let secret = bytes.get(index + 1..index + 1 + length)?;
     ((13..=17).contains(&id) && !is_alnum(before(bytes, index - id)) && (27..=32).contains(&length) && is_mixed(secret))
         .then(|| (index - id, index + 1 + length))
+}
+
+/// Keys of Azure and New Relic that a signature near their end marks: the signature, and the exact count of bytes before and after it.
+const SIGNED: &[(&[u8], usize, usize)] = &[
+    (b"NRAL", 36, 0),
+    (b"AZDO", 76, 4),
+    (b"+ASt", 76, 6),
+    (b"+ABa", 76, 6),
+    (b"+AMC", 76, 6),
+    (b"ACDb", 76, 6),
+    (b"APIM", 76, 6),
+    (b"AzFu", 44, 6),
+    (b"AzSe", 42, 6),
+    (b"+ACR", 42, 6),
+    (b"AzCa", 33, 5),
+    (b"AIoT", 33, 5),
+    (b"+AEh", 33, 5),
+    (b"+ASb", 33, 5),
+    (b"+ARm", 33, 5),
+    (b"QQJ9", 53, 27),
+];
+
+/// Returns the triggers of [`signed`].
+pub(crate) fn signatures() -> impl Iterator<Item = &'static [u8]> {
+    SIGNED.iter().map(|(signature, ..)| *signature)
+}
+
+/// Returns the key whose signature ends at `last`.
+pub(crate) fn signed(bytes: &[u8], last: usize) -> Option<(usize, usize)> {
+    let is_key = |byte: &u8| is_alnum(*byte) || matches!(byte, b'+' | b'/' | b'-' | b'_');
+    let place = last.checked_sub(3)?;
+    let (_, head, tail) = SIGNED.iter().find(|(signature, ..)| from(bytes, place).starts_with(signature))?;
+    let (start, end) = (place.checked_sub(*head)?, last + 1 + tail);
+    let is_whole = bytes.get(start..end)?.iter().all(is_key)
+        && !is_key(&before(bytes, start))
+        && !is_key(&at(bytes, end))
+        && bytes.get(start..place).is_some_and(is_mixed);
+    is_whole.then(|| (start, end + count(bytes, end, 2, |byte| byte == b'=')))
+}
+
+/// Returns the key whose signature is in the run that begins at `start`, or at the sign before it.
+pub(crate) fn signed_in(bytes: &[u8], start: usize) -> Option<(usize, usize)> {
+    const LONGEST: usize = 96;
+    let end = start + count(bytes, start, LONGEST, is_alnum);
+    let begin = start.saturating_sub(1);
+    let marked = from(bytes, begin).iter().take(end - begin).enumerate();
+    marked
+        .filter(|(_, byte)| matches!(byte, b'N' | b'A' | b'+' | b'Q'))
+        .find_map(|(offset, _)| signed(bytes, begin + offset + 3))
+}
+
+/// Returns the Mailgun key (32, 8 and 8 hexadecimal digits) whose second dash is at `index`.
+pub(crate) fn mailgun(bytes: &[u8], index: usize) -> Option<(usize, usize)> {
+    let (start, end) = (index.checked_sub(41)?, index + 9);
+    let is_hex = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f');
+    let is_key = bytes.get(start..start + 32)?.iter().all(is_hex)
+        && at(bytes, start + 32) == b'-'
+        && bytes.get(start + 33..index)?.iter().all(is_hex)
+        && bytes.get(index + 1..end)?.iter().all(is_hex);
+    (is_key && !is_alnum(before(bytes, start)) && !is_alnum(at(bytes, end))).then_some((start, end))
+}
+
+/// A `MaxMind` license key: 6 and 29 signs and `_mmk`, whose last run is from `start` to `end`.
+fn maxmind(bytes: &[u8], start: usize, end: usize) -> Option<(usize, usize)> {
+    let first = start.checked_sub(37)?;
+    let is_key = bytes.get(start..end)? == b"mmk"
+        && bytes.get(first..first + 6)?.iter().all(u8::is_ascii_alphanumeric)
+        && at(bytes, first + 6) == b'_'
+        && bytes.get(first + 7..start - 1)?.iter().all(u8::is_ascii_alphanumeric);
+    (is_key && before(bytes, start) == b'_' && !is_alnum(before(bytes, first))).then_some((first, end))
 }

@@ -3,12 +3,14 @@
 //! A row is `DETECTOR "name" [prefixes] alphabet least most => "example", "example";`. After one of the prefixes come from `least` to
 //! `most` bytes of the alphabet, and then neither a letter nor a digit. `mixed` marks prefixes that are ordinary words, or nearly: the
 //! rest must look random. A new format is one row; its trigger, its look-up and its tests follow from the row. Where prefixes share a
-//! beginning, the longer row stands first.
+//! beginning, the longer row comes first.
 //!
 //! The examples are synthetic.
 
-use super::format::{ALNUM, ANY, BASE64, DASHED, DOTTED, Format, HEX, LOWER, OPEN, PATH, UPPER, URL_SAFE, WORD};
-use crate::Detector::{AwsKey, GithubToken, GoogleKey, Pem, ProviderToken, SlackToken, StripeKey};
+use super::format::{
+    ALNUM, ANY, BASE64, DASHED, DOTTED, Format, HASHED, HEX, HEX_PAIR, LOWER, OPEN, PATH, UPPER, URL_SAFE, WORD,
+};
+use crate::Detector::{AwsKey, GithubToken, GoogleKey, Pem, ProviderToken, Secret, SlackToken, StripeKey};
 
 macro_rules! formats {
     ($($detector:ident $name:literal [$($prefix:literal),+] $($alphabet:ident)+ $least:literal $most:tt => $one:literal, $two:literal;)+) => {
@@ -82,8 +84,8 @@ formats! {
     ProviderToken "PyPI token" ["pypi-AgEIcHlwaS5vcmc", "pypi-AgE", "pypi-"] URL_SAFE 40 OPEN => "pypi-AgEIcHlwaS5vcmcgEGGowyegUvT1PD1JcYEGTR8NkPVaRORzuKoZkJPsi5-NZCrHbJYu8hqNK2bZeZOa5sF8yenVitoBh-8", "pypi-AgENdGVzdC5weXBpLm9yZwIJ-Xj1cFUBOTlitfkcuSkDgmw8mh2uACEbR5k5YOPCN5YJ4aCbOQGjdYHFSkPG7S82xTmyQvEL-k5m_nQNaLuPJZvF";
     ProviderToken "RubyGems key" ["rubygems_"] HEX 48 48 => "rubygems_fdf7d061648b0926e96ec1750d414c3888cba4a5abf0dc49", "rubygems_dbf5dd48701ce39e14d9facad42e3d3402f4f169f367506a";
     ProviderToken "crates.io token" ["cio"] mixed ALNUM 32 32 => "cioDGmqGht343D5IgE8uvfxg8EruJlVtC7C", "ciowW6RD5m7PkllsSRKAmeFPUogrglJPq8f";
-    ProviderToken "NuGet key" ["oy2"] mixed LOWER 43 43 => "oy2k6ysmztgu96ihev08yn9avzp36sp5aabptnnne7ntff", "oy2d2eludrq10if7a6m14vprb99b9ib7hj11mc1c2qygp7";
-    ProviderToken "Clojars token" ["CLOJARS_"] HEX 60 60 => "CLOJARS_18e97fbbdc4008b36334737ba168453a506d11034a6a41e9719e216a02fb", "CLOJARS_cc1c33f42d6d2722863ea41c132d149db8e7fcd843b258f9a2069041a757";
+    ProviderToken "NuGet key" ["oy2"] LOWER 43 43 => "oy2k6ysmztgu96ihev08yn9avzp36sp5aabptnnne7ntff", "oy2d2eludrq10if7a6m14vprb99b9ib7hj11mc1c2qygp7";
+    ProviderToken "Clojars token" ["CLOJARS_"] LOWER 60 60 => "CLOJARS_18e97fbbdc4008b36334737ba168453a506d11034a6a41e9719e216a02fb", "CLOJARS_cc1c33f42d6d2722863ea41c132d149db8e7fcd843b258f9a2069041a757";
     ProviderToken "Private Packagist token" ["packagist_ort_", "packagist_out_", "packagist_uut_", "packagist_ork_", "packagist_uuk_"] HEX 40 OPEN => "packagist_ort_bd884d045abdb715adf6b45085669ed4c57bb213e0256f422ab50a302062c8148fff", "packagist_uuk_62cb1520b39931bd37ce198d1737fe0356a653a8847b70a79297f2ffcbfe4db1e206";
     ProviderToken "JSR token" ["jsrp_"] ALNUM 30 OPEN => "jsrp_C4vwSgGhrHny0LIqVMS0w9NiPhkb3na9mGwqkRk4", "jsrp_Ydx3tycHXHeklYFRVO1sHSTgqsm8W6ZPUth0EIkd";
     ProviderToken "Docker token" ["dckr_pat_", "dckr_oat_"] URL_SAFE 24 OPEN => "dckr_pat_dfNLSGjZe58bNof0DpluOMix6bk", "dckr_oat_gQtVfn9M-Jadst8QEM4yIyZ18or9Gitn";
@@ -101,7 +103,7 @@ formats! {
     ProviderToken "Heroku key" ["HRKU-"] URL_SAFE 36 OPEN => "HRKU-AAK9fgsFM_0YRSdVKQKbK3fO3mFIZD2t_XzXYJTV82MTurNoXfyKPvrO39H3", "HRKU-e80582f6-9251-4d00-a4dd-f82ea8427724";
     ProviderToken "Alibaba Cloud access key" ["LTAI"] ALNUM 12 26 => "LTAIiuowWGLCUfUIM1JLju1b", "LTAI5tgl6A6qdUqhvO5COcsR";
     ProviderToken "Tencent Cloud secret id" ["AKID"] mixed ALNUM 32 OPEN => "AKIDgtdSGQwIKBie1MROAc5r4l4HipQ7BMZa", "AKIDonSU5x2j01VJ8YaZotIW5cBhMiLOuOS8";
-    ProviderToken "Yandex Cloud key" ["AQVN", "YCAJE", "YCN"] mixed URL_SAFE 30 OPEN => "AQVNpJJaE1zKbF6EfzoPPCI27LHIF2_nBAGTI6Qo", "YCAJETvzsaA6YyUWKOkD2zg8uOGbU73oxNMvL6yW84v";
+    ProviderToken "Yandex Cloud key" ["AQVN", "YCAJE", "YCN"] mixed URL_SAFE 30 40 => "AQVNpJJaE1zKbF6EfzoPPCI27LHIF2_nBAGTI6Qo", "YCAJETvzsaA6YyUWKOkD2zg8uOGbU73oxNMvL6yW84v";
     ProviderToken "Yandex Cloud IAM token" ["t1.9eue", "t1."] mixed ANY 80 OPEN => "t1.9eue3jYb23D-uoGanAqvIeISPeJTyK6WwbsbddJHDMvIqg9VY2CplTZ7v0EXqNK0f-I2dZ0vA2smR0IiCLRTT_b2udqpgC7OoogLhB_7YEkyCIRgJFepY2fRA-yB.f7sgM5kxM0pC02GFIYjo1vehlD94DzLHm-8iWwunPm7m589V2dQaT8b9-1Vw1bONCLk1TDKX3Ds5bXeCYH2YEY", "t1.Hry4IO9zoRMSHS9KkHOOalol_z3wQG0mtam-nC7ocvyo7yfgIF3fScci4HNApwPvD_C9D2not5QLYJPUIUe_VO2kkIx0E0R2iqujGtMQPfEQ1Ei8D_alImMe.PmK2t4hChK-7-rmzhAqABHk3jQjXS_F8nlzESuQ-e7bRK9Wgx7A9xUKJ_SkR6Z7ctnkz6BEVeYArt-BVT3ScFE";
     ProviderToken "Fly.io token" ["fm1r_", "fm1a_", "fm2_", "fo1_"] ANY 30 OPEN => "fm2_j1tFe4C+ErvNDOfxjXuAM0j95oviKLHcL1pSUj/K5tAFyGmHoFlVJ8E3/GSqeXgFof4x26i1SmFMorazUUp2sgs2qO6PN69ianYws7duDoqjX3hp+n3kuuyr==", "fo1_azXEef_kVgpuPX9HgS0iGEV1fufzvpMJdvwOZ09pFnN";
     ProviderToken "Fly.io macaroon" ["FlyV1 "] ANY 30 OPEN => "FlyV1 fm2_9XS9elKn6gvp+1lmAGcgldVsUyzEc6eCdRDyMBd1Laj3qIF36fhib3y0pvitRxtLNb4tNqtyofDYhH2tPFFSAbwcd8zu9fbJwpkzxygNcyHbjwRfXm1/69+Z==", "FlyV1 fm2_2RlLwh72XC8MuW65T52njgYLyx/u6Y1UjIqtoK6tIksxyWEd4Oggj/u/8BZnLeEQsh01Di8PRyqGexFpChk+Ps012oaxJWKrBGCdejdQ1ZdbNSvMmgsIhDp7==";
@@ -258,4 +260,35 @@ formats! {
     ProviderToken "Ubidots token" ["BBFF-"] ALNUM 30 OPEN => "BBFF-jhWJ3pAIHBJDOKsy66WhksDNe1FK82Sb8c", "BBFF-RfdkZDHBej6HZKGbiiV7Nt3LIuuYNVtg0x";
     ProviderToken "Ionic token" ["ion_"] mixed ALNUM 42 42 => "ion_spckmdI6HOqd3QIEOq70wni8YTUaKlTtVhYzvFhY3n", "ion_huykVdk5YTBjlYXWO1NsJtnPyxcFngeffaryH5lEis";
     ProviderToken "Authress key" ["sc_", "ext_", "scauth_", "authress_"] mixed DOTTED 60 OPEN => "scauth_To1FynGvGo.O9cp.acc-2b4KR1EFBASn.XaiKCBtXwUOH9sGyeq2pmfA78WPaCwGmKBaqSnCgiH7wDVRjdZmcA8Q46DE6", "scauth_zp8aAKT8Uq.Vsxf.acc-95A6myHzFJWK.Oj6e1sFungAwXDoFYonU5PfOnGw10lQ82eY8P8fi9LqXsgXvPRElRPwTvwe3";
+    ProviderToken "Braintree token" ["access_token$production$", "access_token$sandbox$"] HASHED 40 OPEN => "access_token$production$3hgazyx9dowg5m4r$b137ddda52a76d045cc89778fb616722", "access_token$sandbox$fgxhazasz9xukcog$66cdcf1ba1cde11df51cf198d4af1124";
+    ProviderToken "Braintree tokenization key" ["sandbox_"] mixed WORD 25 25 => "sandbox_81gbens7_5752fwz8p2zae72k", "sandbox_5ev7ele7_0881357z635gyjni";
+    ProviderToken "Twitch chat token" ["oauth:"] mixed LOWER 30 30 => "oauth:39637ivsnnreb12o8rs0uk8qwgm0o8", "oauth:24288t8g8rn82fkwa4nrrhluirusm8";
+    ProviderToken "Trello token" ["ATTA"] ALNUM 60 OPEN => "ATTAffd84bf53710e0f48a0c5894ee3a1fa35608467fdbfd90cd48bb76107d26543873F90EFC", "ATTA5c31862fc6dabdf674a8eac4f064709d27fb0bf333712ed7c3d12f3d450aa1a59F88197F";
+    ProviderToken "TikTok access token" ["act."] mixed ANY 50 OPEN => "act.ths5tsF0h1VzyZkYgvYkSGamKgGSgk8peHtd3x87dyTlQMZgkLYkPfKhuNWh", "act.lawfGH6unBAkVUcuEeZQlQykEdBQQQx3h9IS87it8xL2OqXOdlWtzvPQx0y9";
+    ProviderToken "Stripe client secret of an intent" ["pi_", "seti_"] mixed WORD 45 OPEN => "pi_3Tz4IpNAyIEml2BIA6mH1j3S_secret_Ydp3pD2FGI7HFzvCGiFqk6RK2", "seti_1zzB9GBcplnPz6bKvCYReA4J_secret_EDrnjcpu8D1Ta2C2njnH6ZE0c";
+    ProviderToken "Sourcegraph Cody key" ["slk_"] HEX 64 64 => "slk_c80804ffc294b97d4d0136d4cd2c4c194b1dbc4b3d081f4efad34841fecd2177", "slk_7540fd59fc5f9984f52d0f27aa7931cee1f1c5bf80b31ad2725bb37efa64f966";
+    ProviderToken "New Relic ingest key of another region" ["eu01xx", "gov01x"] ALNUM 34 34 => "eu01xx77444ac5a63f8e93117ccb2a18a741NRAL", "gov01x3d679123db258cf9369605daee3b98NRAL";
+    ProviderToken "Google Cloud bound key" ["AQ.Ab"] URL_SAFE 40 OPEN => "AQ.Ab8RN6hQ8FiwAC2pbsMFqalQZqcfIoxR2PCuIqoHIqKpWbrmm2", "AQ.Ab8RN6usRy4uVtE5hUb3WGA8HA1QrZEJOriEsIs2rjOy8DK2ts";
+    ProviderToken "Google authorization code" ["4/0A"] URL_SAFE 50 OPEN => "4/0AvtyvNgcekaK51f7ayeMIG5Hb2Wr5Cxwiqwe2fazF5TMa6u4Rv5ZBQZ5xpnwRkU6edJbSVG", "4/0ASwYHk8SlvXgbi4CE8kchNSo995WdgsiKOuQ5K3DepRm7NBtAodpjdxIOftMEzlxZ1xVtyi";
+    ProviderToken "Google Cloud Storage HMAC key" ["GOOG1E"] UPPER 50 OPEN => "GOOG1ENPIL08LUMQE00ZIBWJWBGOU3LA1IXM7SSXNC0JYQXJ24CSRZOU7P3VP", "GOOG1E7PAPDR3Q8GUJDZVKPD38SCBCDBMWH91008RWS7145XUD3DQ205M75QG";
+    ProviderToken "Datadog token" ["ddpat_", "ddapp_"] ALNUM 32 OPEN => "ddpat_1NTGlCtxSma8sLzxEU0CaNd3zafV2Xw0RELp9w0C", "ddapp_hSHRGrKGUaCCNJMvaVqt4CaQGkwT5aB2n1FQG7To";
+    ProviderToken "JumpCloud key" ["jca_"] ALNUM 36 OPEN => "jca_zN8BkI5wgWXfjqtb31RpwOUvR7X6TKE70jvo", "jca_A4LwDJ4wzH1CUry55rkshM09VP4Vb98IcT8I";
+    ProviderToken "MailerSend token" ["mlsn."] HEX 64 64 => "mlsn.8149d855bcf81c2b69f3db99a22b78f007f044e554cdc611de0d15c83a2143db", "mlsn.d548683ff350cb9c31f5d28e0ad2bf2440593b9a7053954e8578962d05257ada";
+    ProviderToken "Lob publishable key" ["live_pub_", "test_pub_"] HEX 31 31 => "live_pub_b3ee8f639807cb12c501ab22882903e", "test_pub_c504b3769f5d2d2a3c7f23b5f600aa0";
+    ProviderToken "ConfigCat key" ["configcat-sdk-1/"] ANY 40 OPEN => "configcat-sdk-1/F6ro9LsfrPwi2Z1qiSLhBZ/23NIdzsBp27hD5pO4tDkB7", "configcat-sdk-1/LwwapcgJtUROk9NpDQZIn5/QiVST2QWo643Ae94DlZOoY";
+    ProviderToken "OpenAI session key" ["sess-"] mixed ALNUM 40 40 => "sess-SvlRy4H9Y3uN9vJyGdRO9zyFsVHUaz8UZNykrvEE", "sess-s8x9mrTWVlptZb5WXF3XLa3ceCu8ljTvkMADYaoa";
+    ProviderToken "n8n key" ["n8n_api_"] ALNUM 30 OPEN => "n8n_api_ba8e08f0ec3b611ce71da18246f850271622260f9d4f4c950abe79e21eb0", "n8n_api_097adce08e8f02e1b7ceec291eb48dfad8d995040a157baf00b9a85f761e";
+    ProviderToken "Salesforce session" ["00D"] mixed HASHED 80 OPEN => "00D2QiuYQg1RSmK!9klpNU2vDDIcB43o2MlUH9NlSOiUCvH4OcqGeTplihkeL9yWRhnKysEnb6YfQwnAsIggFWouDufI3I76oaCs44rlbhz6VJGb", "00D6A5ofNcSTimk!90zyCiB4kGwW9mK0xSI9QNepGsFmaDer9bdu6yH18vmv7OLN66BLnC4hWj8LIQG3h6GtLN0deruroBh8mKL2V0KaqNKURaeF";
+    ProviderToken "Salesforce refresh token" ["5Aep861"] DOTTED 60 OPEN => "5Aep861fDDkfL3AdDh2R8PZv1qhG0r0YSl62Qh0VpTPlotwfn0t8pzbP1rlpaJSBU8iftl3tqlEHIk6pvAc", "5Aep861eIwfMNZfetou6VDlW0zH6rIjWWU0VaNIyyiETzl11iLxd3o0oRevsINHotFL7Cac05be2jpv9uaJ";
+    ProviderToken "Revolut token" ["oa_prod_", "oa_sand_"] URL_SAFE 40 OPEN => "oa_prod_pXtz4Vqluuib78lsCNlwP8KnnS5TpvtwMxy1WViMPnh", "oa_sand_gaqOx5YeY4XjXnJGUh03gy29DWSeVGFeXOvoHpbJNMo";
+    ProviderToken "Flagsmith server key" ["ser."] mixed ALNUM 22 22 => "ser.vh1mHEnFLdxIR765ogm4e7", "ser.Zhny7sbgTBBa3VoEEjLwx7";
+    ProviderToken "Voyage AI key" ["pa-"] mixed URL_SAFE 43 43 => "pa-A0GXgn68idrHsgRXG0fNKwMF72rvqd9sZ6KQ6qDl150", "pa-psVLYKYWlWnwRmnk0qUqZzxl8cgh2Wf54pDSe731IPl";
+    ProviderToken "Twilio account and token" ["AC"] mixed HEX_PAIR 65 65 => "AC0c8a0fccdf1586c8533f7b7db866ff05:dd2080c9fddc1e882cd7243b3674a275", "AC1e1f27c0c675ded8ecf167c360ef0816:38d0dc9fbbe315f90014910e9b3851b6";
+    ProviderToken "WeCom webhook" ["qyapi.weixin.qq.com/cgi-bin/webhook/"] PATH 40 OPEN => "qyapi.weixin.qq.com/cgi-bin/webhook/send?key=0868131f-57fe-411f-a658-df90f1955f9b", "qyapi.weixin.qq.com/cgi-bin/webhook/send?key=398d0291-6c9f-4a86-af91-cebc68183441";
+    ProviderToken "Webex webhook" ["webexapis.com/v1/webhooks/incoming/"] PATH 40 OPEN => "webexapis.com/v1/webhooks/incoming/zp8YGufK6P8mLFrv2pm5SsHeynm6nZOn6dku8Ndfxn3UCdOkoosdDv4gL13fspGw2eVGHqZ83ovDW0rf", "webexapis.com/v1/webhooks/incoming/nZBRZkH0tZag49mGL0221M7btKeY9xRXmJZlNetvKgN8cp6cBYhV2onIiucskGV8jQLvu24bAYeNz0Tv";
+    ProviderToken "Feishu or Lark webhook" ["open.feishu.cn/open-apis/bot/", "open.larksuite.com/open-apis/bot/"] PATH 36 OPEN => "open.feishu.cn/open-apis/bot/v2/hook/20c40002-893f-48bd-a276-7666b0317682", "open.larksuite.com/open-apis/bot/v2/hook/8c256ec5-d996-4690-a02e-22b61dd21e25";
+    ProviderToken "PagerDuty webhook" ["events.pagerduty.com/integration/"] PATH 32 OPEN => "events.pagerduty.com/integration/5b98f0b241e32c44995271e6733ed885/enqueue", "events.pagerduty.com/integration/80ec4e458880ddb674f919f5c2b307eb/enqueue";
+    ProviderToken "Rocket.Chat webhook" ["hooks/"] mixed BASE64 60 OPEN => "hooks/evt0MLaMRTvetw0tESulEETl/dq8b8Vw2zbJYAxyL1aCcTlN99mhWp708DwGw5HqXDgLVXZx3", "hooks/scB8fnvGNx6jvr7SIftRutlZ/fOjUStEkUdfMI7zcpVMw0qDPAjd6OcZFv1niUK8iO5YAgkBx";
+    ProviderToken "Mattermost webhook" ["hooks/"] mixed LOWER 26 26 => "hooks/945803pdkhx4py8gpan0rlykei", "hooks/99722aannkksum8nlmytbx0kjq";
+    Secret "Password hash" ["2a$", "2b$", "2y$", "argon2id$", "argon2i$", "argon2d$", "pbkdf2_sha256$", "pbkdf2_sha512$", "apr1$"] HASHED 30 OPEN => "2b$12$kKEYriT8ODek1TO3bgwaZFhhJgliuXONSbLYYxeyxd98F8czJmzaH", "argon2id$v=19$m=65536,t=3,p=4$kAYzToHSVGUyonz4iIHrqc$PMAxTGbrIpJkqWBnjc4ZGHPHZ6rU65b4CgmfKzdth6K";
 }

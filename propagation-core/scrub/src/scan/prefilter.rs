@@ -4,7 +4,7 @@ use super::{Scanner, Stretch};
 use crate::class::{self, LOWER, UPPER, at, before, from};
 use crate::decoded::Decoded;
 use crate::trigger::REACH;
-use crate::{Detector, card, credential, decode, email, iban};
+use crate::{Detector, card, command, credential, decode, email, iban};
 
 /// The kinds of triggers, and how the scanner continues.
 pub(super) enum Candidate {
@@ -36,6 +36,9 @@ impl Scanner<'_, '_, '_> {
         if let Some(begin) = self.escape(last) {
             return Candidate::Escape(begin);
         }
+        if let Some(found) = self.signed(last) {
+            return Candidate::Found(found);
+        }
         let near = Candidate::From(last.saturating_sub(REACH));
         match at(bytes, last) {
             0x80.. => Candidate::Character,
@@ -52,10 +55,26 @@ impl Scanner<'_, '_, '_> {
         }
     }
 
+    /// Returns the key whose signature ends at `last`.
+    fn signed(&self, last: usize) -> Option<Stretch> {
+        let (start, end) = match at(self.bytes, last) {
+            b'-' => credential::mailgun(self.bytes, last),
+            b'9' | b'A'..=b'Z' | b'a'..=b'z' => credential::signed(self.bytes, last),
+            _ => None,
+        }?;
+        self.search.has(Detector::ProviderToken).then_some((Detector::ProviderToken, start, end))
+    }
+
     /// Returns the secret or the address in words whose trigger ends at `last`: `password is …`, `anna at example dot com`.
     fn spoken(&mut self, last: usize) -> Option<Stretch> {
         if at(self.bytes, last) == b' '
             && let Some(found) = self.named(last)
+        {
+            return Some(found);
+        }
+        if at(self.bytes, last) == b' '
+            && let Some(found) =
+                command::credential(self.bytes, last).filter(|(detector, ..)| self.search.has(*detector))
         {
             return Some(found);
         }

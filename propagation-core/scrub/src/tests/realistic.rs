@@ -322,3 +322,123 @@ fn prose_about_secrets_is_left_alone() {
         assert_eq!(found("note", text), None, "{text}");
     }
 }
+
+#[test]
+fn keys_with_a_signature_inside_are_found() {
+    let head = "q8Zr3TbX".repeat(10);
+    all_found(
+        &[Detector::ProviderToken],
+        &[
+            "de751c86a635dd8428785ed04944d1ef1c39NRAL",
+            "3ab6c1fe29ad6fd54ac3730afbe7e010-62d0f3f1-1b2c3d4e",
+            &format!("{}AZDOa1B2", &head[..76]),
+            &format!("{}+AStq8Zr3T==", &head[..76]),
+            &format!("{}AzFuq8Zr3T==", &head[..44]),
+            &format!("{}AzSeD8Zr3T", &head[..42]),
+            &format!("{}+ACRA8Zr3T", &head[..42]),
+            &format!("{}JQQJ99BAACYeBjFXJ3w3AAABACOGq8Zr", &head[..52]),
+            "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",
+        ],
+    );
+}
+
+#[test]
+fn credentials_in_command_arguments_are_found() {
+    all_found(
+        &[Detector::Secret, Detector::Basic, Detector::Authorization],
+        &[
+            "curl -u alice:s3cret https://api.example.com",
+            "curl -s --user \"alice:s3cret\" https://api.example.com",
+            "mysql -h db -u root -phunter2 shop",
+            "mysqldump -uroot -pS3cr3t! shop",
+            "sshpass -p hunter2 ssh root@web",
+            "docker login -u bob -p hunter2 registry.example.com",
+            "redis-cli -h cache -a hunter2 ping",
+            "mongosh -u admin -p hunter2 admin",
+            "vault --client-secret 8dGh3kZq1xR7",
+            "gh --token 8dGh3kZq1xR7vB2n",
+        ],
+    );
+}
+
+#[test]
+fn command_without_credential_is_left_alone() {
+    for text in [
+        "curl -u https://api.example.com",
+        "mysql -p shop",
+        "docker login -p -u bob",
+        "ssh -p 22022 web",
+        "sshpass -p 22022 ssh web",
+        "http GET /orders -a 1",
+        "login page for admin users",
+    ] {
+        assert_eq!(found("note", text), None, "{text}");
+    }
+}
+
+#[test]
+fn password_words_of_other_languages_are_hints() {
+    for word in [
+        "contraseña",
+        "contrasena",
+        "senha",
+        "motDePasse",
+        "mot_de_passe",
+        "Passwort",
+        "Kennwort",
+        "wachtwoord",
+        "hasło",
+        "heslo",
+        "parola",
+        "şifre",
+        "sifre",
+        "lösenord",
+        "salasana",
+        "jelszó",
+        "пароль",
+        "ПАРОЛЬ",
+        "密码",
+        "パスワード",
+        "비밀번호",
+        "كلمة المرور",
+        "סיסמה",
+        "mật khẩu",
+        "รหัสผ่าน",
+        "κωδικός",
+    ] {
+        assert_eq!(found(word, "hunter2x"), Some(Detector::Secret), "{word}");
+        assert_eq!(found("note", &format!("{word}=hunter2x")), Some(Detector::Secret), "{word} in text");
+        assert_eq!(found("note", &format!("{{\"{word}\": \"hunter2x\"}}")), Some(Detector::Secret), "{word} in JSON");
+    }
+    for (key, value) in
+        [("enclave", "hunter2x"), ("pat", "orders"), ("note", "enclave=node12"), ("sdk_key_name", "a1B2c3D4e5")]
+    {
+        assert_eq!(found(key, value), None, "{key}={value}");
+    }
+}
+
+#[test]
+fn account_number_with_letters_in_digit_places_is_left_alone() {
+    // Each has a country's length and correct check digits, but a letter where the country's numbers have digits.
+    let check = |country: &str, account: &str| {
+        let digits = format!("{account}{country}00").bytes().fold(0_u32, |sum, byte| match byte {
+            b'0'..=b'9' => (sum * 10 + u32::from(byte - b'0')) % 97,
+            letter => (sum * 100 + u32::from(letter - b'A') + 10) % 97,
+        });
+        format!("{country}{:02}{account}", 98 - digits)
+    };
+    for (country, account) in [
+        ("BE", "53900754703A"),
+        ("DE", "37040044053201300A"),
+        ("GB", "12341234569876AA"),
+        ("NL", "ABNA04171643OO"),
+        ("ES", "2100041845020005133A"),
+    ] {
+        let number = check(country, account);
+        assert_eq!(found("note", &number), None, "{number}");
+    }
+    for (country, account) in [("BE", "539007547034"), ("DE", "370400440532013000"), ("GB", "WEST12345698765432")] {
+        let number = check(country, account);
+        assert_eq!(found("note", &number), Some(Detector::Iban), "{number}");
+    }
+}
