@@ -13,7 +13,7 @@ pub(super) use fold::{DIGITS_OF_THREE, fold, folds, is_folded};
 
 /// Decoded text is searched in windows of this many bytes.
 const WINDOW: usize = 4096;
-/// The end of a window that is searched again with the next one. What is recognised as a whole is shorter.
+/// The end of a window that is searched again with the next one. Every match is shorter.
 const OVERLAP: usize = 512;
 /// The window for short input: clearing the large one would cost more than the search.
 const SMALL_WINDOW: usize = 256;

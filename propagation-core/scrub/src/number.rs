@@ -3,7 +3,7 @@
 use super::scan::{Search, Stretch};
 use super::{Detector, card, ip, key, phone, ssn};
 
-/// Returns what the run of digits from `start` to `end` is, or begins.
+/// Returns the card, social security or telephone number that the run of digits from `start` to `end` is or begins.
 pub(super) fn digits(
     search: &Search<'_>,
     chain: &mut card::Chain,

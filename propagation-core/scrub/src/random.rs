@@ -1,4 +1,4 @@
-//! Tells random tokens from words, numbers, dates, versions and flags.
+//! Distinguishes random tokens from words, numbers, dates, versions and flags.
 
 use super::class::{self, DIGIT, LOWER, SPRINKLED, UPPER, count, from};
 use super::secret::SHORTEST;

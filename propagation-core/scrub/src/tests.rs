@@ -15,9 +15,8 @@ fn found(key: &str, value: &str) -> Option<Detector> {
     scan(Detectors::all(), key.as_bytes(), value.as_bytes()).map(|finding| finding.detector)
 }
 
-/// What a quick look must not pass over: beside escapes, after what begins like an account number, in long runs.
 #[test]
-fn nothing_hides_beside_what_a_quick_look_passes() {
+fn prefilter_skips_no_match() {
     let long = format!("{}4111111111111111", "x1".repeat(100) + " ");
     let words = format!("{} anna@example.com", "blue%20car%2C".repeat(40));
     let text = "The quick brown fox jumps over the lazy dog. ".repeat(120) + "anna@example.com";
@@ -46,21 +45,21 @@ fn nothing_hides_beside_what_a_quick_look_passes() {
 }
 
 #[test]
-fn personal_data_and_credentials_are_found_as_they_are_written() {
+fn plain_personal_data_is_found() {
     for (detector, key, value) in PERSONAL {
         assert_eq!(found(key, value), Some(*detector), "{key}={value}");
     }
 }
 
 #[test]
-fn a_random_value_under_a_telling_key_is_a_secret() {
+fn random_value_under_secret_key_is_found() {
     for (key, value) in SECRETS {
         assert_eq!(found(key, value), Some(Detector::Secret), "{key}={value}");
     }
 }
 
 #[test]
-fn what_identifies_nobody_is_left_alone() {
+fn clean_value_is_left_alone() {
     for (key, value) in CLEAN {
         assert_eq!(found(key, value), None, "{key}={value}");
         for wrap in WRAPPINGS {
@@ -71,7 +70,7 @@ fn what_identifies_nobody_is_left_alone() {
 }
 
 #[test]
-fn a_secret_is_found_among_others_that_are_none() {
+fn secret_among_plain_values_is_found() {
     let many = "secret:".repeat(100);
     for value in [
         "ab12cdtoken: hunter2x!".to_owned(),
@@ -108,7 +107,7 @@ fn a_card_is_found_among_many_numbers() {
 }
 
 #[test]
-fn a_detector_that_is_off_finds_nothing_and_hides_nothing() {
+fn disabled_detector_finds_and_hides_nothing() {
     for (detector, key, value) in PERSONAL {
         let finding = scan(Detectors::all().without(*detector), key.as_bytes(), value.as_bytes());
         assert_ne!(finding.map(|it| it.detector), Some(*detector), "{value}");
@@ -119,7 +118,7 @@ fn a_detector_that_is_off_finds_nothing_and_hides_nothing() {
 }
 
 #[test]
-fn spans_cover_what_was_found_and_no_more() {
+fn span_covers_exactly_the_match() {
     let cases: &[(&str, &[&str])] = &[
         ("mail alice@example.com, or bob@example.org.", &["alice@example.com", "bob@example.org"]),
         ("card 4111 1111 1111 1111 12 27", &["4111 1111 1111 1111"]),
@@ -169,7 +168,7 @@ fn findings_are_in_order_inside_the_value_and_apart() {
 }
 
 #[test]
-fn very_many_encoded_findings_become_one_over_the_whole_value() {
+fn many_encoded_findings_become_one_of_whole_value() {
     let value = "a%40example.com,".repeat(100);
     let found = find_all(Detectors::all(), b"", value.as_bytes());
     assert_eq!(found.len(), 1);

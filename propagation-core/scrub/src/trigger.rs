@@ -211,7 +211,7 @@ pub(super) const PATTERNS: &[&[Place]] = &[
 
 /// The first digit of an area code.
 const N: Place = any(b"23456789");
-/// What may be between a word and a number.
+/// The signs between a word and a number.
 const G: Place = many(Bytes::of(b" :=.\"'#\\"));
 const O: Place = maybe(Bytes::of(b"("));
 /// The escape, quotation mark and space that may follow a name, and the sign that does.

@@ -2,7 +2,7 @@
 
 /// Returns whether the value of a query or path parameter is a secret: a signature, a token, a one-time code, a session.
 ///
-/// A query is often shown in logs and spans, and its keys are more telling than those of other data: `code`, `state` and `ticket` are
+/// A query is often shown in logs and spans, and its keys are better hints than those of other data: `code`, `state` and `ticket` are
 /// credentials here. Case, `-`, `_`, `.` and brackets do not count: `X-Amz-Signature`, `x_amz_signature` and `user[password]` are alike.
 ///
 /// ```

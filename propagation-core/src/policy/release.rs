@@ -114,7 +114,7 @@ fn find_in_member<'s>(scrub: &'s Scrub, key: &str, value: &str) -> Option<&'s st
         return None;
     }
     // Under a key such as `api_key`, such digits are a secret.
-    let value = if scrub::key_hint(key.as_bytes()) { Cow::Borrowed(value) } else { without_ids(value) };
+    let value = if propagation_scrub::key_hint(key.as_bytes()) { Cow::Borrowed(value) } else { without_ids(value) };
     scrub.find_in(key.as_bytes(), &value).or_else(|| scrub.find_in_key(key))
 }
 

@@ -147,7 +147,7 @@ static INDEX: Index = {
     Index { rows, ranges }
 };
 
-/// Returns the trigger of each prefix: as much of it as clean text seldom has, and what must follow a short one.
+/// Returns the trigger of each prefix: its first bytes, and the alphabet of the token after a short one.
 pub(crate) fn triggers(boundary: Place) -> impl Iterator<Item = Vec<Place>> {
     /// The least length of a trigger.
     const LEAST: usize = 4;

@@ -1,4 +1,4 @@
-//! Tokens that no prefix marks, but their parts and what is between them.
+//! Tokens without a prefix, recognised by their parts and the signs between them.
 
 use super::format::is_mixed;
 use crate::Detector;

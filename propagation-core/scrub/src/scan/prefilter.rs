@@ -82,7 +82,7 @@ impl Scanner<'_, '_, '_> {
         Some((Detector::Email, start, end))
     }
 
-    /// Returns the start of the escape, or of what looks like one, that ends at `last`.
+    /// Returns the start of the escape, real or apparent, that ends at `last`.
     #[inline(always)]
     fn escape(&self, last: usize) -> Option<usize> {
         let bytes = self.bytes;

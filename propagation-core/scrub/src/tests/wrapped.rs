@@ -44,7 +44,7 @@ fn base64_of_text_in_any_script_is_read() {
 }
 
 #[test]
-fn what_json_escapes_is_read() {
+fn json_escapes_are_decoded() {
     for (value, span) in [
         (r"alice\u0040example.com", 0..22),
         (r"card:\n4111111111111111\n", 7..23),
@@ -57,7 +57,7 @@ fn what_json_escapes_is_read() {
 }
 
 #[test]
-fn no_escape_hides_what_comes_after_it() {
+fn escape_does_not_hide_later_match() {
     for before in [
         "%41",
         "%2541",
