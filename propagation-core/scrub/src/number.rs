@@ -3,6 +3,18 @@
 use super::scan::{Search, Stretch};
 use super::{Detector, card, ip, key, phone, ssn};
 
+/// Whether a run of digits is the account in an ARN, in the URL of a queue or in the name of a registry of AWS.
+fn is_aws_account(bytes: &[u8], start: usize, end: usize) -> bool {
+    const LONGEST: usize = 40;
+    if end - start != 12 {
+        return false;
+    }
+    let head = bytes.get(start.saturating_sub(LONGEST)..start).unwrap_or(&[]);
+    head.ends_with(b"amazonaws.com/")
+        || super::class::from(bytes, end).starts_with(b".dkr.ecr.")
+        || (head.ends_with(b":") && head.windows(8).any(|part| part.starts_with(b"arn:aws")))
+}
+
 /// Returns the card, social security or telephone number that the run of digits from `start` to `end` is or begins.
 pub(super) fn digits(
     search: &Search<'_>,
@@ -31,6 +43,7 @@ pub(super) fn digits(
         return Some((Detector::UsSsn, start, end));
     }
     if search.has(Detector::PaymentCard)
+        && !is_aws_account(bytes, start, end)
         && let Some(end) = card::card(search.key, chain, bytes, start, end)
     {
         return Some((Detector::PaymentCard, start, end));

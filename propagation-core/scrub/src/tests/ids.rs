@@ -73,3 +73,10 @@ fn generated_versions_are_left_alone() {
         format!("v{a}.{b}.{c}-rc.{}+{}", it.next() % 9, it.hex(7))
     });
 }
+
+#[test]
+fn generated_aws_accounts_are_left_alone() {
+    none_found(|it| format!("arn:aws:sqs:eu-west-1:{}:orders", it.of("0123456789", 12)));
+    none_found(|it| format!("https://sqs.eu-west-1.amazonaws.com/{}/orders", it.of("0123456789", 12)));
+    none_found(|it| format!("{}.dkr.ecr.eu-west-1.amazonaws.com/orders", it.of("0123456789", 12)));
+}
