@@ -16,7 +16,8 @@ pub(crate) fn code_of_error<E: 'static>(error: E) -> (E, Option<Code>) {
         status.as_ref().map(Status::code)
     } else if let Some(boxed) = any.downcast_mut::<Option<BoxError>>() {
         let overloaded = boxed.as_ref().filter(|boxed| is_overloaded(&***boxed)).map(|_| Code::ResourceExhausted);
-        overloaded.or_else(|| lend(boxed, |boxed| &**boxed))
+        let bare = overloaded.or_else(|| boxed.as_ref().and_then(|boxed| of_h2(boxed.downcast_ref()?)));
+        bare.or_else(|| lend(boxed, |boxed| &**boxed))
     } else if let Some(error) = any.downcast_mut::<Option<tonic::transport::Error>>() {
         lend(error, |error| error)
     } else if let Some(error) = any.downcast_mut::<Option<std::io::Error>>() {
@@ -33,6 +34,12 @@ pub(crate) fn code_of_error<E: 'static>(error: E) -> (E, Option<Code>) {
 /// tonic recognizes this error only if it is not wrapped.
 fn is_overloaded(error: &(dyn Error + 'static)) -> bool {
     error.source().is_none() && propagation_core::dyn_error_type(error) == "tower::load_shed::error::Overloaded"
+}
+
+/// Like the one above: tonic knows an error of HTTP/2 by its reason, unless it is wrapped.
+fn of_h2(error: &h2::Error) -> Option<Code> {
+    let same = error.reason().map(h2::Error::from)?;
+    Status::try_from_error(Box::new(same)).ok().map(|status| status.code())
 }
 
 fn lend<T: Send + Sync + 'static>(slot: &mut Option<T>, view: fn(&T) -> &(dyn Error + 'static)) -> Option<Code> {
@@ -89,7 +96,7 @@ mod tests {
 
     #[test]
     fn error_has_the_status_that_tonic_derives() {
-        let errors: [fn() -> BoxError; 8] = [
+        let errors: [fn() -> BoxError; 12] = [
             || Box::new(Status::not_found("x")),
             || Box::new(tonic::TimeoutExpired(())),
             || Box::new(tonic::ConnectError("refused".into())),
@@ -98,6 +105,10 @@ mod tests {
             || Box::new(std::io::Error::from(std::io::ErrorKind::BrokenPipe)),
             || "text".into(),
             || Box::new(tower::load_shed::error::Overloaded::new()),
+            || Box::new(h2::Error::from(h2::Reason::CANCEL)),
+            || Box::new(h2::Error::from(h2::Reason::REFUSED_STREAM)),
+            || Box::new(h2::Error::from(h2::Reason::ENHANCE_YOUR_CALM)),
+            || Box::new(Wrapped(Box::new(h2::Error::from(h2::Reason::CANCEL)))),
         ];
         for error in errors {
             let shown = Status::from_error(error()).code();
