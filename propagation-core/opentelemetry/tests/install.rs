@@ -6,8 +6,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::InMemorySpanExporterBuilder;
-use propagation_core::{Hop, Outcome, PropagationContext, SpanKind, TraceContext};
+use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext};
 use propagation_opentelemetry::setup::{LogLines, StartUp, StartUpError};
 
 #[derive(Clone, Default)]
@@ -45,6 +46,9 @@ fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
     let caller = PropagationContext::new(TraceContext::new(parent));
     let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller).named("server"));
     hop.in_scope(|| tracing::info_span!("handler").in_scope(|| tracing::info!("at work")));
+    // An event of ours inside of the hop.
+    let malformed = vec![("traceparent".to_owned(), b"00-nonsense".to_vec())];
+    hop.in_scope(|| telemetry.propagator().extract(&Peer::http(""), &malformed));
     tracing::debug!("not asked for");
     hop.end(&Outcome::Unset);
 
@@ -52,7 +56,7 @@ fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
     let span = |name: &str| spans.iter().find(|span| span.name == name).unwrap().clone();
     assert_eq!(span("handler").parent_span_id, span("server").span_context.span_id());
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
-    let line: serde_json::Value = serde_json::from_str(text.trim()).expect(&text);
+    let line: serde_json::Value = serde_json::from_str(text.lines().next().unwrap()).expect(&text);
     assert_eq!(line["trace_id"], "4bf92f3577b34da6a3ce929d0e0e4736");
     assert_eq!(line["span_id"], span("handler").span_context.span_id().to_string());
 
@@ -60,6 +64,16 @@ fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
     let has = |name: &str, prefix: &str| span(name).attributes.iter().any(|each| each.key.as_str().starts_with(prefix));
     assert!(!has("server", "code.") && has("handler", "code."), "only the user's spans have a place in a source");
     assert!(!has("server", "thread.") && !has("handler", "thread."));
+
+    let places = |name: &str, target: &'static str| {
+        let of_target = KeyValue::new("target", target);
+        let events = span(name).events.events;
+        let found: Vec<_> = events.iter().filter(|event| event.attributes.contains(&of_target)).collect();
+        assert_eq!(found.len(), 1, "{events:?}");
+        found[0].attributes.iter().filter(|each| each.key.as_str().starts_with("code.")).count()
+    };
+    assert_eq!(places("server", "propagation"), 0);
+    assert!(places("handler", "install") > 0, "only the user's events have a place in a source");
 
     let second = start_up(None).install();
     assert!(matches!(second, Err(StartUpError::SubscriberInstalled)), "{second:?}");

@@ -8,6 +8,9 @@ use opentelemetry_sdk::{
 };
 
 /// Truncates the texts of attributes to a limit, in characters, before an export. The SDK 0.33 does not.
+///
+/// Also removes the place in our source from events of the target `propagation`: it names directories of the machine that built the
+/// service. `tracing-opentelemetry` adds it to all events or to none.
 #[derive(Debug)]
 pub(super) struct TruncatingExporter<E> {
     exporter: E,
@@ -23,6 +26,11 @@ impl<E> TruncatingExporter<E> {
 
 impl<E: SpanExporter> SpanExporter for TruncatingExporter<E> {
     async fn export(&self, mut batch: Vec<SpanData>) -> OTelSdkResult {
+        for event in batch.iter_mut().flat_map(|span| &mut span.events.events) {
+            if event.attributes.iter().any(is_our_target) {
+                event.attributes.retain(|attribute| !attribute.key.as_str().starts_with("code."));
+            }
+        }
         if let Some(limit) = self.limit {
             for span in &mut batch {
                 truncate(&mut span.attributes, limit);
@@ -48,6 +56,10 @@ impl<E: SpanExporter> SpanExporter for TruncatingExporter<E> {
     fn set_resource(&mut self, resource: &Resource) {
         self.exporter.set_resource(resource);
     }
+}
+
+fn is_our_target(attribute: &KeyValue) -> bool {
+    attribute.key.as_str() == "target" && attribute.value.as_str() == "propagation"
 }
 
 /// Texts alone and in arrays, each for itself (OpenTelemetry, Common, "Attribute Limits").

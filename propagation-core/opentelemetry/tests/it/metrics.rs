@@ -304,6 +304,41 @@ fn the_sdks_off_switch_takes_the_metrics_along() {
 }
 
 #[test]
+fn sdk_off_switch_keeps_the_context_and_the_policy() {
+    let metered = Metered::new();
+    let off = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| "TRUE".to_owned());
+    let propagator =
+        Propagator::builder().bridge(HopMetrics::new(&metered.meter(), NoBridge)).switches_from(off).build();
+    let mut context = caller();
+    context.baggage.set("customer.email", "anna@example.com").unwrap();
+    let hop = propagator.start(Hop::remote(SpanKind::Server, context));
+    let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
+    propagator.inject(&Peer::http("api"), hop.context(), &mut sent);
+    hop.end(&Outcome::Unset);
+    let names: Vec<_> = sent.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["traceparent"], "the context goes on, and the policy holds");
+    assert!(metered.said().is_empty());
+}
+
+#[test]
+fn propagation_off_switch_neither_measures_nor_injects() {
+    for by_variable in [true, false] {
+        let metered = Metered::new();
+        let off = move |name: &str| (by_variable && name == "PROPAGATION_DISABLED").then(|| "true".to_owned());
+        let bridge = HopMetrics::new(&metered.meter(), NoBridge);
+        let propagator = Propagator::builder().bridge(bridge).switches_from(off).build();
+        if !by_variable {
+            propagator.set_enabled(false);
+        }
+        let hop = propagator.start(Hop::remote(SpanKind::Server, caller()).with("http.request.method", "GET"));
+        let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
+        hop.in_scope(|| propagator.inject(&Peer::http("api"), &caller(), &mut sent));
+        hop.end(&Outcome::Unset);
+        assert!(sent.is_empty() && metered.said().is_empty(), "{by_variable}");
+    }
+}
+
+#[test]
 fn what_was_refused_is_visible_as_a_metric_by_direction_and_reason() {
     let metered = Metered::new();
     let propagator = Propagator::default();
