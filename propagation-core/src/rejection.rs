@@ -16,13 +16,15 @@ pub struct Rejection {
     pub underlying: Option<RejectReason>,
     /// What the policy says of it, where it was the policy that refused: the rule's name or the detector's.
     pub rule: Option<Box<str>>,
+    /// Whether the inbound rule that admitted the current hop rejected it on an outgoing carrier.
+    pub(crate) forwarded: bool,
 }
 
 impl Rejection {
     /// A whole field was refused.
     #[must_use]
     pub fn new(field: &'static str, reason: RejectReason) -> Self {
-        Self { field, key: None, reason, underlying: None, rule: None }
+        Self { field, key: None, reason, underlying: None, rule: None, forwarded: false }
     }
 
     /// The same, naming the key; a long or unprintable key is left out.

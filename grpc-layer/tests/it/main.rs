@@ -4,6 +4,7 @@ mod calls;
 mod carrier;
 mod echo;
 mod endings;
+mod forward;
 mod hops;
 mod metrics;
 mod names;

@@ -3,7 +3,8 @@
 use axum::{Router, body::Body, http::HeaderMap, routing::any};
 use http::{HeaderValue, Request, Response};
 use propagation_core::{
-    Direction, Hop, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, TraceContext,
+    Direction, Hop, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, TraceContext,
+    TraceTrust,
 };
 use propagation_http::{ClientPropagationLayer, ReqwestPropagation};
 use tower::{Layer, ServiceExt, service_fn};
@@ -149,5 +150,85 @@ async fn headers_keep_to_a_configured_limit() {
         let seen = axum::body::to_bytes(Body::new(body), 1_000).await.unwrap();
         assert_eq!(seen, format!("{} {}", expected.0, expected.1), "{limit}");
         assert_eq!(counted(&propagator, RejectReason::TooLarge) - before, dropped, "{limit}");
+    }
+}
+
+/// Headers that an outsider sent, and that a handler copies onto its own request.
+const RECEIVED: [(&str, &str); 3] = [
+    ("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
+    ("tracestate", "evil=1"),
+    ("baggage", "tenant.id=evil,sentry-release=1"),
+];
+
+/// Serves at the edge, with a handler that sends `call` a request with the received headers; returns its answer.
+async fn copied<F: Future<Output = String> + Send>(
+    inbound: InboundRule,
+    slot: &std::sync::OnceLock<Propagator>,
+    call: impl Fn(HeaderMap) -> F + Clone + Send + Sync + 'static,
+) -> (String, Propagator) {
+    let rule = OutboundRule::peers(["http:127.0.0.1"]).allow("tenant.id").allow("sentry-*");
+    let propagator =
+        Propagator::builder().policy(Policy::builder().inbound(inbound).outbound(rule).build().unwrap()).build();
+    slot.set(propagator.clone()).unwrap();
+    let handler = service_fn(move |request: Request<Body>| {
+        let call = call.clone();
+        async move { Ok::<_, std::convert::Infallible>(Response::new(Body::from(call(request.headers().clone()).await))) }
+    });
+    let server = propagation_http::ServerPropagationLayer::new(propagator.clone()).layer(handler);
+    let mut request = Request::get("/orders").body(Body::empty()).unwrap();
+    for (name, value) in RECEIVED {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    let body = server.oneshot(request).await.unwrap().into_body();
+    let answer = axum::body::to_bytes(Body::new(body), 1_000).await.unwrap();
+    (String::from_utf8(answer.to_vec()).unwrap(), propagator)
+}
+
+fn all_of(headers: &HeaderMap) -> String {
+    let names = ["traceparent", "tracestate", "baggage"];
+    names.map(|name| headers.get(name).map_or("", |value| value.to_str().unwrap()).to_owned()).join(" ")
+}
+
+/// Answers through the tower layer or the reqwest middleware of a hop's propagator.
+async fn call_with(propagator: Propagator, url: Option<String>, headers: HeaderMap) -> String {
+    let Some(url) = url else {
+        let echo = service_fn(|request: Request<Body>| async move {
+            Ok::<_, std::convert::Infallible>(Response::new(Body::from(all_of(request.headers()))))
+        });
+        let mut request = Request::get("http://127.0.0.1/").body(Body::empty()).unwrap();
+        *request.headers_mut() = headers;
+        let answer = ClientPropagationLayer::new(propagator).layer(echo).oneshot(request).await.unwrap();
+        let body = axum::body::to_bytes(Body::new(answer.into_body()), 1_000).await.unwrap();
+        return String::from_utf8(body.to_vec()).unwrap();
+    };
+    let (client, propagation) =
+        ReqwestPropagation::with_client(propagator, reqwest::Client::builder(), reqwest::redirect::Policy::none())
+            .unwrap();
+    let client = reqwest_middleware::ClientBuilder::new(client).with(propagation).build();
+    client.get(url).headers(headers).send().await.unwrap().text().await.unwrap()
+}
+
+#[tokio::test]
+async fn copied_headers_are_judged_by_the_rule_of_the_request() {
+    let url = serve(Router::new().route("/", any(|headers: HeaderMap| async move { all_of(&headers) }))).await;
+    for url in [None, Some(url)] {
+        for (trust, keys, continued, baggage) in [
+            (TraceTrust::RestartWithLink, &[][..], false, ""),
+            (TraceTrust::Ignore, &[], false, ""),
+            (TraceTrust::Restart, &["sentry-*"], false, "sentry-release=1"),
+            (TraceTrust::IdsOnly, &["sentry-*"], true, "sentry-release=1"),
+            (TraceTrust::Full, &[], true, ""),
+        ] {
+            let inbound = keys.iter().fold(InboundRule::peers(["http:*"]).trust(trust), |rule, key| rule.allow(*key));
+            let slot = std::sync::Arc::new(std::sync::OnceLock::<Propagator>::new());
+            let (url, seen) = (url.clone(), slot.clone());
+            let call = move |headers: HeaderMap| call_with(seen.get().unwrap().clone(), url.clone(), headers);
+            let (answer, propagator) = copied(inbound, &slot, call).await;
+            assert_eq!(answer.contains("0af7651916cd43dd8448eb211c80319c"), continued, "{trust:?}: {answer}");
+            assert!(answer.ends_with(&format!(" {baggage}")) && !answer.contains("tenant.id"), "{trust:?}: {answer}");
+            // Under ids-only the tracestate that the request brought goes on with its ids.
+            assert_eq!(answer.contains("evil=1"), continued, "{trust:?}: {answer}");
+            assert!(counted(&propagator, RejectReason::NotAllowed) > 0, "dropped members are counted");
+        }
     }
 }

@@ -77,6 +77,7 @@ impl Policy {
             admission.context.trace.state = TraceState::EMPTY;
         }
         self.hide_personal_keys(&mut admission.rejections);
+        admission.rejections.iter_mut().for_each(|rejection| rejection.forwarded = true);
         rejections.append(&mut admission.rejections);
         Forwarded { context: admission.context, link: admission.links.pop(), ids_only }
     }

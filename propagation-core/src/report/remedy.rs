@@ -8,6 +8,9 @@ pub(super) fn remedy(direction: Direction, peer: &Peer<'_>, rejection: &Rejectio
     let denied = rejection.underlying.unwrap_or(rejection.reason) == RejectReason::NotAllowed;
     let key = rejection.key.as_deref().filter(|key| denied && is_plain(key))?;
     let rule = rejection.rule.as_deref().unwrap_or("default");
+    if rejection.forwarded {
+        return forwarded(rule, key);
+    }
     let table = direction.as_str();
     // A profile's rule can't be edited: a rule in front of it has to repeat the profile's other words.
     let more = match (direction, rule) {
@@ -21,6 +24,20 @@ pub(super) fn remedy(direction: Direction, peer: &Peer<'_>, rejection: &Rejectio
     };
     let peer = peer_pattern(peer)?;
     Some(format!("[[{table}]] peers = [\"{peer}\"]{more} baggage = [\"{key}\"]"))
+}
+
+/// Returns the inbound rule to write for a key that a hop's admission keeps from outgoing carriers: it may be copied from the received
+/// headers. The caller of the hop is not known here.
+fn forwarded(rule: &str, key: &str) -> Option<String> {
+    const WHY: &str = "it may be copied from the received headers";
+    match rule {
+        "default" | "internal" | "edge" | "third-party" => Some(format!(
+            "allow it for the caller of the current hop ({WHY}): [[inbound]] peers = [\"<caller>\"] baggage = [\"{key}\"]"
+        )),
+        name => {
+            is_plain_text(name).then(|| format!("add to the inbound rule \"{name}\" ({WHY}): baggage = [\"{key}\"]"))
+        }
+    }
 }
 
 /// Returns the narrowest pattern for a peer. A caller without a name is any caller of its transport: addresses and identities can be
@@ -83,6 +100,21 @@ mod tests {
         ] {
             assert_eq!(remedy(direction, &peer, &denied("tenant.id", rule)).as_deref(), Some(expected));
         }
+    }
+
+    #[test]
+    fn remedy_for_forwarded_baggage_is_an_inbound_rule() {
+        for (rule, expected) in [
+            ("default", r#"[[inbound]] peers = ["<caller>"] baggage = ["sentry-release"]"#),
+            ("edge", r#"[[inbound]] peers = ["<caller>"] baggage = ["sentry-release"]"#),
+            ("partners", r#"add to the inbound rule "partners""#),
+        ] {
+            let rejection = Rejection { forwarded: true, ..denied("sentry-release", rule) };
+            let found = remedy(Direction::Outbound, &Peer::http("api"), &rejection).unwrap();
+            assert!(found.contains(expected) && !found.contains("outbound"), "{found}");
+        }
+        let rejection = Rejection { forwarded: true, ..denied("a", "ru\"le") };
+        assert_eq!(remedy(Direction::Outbound, &Peer::http("api"), &rejection), None);
     }
 
     #[test]
