@@ -66,7 +66,10 @@ fn members(canaries: &Canaries) -> [Vec<String>; 2] {
             }
             baggage.push(format!("{text}={number}"));
             baggage.push(format!("plan.{number}=free;password={encoded}"));
-            state.push(format!("vendor{number}={text}"));
+            // Sixteen hexadecimal digits of a vendor are a span-id.
+            if text.len() != 16 || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+                state.push(format!("vendor{number}={text}"));
+            }
         }
     }
     [baggage, state]
