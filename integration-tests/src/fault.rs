@@ -220,7 +220,7 @@ pub fn shuffled<T>(mut messages: Vec<T>, seed: u64) -> Vec<T> {
     messages
 }
 
-/// The same messages, each followed, at once or some messages later, by so many more deliveries of itself; in the same
+/// Returns the messages with `times` redeliveries of each, at once or some messages later; in the same
 /// order for the same seed. The first deliveries keep their order.
 #[must_use]
 pub fn redelivered<T: Clone>(messages: &[T], times: usize, seed: u64) -> Vec<T> {

@@ -1,13 +1,13 @@
 //! A shop with `#[instrument]`ed functions, in one file: connects spans, tasks, Kafka messages and log lines.
 //!
-//! `cargo run -p propagation-examples --bin tree -- tracing` says where to send an order, and exports its spans to where
-//! `OTEL_EXPORTER_OTLP_ENDPOINT` points. They are one tree:
+//! `cargo run -p propagation-examples --bin tree -- tracing` prints the URL for orders, and exports its spans to the address
+//! in `OTEL_EXPORTER_OTLP_ENDPOINT`. They are one tree:
 //!
 //! ```text
 //! POST /orders/{id}                    the layer around the routes
 //! └─ place_order                       a handler with #[instrument]
 //!    ├─ print_label                    on a blocking thread
-//! ├─ tell_warehouse                 in a detached task
+//!    ├─ tell_warehouse                 in a detached task
 //!    └─ send orders                    a record for Kafka
 //!       └─ process orders              who consumes it
 //!          └─ pack                     a function with #[instrument]

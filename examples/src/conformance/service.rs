@@ -31,11 +31,11 @@ fn no_arguments() -> serde_json::Value {
     serde_json::Value::Array(Vec::new())
 }
 
-/// What a suite sends shall meet our limits and not those of a server: a request may have this many header lines,
+/// Limits above those of the crates, so that suites reach the crates: the maximum number of header lines,
 const MAX_HEADERS: usize = 4096;
-/// this many bytes of them,
+/// of their bytes,
 const MAX_HEAD: usize = 2 << 20;
-/// and this many bytes of calls to make.
+/// and of bytes of the body.
 const MAX_BODY: usize = 64 << 20;
 
 /// How long a host may take to be there.

@@ -1,4 +1,4 @@
-//! All that is known about a span, shown when it is clicked.
+//! The details of a span, shown on a click.
 
 use std::fmt::{self, Write};
 

@@ -67,7 +67,7 @@ pub(super) struct Unsettled {
     pub(super) consumer: Option<String>,
 }
 
-/// Who gets a message.
+/// The receivers of a message.
 #[derive(Debug)]
 pub(super) enum Recipient {
     /// A consumer or getter that acknowledges nothing.

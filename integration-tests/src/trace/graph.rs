@@ -33,15 +33,15 @@ impl TraceGraph {
         Self::build(spans.into_iter().map(Into::into).collect(), HashSet::new())
     }
 
-    /// The same graph, in which spans whose parent has one of these ids are roots: the parent lives where nothing is
-    /// exported from, such as a test that made up a `traceparent`.
+    /// Marks these span ids as outside: their children are roots. For parents that export no spans,
+    /// such as the `traceparent` that a test made up.
     #[must_use]
     pub fn with_outside(self, parents: impl IntoIterator<Item = SpanId>) -> Self {
         let outside = self.outside.iter().copied().chain(parents).collect();
         Self::build(self.spans, outside)
     }
 
-    /// The same graph, in which a parent that a test made up is [outside](Self::with_outside): the one parent that was never received, of
+    /// Marks a made-up parent as [outside](Self::with_outside): the only parent that was not received, of
     /// server or consumer spans, where no span is a root.
     pub(crate) fn with_made_up_parent(self) -> Self {
         let made_up = {

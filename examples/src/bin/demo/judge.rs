@@ -14,7 +14,7 @@ pub(crate) struct Placed {
     pub(crate) email: String,
 }
 
-/// All that is known when the services have stopped.
+/// The evidence after the services have stopped.
 pub(crate) struct Verdict {
     pub(crate) orders: Vec<OrderVerdict>,
     /// Traces that two orders share: cross-talk.

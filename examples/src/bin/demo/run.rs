@@ -81,7 +81,7 @@ async fn run(arguments: &Arguments, stack: &mut Stack) -> Result<Verdict, Error>
     Ok(verdict)
 }
 
-/// All that runs while orders are placed.
+/// The running parts of the demo.
 struct Shop {
     services: Services,
     /// Where customers reach it.
