@@ -1,4 +1,4 @@
-//! What a black-box suite relies on in the conformance service.
+//! Tests of the conformance service's contract with black-box suites.
 
 use std::{
     net::SocketAddr,
@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-/// The service, and somebody whom it calls.
+/// The service, and a callee.
 struct Setup {
     service: SocketAddr,
     callee: SocketAddr,
@@ -35,7 +35,7 @@ impl Setup {
         json!({"url": format!("http://{}/callback", self.callee), "arguments": arguments})
     }
 
-    /// Answers the status, and what the calls that were made had in their headers.
+    /// Returns the status, and the headers of the calls.
     async fn post(&self, profile: &str, headers: &[(&str, &str)], calls: &Value) -> (u16, Vec<HeaderMap>) {
         self.received.lock().unwrap().clear();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -206,7 +206,7 @@ async fn callee_that_closes_connections_is_reached_each_time() {
             while !read.ends_with(b"[]") {
                 stream.read_buf(&mut read).await.unwrap();
             }
-            // It does not say that it will close.
+            // It does not announce the close.
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
         }
     });

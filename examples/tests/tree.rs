@@ -14,7 +14,7 @@ use tokio::{
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const CALLER: &str = "00f067aa0ba902b7";
-/// What is logged where.
+/// The expected log lines and their spans.
 const LOGGED: [(&str, &str); 4] = [
     ("placing an order", "place_order"),
     ("printing a label", "print_label"),
@@ -37,7 +37,7 @@ impl Tree {
         line.ok_or_else(|| "the program ended".into())
     }
 
-    /// Starts it, places an order as a caller with a trace of its own, and returns what is logged, by message.
+    /// Starts the program, places an order in a caller's trace, and returns its log lines by message.
     async fn order(bridge: &str, traces: &OtlpReceiver) -> Result<BTreeMap<String, Value>, Error> {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tree"))
             .arg(bridge)
@@ -60,7 +60,7 @@ impl Tree {
         while logged.len() < LOGGED.len() {
             let line: Value = serde_json::from_str(&tree.next_line().await?)?;
             if line["target"] == "propagation" {
-                // What the policy kept back.
+                // The fields that the policy rejected.
                 assert!(!line.to_string().contains("anna"), "{line}");
                 continue;
             }
@@ -82,7 +82,7 @@ fn whole(graph: TraceGraph) -> Result<(), AssertionFailure> {
     graph.continuous().and_then(|()| graph.count(SpanSelector::any(), SPANS))
 }
 
-/// What holds with either bridge.
+/// Assertions for either bridge.
 async fn one_connected_tree(bridge: &str) -> Result<TraceGraph, Error> {
     let traces = OtlpReceiver::start().await?;
     let logged = Tree::order(bridge, &traces).await?;

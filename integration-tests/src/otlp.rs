@@ -86,7 +86,7 @@ impl OtlpReceiver {
         let thread = std::thread::Builder::new().name("otlp-receiver".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 tokio::select! {
-                    // The listener was bound above; what can fail now is a single connection, which ends alone.
+                    // The listener is bound already; from here only single connections can fail.
                     _ = serve::serve(listener, served) => {}
                     _ = stopped => {}
                 }
@@ -248,7 +248,7 @@ impl OtlpReceiver {
             let began = Instant::now();
             let graph = self.graph();
             let Err(broken) = claim(&graph) else { return Ok(graph) };
-            // Big graphs take time to judge: judging must not starve what is judged.
+            // Checks of big graphs take time and must not block the receiver.
             tokio::time::sleep(began.elapsed().clamp(Duration::from_millis(2), Duration::from_millis(500))).await;
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || !matches!(tokio::time::timeout(left, arrivals.changed()).await, Ok(Ok(()))) {

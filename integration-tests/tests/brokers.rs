@@ -1,4 +1,4 @@
-//! The same promises, kept by real brokers, a real Collector and a real Zipkin: a double that lies is caught.
+//! Runs the contract tests on real brokers, a real Collector and a real Zipkin, to detect wrong doubles.
 //!
 //! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and says where it is. Without a stack every test
 //! here fails; none is skipped.
@@ -137,7 +137,7 @@ async fn collector_keeps_errors_and_one_tenant_drops_health_checks() {
     assert!(others < rest.len() / 2, "of {} ordinary traces {others} were kept: a tenth was asked for", rest.len());
 }
 
-/// What the kit's writer posts to Zipkin, its reader gets back.
+/// The kit's Zipkin writer and reader round-trip.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_trace_posted_to_zipkin_is_read_back_whole() {
     let receiver = OtlpReceiver::start().await.unwrap();
@@ -162,7 +162,7 @@ async fn a_trace_posted_to_zipkin_is_read_back_whole() {
             TraceGraph::new(spans).assert_edge("GET /orders", "process orders");
             return;
         }
-        // Zipkin stores what it accepts a moment later.
+        // Zipkin stores accepted spans with a delay.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     panic!("Zipkin does not give the trace back");

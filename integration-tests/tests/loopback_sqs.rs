@@ -105,7 +105,7 @@ async fn stopping_closes_the_port_and_ends_waiting_receives() {
     let waiting = tokio::spawn(waiting.send());
     // Nearly always enough for it to be waiting by now; if it isn't, the test holds all the same.
     tokio::time::sleep(Duration::from_millis(300)).await;
-    // Half of what the receive would wait.
+    // Half of the receive's wait time.
     tokio::time::timeout(Duration::from_secs(10), sqs.stop()).await.expect("stopping waits for a receive");
     assert!(TcpStream::connect(addr).await.is_err());
     if let Ok(received) = waiting.await.unwrap() {
@@ -224,7 +224,7 @@ async fn garbage_is_refused_and_the_endpoint_lives_on() {
     ];
     for operation in operations {
         for body in &bodies {
-            // These would do as they are told; they are no garbage.
+            // These are valid values, not garbage.
             let obeys = matches!(operation, "ReceiveMessage" | "DeleteQueue" | "PurgeQueue");
             if obeys && body.starts_with(format!("{{\"QueueUrl\":\"{queue}\"").as_bytes()) {
                 continue;

@@ -123,7 +123,7 @@ fn what_cannot_be_read_is_refused_and_counted_and_nothing_stops() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
     }
     assert_eq!(receiver.counts().malformed, 3);
-    // A span whose trace id has three bytes: refused alone, and the exporter is told.
+    // A span with a trace id of three bytes: it alone is rejected, and the response reports it.
     let span = [b"\x0a\x03abc\x12\x08".as_slice(), &[1; 8]].concat();
     let wrap = |field: u8, inner: &[u8]| [&[field, u8::try_from(inner.len()).expect("short")], inner].concat();
     let answer = post(&receiver, "/v1/traces", "application/x-protobuf", &wrap(0x0a, &wrap(0x12, &wrap(0x12, &span))));

@@ -157,7 +157,7 @@ async fn pack_orders(propagator: Propagator, mut config: ClientConfig) -> Result
 
 #[tracing::instrument(skip_all)]
 async fn pack(message: &BorrowedMessage<'_>) -> Result<(), Infallible> {
-    // What was on the wire, for whoever wants to see it.
+    // Prints the fields on the wire.
     let traceparent = message.headers().and_then(|headers| {
         headers.iter().find(|header| header.key == "traceparent").and_then(|header| str::from_utf8(header.value?).ok())
     });

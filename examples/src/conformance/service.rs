@@ -62,7 +62,7 @@ pub async fn serve(listener: TcpListener) -> Result<(), Box<dyn std::error::Erro
             server.http1().max_headers(MAX_HEADERS).max_buf_size(MAX_HEAD).ignore_invalid_headers(true);
             server.http2().max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
             let answer = service_fn(move |request| router.clone().call(request));
-            // A connection that breaks concerns nobody else.
+            // A broken connection does not affect others.
             let _ = server.serve_connection(TokioIo::new(stream), answer).await;
         });
     }

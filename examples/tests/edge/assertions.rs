@@ -1,4 +1,4 @@
-//! What must hold of an attempt: at the edge, and where callers are trusted.
+//! Assertions on attempts: at the edge, and for trusted callers.
 
 use propagation_core::{Peer, Propagator, SamplingDecision, SamplingPriority};
 use propagation_testkit::trace::{Span, SpanKind, TraceGraph, TraceId};
@@ -25,14 +25,14 @@ pub(crate) fn assert_contexts_are_of_no_callers(outcomes: &Outcomes<'_>, sampled
     }
 }
 
-/// So is what it calls with.
+/// The outgoing context, too.
 pub(crate) fn assert_calls_are_of_no_callers(outcomes: &Outcomes<'_>, sampled: bool) {
     for (attempt, outcome) in outcomes {
         assert_called_in_the_handlers_trace(&attempt.what, outcome, sampled);
     }
 }
 
-/// So are its spans, of this kind; they link to the caller where it has said who it is.
+/// Its spans of this kind, too; they link to the caller if it sent valid ids.
 pub(crate) fn assert_spans_are_of_no_callers(outcomes: &Outcomes<'_>, spans: &TraceGraph, kind: SpanKind) {
     for (attempt, outcome) in outcomes {
         let trace = TraceId::from_bytes(outcome.context.trace.trace_id().expect("ids").to_bytes());
@@ -41,7 +41,7 @@ pub(crate) fn assert_spans_are_of_no_callers(outcomes: &Outcomes<'_>, spans: &Tr
     }
 }
 
-/// Every attempt has had its way. Else its failure at the edge says nothing.
+/// Every attempt succeeds. Otherwise its failure at the edge proves nothing.
 pub(crate) fn assert_they_had_their_way(outcomes: &Outcomes<'_>, sampled: bool) {
     let mut had = [0; 2];
     for (attempt, Outcome { context, .. }) in outcomes {
@@ -68,7 +68,7 @@ fn own_state(sampled: bool) -> &'static str {
     if sampled { "ot=th:0" } else { "" }
 }
 
-/// What nothing of the shop's may say: what the caller chose, however it is written.
+/// Values that the caller chose, in any notation: they must not appear in the shop.
 fn chosen_texts() -> Vec<String> {
     let ids = |ids: Ids| {
         let low = ids.trace & u128::from(u64::MAX);
@@ -85,7 +85,7 @@ fn chosen_texts() -> Vec<String> {
     [CHOSEN, OTHER].into_iter().flat_map(ids).chain(baggage).chain(texts).collect()
 }
 
-/// What was called is in the handler's trace, in every format, and nothing of the caller's is with it.
+/// Calls carry the handler's trace in every format, and no value of the caller.
 fn assert_called_in_the_handlers_trace(attempt: &str, outcome: &Outcome, sampled: bool) {
     let trace = outcome.context.trace.trace_id();
     for format in FORMATS {

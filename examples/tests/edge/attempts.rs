@@ -1,4 +1,4 @@
-//! What a caller may send to choose the trace, to decide about sampling, or to bring baggage.
+//! Attempts of a caller to choose the trace, to decide about sampling, or to add baggage.
 
 use tonic::metadata::{Binary, MetadataValue};
 
@@ -16,7 +16,7 @@ pub(crate) struct Ids {
 pub(crate) const CHOSEN: Ids = Ids { trace: 0xcbf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736, span: 0xf067_aa0b_a902_b715 };
 pub(crate) const OTHER: Ids = Ids { trace: 0x8af7_6519_16cd_43dd_8448_eb21_1c80_319c, span: 0xb7ad_6b71_6920_3331 };
 
-/// What every caller sends along, in two headers.
+/// The baggage of every caller, in two headers.
 pub(crate) const BAGGAGE: [(&str, &str); 2] = [("tenant.tier", "gold"), ("admin", "true")];
 
 /// A request of an outsider.
@@ -24,9 +24,9 @@ pub(crate) struct Attempt {
     /// For the message of a test that fails.
     pub(crate) what: String,
     pub(crate) fields: Vec<Field>,
-    /// Where callers are trusted the trace is one of these; nothing is said of it if there is none.
+    /// For trusted callers the trace is one of these; not checked if the list is empty.
     pub(crate) chooses: Vec<Ids>,
-    /// What callers that are trusted decide by it.
+    /// The expected effect for trusted callers.
     pub(crate) decides: Option<bool>,
 }
 
@@ -46,7 +46,7 @@ impl Attempt {
         self
     }
 
-    /// The same for what has one value for each name, in the spelling that messages have.
+    /// Like the attempts over HTTP, for carriers with one value for each name, spelled as in messages.
     pub(crate) fn into_message(mut self) -> Self {
         let (baggage, mut fields): (Vec<_>, Vec<_>) = self.fields.into_iter().partition(|(name, _)| name == "baggage");
         let baggage: Vec<Vec<u8>> = baggage.into_iter().map(|(_, list)| list).collect();
@@ -143,7 +143,7 @@ fn binary(bytes: &[u8]) -> Vec<u8> {
     MetadataValue::<Binary>::from_bytes(bytes).as_encoded_bytes().to_vec()
 }
 
-/// What a format is for, in names of either case.
+/// The fields of a format, with names of either case.
 fn alone() -> Vec<Attempt> {
     let mut out = Vec::new();
     for (name, format) in FORMATS {
@@ -167,7 +167,7 @@ fn alone() -> Vec<Attempt> {
     out
 }
 
-/// The same headers twice: of the same, of another trace, of nothing that is legal, or joined in one line.
+/// Repeated headers: equal, of another trace, malformed, or joined in one line.
 fn repeated() -> Vec<Attempt> {
     let mut out = Vec::new();
     for (name, format) in FORMATS {
@@ -224,7 +224,7 @@ fn deciding_only() -> Vec<Attempt> {
     .into()
 }
 
-/// One format beside another that says something else, all at once, and one where another is broken.
+/// One format beside another with other values, all at once, and beside a malformed one.
 fn mixed() -> Vec<Attempt> {
     let mut out = Vec::new();
     for (one, first) in FORMATS {

@@ -32,7 +32,7 @@ const FORMATS: [&str; 8] = ["tracecontext", "b3", "b3multi", "jaeger", "xray", "
 const INSIDE: &str = "10.1.2.3";
 const OUTSIDE: &str = "203.0.113.9";
 
-/// Who lets every key of baggage in from whom it believes, and out to everyone: what is kept out was kept out at the door.
+/// A policy that passes all baggage of trusted peers and to all peers: only inbound rules reject.
 fn policy(believed: &str, profile: Option<&str>) -> Policy {
     let policy = Policy::builder()
         .inbound(InboundRule::peers([believed]).allow("*"))
@@ -61,7 +61,7 @@ fn trusting() -> Policy {
     policy("*", None)
 }
 
-/// What samples all that no caller objects to, or nothing that no caller asks for: by a parent, a link, a priority or baggage.
+/// A sampler that follows callers: by a parent, a link, a priority or baggage; its root decision is a parameter.
 fn gullible(sampled: bool) -> CompositeSampler {
     if sampled {
         return CompositeSampler::parent_based(AlwaysOn);
@@ -73,7 +73,7 @@ fn gullible(sampled: bool) -> CompositeSampler {
     CompositeSampler::parent_based(asked)
 }
 
-/// A service whose root sampler decides this, and what is seen of it.
+/// A service with this root sampler, and its recorded spans.
 struct Observed {
     sampled: bool,
     propagator: Propagator,
@@ -125,7 +125,7 @@ async fn ask<'a>(shop: &Shop, transport: Transport, way: Way, attempts: &'a [Att
     futures_util::stream::iter(asked).buffer_unordered(8).collect().await
 }
 
-/// What a caller says who has been told how proxies tell of callers.
+/// The forwarding headers of a caller that imitates a proxy.
 fn forwarded() -> Vec<Field> {
     [
         ("X-Forwarded-For", INSIDE.to_owned()),
@@ -168,7 +168,7 @@ async fn who_is_trusted_has_a_say(transport: Transport) {
     }
 }
 
-/// The same for who can send to a topic or a queue: no attempt has its way where the policy trusts no sender, each where it does.
+/// Senders to a topic or queue: every attempt fails if the policy does not trust them, and succeeds if it does.
 async fn no_sender_has_a_say<Q: Queue>() {
     let attempts: Vec<Attempt> = attempts::all().into_iter().map(Attempt::into_message).collect();
     for (policy, trusted) in [(open_to_all(), false), (trusting(), true)] {

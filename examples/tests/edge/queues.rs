@@ -34,7 +34,7 @@ const MOST: usize = 10;
 pub(crate) trait Queue {
     async fn open(propagator: &Propagator) -> Self;
 
-    /// Sends a message without propagation, and says what context it is handled in. `None` if it can't be sent at all.
+    /// Sends a message without propagation, and returns the context of its processing. `None` if it can't be sent.
     async fn handle(&mut self, fields: &[Field]) -> Option<PropagationContext>;
 }
 

@@ -32,7 +32,7 @@ use crate::{
     grpc::{Empty, answer, call},
 };
 
-/// What every request is known by, to tests only.
+/// The request's id, for tests only.
 const NUMBER: &str = "x-number";
 const CHARGE: &str = "/shop.Billing/Charge";
 const PLACE: &str = "/shop.Orders/Place";
@@ -51,16 +51,16 @@ pub(crate) enum Way {
     Straight,
     /// Through a proxy that the service trusts: it adds the address of who called to the line that is there.
     ProxyJoins(&'static str),
-    /// The same, in a line of its own.
+    /// The value, in a header line of its own.
     ProxyAppends(&'static str),
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcome {
     /// The context that its handler ran in.
     pub(crate) context: PropagationContext,
-    /// What `billing` read of the call that the handler made.
+    /// The fields of the handler's call as `billing` read them.
     pub(crate) called: Vec<Field>,
 }
 
@@ -90,7 +90,7 @@ impl Shop {
         }
     }
 
-    /// Makes a request and says what became of it.
+    /// Makes a request and returns its outcome.
     pub(crate) async fn ask(&self, transport: Transport, way: Way, fields: &[Field], number: usize) -> Outcome {
         let number = number.to_string();
         let mut fields = fields.to_vec();
@@ -154,7 +154,7 @@ fn number(headers: &HeaderMap) -> String {
     headers[NUMBER].to_str().unwrap().to_owned()
 }
 
-/// The service: what handles a request calls `billing`, and notes the context that it runs in.
+/// The service: its handler calls `billing`, and records its current context.
 #[derive(Clone)]
 struct Orders {
     propagator: Propagator,
@@ -230,7 +230,7 @@ impl Orders {
     }
 }
 
-/// Reads what it is sent, over HTTP and gRPC.
+/// Records received fields, over HTTP and gRPC.
 async fn listen_billing(outcomes: &Outcomes) -> String {
     fn note(outcomes: &Outcomes, headers: &HeaderMap) {
         let called = headers.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()));

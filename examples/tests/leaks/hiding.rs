@@ -6,7 +6,7 @@ use propagation_testkit::{
     trace::TraceId,
 };
 
-/// What stands before every value: it makes a random string a secret.
+/// The prefix of every value: the key marks a random string as a secret.
 pub(crate) const KEY: &str = "api.password";
 
 /// Where in a context a canary hides.
@@ -48,7 +48,7 @@ impl Hidden {
         Self { kind, encoding, place, fields }
     }
 
-    /// What a service goes on with in this trace: what it lets in, and one clean member.
+    /// The context of a service in this trace: admitted baggage, and one clean member.
     pub(crate) fn admitted(&self, by: &Propagator, trace: TraceId) -> PropagationContext {
         let mut context = self.read(by, trace);
         context.baggage.set("tenant.id", "blue").unwrap();

@@ -35,7 +35,7 @@ fn policy(scrub: Scrub) -> Policy {
         .unwrap()
 }
 
-/// The shop, and all that it says of itself.
+/// The shop, with its spans and log lines.
 struct Observed {
     propagator: Propagator,
     memory: InMemory,

@@ -50,7 +50,7 @@ const NAME: &str = "orders";
 const SERVICE: &str = "shop.Orders";
 const METHOD: &str = "/shop.Orders/Place";
 
-/// One side of the shop's conversation: whoever receives.
+/// The receiving side of the shop.
 #[derive(Clone)]
 struct Receiver {
     propagator: Propagator,
@@ -59,7 +59,7 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// What is read, as it stands on the wire and, of baggage, as it is decoded.
+    /// Returns the received fields, raw and, for baggage, decoded.
     fn saw(&self, transport: &str, message: &str, fields: impl IntoIterator<Item = (String, Vec<u8>)>) {
         let mut record = WireRecord::new("sender", "receiver", transport).of_message(message);
         for (name, value) in fields {
@@ -76,7 +76,7 @@ impl Receiver {
         self.wire.record(record);
     }
 
-    /// What every service does: it says something in the message's context, and is done.
+    /// Every service's handler: logs one event in the message's context.
     async fn handle(&self) -> Result<(), Infallible> {
         tracing::info!("an order is handled");
         self.done.send(()).ok();
@@ -169,7 +169,7 @@ impl Shop {
         let _ = self.consuming.await;
     }
 
-    /// Waits until so many messages have been handled, not counting what was only stored.
+    /// Waits until this number of messages has been processed, without stored ones.
     pub(crate) async fn handled(&mut self, sent: usize) {
         for _ in 0..sent * (TRANSPORTS.len() - 1) {
             tokio::time::timeout(PATIENCE, self.handled.recv()).await.expect("every message arrives").unwrap();

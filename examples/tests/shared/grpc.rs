@@ -1,4 +1,4 @@
-//! gRPC with messages that say nothing: all that matters is in the metadata.
+//! gRPC with empty messages: only the metadata matters.
 
 use axum::{extract::Request, http::uri::PathAndQuery, response::Response};
 use tonic::{
@@ -11,7 +11,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 use tower::service_fn;
 
-/// What is asked and answered.
+/// The message of requests and responses.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Empty {}
 

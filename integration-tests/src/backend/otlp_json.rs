@@ -39,7 +39,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Span>, BackendError> {
 fn read_request(request: &Json, spans: &mut Vec<Span>) -> Result<(), BackendError> {
     const RESOURCE_SPANS: &[&str] = &["resourceSpans", "resource_spans"];
     if !RESOURCE_SPANS.iter().any(|name| request.get(name).is_some()) {
-        // Metrics and logs of the same exporter stand in the same file; anything else is another format.
+        // Metrics and logs of an exporter can be in one file; other content is another format.
         let other = ["resourceMetrics", "resourceLogs", "resource_metrics", "resource_logs", "partialSuccess"];
         let empty = request.as_object().is_some_and(serde_json::Map::is_empty);
         return if empty || other.iter().any(|name| request.get(name).is_some()) {

@@ -120,7 +120,7 @@ impl Drawing<'_> {
         let (start, end) = (self.clocks.start(span), self.clocks.end(span));
         let (left, right) = (extent.place(start), extent.place(end));
         let took = brief(i128::from(span.end) - i128::from(span.start));
-        // The label stands where there is room: right of the bar, left of it, or inside.
+        // The label's position depends on the room: right of the bar, left of it, or inside.
         let (side, at) = match (left, right) {
             (_, ..=8_600) => ("after", Percent(right)),
             _ if right - left >= 1_000 => ("inside", Percent(left)),

@@ -60,7 +60,7 @@ impl Broker {
                 self.recover(at, recover.requeue)?;
                 self.reply(at, M::RecoverOk(basic::RecoverOk {}));
             }
-            // A client that was told about a deleted queue says that it heard.
+            // A client acknowledges the cancel notification of a deleted queue.
             M::CancelOk(_) => {}
             _ => return Err(Fault::command_invalid("a reply from a client")),
         }
@@ -161,7 +161,7 @@ impl Broker {
 
     fn cancel(&mut self, at: At, tag: &str) -> Result<(), Fault> {
         let Some(subscription) = self.channel(at)?.subscriptions.remove(tag) else {
-            // RabbitMQ has nothing against cancelling what is not there.
+            // RabbitMQ accepts cancelling an unknown consumer.
             return Ok(());
         };
         if let Some(queue) = self.queues.get_mut(&subscription.queue) {
@@ -175,7 +175,7 @@ impl Broker {
 
     fn get(&mut self, at: At, get: &basic::Get) -> Result<(), Fault> {
         let name = self.usable_queue(at, get.queue.as_str())?;
-        // What has expired is gone before anyone is served.
+        // Expired messages are removed before a delivery.
         self.touch(&name);
         self.serve_all();
         let front = self.queues.get_mut(&name).and_then(|queue| {

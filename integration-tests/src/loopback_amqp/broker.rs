@@ -212,7 +212,7 @@ impl Broker {
                 continue;
             };
             if let Some(expires) = queue.push(Arc::clone(&message), self.now) {
-                // Nobody listens only when the double is being taken down.
+                // The channel is closed only while the double stops.
                 let _ = self.timer.send((expires, name.clone()));
             }
             self.dirty.insert(name);
@@ -363,7 +363,7 @@ impl fmt::Debug for Broker {
 
 impl Session {
     fn post(&self, frames: Vec<u8>) {
-        // The writer is gone when the connection is being taken down; what it holds goes back to the queues then.
+        // The writer is gone while the connection closes; its messages return to the queues then.
         let _ = self.outbox.send(frames);
     }
 }

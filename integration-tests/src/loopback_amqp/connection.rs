@@ -164,7 +164,7 @@ async fn write_all(
 /// take the reason away from under the client's eyes.
 async fn linger(read: &mut BufReader<OwnedReadHalf>, rest: usize) {
     let reading = async {
-        // What is left of a frame that was refused before it was read, and its end marker.
+        // Skips the rest of a rejected frame, and its end marker.
         let rest = u64::try_from(rest).unwrap_or(u64::MAX);
         tokio::io::copy(&mut read.take(rest), &mut tokio::io::sink()).await?;
         loop {

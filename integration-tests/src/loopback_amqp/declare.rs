@@ -116,7 +116,7 @@ impl Broker {
             return Err(default_exchange());
         }
         let Some(existing) = self.topology.exchanges.get(name) else {
-            // Deleting what is not there succeeds.
+            // Deleting an unknown name succeeds.
             return Ok(());
         };
         if existing.predeclared {
@@ -239,7 +239,7 @@ impl Broker {
     fn delete_queue_if(&mut self, at: At, delete: &queue::Delete) -> Result<usize, Fault> {
         let name = delete.queue.as_str();
         if !name.is_empty() && !self.queues.contains_key(name) {
-            // Deleting what is not there succeeds.
+            // Deleting an unknown name succeeds.
             return Ok(0);
         }
         let name = self.usable_queue(at, name)?;

@@ -72,7 +72,7 @@ where
         return Err(Fault::command_invalid("expected 'connection.tune-ok'").into());
     };
     if !is_agreeable(&tune_ok, frame_max) {
-        // RabbitMQ 3.10 says nothing here, only to its log.
+        // RabbitMQ 3.10 sends no error here; it only logs.
         return Err(ReadError::Closed);
     }
 

@@ -169,7 +169,7 @@ fn check_group(group: &str) -> Result<(), Refusal> {
 
 /// Passes the message to the tap and stores the result.
 fn store(shared: &Shared, name: &str, mut accepted: Accepted) -> Result<Map<String, Value>, Refusal> {
-    // The sender's digests are those of what it sent: the tap stands for what happens after.
+    // The sender gets the digests of the original: the tap models later changes.
     let mut answer = Map::new();
     let mut set = |key: &str, value: String| answer.insert(key.to_owned(), Value::String(value));
     let id = shared.id();

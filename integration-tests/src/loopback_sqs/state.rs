@@ -56,7 +56,7 @@ impl Shared {
     /// A new id, for a message or a request.
     pub(super) fn id(&self) -> String {
         let number = self.ids.fetch_add(1, Ordering::Relaxed);
-        // The port and the clock tell two endpoints apart, the number two ids of one.
+        // The port and the clock distinguish endpoints, the number distinguishes ids of one.
         digest::uuid(&format!("{} {} {number}", self.endpoint, now_ms()))
     }
 

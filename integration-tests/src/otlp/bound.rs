@@ -84,7 +84,7 @@ impl Kind {
             Self::Resource => size_of::<Resource>(),
             Self::ScopeSpans => size_of::<ScopeSpans>(),
             Self::Scope => size_of::<InstrumentationScope>(),
-            // What the receiver keeps of it, too.
+            // The converted spans that the receiver keeps, too.
             Self::Span => size_of::<Span>() + size_of::<crate::trace::Span>(),
             Self::Event => size_of::<Event>(),
             Self::Link => size_of::<Link>(),

@@ -109,7 +109,7 @@ impl Store {
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
-        // Nothing below a lock panics half-way through a change, so what a panicking thread left behind is whole.
+        // No code under the lock panics half-way through a change, so a poisoned state is consistent.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

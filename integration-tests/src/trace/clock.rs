@@ -63,7 +63,7 @@ impl Clocks {
             }
         }
         let mut clocks = Self::default();
-        // Clocks that nobody calls are right by definition; the others follow from them, the nearest first.
+        // Clocks without callers are the reference; the others are derived from them, nearest first.
         let mut queue: VecDeque<String> = VecDeque::new();
         let starts = order
             .iter()
@@ -118,7 +118,7 @@ impl Clocks {
 pub(crate) fn causes<'g>(graph: &'g TraceGraph, span: &'g Span) -> impl Iterator<Item = (&'g Span, bool)> {
     let parent =
         graph.parent(span).map(|parent| (parent, parent.kind == SpanKind::Client && span.kind == SpanKind::Server));
-    // A link says "this message", and a message is made before it is handled. Only a consumer's links say that.
+    // A consumer's link refers to a message, which is created before its processing. Other links imply no order.
     let messaging = span.attributes.contains("messaging.system");
     let links = span.links.iter().filter(move |_| messaging).filter_map(|link| graph.get(link.trace_id, link.span_id));
     parent.into_iter().chain(links.map(|cause| (cause, false)))

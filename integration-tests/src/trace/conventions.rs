@@ -258,7 +258,7 @@ fn http(span: &Span, findings: &mut Vec<Finding>) {
             .into_iter()
             .flatten()
             .collect();
-        // With a route known, the method alone is legal and tells nothing: the conventions want the route.
+        // With a known route, the method alone is not enough: the conventions require the route.
         name(span, if names.len() > 1 { names.get(1..).unwrap_or_default() } else { &names }, findings);
     }
 }

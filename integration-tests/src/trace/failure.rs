@@ -75,7 +75,7 @@ impl AssertionFailure {
     #[must_use]
     pub fn summary(&self) -> String {
         let mut out = format!("broken: {}\n", self.claim);
-        // The first few lines tell the story; a thousand more would hide it.
+        // The first few lines suffice; a thousand more would hide them.
         section(&mut out, "found", 20, &self.found);
         section(&mut out, "nearest", 5, &self.nearest);
         section(&mut out, "likely", 5, &self.causes);

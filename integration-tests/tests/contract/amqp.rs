@@ -104,7 +104,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 /// How long nothing must happen before it is taken as not happening. Too short a wait can only miss a broken promise.
 const SILENCE: Duration = Duration::from_millis(150);
 
-/// A name that nobody else uses, also on a broker that many tests share.
+/// A unique name, also on a broker shared by many tests.
 fn unique(what: &str) -> ShortString {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);

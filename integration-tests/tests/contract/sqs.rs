@@ -1,4 +1,4 @@
-//! What a sender and a receiver of SQS can rely on, for any endpoint that speaks its JSON protocol.
+//! The contract of SQS for senders and receivers, for any endpoint with its JSON protocol.
 //!
 //! Each function of the modules below is a test of its own, on queues of its own, so that they may run at once and again on an endpoint that
 //! keeps its queues. [`sqs_contract!`] makes a test of each. What real stand-ins are known not to enforce is in

@@ -1,4 +1,4 @@
-//! What the real service refuses, or answers, and its stand-ins are known not to: run on the loopback endpoint only.
+//! Responses of the real service that emulators are known not to give: run on the loopback endpoint only.
 
 mod queues;
 

@@ -8,7 +8,7 @@ use crate::{
     transport::{Sender, Transport},
 };
 
-/// What the sending and the receiving side of a transport call their spans' kinds.
+/// The span kinds of the sending and the receiving side of a transport.
 pub(crate) fn kinds(by: Transport) -> (SpanKind, SpanKind) {
     if by.is_messaging() { (SpanKind::Producer, SpanKind::Consumer) } else { (SpanKind::Client, SpanKind::Server) }
 }

@@ -53,7 +53,7 @@ impl Bridge {
         Self { input: child.stdin.take(), lines, child, seen: Vec::new() }
     }
 
-    /// What it says next of this sort.
+    /// Returns the next line of this kind.
     pub(crate) async fn next(&mut self, event: &str) -> Value {
         if let Some(at) = self.seen.iter().position(|line| line["event"] == event) {
             return self.seen.remove(at);

@@ -43,7 +43,7 @@ fn policy(scrub: Scrub) -> Policy {
         .unwrap()
 }
 
-/// The most of a field that one request carries. What is larger, the transports would cut, and a canary could be lost by that.
+/// The maximum field size of a request. Transports would truncate larger fields and so could lose a canary.
 const ROOM: (usize, usize) = (2_000, 400);
 
 /// Each of these canaries in each disguise, in each place that can hold it: members of baggage, members of tracestate.
@@ -56,7 +56,7 @@ fn members(canaries: &Canaries) -> [Vec<String>; 2] {
             if canary.kind() == CanaryKind::Ssn && encoding == Encoding::Separated {
                 continue;
             }
-            // As its sender would write it: encoded once for the header. The telling key makes a random string a secret.
+            // Encoded once for the header, as a sender does. The key marks a random string as a secret.
             let encoded: String = text.bytes().map(|byte| format!("%{byte:02X}")).collect();
             let number = baggage.len();
             baggage.push(format!("api.password.{number}={encoded}"));
@@ -75,7 +75,7 @@ fn members(canaries: &Canaries) -> [Vec<String>; 2] {
     [baggage, state]
 }
 
-/// What an outsider sends.
+/// The outsider's message.
 struct Fields {
     baggage: String,
     state: String,
@@ -157,7 +157,7 @@ async fn travel(canaries: &Canaries, scrub: Scrub) -> Evidence {
     Evidence::new().wire(&ours).spans(&spans).lines("the log", &log.text()[logged..])
 }
 
-/// Every span, once each service has told of as many that received something: the last ones end after what they say.
+/// Returns all spans, after each service has exported this number of receiving spans: the last end after their logs.
 async fn received_everywhere(shop: &Shop, requests: usize) -> TraceGraph {
     let missing = |graph: &TraceGraph| {
         let received =

@@ -18,7 +18,7 @@ fn demo(arguments: &[&str]) -> Command {
     command
 }
 
-/// What one run of it left: its report, what it said, and its exit status.
+/// The results of a run: its report, its output and its exit status.
 struct Run {
     report: Value,
     said: String,

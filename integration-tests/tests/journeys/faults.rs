@@ -1,4 +1,4 @@
-//! What hostile, broken or old senders put into messages, on real brokers: it is handled, and so is the next message.
+//! Malformed fields of hostile, broken or outdated senders, on real brokers: the message and the next are processed.
 
 use std::collections::BTreeMap;
 
@@ -46,7 +46,7 @@ async fn poison_is_handled(by: Transport, sorts: &[Fault]) {
     assert!(missing.is_empty(), "none of {missing:?} reached the consumer: {handled:?}");
 }
 
-/// What was sent once comes in another order, and more than once: each time in its own trace, with its own baggage.
+/// Reordered and redelivered messages are processed in their own trace, with their own baggage.
 async fn a_message_out_of_order_and_again_is_in_its_own_trace(by: Transport) {
     const MESSAGES: usize = 8;
     let shop = Shop::open().await;
@@ -61,10 +61,10 @@ async fn a_message_out_of_order_and_again_is_in_its_own_trace(by: Transport) {
         requests.insert(body, request);
         taken.next().await;
     }
-    // As they were on the wire: what a broker's own redelivery and a shovel send.
+    // The fields as on the wire, as a redelivery or a shovel sends them.
     let messages = shop.wire.records().into_iter().map(|record| {
         let fields = record.fields.into_iter().map(|field| (field.name, MalformedValue::Bytes(field.value)));
-        // SQS writes this of its own accord, and takes it from nobody as an attribute.
+        // SQS sets this itself, and rejects it as a message attribute.
         (record.message, fields.filter(|(name, _)| name != "AWSTraceHeader").collect::<Vec<_>>())
     });
     let messages = redelivered(&shuffled(messages.collect(), 7), 1, 7);

@@ -21,7 +21,7 @@ mod transport;
 mod web;
 mod whole;
 
-/// What a test needs and does not judge.
+/// Set-up that tests need but do not check.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 fn variable(name: &str) -> String {

@@ -41,7 +41,7 @@ fn chosen(address: Address, ready: &Value) -> Address {
     }
 }
 
-/// What the service in Python read off its wire, as a record of the kit.
+/// Converts a message read by the service in Python to a record of the kit.
 fn record(message: &Value, from: &str, by: Transport) -> WireRecord {
     let fields = message["fields"].as_array().unwrap().iter();
     let fields = fields.map(|field| (field[0].as_str().unwrap(), field[1].as_str().unwrap()));

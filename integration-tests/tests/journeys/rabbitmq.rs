@@ -115,7 +115,7 @@ fn amqp_value(value: &MalformedValue) -> AMQPValue {
     }
 }
 
-/// What is written as text, and of everything else that it is there.
+/// Returns text values; other types as a placeholder.
 fn headers(delivery: &Delivery) -> Vec<(String, Vec<u8>)> {
     let headers = delivery.properties.headers().iter().flat_map(FieldTable::inner);
     headers

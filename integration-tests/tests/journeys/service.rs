@@ -25,7 +25,7 @@ pub(crate) struct Service {
     pub(crate) wire: Wire,
 }
 
-/// What a caller from outside asks for, in a trace of its own.
+/// A caller's request, in its own trace.
 pub(crate) struct Request {
     traceparent: String,
     state: TraceState,
@@ -106,7 +106,7 @@ impl Service {
     }
 }
 
-/// Where a message is handled: it is told to the test, and sent on if the way goes on.
+/// The handler: passes the message to the test, and forwards it if the route continues.
 pub(crate) struct Stop {
     pub(crate) service: Service,
     from: String,
@@ -147,7 +147,7 @@ impl Hold {
     }
 }
 
-/// A message that was handled, and what was current then.
+/// A processed message, and its current context.
 #[derive(Debug)]
 pub(crate) struct Arrival {
     pub(crate) body: String,
@@ -155,7 +155,7 @@ pub(crate) struct Arrival {
 }
 
 impl Stop {
-    /// Notes what is on the wire before anything is extracted from it.
+    /// Records the fields before extraction.
     pub(crate) fn saw<N: Into<String>, V: Into<Vec<u8>>>(
         &self,
         message: &str,
@@ -184,7 +184,7 @@ impl Stop {
     }
 }
 
-/// What arrives at the end of a way. What receives it goes on until the test's runtime ends.
+/// The messages at the end of a route. Receivers run until the test's runtime ends.
 pub(crate) struct Arrivals(mpsc::UnboundedReceiver<Arrival>);
 
 impl Arrivals {

@@ -1,4 +1,4 @@
-//! The shop of one test: its services, what they exported, and what each of them read off its wire.
+//! The shop of one test: its services, their spans, and their received messages.
 
 use std::{
     sync::{
@@ -28,10 +28,10 @@ use crate::{
 /// Longer than anything takes; only so that a broken promise ends a test instead of hanging it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
-/// The span of whoever called the shop from outside.
+/// The caller's span, outside of the shop.
 pub(crate) const CALLER: &str = "00f067aa0ba902b7";
 
-/// The keys that the shop's services tell each other.
+/// The baggage keys between the shop's services.
 pub(crate) const TENANT: &str = "tenant.id";
 
 pub(crate) struct Shop {
@@ -80,12 +80,12 @@ impl Shop {
         format!("{what}-{}-{}", self.name, self.names.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// The last service of a way: what arrives is told to the test.
+    /// The last service of a route: it passes messages to the test.
     pub(crate) async fn end(&self, service: &Service, from: &str, by: Transport) -> (Address, Arrivals) {
         self.stop(service, from, by, None).await.unwrap()
     }
 
-    /// A service on the way: what arrives is sent on.
+    /// An intermediate service: it forwards messages.
     pub(crate) async fn through(&self, service: &Service, from: &str, by: Transport, to: &Address) -> Address {
         self.stop(service, from, by, Some(to)).await.unwrap().0
     }
@@ -102,7 +102,7 @@ impl Shop {
         Ok((by.listen(stop, name).await?, arrivals))
     }
 
-    /// Makes every service export what it has, whatever a test's spans are waited for with.
+    /// Flushes the exporters of all services.
     pub(crate) async fn flush(&self) {
         let providers = self.providers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // Blocks, so not on a thread that drives the exporters.
@@ -133,7 +133,7 @@ impl Shop {
                     Ok(()) => return graph,
                     Err(broken) => last = Some(broken),
                 }
-                // Spans of receivers end after what they say to the test.
+                // Spans of receivers end after their message to the test.
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             panic!("{place}: {}", last.map_or_else(String::new, |broken| broken.to_string()));

@@ -26,7 +26,7 @@ pub(crate) struct Address {
     pub(crate) name: String,
 }
 
-/// What a service sends to one address with.
+/// A sender to one address.
 #[allow(clippy::large_enum_variant, reason = "a test has a handful of them")]
 pub(crate) enum Sender {
     Http(web::HttpSender),
@@ -52,7 +52,7 @@ impl Transport {
         matches!(self, Self::Kafka | Self::RabbitMq | Self::Sqs)
     }
 
-    /// Makes the topic or queue of this name, for messages that nobody receives yet.
+    /// Creates the topic or queue of this name, before any receiver.
     pub(crate) async fn declare(self, name: String) -> Result<Address, Failure> {
         match self {
             Self::Http | Self::Grpc => return Err("nothing waits over HTTP".into()),
@@ -65,7 +65,7 @@ impl Transport {
         Ok(Address { by: self, name })
     }
 
-    /// Receives for as long as the test's runtime lives; `name` is for what needs one.
+    /// Receives until the test's runtime ends; `name` is for transports that need one.
     pub(crate) async fn listen(self, stop: Stop, name: String) -> Result<Address, Failure> {
         let stop = Arc::new(stop);
         let name = match self {

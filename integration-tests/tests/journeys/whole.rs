@@ -10,7 +10,7 @@ use crate::{
     transport::{Address, Sender, Transport},
 };
 
-/// The services, and what each is called by.
+/// The services, and the transport of their caller.
 pub(crate) const WAY: [(&str, Transport); 6] = [
     ("gateway", Transport::Http),
     ("orders", Transport::Grpc),
@@ -20,7 +20,7 @@ pub(crate) const WAY: [(&str, Transport); 6] = [
     ("customer", Transport::Http),
 ];
 
-/// Opens every service, last first, and gives where the way begins and what arrives at its end.
+/// Opens every service, last first, and returns the first address and the messages at the end.
 pub(crate) async fn way(shop: &Shop, policy: &Policy) -> (Address, Arrivals) {
     let service = |name| shop.service_with(name, policy.clone());
     let mut from = WAY.iter().rev().skip(1).map(|(name, _)| *name).chain(["caller"]);
@@ -33,7 +33,7 @@ pub(crate) async fn way(shop: &Shop, policy: &Policy) -> (Address, Arrivals) {
     (address, arrivals)
 }
 
-/// The same with a service that calls.
+/// With a service that calls.
 async fn open(shop: &Shop) -> (Service, Sender, Arrivals) {
     let (address, arrivals) = way(shop, &tenant_only()).await;
     let caller = shop.service("caller");

@@ -118,7 +118,7 @@ async fn in_processes(arguments: &Arguments, brokers: Brokers, receiver: OtlpRec
         ("OTEL_BSP_MAX_QUEUE_SIZE", "65536".to_owned()),
     ]);
 
-    // Whoever is called is started before its caller.
+    // Callees start before callers.
     let mut services = Services::new();
     let orders = services.start(Name::Orders, &variables, &[]).await?;
     let orders = [("DEMO_ORDERS_URL", format!("http://{orders}"))];
@@ -134,7 +134,7 @@ async fn in_processes(arguments: &Arguments, brokers: Brokers, receiver: OtlpRec
 /// a container, on the same brokers as processes.
 async fn on_the_stack(arguments: &Arguments, stack: &mut Stack) -> Result<Shop, Error> {
     let up = stack.up().await?;
-    // First of all: what another run has on the stack is not touched.
+    // First: resources of another run on the stack stay untouched.
     let receiver = OtlpReceiver::bind(up.back).map_err(|error| {
         format!("{}, where the Collector sends spans back to: {error}; does another demo run?", up.back)
     })?;

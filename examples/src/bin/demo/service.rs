@@ -81,7 +81,7 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
         () = told_to_stop() => {}
     }
     stopping.finish().await;
-    // Sends what is left.
+    // Exports the remaining spans.
     if let Err(error) = telemetry.shutdown().await {
         tracing::error!(%error, "telemetry is incomplete");
     }

@@ -25,7 +25,7 @@ pub(crate) const POLICY: &str = "DEMO_POLICY";
 /// Starts telemetry in one call: exporter, sampler, subscriber, log lines, and the propagator that all adapters of the service share.
 /// The demo sets OpenTelemetry's variables for the exporter.
 pub(crate) fn start(name: Name) -> Result<Telemetry, Error> {
-    // What the policy keeps back is told to the demo, and a connection that ends when the demo does is no news.
+    // Rejections are sent to the demo. A connection that ends with the demo is not reported.
     let quiet = Targets::new()
         .with_default(LevelFilter::WARN)
         .with_target("propagation", LevelFilter::ERROR)

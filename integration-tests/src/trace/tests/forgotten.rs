@@ -7,9 +7,9 @@ use SpanKind::{Client, Consumer, Internal, Producer, Server};
 #[derive(Clone, Copy)]
 struct Service {
     name: &'static str,
-    /// Whether what it receives has a span.
+    /// Whether received messages have a span.
     receives: bool,
-    /// Whether what it sends has a span.
+    /// Whether sent messages have a span.
     sends: bool,
     /// Whether its handlers have a span of their own.
     own: bool,

@@ -1,4 +1,4 @@
-//! What is drawn, of whatever was received.
+//! Tests of the tree for arbitrary input.
 
 use super::{OTHER, TRACE, assert_says, story, with};
 use crate::trace::{Link, Span, SpanId, SpanKind, TraceGraph, TraceId};

@@ -1,4 +1,4 @@
-//! What a message carries after it died in a queue.
+//! The headers of dead letters.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -55,7 +55,7 @@ fn deaths(properties: &BasicProperties) -> Vec<FieldTable> {
     tables.collect()
 }
 
-/// Takes the time out of a death, checks that it is about now, and leaves what can be compared.
+/// Removes the time of a death after checking it, so that the rest can be compared.
 fn timeless(death: &FieldTable) -> FieldTable {
     let mut entries = death.inner().clone();
     let time = entries.remove("time").expect("has a time");
@@ -118,7 +118,7 @@ pub(crate) async fn a_second_death_in_the_same_queue_counts_up(uri: &str) {
     reject(&channel, &queue).await;
     let first = get_soon(&channel, &grave).await;
     assert_eq!(first.routing_key, grave);
-    // Somebody sends it again, as a retry does.
+    // It is published again, as by a retry.
     publish(&channel, &nowhere, queue.as_str(), b"", first.properties.clone()).await;
     reject(&channel, &queue).await;
     let second = get_soon(&channel, &grave).await;

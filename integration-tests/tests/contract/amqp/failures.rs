@@ -1,4 +1,4 @@
-//! What a broker refuses, and how much it closes for it.
+//! Rejections of a broker, and whether the channel or the connection closes.
 
 use lapin::{
     BasicProperties, Connection, ConnectionProperties,

@@ -1,4 +1,4 @@
-//! Where messages go, and what a publisher hears of it.
+//! Routing, returned messages and publisher confirms.
 
 use lapin::{
     BasicProperties, Channel, Confirmation, ExchangeKind,
@@ -179,7 +179,7 @@ pub(crate) async fn a_mandatory_message_nobody_takes_comes_back_and_is_confirmed
     assert_eq!(body(&returned.delivery), "back");
     assert_eq!(returned.delivery.routing_key, nowhere);
 
-    // One that somebody takes does not come back.
+    // A routable message is not returned.
     let queue = declare(&channel, FieldTable::default()).await;
     let confirmation = acknowledged(&channel, queue, options, b"", properties).await;
     assert_eq!(confirmation.take_message(), None);

@@ -1,4 +1,4 @@
-//! Consuming: who gets what, and what becomes of it.
+//! Consuming and settling.
 
 use futures_util::StreamExt;
 use lapin::{
@@ -186,7 +186,7 @@ pub(crate) async fn a_cancelled_consumer_gets_nothing_more(uri: &str) {
     channel.basic_cancel(consumer.tag(), BasicCancelOptions::default()).await.expect("cancels");
     send(&channel, &queue, b"b").await;
     assert!(consumer.next().await.is_none(), "the stream ends");
-    // What it held can still be settled.
+    // Its unsettled messages can still be settled.
     held.nack(REQUEUE).await.expect("nacks");
     let first = get_soon(&channel, &queue).await;
     assert_eq!((body(&first), first.redelivered), ("a", true));

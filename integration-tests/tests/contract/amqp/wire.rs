@@ -1,4 +1,4 @@
-//! What only a client that writes its own octets can say.
+//! Contracts that need hand-written frames.
 
 use amq_protocol::{
     frame::{AMQPFrame, WriteContext, gen_frame},
@@ -12,7 +12,7 @@ use tokio::{
 
 use super::unique;
 
-/// A client that does no more than it is told.
+/// A client without automatic behaviour.
 struct Raw(TcpStream);
 
 /// The types of frame that carry something.
@@ -26,12 +26,12 @@ impl Raw {
         Self(TcpStream::connect(host).await.expect("connects"))
     }
 
-    /// Logs in, agrees to what is offered, and opens channel 1. Returns the frame limit.
+    /// Logs in, accepts the offered parameters, and opens channel 1. Returns the frame limit.
     async fn open(uri: &str) -> (Self, usize) {
         Self::open_beating(uri, 0).await
     }
 
-    /// The same with a heartbeat of that many seconds.
+    /// Like [`Self::open`], with a heartbeat of this number of seconds.
     async fn open_beating(uri: &str, heartbeat: u16) -> (Self, usize) {
         let (mut raw, tune) = Self::log_in(uri).await;
         raw.agree(connection::TuneOk { channel_max: tune.channel_max, frame_max: tune.frame_max, heartbeat }).await;
@@ -43,7 +43,7 @@ impl Raw {
         (raw, usize::try_from(tune.frame_max).expect("fits"))
     }
 
-    /// Logs in. Returns what the broker offers.
+    /// Logs in. Returns the broker's offered parameters.
     async fn log_in(uri: &str) -> (Self, connection::Tune) {
         let mut raw = Self::dial(uri).await;
         raw.write(b"AMQP\0\0\x09\x01").await;
@@ -190,7 +190,7 @@ pub(crate) async fn a_header_table_is_carried_octet_for_octet(uri: &str) {
         entry(b"big", b"L\0\0\0\0\0\0\0\x07"),
         entry(b"true", b"t\x02"),
     ];
-    // Not every broker knows all of these types: what it cannot read it must refuse, what it takes it must keep.
+    // Brokers may not know all of these types: unknown types must be rejected, others kept unchanged.
     let known = headers(&[&parts[..5], &parts[6..]].concat().concat());
     raw.publish(&queue, &known).await;
     assert_eq!(raw.get(&queue).await, known);
@@ -222,7 +222,7 @@ pub(crate) async fn a_frame_one_octet_above_the_limit_is_the_first_to_be_refused
 
 pub(crate) async fn a_property_list_that_cannot_be_read_closes_the_connection(uri: &str) {
     for entries in [
-        // A type nobody knows; the short string that some codecs write; a value longer than the table.
+        // An unknown type; the short string that some codecs write; a value longer than the table.
         entry(b"k", b"?\0\0\0\0"),
         entry(b"k", b"_\x01x"),
         entry(b"k", b"S\0\0\xff\xffx"),

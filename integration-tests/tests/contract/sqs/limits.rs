@@ -1,4 +1,4 @@
-//! What is refused.
+//! Rejected requests.
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{BatchResultErrorEntry, SendMessageBatchRequestEntry, SendMessageBatchResultEntry};

@@ -52,7 +52,7 @@ impl Services {
         more: &[(&str, String)],
     ) -> Result<String, Error> {
         let mut command = Command::new(std::env::current_exe()?);
-        // What the user has set for other programs must not choose where the demo's spans go.
+        // The user's variables for other programs must not change the demo's exporter.
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
             command.env_remove(name);
         }

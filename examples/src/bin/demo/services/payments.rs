@@ -43,7 +43,7 @@ pub(crate) async fn run(service: Service) -> Result<(), Error> {
         .set("bootstrap.servers", variable("DEMO_KAFKA_BROKERS")?)
         .set("group.id", GROUP)
         .set("auto.offset.reset", "earliest")
-        // Whoever comes first creates it.
+        // Either side may create it first.
         .set("allow.auto.create.topics", "true")
         .create()?;
     orders.subscribe(&[&variable("DEMO_KAFKA_TOPIC_IN")?])?;
