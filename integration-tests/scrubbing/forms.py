@@ -11,7 +11,7 @@ TABLE = Path(__file__).parents[2] / "propagation-core/scrub/src/credential/table
 ALPHABETS = {
     "HEX": HEX, "LOWER": "abcdefghijklmnopqrstuvwxyz0123456789", "UPPER": UPPER_AND_DIGITS, "ALNUM": LETTERS_AND_DIGITS,
     "WORD": LETTERS_AND_DIGITS + "_", "DASHED": LETTERS_AND_DIGITS, "URL_SAFE": LETTERS_AND_DIGITS + "-_", "DOTTED": LETTERS_AND_DIGITS + "-_",
-    "BASE64": LETTERS_AND_DIGITS + "+/", "ANY": LETTERS_AND_DIGITS, "PATH": LETTERS_AND_DIGITS,
+    "HASHED": LETTERS_AND_DIGITS + "./", "HEX_PAIR": HEX, "BASE64": LETTERS_AND_DIGITS + "+/", "ANY": LETTERS_AND_DIGITS, "PATH": LETTERS_AND_DIGITS,
 }  # fmt: skip
 ROW = re.compile(r'^    \w+ "[^"]+" \[([^]]+)\] (?:mixed )?(\w+) (\d+) (\w+) =>', re.M)
 
