@@ -1,7 +1,7 @@
 //! The attributes of a message on RabbitMQ (semantic conventions 1.44, messaging/rabbitmq).
 
 use lapin::BasicProperties;
-use propagation_core::{Attribute, Hop};
+use propagation_core::{Attribute, ExternalText, Hop};
 
 use crate::names::{Names, is_generated};
 
@@ -103,7 +103,8 @@ impl Destination<'_> {
             described = described.with("messaging.destination.anonymous", true);
         }
         if !self.routing_key.is_empty() {
-            described = described.with("messaging.rabbitmq.destination.routing_key", self.routing_key.to_owned());
+            described =
+                described.with("messaging.rabbitmq.destination.routing_key", ExternalText::from(self.routing_key));
         }
         *hop = described;
     }
@@ -115,7 +116,7 @@ pub(crate) fn ids(properties: &BasicProperties) -> impl Iterator<Item = Attribut
         ("messaging.message.id", properties.message_id()),
         ("messaging.message.conversation_id", properties.correlation_id()),
     ];
-    ids.into_iter().filter_map(|(key, id)| Some(Attribute::new(key, id.as_ref()?.as_str().to_owned())))
+    ids.into_iter().filter_map(|(key, id)| Some(Attribute::external(key, id.as_ref()?.as_str())))
 }
 
 #[cfg(test)]

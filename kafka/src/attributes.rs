@@ -1,6 +1,6 @@
 //! Attributes and `error.type` of messages on Kafka (semantic conventions 1.44, messaging/kafka).
 
-use propagation_core::{Attribute, AttributeValue, Hop, Outcome};
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, Outcome};
 use rdkafka::{ClientConfig, Message, error::KafkaError};
 
 use crate::record::Details;
@@ -59,7 +59,7 @@ impl Client {
         add("messaging.operation.name", operation.name.into());
         add("messaging.operation.type", operation.kind.into());
         if !topic.is_empty() {
-            add("messaging.destination.name", topic.to_owned().into());
+            add("messaging.destination.name", ExternalText::from(topic).into());
         }
         if let Some(id) = &self.id {
             add("messaging.client.id", id.clone().into());
@@ -92,8 +92,8 @@ impl Client {
             hop.attributes.push(Attribute::new("messaging.kafka.message.tombstone", true));
         }
         // A key that is not text has no canonical representation, so the conventions require no attribute.
-        if let Some(key) = key.filter(|_| self.message_key).and_then(|key| std::str::from_utf8(key).ok()) {
-            hop.attributes.push(Attribute::external(MESSAGE_KEY, key));
+        if let Some(key) = key.filter(|_| self.message_key).and_then(ExternalText::from_utf8) {
+            hop.attributes.push(Attribute::new(MESSAGE_KEY, key));
         }
     }
 }

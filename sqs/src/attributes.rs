@@ -1,6 +1,8 @@
 //! Attributes of messages on SQS (semantic conventions 1.44, messaging/sqs).
 
-use propagation_core::{Attribute, AttributeValue, Hop, HopSpan, Transport, messaging::DeliveryKey};
+use std::{borrow::Cow, fmt};
+
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, HopSpan, Transport, messaging::DeliveryKey};
 
 /// Returns the key of a delivery, which its receipt handle identifies.
 pub(crate) fn delivery(receipt_handle: &str) -> DeliveryKey {
@@ -8,8 +10,15 @@ pub(crate) fn delivery(receipt_handle: &str) -> DeliveryKey {
 }
 
 /// A queue, given by its URL, ARN or name.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Queue(String);
+
+/// Prints the name. The URL may hold a password.
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Queue").field(&self.name()).finish()
+    }
+}
 
 impl Queue {
     pub(crate) fn new(text: impl Into<String>) -> Self {
@@ -52,15 +61,25 @@ impl Queue {
         add("messaging.operation.name", operation.into());
         add("messaging.operation.type", kind.into());
         if !name.is_empty() {
-            add("messaging.destination.name", name.to_owned().into());
+            add("messaging.destination.name", ExternalText::from(name).into());
         }
         if let Some(url) = self.url() {
-            add("aws.sqs.queue.url", url.to_owned().into());
+            add("aws.sqs.queue.url", ExternalText::from(without_user_info(url)).into());
         }
         if let Some((host, port)) = self.server() {
-            add("server.address", AttributeValue::trusted(host.to_owned()));
+            add("server.address", ExternalText::from(host).into());
             add("server.port", port.into());
         }
+    }
+}
+
+/// Returns a URL without user name and password.
+fn without_user_info(url: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = url.split_once("://") else { return url.into() };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest.get(..end).and_then(|authority| authority.rfind('@')) {
+        Some(at) => format!("{scheme}://{}", rest.get(at.saturating_add(1)..).unwrap_or_default()).into(),
+        None => url.into(),
     }
 }
 
@@ -72,10 +91,10 @@ pub(crate) fn count(hop: &mut Hop, messages: usize) {
 /// Records the ids of the message and the request from a response.
 pub(crate) fn record_ids(hop: &HopSpan, message_id: Option<&str>, request_id: Option<&str>) {
     if let Some(id) = message_id {
-        hop.set_attribute("messaging.message.id", id.to_owned());
+        hop.set_attribute("messaging.message.id", ExternalText::from(id));
     }
     if let Some(id) = request_id {
-        hop.set_attribute("aws.request_id", id.to_owned());
+        hop.set_attribute("aws.request_id", ExternalText::from(id));
     }
 }
 

@@ -37,6 +37,28 @@ impl ExternalText {
         Self::from(&*String::from_utf8_lossy(kept))
     }
 
+    /// Copies a bounded part of the bytes if it is UTF-8, `None` otherwise. Bytes beyond the part are not read.
+    ///
+    /// ```
+    /// use propagation_core::ExternalText;
+    ///
+    /// assert_eq!(ExternalText::from_utf8(b"order-4711"), Some(ExternalText::from("order-4711")));
+    /// assert_eq!(ExternalText::from_utf8(&[0xff; 16]), None);
+    /// ```
+    #[must_use]
+    pub fn from_utf8(bytes: &[u8]) -> Option<Self> {
+        let kept = bytes.get(..MOST_KEPT).unwrap_or(bytes);
+        let text = match std::str::from_utf8(kept) {
+            Ok(text) => text,
+            // The cut may have divided a character.
+            Err(error) if error.error_len().is_none() && kept.len() < bytes.len() => {
+                std::str::from_utf8(kept.get(..error.valid_up_to())?).ok()?
+            }
+            Err(_) => return None,
+        };
+        Some(Self::from(text))
+    }
+
     /// Names the key that the scrubbers get as a hint, where it differs from the attribute's.
     #[must_use]
     pub fn with_key_hint(mut self, key: &str) -> Self {
