@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::EscapedText;
+
 /// One thing that was refused, dropped, changed or cut, and why. Never holds a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,13 +57,13 @@ impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.field)?;
         if let Some(key) = &self.key {
-            write!(f, " {key}")?;
+            write!(f, " {}", EscapedText::new(key))?;
         }
         match self.underlying {
             Some(underlying) => write!(f, ": allowed by report mode, would be blocked: {underlying}")?,
             None => write!(f, ": {}", self.reason)?,
         }
-        self.rule.as_ref().map_or(Ok(()), |rule| write!(f, " ({rule})"))
+        self.rule.as_ref().map_or(Ok(()), |rule| write!(f, " ({})", EscapedText::new(rule)))
     }
 }
 

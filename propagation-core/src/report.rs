@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use crate::{Direction, Peer, RejectReason, Rejection};
+use crate::{Direction, EscapedText, Peer, RejectReason, Rejection};
 
 /// Says what was refused, at most [`PER_SECOND`] times a second for each reason and direction; the next one says how many
 /// were left unsaid.
@@ -50,6 +50,7 @@ impl RejectionReporter {
                 continue;
             };
             let remedy = remedy::remedy(direction, peer, rejection);
+            let rule = rejection.rule.as_deref().map(|rule| EscapedText::new(rule).to_string());
             tracing::warn!(
                 target: "propagation",
                 direction = direction.as_str(),
@@ -58,7 +59,7 @@ impl RejectionReporter {
                 key = rejection.key.as_deref(),
                 reason = rejection.underlying.unwrap_or(rejection.reason).as_str(),
                 mode = rejection.underlying.map(|_| "report"),
-                rule = rejection.rule.as_deref(),
+                rule = rule.as_deref(),
                 remedy = remedy.as_ref().map(tracing::field::display),
                 unsaid,
                 "{}",

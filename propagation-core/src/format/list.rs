@@ -4,6 +4,7 @@ use super::{
     B3Format, BaggageFormat, DatadogFormat, Format, GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat,
     TraceContextFormat, XRayFormat,
 };
+use crate::EscapedText;
 
 /// An ordered list of formats: extracting tries them in order, injecting writes all of them.
 ///
@@ -153,7 +154,11 @@ pub struct FormatsError(String);
 impl FormatsError {
     fn unknown(name: &str) -> Self {
         let known: Vec<_> = Known::ALL.iter().map(|known| known.name()).collect();
-        Self(format!("{VARIABLE}: unknown format {name:?}; there are {} and none", known.join(", ")))
+        Self(format!(
+            "{VARIABLE}: unknown format {:?}; there are {} and none",
+            EscapedText::new(name),
+            known.join(", ")
+        ))
     }
 }
 

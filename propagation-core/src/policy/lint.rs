@@ -8,7 +8,7 @@ use super::{
     key_rule::KeyRule,
     peer_pattern::{PeerPattern, Peers},
 };
-use crate::{Direction, Transport, baggage};
+use crate::{Direction, EscapedText, Transport, baggage};
 
 /// Something in a policy that is legal and probably a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,15 +85,31 @@ impl fmt::Display for PolicyWarningKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnreachablePeer { peer, by } => {
-                write!(f, "{peer} can never match: {by:?} before it takes every such peer")
+                write!(
+                    f,
+                    "{} can never match: {:?} before it takes every such peer",
+                    EscapedText::new(peer),
+                    EscapedText::new(by)
+                )
             }
-            Self::ImpossiblePeer { peer, why } => write!(f, "{peer} can never match: {why}"),
+            Self::ImpossiblePeer { peer, why } => {
+                write!(f, "{} can never match: {}", EscapedText::new(peer), EscapedText::new(why))
+            }
             Self::IllegalKey(key) => {
-                write!(f, "the key {key:?} can never match: keys are letters, digits and !#$%&'*+-.^_`|~")
+                write!(
+                    f,
+                    "the key {:?} can never match: keys are letters, digits and !#$%&'*+-.^_`|~",
+                    EscapedText::new(key)
+                )
             }
-            Self::AllowsEverything(key) => write!(f, "the key {key:?} allows everything"),
-            Self::PersonalKey(key) => write!(f, "the key {key:?} looks personal"),
-            Self::UnreachableKey { key, by } => write!(f, "the key {key:?} can never match: {by:?} before it takes it"),
+            Self::AllowsEverything(key) => write!(f, "the key {:?} allows everything", EscapedText::new(key)),
+            Self::PersonalKey(key) => write!(f, "the key {:?} looks personal", EscapedText::new(key)),
+            Self::UnreachableKey { key, by } => write!(
+                f,
+                "the key {:?} can never match: {:?} before it takes it",
+                EscapedText::new(key),
+                EscapedText::new(by)
+            ),
             Self::EveryHost => f.write_str("its keys go to every host, also to hosts of third parties"),
         }
     }
@@ -101,7 +117,7 @@ impl fmt::Display for PolicyWarningKind {
 
 impl fmt::Display for PolicyWarning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rule {:?}: {}", self.direction.as_str(), self.location.name, self.kind)
+        write!(f, "{} rule {:?}: {}", self.direction.as_str(), EscapedText::new(&self.location.name), self.kind)
     }
 }
 

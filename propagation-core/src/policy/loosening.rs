@@ -6,7 +6,7 @@ use super::{
     ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, ScrubAction, TraceStateRule, TraceTrust,
     coverage::Coverage, peer_pattern::Peers,
 };
-use crate::{Direction, scrub::Detector};
+use crate::{Direction, EscapedText, scrub::Detector};
 
 /// One thing that a newer policy allows and an older one does not.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,12 +28,12 @@ impl fmt::Display for Loosening {
             write!(f, "{} ", direction.as_str())?;
         }
         if let Some(peer) = &self.peer {
-            write!(f, "{peer}: ")?;
+            write!(f, "{}: ", EscapedText::new(peer))?;
         }
         if let Some(key) = &self.key {
-            write!(f, "key {key:?} ")?;
+            write!(f, "key {:?} ", EscapedText::new(key))?;
         }
-        f.write_str(&self.change)
+        EscapedText::new(&self.change).fmt(f)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{InboundRule, KeyRule, OutboundRule, Policy, TraceStateRule, TraceTrust};
+use crate::EscapedText;
 
 impl Policy {
     /// Returns a policy for services that untrusted callers reach: over HTTP and gRPC every trace is restarted and linked to the
@@ -78,7 +79,7 @@ pub struct UnknownProfile(Box<str>);
 
 impl fmt::Display for UnknownProfile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown profile {:?}; expected one of: internal, edge, third-party", self.0)
+        write!(f, "unknown profile {:?}; expected one of: internal, edge, third-party", EscapedText::new(&self.0))
     }
 }
 

@@ -10,7 +10,7 @@ use super::{
     snapshot::{Snapshot, Versions},
 };
 use crate::{
-    Policy,
+    EscapedText, Policy,
     policy::{PolicyFileError, PolicyFileErrorKind},
 };
 
@@ -158,17 +158,21 @@ fn log_loosened(path: &Path, loosened: &[crate::Loosening]) {
         tracing::warn!(
             target: "propagation",
             direction = loosening.direction.map(crate::Direction::as_str),
-            peer = loosening.peer.as_deref(),
-            key = loosening.key.as_deref(),
-            change = loosening.change,
+            peer = loosening.peer.as_deref().map(escaped).as_deref(),
+            key = loosening.key.as_deref().map(escaped).as_deref(),
+            change = escaped(&loosening.change),
             "policy reload allows more"
         );
     }
     tracing::info!(
         target: "propagation",
-        file = %path.display(),
+        file = %EscapedText::new(&path.to_string_lossy()).with_max_bytes(4096),
         loosened = loosened.len(),
         unsaid = loosened.len().saturating_sub(MOST),
         "policy reloaded"
     );
+}
+
+fn escaped(text: &str) -> String {
+    EscapedText::new(text).to_string()
 }

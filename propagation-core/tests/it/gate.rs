@@ -277,3 +277,86 @@ fn debug_of_types_with_wire_values_masks_them() {
         assert!(!printed.contains("zebra") && !printed.contains("122, 101"), "{printed}");
     }
 }
+
+#[cfg(feature = "policy-file")]
+#[test]
+fn policy_file_bounds_text() {
+    let file = "open = true\n[telemetry]\nmax_name_bytes = 64\nmax_value_bytes = 256\nmax_stacktrace_bytes = 512";
+    let limits = Policy::from_toml(file).unwrap().telemetry_limits();
+    assert_eq!((limits.name, limits.value, limits.stacktrace), (64, 256, 512));
+}
+
+#[cfg(feature = "policy-file")]
+#[test]
+fn policy_file_limit_out_of_range_is_an_error() {
+    for (word, value) in [("max_name_bytes", "31"), ("max_value_bytes", "8193"), ("max_stacktrace_bytes", "-1")] {
+        let error = Policy::from_toml(&format!("open = true\n[telemetry]\n{word} = {value}")).unwrap_err();
+        let expected = format!("{word} = {value} is out of range: 32 to 8192 bytes");
+        assert_eq!((error.place().map(|place| place.0), error.message()), (Some(3), &*expected));
+    }
+    let error = Policy::from_toml("open = true\n[telemetry]\nmax_bytes = 64").unwrap_err();
+    assert!(error.message().contains("unknown field"), "{error}");
+}
+
+/// A line feed, ESC and a bidirectional override, as a caller or an editor may put them into a name.
+const DISGUISE: &str = "q\nERROR forged\u{1b}[2J\u{202e}";
+
+fn assert_one_line(shown: &str) {
+    let raw = |letter: char| letter.is_control() || letter == '\u{202e}';
+    assert!(!shown.contains(raw) && shown.len() < 3000, "{shown:?}");
+}
+
+#[test]
+fn error_texts_stay_on_one_bounded_line() {
+    let long = format!("{DISGUISE}{}", "x".repeat(100_000));
+    for text in [DISGUISE, &long] {
+        assert_one_line(&Policy::profile(text).unwrap_err().to_string());
+        let formats = propagation_core::Formats::from_lookup(|_| Some(text.replace(',', "")));
+        assert_one_line(&formats.unwrap_err().to_string());
+        assert_one_line(&Peer::amqp_queue(text).to_string());
+        let rejection = propagation_core::Rejection::new("baggage", propagation_core::RejectReason::NotAllowed);
+        assert_one_line(&rejection.with_rule(text).to_string());
+        let rule = || InboundRule::peers([format!("kafka:{text}")]).named(text);
+        let policy = Policy::builder().inbound(rule().allow(text)).inbound(rule()).build().unwrap();
+        let warnings = policy.lint();
+        assert!(!warnings.is_empty());
+        warnings.iter().for_each(|warning| assert_one_line(&warning.to_string()));
+        for loosened in Policy::default().loosened_by(&policy).into_iter().chain(policy.loosened_by(&Policy::default()))
+        {
+            assert_one_line(&loosened.to_string());
+        }
+    }
+}
+
+#[test]
+fn event_with_disguised_peer_is_one_line() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let rule = InboundRule::peers(["*"]).named(DISGUISE).allow("tenant.id");
+    let propagator = Propagator::builder().policy(Policy::builder().inbound(rule).build().unwrap()).build();
+    let carrier = vec![("baggage".to_owned(), b"other=1".to_vec())];
+    tracing::subscriber::with_default(subscriber, || {
+        for peer in [Peer::amqp_queue(DISGUISE), Peer::amqp(DISGUISE), Peer::kafka(DISGUISE), Peer::sqs(DISGUISE)] {
+            drop(propagator.extract(&peer, &carrier));
+        }
+    });
+    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text.lines().count(), 4, "{text}");
+    text.lines().for_each(assert_one_line);
+    assert!(text.lines().all(|line| line.contains("context field rejected")), "{text}");
+}
+
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}

@@ -61,11 +61,18 @@ impl fmt::Display for Escaped<'_> {
                 '"' | '\\' => write!(f, "\\{letter}")?,
                 '\0'..='\x1f'
                 | '\x7f'..='\u{9f}'
+                | '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
                 | '\u{200b}'..='\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
-                | '\u{feff}' => {
-                    write!(f, "\\u{:04x}", u32::from(letter))?;
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}' => {
+                    for unit in letter.encode_utf16(&mut [0; 2]) {
+                        write!(f, "\\u{unit:04x}")?;
+                    }
                 }
                 _ => f.write_char(letter)?,
             }

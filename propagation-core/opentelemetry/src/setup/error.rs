@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-use propagation_core::FormatsError;
+use propagation_core::{EscapedText, FormatsError};
 
 /// Why telemetry could not be started, or not be ended.
 ///
@@ -41,20 +41,25 @@ impl fmt::Display for StartUpError {
             Self::Variable { name, problem } => write!(f, "{name} {problem}"),
             Self::Formats(error) => error.fmt(f),
             Self::NoRuntime => f.write_str("OTLP over gRPC needs a Tokio runtime: start telemetry inside of it"),
-            Self::Exporter(error) => write!(f, "the OTLP exporter could not be set up: {error}"),
+            Self::Exporter(error) => write!(f, "the OTLP exporter could not be set up: {}", shown(error)),
             Self::SubscriberInstalled => f.write_str(
                 "a tracing subscriber is installed already, maybe by another crate (`cargo tree -i tracing-subscriber` lists those that \
                  could): install telemetry first, or start() it and put Telemetry::span_layer() into that subscriber",
             ),
             Self::SpansLost { spans, endpoint, cause } if endpoint.is_empty() => {
-                write!(f, "{spans} spans were not exported: {cause}")
+                write!(f, "{spans} spans were not exported: {}", shown(cause))
             }
             Self::SpansLost { spans, endpoint, cause } => {
-                write!(f, "{spans} spans were not exported to {endpoint}: {cause}")
+                write!(f, "{spans} spans were not exported to {}: {}", shown(endpoint), shown(cause))
             }
-            Self::Shutdown(error) => write!(f, "telemetry could not be shut down: {error}"),
+            Self::Shutdown(error) => write!(f, "telemetry could not be shut down: {}", shown(error)),
         }
     }
+}
+
+/// Returns the text of an error from outside on one line of at most 1,024 bytes.
+fn shown(error: &(impl fmt::Display + ?Sized)) -> String {
+    EscapedText::new(&error.to_string()).with_max_bytes(1024).to_string()
 }
 
 impl fmt::Debug for StartUpError {

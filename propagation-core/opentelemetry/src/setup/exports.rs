@@ -16,11 +16,11 @@ use opentelemetry_sdk::{
 };
 
 use super::{StartUpError, report};
-use propagation_core::{Counters, record_failed_export};
+use propagation_core::{Counters, EscapedText, record_failed_export};
 
 /// The first lost spans are reported at once, later ones in one line for each such time.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
-/// The longest text of an error that is kept, in characters.
+/// The longest text of an error that is kept, in bytes.
 const CAUSE: usize = 300;
 
 /// How many sampled spans have ended, and how many of them were exported.
@@ -160,9 +160,9 @@ impl Exports {
     }
 }
 
-/// One line, without control characters.
+/// Returns one line, without control, bidirectional and invisible characters.
 fn bounded(text: &str) -> String {
-    text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(CAUSE).collect()
+    EscapedText::new(text).with_max_bytes(CAUSE).to_string()
 }
 
 /// Counts the sampled spans that end.

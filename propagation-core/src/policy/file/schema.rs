@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Pseudonymizer, Scrub, ScrubAction,
-    TraceStateRule, TraceTrust,
+    TelemetryLimits, TraceStateRule, TraceTrust,
     policy::{
         builder::{check, check_peer},
         pattern::Pattern,
@@ -36,6 +36,7 @@ struct File {
     scrub: Option<Scrubbing>,
     pseudonyms: Option<Pseudonyms>,
     existing_outside_hops: Option<Spanned<String>>,
+    telemetry: Option<Telemetry>,
     #[serde(default)]
     inbound: Vec<Spanned<Inbound>>,
     #[serde(default)]
@@ -52,6 +53,15 @@ struct Scrubbing {
     action: Option<Spanned<String>>,
     #[serde(default)]
     patterns: BTreeMap<String, Spanned<String>>,
+}
+
+/// Bounds of texts from outside, in bytes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Telemetry {
+    max_name_bytes: Option<Spanned<i64>>,
+    max_value_bytes: Option<Spanned<i64>>,
+    max_stacktrace_bytes: Option<Spanned<i64>>,
 }
 
 #[derive(Deserialize)]
@@ -118,6 +128,9 @@ pub(super) fn read(text: &str, read_key: &ReadKey<'_>) -> Result<(Policy, Places
     let mut builder = Policy::builder().scrub(scrub.clone());
     if let Some(treatment) = file.existing_outside_hops {
         builder = builder.existing_outside_hops(reader.outside_hops(&treatment)?);
+    }
+    if let Some(telemetry) = file.telemetry {
+        builder = builder.telemetry_limits(reader.limits(&telemetry)?);
     }
     for rule in file.inbound {
         let span = rule.span();
@@ -287,6 +300,29 @@ impl Reader<'_> {
             other => Err(self
                 .error(treatment.span(), format!("{other:?} is not a value of existing_outside_hops: keep, restart"))),
         }
+    }
+
+    fn limits(&self, telemetry: &Telemetry) -> Result<TelemetryLimits, PolicyFileError> {
+        let mut limits = TelemetryLimits::default();
+        for (key, bytes, limit) in [
+            ("max_name_bytes", &telemetry.max_name_bytes, &mut limits.name),
+            ("max_value_bytes", &telemetry.max_value_bytes, &mut limits.value),
+            ("max_stacktrace_bytes", &telemetry.max_stacktrace_bytes, &mut limits.stacktrace),
+        ] {
+            let Some(bytes) = bytes else { continue };
+            let range = TelemetryLimits::MIN_BYTES..=TelemetryLimits::MAX_BYTES;
+            *limit =
+                usize::try_from(*bytes.get_ref()).ok().filter(|number| range.contains(number)).ok_or_else(|| {
+                    let message = format!(
+                        "{key} = {} is out of range: {} to {} bytes",
+                        bytes.get_ref(),
+                        range.start(),
+                        range.end()
+                    );
+                    self.error(bytes.span(), message)
+                })?;
+        }
+        Ok(limits)
     }
 
     fn action(&self, name: &str, span: Range<usize>) -> Result<ScrubAction, PolicyFileError> {
