@@ -203,3 +203,6 @@ pub(crate) fn hop(guard: &dyn TextGuard, hop: &mut Hop) {
 pub(crate) fn is_external(value: &AttributeValue) -> bool {
     matches!(value, AttributeValue::External(_) | AttributeValue::ExternalTexts(_))
 }
+
+#[cfg(test)]
+mod tests;
