@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# What the other pieces share: where things are, and how to say what happens. Sourced, never run.
+# Shared paths and log functions. Sourced, never run.
 set -euo pipefail
 
 setup_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 suite_dir=$(dirname "$setup_dir")
 # One run's state: which engine was started, which images are used, logs.
 state_dir=${PROPAGATION_STATE:-$(dirname "$suite_dir")/target/integration}
-# What is worth keeping between runs and checkouts; every entry is named by the hash of what it was made from.
+# The cache between runs and checkouts; every entry is named by the hash of what it was made from.
 cache_dir=${XDG_CACHE_HOME:-$HOME/.cache}/propagation-integration
 mkdir -p "$state_dir" "$cache_dir"
 
@@ -15,7 +15,7 @@ fail() { printf 'error: %s\n' "$*" >&2; return 1; }
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# Installs the named Debian packages, or says what is missing where it may not.
+# Installs the named Debian packages, or lists missing ones if it may not.
 install_packages() {
   if ! have apt-get || [[ $(id -u) != 0 ]]; then
     fail "needed and not here: $* (installed by this script only on Debian, as root)"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `cargo demo --brokers compose` needs of the stack: demo.sh brokers | image PROGRAM | up | down [services]
+# The stack's commands for `cargo demo --brokers compose`: demo.sh brokers | image PROGRAM | up | down [services]
 #
 # Messages go to standard error; standard output has lines of NAME VALUE for the demo. The brokers that are up are used, and left
 # up; those that are not are started, and stopped again by `down`. An engine must be there (docker.sh up).
@@ -63,7 +63,7 @@ demo_image() {
   # shellcheck disable=SC2064 # its name is known now and not then
   trap "rm -rf '$context'" EXIT
   cp "$images_dir/demo/Dockerfile" "$context"
-  # Without what debuggers need it is a fifth of the size.
+  # Without debug symbols it is a fifth of the size.
   strip -o "$context/demo" "$program" 2>/dev/null || cp "$program" "$context/demo"
   before=$(docker image inspect -f '{{.Id}}' "$demo_image" 2>/dev/null || true)
   if ! DOCKER_BUILDKIT=0 docker build -q --build-arg "BASE=$base" -t "$demo_image" "$context" >"$log" 2>&1; then
@@ -103,7 +103,7 @@ demo_up() {
   printf 'address %s\n' "$(docker port "$(containers gateway)" 8080/tcp | head -n 1)"
 }
 
-# What this demo has started, or one that is no more: the services if it says so, and the brokers.
+# Stops the parts that this demo, or an ended one, has started: the services if requested, and the brokers.
 demo_down() {
   local name starter
   local -a ids=()

@@ -2,7 +2,7 @@
 # Decides which images the stack runs, and writes them as variables: images.sh   (the file's name is printed)
 #
 # Official images where a registry answers. Elsewhere `propagation-local/*`, built from Debian packages, Maven Central and
-# Go modules, tagged by the hash of what they are made from and so built once. IMAGES=official|local skips the question.
+# Go modules, tagged by the hash of their sources and so built once. IMAGES=official|local skips the check.
 set -euo pipefail
 # shellcheck source=docker.sh
 source "$(dirname "${BASH_SOURCE[0]}")/docker.sh"
@@ -19,7 +19,7 @@ registry_limit=20
 maven_plugin=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 collector_version=0.150.0
 
-# The official image of a service: what compose.yaml has as the default of NAME_IMAGE.
+# Prints the official image of a service: the default of NAME_IMAGE in compose.yaml.
 official() { sed -n "s/.*\${${1^^}_IMAGE:-\(.*\)}.*/\1/p" "$suite_dir/compose.yaml" | head -n 1; }
 
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
@@ -142,7 +142,7 @@ name_local_images() {
   local_collector=propagation-local/collector:$collector_version-$(hash_of "$images_dir/collector" "$arch")
 }
 
-# What is made of Debian packages: the two downloads on top of the base run at once.
+# Images of Debian packages: the two downloads on top of the base run at once.
 debian_images() {
   build_base || return
   build rabbitmq "$local_rabbitmq" "$images_dir/rabbitmq" "$local_base" &

@@ -1,4 +1,4 @@
-"""Checks that README's table of versions says what Cargo.toml asks for and Cargo.lock tests: matrix.py [--write]
+"""Checks README's table of versions against Cargo.toml's requirements and Cargo.lock: matrix.py [--write]
 
 A row is `| crate | version | tested with | where |`. The version is the requirement of each crate of ours that has this dependency, and
 tested is the one version that Cargo.lock has for them. `where` names those crates, without dev-dependencies, examples and the
@@ -13,7 +13,7 @@ import sys
 
 README = "README.md"
 HEAD = "| Crate | Version | Tested with | Where |"
-# What must have a row: whatever a user of ours names, too.
+# Crates that need a row: those that users name, too.
 NAMED = [
     "opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "tracing", "tracing-opentelemetry", "tracing-subscriber", "axum", "tonic",
     "reqwest", "reqwest-middleware", "tower-http", "tower-layer", "tower-service", "rdkafka", "lapin", "aws-sdk-sqs",
@@ -28,7 +28,7 @@ def metadata():
 
 
 def facts(data):
-    """For each named crate: what is required, what is tested, and which of our crates ask for it."""
+    """For each named crate: the required and the tested version, and which of our crates depend on it."""
     packages = {package["id"]: package for package in data["packages"]}
     nodes = {node["id"]: node for node in data["resolve"]["nodes"]}
     found = {name: (set(), set(), set()) for name in NAMED}
@@ -48,7 +48,7 @@ def facts(data):
 
 
 def rows(text):
-    """The cells of each row, and their lines' numbers. Rows of one crate are told apart by where they apply."""
+    """The cells of each row, and their lines' numbers. Rows of one crate differ by where they apply."""
     lines = text.split("\n")
     if HEAD not in lines:
         sys.exit(f"{README} has no table that begins with {HEAD}")

@@ -16,7 +16,7 @@ python_prepare() {
     say "making the Python environment"
     rm -rf "$venv"
     mkdir -p "$venv"
-    # A venv cannot be moved, so a link says that it is whole.
+    # A venv cannot be moved, so a link marks it as complete.
     python3 -m venv "$venv/venv" >"$state_dir/python.log" 2>&1 &&
       "$venv/venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements" \
         >>"$state_dir/python.log" 2>&1 || { tail -n 10 "$state_dir/python.log" >&2; fail "no Python environment"; return; }

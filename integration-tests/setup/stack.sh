@@ -89,7 +89,7 @@ END
   fi
 }
 
-# stack_again restart|kill SERVICE: stops it, as asked or at once, and starts it again with what it had on its disk.
+# stack_again restart|kill SERVICE: stops it, gracefully or at once, and starts it again with its disk.
 stack_again() {
   local id
   id=$(container "$2")
@@ -102,7 +102,7 @@ stack_again() {
   stack_wait
 }
 
-# Says which version each broker is, by its own word, and which image it runs from.
+# Prints each broker's reported version and its image.
 stack_versions() {
   local id name image version
   compose ps -q | while read -r id; do

@@ -36,7 +36,7 @@ check() { # NAME COMMAND…
   fi
 }
 
-# What one broker is asked by many tests at once must not time out on two cores.
+# Requests of many tests at once to one broker must not time out on two cores.
 check "contracts, Collector, Zipkin" \
   cargo test -p propagation-testkit --all-features --test brokers -- --test-threads 4
 journeys=(cargo test -p propagation-testkit --all-features --test journeys --)

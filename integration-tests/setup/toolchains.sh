@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Java's build tool, and a Go that is new enough for the Collector: what is here is used, what is not comes from Debian's
+# Java's build tool, and a Go that is new enough for the Collector: installed ones are used, missing ones come from Debian's
 # packages. Sourced, never run.
 set -euo pipefail
 # shellcheck source=common.sh
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-# What the Collector's own builder asks for.
+# The version that the Collector's builder requires.
 go_needed=1.25.0
 
 ensure_maven() { have mvn || install_packages maven openjdk-17-jre-headless; }

@@ -4,8 +4,8 @@
 //! of messages as brokers do. Results are the same in each run.
 //!
 //! ```
-//! use propagation_testkit::fault::poisoned_fields;
-//! for poison in poisoned_fields() {
+//! use propagation_testkit::fault::malformed_fields;
+//! for poison in malformed_fields() {
 //!     // Build a message with poison.fields, hand it to the consumer, and assert: it was handled, and the next one too.
 //!     println!("{}: {} fields", poison.name, poison.fields.len());
 //! }

@@ -10,7 +10,7 @@
 //!
 //! let graph = TraceGraph::new([Span::new(TraceId::from_bytes([1; 16]), SpanId::from_bytes([1; 8]), "<b>GET</b>")]);
 //! let page = Page::new(&graph).title("An order").render();
-//! assert!(page.contains("&lt;b&gt;GET&lt;/b&gt;"), "whatever a span says is shown, never obeyed");
+//! assert!(page.contains("&lt;b&gt;GET&lt;/b&gt;"), "markup in spans is escaped");
 //! ```
 //!
 //! Names and values in spans come from anywhere. Every one is escaped, none is put into a script, a style or an address,

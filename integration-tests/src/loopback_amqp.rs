@@ -10,7 +10,7 @@
 //!
 //! # async fn example() -> std::io::Result<()> {
 //! let broker = LoopbackAmqp::builder()
-//!     // What a broken link would do: the trace is lost in transit.
+//!     // Simulates a broken link: the trace is lost in transit.
 //!     .tap(|message| {
 //!         message.remove_header("traceparent");
 //!     })

@@ -2,8 +2,8 @@
 //!
 //! [`LoopbackSqs`] listens on a free port of 127.0.0.1 and speaks the JSON protocol of Amazon SQS (`AmazonSQS.*` over
 //! `application/x-amz-json-1.0`), so that a real AWS SDK, in this process or another one, sends and receives through it
-//! by nothing but an `endpoint_url` and made-up credentials. It exists because what matters for propagation is what SQS
-//! *refuses*: a context that is written as an eleventh attribute, with an illegal name or over the size limit fails the
+//! by nothing but an `endpoint_url` and made-up credentials. It exists because propagation depends on the requests that SQS
+//! *rejects*: a context that is written as an eleventh attribute, with an illegal name or over the size limit fails the
 //! user's send. Those limits are the documented ones of the service:
 //!
 //! - a message has at most 10 attributes; names are 1 to 256 of `A-Z a-z 0-9 _ - .`, with no dot at either end, no two
@@ -33,7 +33,7 @@
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
 //! use propagation_testkit::loopback_sqs::LoopbackSqs;
 //!
-//! // What a lossy network would do: the trace context is gone when the message is stored.
+//! // Simulates a lossy network: the trace context is removed before the message is stored.
 //! let sqs = LoopbackSqs::builder()
 //!     .tap(|message| {
 //!         message.attributes.remove("traceparent");

@@ -70,7 +70,7 @@ impl OtlpReceiver {
         Self::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
     }
 
-    /// Listens on this address, for senders that cannot be told a port or cannot reach the loopback address, such as a
+    /// Listens on this address, for senders with a fixed port or that cannot reach the loopback address, such as a
     /// Collector in a container. Anything that can reach it can send spans to it.
     ///
     /// # Errors

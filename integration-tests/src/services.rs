@@ -11,7 +11,7 @@
 //! let services = TestServices::new(TraceTrust::Full);
 //! services
 //!     .receive("01", async || {
-//!         // Where your adapter stands: it sends, and the message is read before it is handled.
+//!         // Replace with your adapter: it sends, and the message is recorded before processing.
 //!         let mut message = Vec::new();
 //!         let sent = services.orders.start(Hop::local(propagation_core::SpanKind::Producer, services.orders.current()));
 //!         services.orders.inject(&Peer::kafka("orders"), sent.context(), &mut message);

@@ -21,7 +21,7 @@
 //!     .assert_edge(service("shop").kind(SpanKind::Client), service("stock").kind(SpanKind::Server));
 //! ```
 //!
-//! Where a claim does not hold, the [`AssertionFailure`] that explains it shows the tree, the edge that is missing, what comes
+//! A failed assertion returns an [`AssertionFailure`] that shows the tree, the missing edge, the
 //! nearest candidate, the likely cause and the hop.
 
 mod assertions;

@@ -1,4 +1,4 @@
-"""What every transport has in common: a body, the fields as they were on the wire, and lines of JSON for the test."""
+"""The common part of all transports: a body, the fields as they were on the wire, and lines of JSON for the test."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ class Message:
 
 
 def say(event: str, **values) -> None:
-    """Tells the test one thing, as one line."""
+    """Writes one event for the test, as one line."""
     with _stdout:
         json.dump({"event": event, **values}, sys.stdout, separators=(",", ":"))
         sys.stdout.write("\n")
@@ -28,7 +28,7 @@ def say(event: str, **values) -> None:
 
 
 def say_received(message: Message) -> None:
-    """What arrived, and what the SDK made of it: call it inside the message's context."""
+    """Returns the received message and the SDK's context: call it inside the message's context."""
     span = trace.get_current_span()
     context = span.get_span_context()
     parent = getattr(span, "parent", None)

@@ -78,7 +78,7 @@ class Target:
         self.url = options.amqp
 
     def send(self, body):
-        # One connection a message: between two of them nobody would answer heartbeats.
+        # One connection a message: heartbeats would not be answered between two messages.
         connection, channel = open_channel(self.url, None if self.exchange else self.key)
         headers = {}
         try:

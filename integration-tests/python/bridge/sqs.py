@@ -1,4 +1,4 @@
-"""SQS by boto3. Message attributes carry the fields; a receiver has to ask for them."""
+"""SQS by boto3. Message attributes carry the fields; a receiver has to request them."""
 
 import boto3
 from opentelemetry.propagators.textmap import Getter, Setter

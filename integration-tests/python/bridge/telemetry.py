@@ -64,7 +64,7 @@ def sending(name: str, kind: SpanKind, carrier, setter, attributes: dict):
 
 
 def messaging(system: str, operation: str, kind: str, destination: str) -> dict:
-    """The attributes that the conventions ask of every messaging span."""
+    """The attributes that the conventions require on every messaging span."""
     return {
         "messaging.system": system,
         "messaging.operation.name": operation,

@@ -18,7 +18,7 @@ class QuietHandler(WSGIRequestHandler):
 
 
 class Source:
-    """`HOST:PORT`, or nothing for a free port of the loopback address; `ready` says which."""
+    """`HOST:PORT`, or nothing for a free port of the loopback address; `ready` reports it."""
 
     def __init__(self, address, _options):
         host, _, port = (address or "127.0.0.1:0").rpartition(":")

@@ -155,7 +155,7 @@ impl Canaries {
         }
         if missing {
             return Err(
-                broken.cause("the policy is not off, the canary was never sent, or what was seen was not collected")
+                broken.cause("the policy is not off, the canary was never sent, or the evidence was not collected")
             );
         }
         Ok(())

@@ -13,7 +13,7 @@ const MOST: usize = 500;
 pub(super) fn wire(out: &mut String, records: &[WireRecord], palette: &Palette) -> fmt::Result {
     writeln!(
         out,
-        "<section class=\"below\"><h2>On the wire</h2><p class=\"note\">What each receiver read, before anything was extracted.</p><div class=\"hops\">"
+        "<section class=\"below\"><h2>On the wire</h2><p class=\"note\">Fields as each receiver read them, before extraction.</p><div class=\"hops\">"
     )?;
     for record in records.iter().take(MOST) {
         write!(

@@ -45,7 +45,7 @@ pub(super) fn dead_letter(
     dead
 }
 
-/// Whether a message that died for `reason` came to `queue` before, in a circle in which nobody rejected it:
+/// Whether a message that died for `reason` came to `queue` before, in a cycle without a rejection:
 /// RabbitMQ drops such a message instead of letting it go round for ever.
 pub(super) fn goes_in_circles(message: &Published, queue: &str, reason: RejectReason) -> bool {
     if reason == RejectReason::Rejected {

@@ -120,7 +120,7 @@ fn start() -> connection::Start {
     }
 }
 
-/// A client may lower what was offered, not raise it: 0 means no limit, so it is higher than any.
+/// A client may lower an offered value, not raise it: 0 means no limit, so it is higher than any.
 fn is_agreeable(tune_ok: &connection::TuneOk, offered: u32) -> bool {
     (FRAME_MIN..=offered).contains(&tune_ok.frame_max) && (1..=CHANNEL_MAX).contains(&tune_ok.channel_max)
 }

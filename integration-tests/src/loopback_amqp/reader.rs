@@ -231,7 +231,7 @@ impl Reader {
         };
         assembly.body.extend_from_slice(payload);
         if u64::try_from(assembly.body.len()).is_ok_and(|length| length > expected) {
-            return Err(Fault::frame_error("a body longer than its header said"));
+            return Err(Fault::frame_error("a body longer than its header declares"));
         }
         self.complete(channel)
     }

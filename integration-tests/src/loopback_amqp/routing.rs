@@ -29,7 +29,7 @@ pub(super) enum Destination {
     Exchange(String),
 }
 
-/// One binding. Its arguments only tell it from others, as on every exchange but a headers exchange.
+/// One binding. Its arguments only identify it, as on every exchange but a headers exchange.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Binding {
     pub(super) source: String,

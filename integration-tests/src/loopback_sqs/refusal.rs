@@ -43,7 +43,7 @@ impl Refusal {
             400,
             "com.amazon.coral.service#SerializationException",
             "MalformedInput",
-            format!("The request is not what this operation takes: {detail}."),
+            format!("The request is not valid for this operation: {detail}."),
         )
     }
 

@@ -67,7 +67,7 @@ fn span(from: proto::Span, resource: &Arc<Attributes>, scope: &str) -> Option<Sp
 }
 
 /// Exporters older than the field send zero, and so would one for an unsampled span without the bits on remoteness: zero
-/// says nothing.
+/// means unknown.
 fn flags(flags: u32) -> Option<u32> {
     (flags != 0).then_some(flags)
 }

@@ -198,7 +198,7 @@ pub(crate) fn of_lost_context(
     }
     match likely_sender(graph, span, clocks) {
         Some(sender) => broken.nearest(format!("{} should have been its parent", sender.label())).cause(format!(
-            "the context was lost at the hop {}: {} did not inject it into what it sent, something stripped the headers, or {} did not extract it",
+            "the context was lost at the hop {}: {} did not inject it into the message, something stripped the headers, or {} did not extract it",
             hop(sender, span),
             shown(sender.service()),
             shown(span.service())
@@ -206,7 +206,7 @@ pub(crate) fn of_lost_context(
         None => match likely_origin(graph, span, clocks) {
             Some(origin) => broken.nearest(format!("{} ran before it, and sent nothing to it by a span", origin.label())).cause(
                 format!(
-                    "`{}` has no client or producer span for what it sent to `{}`: {} is missing, so nothing injected the context",
+                    "`{}` has no client or producer span for its message to `{}`: {} is missing, so nothing injected the context",
                     shown(origin.service()),
                     shown(span.service()),
                     sending_layer(span)

@@ -6,7 +6,7 @@ use super::{Span, SpanKind, TraceGraph};
 
 /// How far each clock of a graph must be shifted so that causes come before effects.
 ///
-/// A clock is that of one service instance ([`Span::clock`]). Where a caller and what it called are on different clocks,
+/// A clock is that of one service instance ([`Span::clock`]). Where a caller and its callee are on different clocks,
 /// the call itself bounds the difference: an effect starts no earlier than its cause, and a server ends no later than the
 /// client that waited for it, unless their times meet at all (clients give up, servers go on). Within those bounds a clock is not touched; outside of them it is moved to the nearest bound,
 /// or to the middle where both bounds are known, as the way there and the way back are then taken to be equally long.

@@ -1,8 +1,8 @@
 //! The semantic conventions of HTTP, RPC and messaging spans, checked span by span.
 //!
-//! What is checked: the kind; attributes that are required, always or under a condition that can be seen in the span;
-//! types; names that were deprecated; keys that stand twice; legal values where they are few; the status that the outcome
-//! asks for; and that the name is built as the conventions say, which is what keeps its cardinality low.
+//! Checks the kind; attributes that are required, always or under a condition that can be seen in the span;
+//! types; names that were deprecated; repeated keys; legal values where they are few; the status that the outcome
+//! requires; and the name's format, which keeps its cardinality low.
 
 mod table;
 
@@ -26,8 +26,8 @@ impl Version {
 
     /// Returns the deviations of a span from the conventions.
     ///
-    /// A span of another area than HTTP, RPC or messaging is looked at for deprecated names and types only. Where types
-    /// did not survive the way here ([`Span::typed`]), they are judged by what the text looks like.
+    /// A span of another area than HTTP, RPC or messaging is checked for deprecated names and types only. Where types
+    /// were lost in transit ([`Span::typed`]), they are guessed from the text.
     #[must_use]
     pub fn findings(self, span: &Span) -> Vec<Finding> {
         let mut findings = Vec::new();
@@ -98,7 +98,7 @@ pub enum Finding {
         /// The allowed values.
         want: &'static str,
     },
-    /// The span has the wrong kind for what it does.
+    /// The span has the wrong kind for its operation.
     Kind {
         /// The kind it has.
         have: SpanKind,
@@ -235,18 +235,19 @@ fn http(span: &Span, findings: &mut Vec<Finding>) {
                 want: "a status code",
             });
         }
-        Some(500..) if !failed => findings
-            .push(Finding::Outcome { rule: "a 5xx response is an error, and the span's status does not say so" }),
+        Some(500..) if !failed => {
+            findings.push(Finding::Outcome { rule: "a 5xx response is an error, but the span's status is not Error" });
+        }
         Some(400..=499) if !server && !failed => {
             findings.push(Finding::Outcome {
-                rule: "for a client a 4xx response is an error, and the span's status does not say so",
+                rule: "for a client a 4xx response is an error, but the span's status is not Error",
             });
         }
         Some(400..=499)
             if server && failed && span.attributes.text("error.type").is_none_or(|kind| kind.starts_with('4')) =>
         {
             findings.push(Finding::Outcome {
-                rule: "for a server a 4xx response is no error, and the span's status says so",
+                rule: "for a server a 4xx response is no error, but the span's status is Error",
             });
         }
         _ => {}

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// An id that is not what it should be: wrong length, or not hexadecimal.
+/// An invalid id: wrong length, or not hexadecimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidId;
 

@@ -8,7 +8,7 @@ use super::tree::Row;
 use super::{Span, Status, TraceGraph};
 
 /// A drawing of a graph that is the same in each run: no times, ids numbered in the order of the drawing, siblings in the
-/// order of their names and of what is below them. Made for snapshot tests.
+/// order of their names and subtrees. Made for snapshot tests.
 ///
 /// ```
 /// use propagation_testkit::trace::{Span, SpanId, TraceGraph, TraceId};
@@ -63,7 +63,7 @@ impl Normalized<'_> {
         label
     }
 
-    /// A number for each span such that spans compare by their label, then by what is below them.
+    /// Returns a rank for each span, ordered by label, then by subtree.
     fn ranks(&self) -> Vec<usize> {
         let graph = self.graph;
         let labels: Vec<String> =

@@ -8,7 +8,7 @@ use super::{Attributes, SpanId, TraceId, Value};
 
 /// A finished span as a backend or receiver got it.
 ///
-/// All fields are public and none is interpreted: what the exporter sent is what stands here. Times are nanoseconds since
+/// All fields are public and hold the exporter's values uninterpreted. Times are nanoseconds since
 /// the Unix epoch, by the clock of the machine that made the span.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -127,7 +127,7 @@ impl Span {
         self.attributes.get(key)
     }
 
-    /// One line that tells it from others: service, name, kind and id.
+    /// Returns one line that identifies the span: service, name, kind and id.
     #[must_use]
     pub fn label(&self) -> String {
         format!("{} · {} [{}] {}", shown(self.service()), shown(&self.name), self.kind, self.span_id)

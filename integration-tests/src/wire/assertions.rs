@@ -9,8 +9,9 @@ use crate::trace::span::shown;
 use crate::trace::{AssertionFailure, TraceGraph, TraceId};
 
 const STRIPPED: &str = "nothing was injected there, or something between the two strips headers";
-const APPENDED: &str = "the fields were appended where they should replace what was there, or two propagators inject";
-const FLIPPED: &str = "the flag was flipped there: put on the wire what the span's context says, and nothing else";
+const APPENDED: &str =
+    "the fields were appended where they should replace the received ones, or two propagators inject";
+const FLIPPED: &str = "the flag was flipped there: inject the flags of the span's context unchanged";
 const SAMPLED: u8 = 0x01;
 
 /// Claims on recorded messages. All hold for each message; none holds where no message was recorded.
@@ -233,8 +234,8 @@ impl Wire {
     /// Detects a context that is valid but stale.
     ///
     /// # Errors
-    /// With each message whose `traceparent` names another service's span, or none that was received, or says otherwise whether
-    /// it is sampled.
+    /// Lists each message whose `traceparent` names another service's span or an unknown span, or has another sampled flag
+    /// than its span.
     pub fn carries_spans_of(&self, graph: &TraceGraph) -> Result<(), AssertionFailure> {
         self.each("each message carries the context of its sender's span".to_owned(), |record, facts| {
             let Some(parent) = record.trace_parent() else {

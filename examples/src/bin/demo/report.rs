@@ -31,14 +31,14 @@ fn text(verdict: &Verdict) -> String {
         wires(&mut out, verdict, order);
     }
     if !verdict.stopped.is_empty() {
-        let _ = writeln!(out, "what the policy stopped");
+        let _ = writeln!(out, "fields that the policy blocked");
         for stopped in &verdict.stopped {
             let _ = writeln!(out, "  {:<18} at {:<28} {}", stopped.key, stopped.at, stopped.reason);
         }
         out.push('\n');
     }
     if !verdict.reported.is_empty() {
-        let _ = writeln!(out, "what the policy would have stopped, and let cross because it only reports");
+        let _ = writeln!(out, "fields that the policy would have blocked, and passed as it only reports");
         for reported in &verdict.reported {
             let _ = writeln!(out, "  {:<18} at {:<28} {}", reported.key, reported.at, reported.rule);
         }
@@ -54,7 +54,7 @@ fn text(verdict: &Verdict) -> String {
 }
 
 fn wires(out: &mut String, verdict: &Verdict, order: &OrderVerdict) {
-    let _ = writeln!(out, "what each receiver read off its wire");
+    let _ = writeln!(out, "fields as each receiver read them");
     for seen in verdict.wires.iter().filter(|seen| seen.order == order.order) {
         let _ = writeln!(out, "  {} → {} ({})", seen.from, seen.to, seen.transport);
         if seen.wire.is_empty() {
@@ -113,7 +113,7 @@ fn words(verdict: &Verdict) -> String {
         let traces = if verdict.orders.len() == 1 { "one trace, one root" } else { "one trace and one root an order" };
         format!("continuous ({traces}, no orphan, {spans} spans, all {} services)", Name::ALL.len())
     } else if verdict.continuous() {
-        "failed (the traces are whole, what they carried is not)".to_owned()
+        "failed (the traces are whole, the fields on the wire are not)".to_owned()
     } else {
         "broken".to_owned()
     }

@@ -35,7 +35,7 @@ impl TraceGraph {
         Ok(())
     }
 
-    /// No span begins before what caused it, its parent or the message it links to, even when each clock may be set anew
+    /// No span begins before its cause, its parent or the message it links to, even when each clock may be set anew
     /// to make it so.
     ///
     /// Within one process the clock is the same, so there a cause must come first as it is. Between processes this fails
@@ -45,7 +45,7 @@ impl TraceGraph {
     /// With each pair that is the wrong way round.
     pub fn causal_times(&self) -> Result<(), AssertionFailure> {
         let clocks = Clocks::of(self);
-        let mut broken = AssertionFailure::new("causal times: no span begins before what caused it");
+        let mut broken = AssertionFailure::new("causal times: no span begins before its cause");
         let mut wrong = Vec::new();
         for span in self.spans() {
             if span.end < span.start {

@@ -111,7 +111,7 @@ fn a_forgotten_sending_layer_names_its_service() {
                 services[at].sends = false;
                 let case = format!("{over}, {name}, own spans {own}");
                 let said = verdict(&request(services, over)).expect_err(&case);
-                let cause = format!("`{name}` has no client or producer span for what it sent to `{}`", NAMES[at + 1]);
+                let cause = format!("`{name}` has no client or producer span for its message to `{}`", NAMES[at + 1]);
                 assert!(said.causes()[0].starts_with(&cause), "{case}:\n{said}");
                 assert!(said.causes()[0].contains(layer), "{case}:\n{said}");
             }

@@ -1,5 +1,5 @@
-//! Stripped on the way through a broker: each relay takes messages from where they are sent, and puts what is left of them where
-//! the receiver reads.
+//! Relays that strip headers at a broker: each receives from the sender's destination, and sends the stripped messages to
+//! the receiver's.
 
 use std::{
     sync::{
@@ -35,8 +35,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Reads one topic and writes another, on a thread of its own.
 ///
-/// Its consumer leaves the group when it is dropped, and would wait for ever for a broker that is gone by then: so whoever drops
-/// this waits for it.
+/// Its consumer leaves the group when it is dropped, and would wait for ever for a stopped broker: wait for the drop
+/// before the broker stops.
 pub(crate) struct KafkaRelay {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
