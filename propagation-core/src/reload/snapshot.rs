@@ -85,14 +85,12 @@ impl Snapshot {
     }
 }
 
-/// Whether a text is a proper prefix of another, apart from space at their ends and a byte-order mark.
+/// Whether a text is a proper prefix of another, apart from space at their ends, a byte-order mark, and the kind of line ends.
 fn is_cut(bytes: &[u8], before: &[u8]) -> bool {
-    let bare = |bytes: &'_ [u8]| {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        bytes.len() - bytes.iter().rev().take_while(|byte| byte.is_ascii_whitespace()).count()
+    let text = |bytes: &'_ [u8]| -> Vec<u8> {
+        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_end();
+        bytes.iter().copied().filter(|byte| *byte != b'\r').collect()
     };
-    let start = |bytes: &'_ [u8]| if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let part = |bytes: &'_ [u8]| start(bytes)..start(bytes) + bare(bytes);
-    let (bytes, before) = (bytes.get(part(bytes)), before.get(part(before)));
-    matches!((bytes, before), (Some(bytes), Some(before)) if bytes.len() < before.len() && before.starts_with(bytes))
+    let (bytes, before) = (text(bytes), text(before));
+    bytes.len() < before.len() && before.starts_with(&bytes)
 }

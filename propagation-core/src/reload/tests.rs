@@ -144,6 +144,23 @@ fn file_cut_at_any_byte_is_rejected_however_it_is_saved() {
 }
 
 #[test]
+fn file_cut_with_other_line_ends_is_rejected() {
+    for (in_force, saved) in
+        [(SOUND.to_owned(), SOUND.replace('\n', "\r\n")), (SOUND.replace('\n', "\r\n"), SOUND.to_owned())]
+    {
+        let watched = Watched::new(&in_force);
+        for end in 0..saved.trim_end().len() {
+            watched.rename(&saved.as_bytes()[..end]);
+            watched.settle().expect_err(&format!("cut at {end}"));
+        }
+        assert_eq!(watched.versions(), 1);
+        watched.rename(saved.as_bytes());
+        assert!(watched.settle().unwrap());
+        assert!(is_sound(&watched.policy()));
+    }
+}
+
+#[test]
 fn file_cut_at_a_table_is_rejected_in_a_swapped_directory() {
     // As Kubernetes mounts a ConfigMap: policy.toml -> ..data/policy.toml, and ..data -> a directory for each version.
     let directory = directory();
