@@ -21,7 +21,7 @@ const OTHER: &str = "_OTHER";
 ///
 /// Of an `io::Error` it is the kind (`std::io::ErrorKind::TimedOut`). Of a boxed error, whose type is lost, it is the first error in its
 /// chain of sources that is of a well-known type, else `_OTHER`. A hop that ends with `_OTHER` takes the type of the exception that
-/// [`Exception::note`](crate::Exception::note) has kept for it.
+/// [`Exception::record_exception`](crate::Exception::record_exception) has kept for it.
 ///
 /// ```
 /// use std::{error::Error, io};

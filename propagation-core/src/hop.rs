@@ -35,7 +35,7 @@ pub enum SpanKind {
 
 /// A hop that is about to start.
 ///
-/// An adapter fills in name and attributes only where the bridge [records](crate::Propagator::records) something.
+/// An adapter fills in name and attributes only where the bridge [records](crate::Propagator::is_recording) something.
 ///
 /// [`Propagator::start`](crate::Propagator::start) passes the name, the external attributes and the links through the policy's
 /// [`TextGuard`] before the bridge sees them.

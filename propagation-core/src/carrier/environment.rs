@@ -55,7 +55,7 @@ impl EnvironmentCarrier {
     }
 
     /// The variables that `look_up` knows, asked for each of the names given:
-    /// [those that a propagator owns](crate::Propagator::owned), as a rule.
+    /// [those of a propagator](crate::Propagator::fields), as a rule.
     pub fn from_lookup(names: &[&FieldName], mut look_up: impl FnMut(&str) -> Option<String>) -> Self {
         let variables = names.iter().flat_map(|name| variables(name.as_str()));
         let variables = variables.filter_map(|name| look_up(&name).map(|value| (name, value))).collect();
