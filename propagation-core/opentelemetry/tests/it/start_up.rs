@@ -311,7 +311,9 @@ async fn failed_exports_make_one_error_event_a_minute() {
     });
     let errors = events.of(tracing::Level::ERROR);
     assert_eq!(errors.len(), 1, "{errors:?}");
-    assert!(errors[0].contains("503 retry later") && errors[0].contains("OTEL_TRACES_EXPORTER=none"), "{errors:?}");
+    let error = &errors[0];
+    assert!(error.contains("503") && error.contains("retry later") && !error.contains('\n'), "{error}");
+    assert!(error.contains("OTEL_TRACES_EXPORTER=none"), "{error}");
     let counts = telemetry.span_counts();
     assert_eq!((counts.ended, counts.exported, counts.failed), (7, 2, 5));
     assert!(matches!(telemetry.shutdown().await, Err(StartUpError::SpansLost { spans: 5, .. })));
