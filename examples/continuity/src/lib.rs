@@ -9,8 +9,8 @@ use axum::{
     routing::get,
 };
 use propagation_core::Propagator;
-use propagation_opentelemetry::setup::{StartUp, Telemetry};
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
+use propagation_opentelemetry::setup::{StartUp, Telemetry};
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::net::TcpListener;
