@@ -295,3 +295,13 @@ fn tracestate_is_never_written_without_ids() {
     propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrierMut::new(&mut message, 60));
     assert_eq!(message, BasicProperties::default());
 }
+
+#[test]
+fn debug_of_carriers_masks_values() {
+    let mut table = FieldTable::default();
+    table.insert("baggage".into(), AMQPValue::LongString("tenant.id=zebra".into()));
+    let mut properties = BasicProperties::default().with_headers(table).with_correlation_id("zebra".into());
+    let read = format!("{:#?}", PropertiesCarrier::new(&properties));
+    let written = format!("{:?}", PropertiesCarrierMut::new(&mut properties, 131_072));
+    assert!(!read.contains("zebra") && !written.contains("zebra"), "{read} {written}");
+}

@@ -75,3 +75,12 @@ fn outgoing_metadata_can_be_read() {
     names.sort();
     assert_eq!(names, ["own", "traceparent", "traceparent"]);
 }
+
+#[test]
+fn debug_of_carriers_masks_values() {
+    let mut metadata = HeaderMap::new();
+    metadata.insert("baggage", HeaderValue::from_static("tenant.id=zebra"));
+    let read = format!("{:#?}", propagation_grpc::MetadataCarrier::new(&metadata));
+    let written = format!("{:?}", MetadataCarrierMut::new(&mut metadata));
+    assert!(!read.contains("zebra") && !written.contains("zebra"), "{read} {written}");
+}

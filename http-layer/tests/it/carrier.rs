@@ -176,3 +176,13 @@ async fn host_spellings_match_the_same_rule() {
         assert_eq!(sent.starts_with(b"{\"baggage\""), may, "{host}: {sent:?}");
     }
 }
+
+#[test]
+fn debug_of_carriers_masks_values() {
+    let mut headers = HeaderMap::new();
+    headers.insert("baggage", HeaderValue::from_static("tenant.id=zebra"));
+    headers.insert("x-secret", HeaderValue::from_static("zebra"));
+    let read = format!("{:?} {:#?}", HeaderCarrier::new(&headers), HeaderCarrier::new(&headers));
+    let written = format!("{:?}", HeaderCarrierMut::new(&mut headers));
+    assert!(!read.contains("zebra") && !written.contains("zebra"), "{read} {written}");
+}

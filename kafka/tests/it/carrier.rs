@@ -144,7 +144,7 @@ fn headers_of_an_outgoing_record_are_readable() {
 }
 
 #[test]
-fn debug_output_counts_headers_and_hides_values() {
+fn debug_of_carriers_masks_values() {
     let headers = headers(&[("traceparent", Some(PARENT.as_bytes())), ("x-card", Some(b"4111"))]);
     assert_eq!(format!("{:?}", HeadersCarrier::new(&headers)), "HeadersCarrier { .. }");
 }

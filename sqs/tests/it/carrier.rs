@@ -91,3 +91,16 @@ mod in_a_batch {
 
     propagation_core::carrier_laws!(InABatch);
 }
+
+#[test]
+fn debug_of_carriers_masks_values() {
+    let mut attributes = None;
+    put(&mut attributes, "baggage", b"tenant.id=zebra");
+    let message = delivered(attributes.as_ref());
+    let read = format!("{:#?}", MessageCarrier::new(&message));
+    let input = aws_sdk_sqs::operation::send_message::builders::SendMessageInputBuilder::default();
+    let mut input: SendMessageInput = input.set_message_attributes(attributes).message_body("zebra").build().unwrap();
+    let carrier = MessageCarrierMut::new(&mut input, AttributeMode::default(), SizeLimit::MIB_1);
+    let written = format!("{carrier:?}");
+    assert!(!read.contains("zebra") && !written.contains("zebra"), "{read} {written}");
+}
