@@ -185,19 +185,21 @@ impl Scrub {
 
     /// What is personal in a text, under a key that may tell.
     pub(super) fn find_in(&self, key: &[u8], text: &str) -> Option<&str> {
-        if text.is_empty() {
-            return None;
-        }
-        let own = || self.patterns.iter().find(|(_, pattern)| pattern.matches(text)).map(|(name, _)| &**name);
-        let found = scrub::scan(self.detectors, key, text.as_bytes()).map(|finding| finding.detector.name());
-        found.or_else(own)
+        self.find_by(self.detectors, key, text)
     }
 
     /// Like [`find_in`](Self::find_in), for a text that names a machine: an address in it is no finding.
     pub(super) fn find_in_location(&self, key: &[u8], text: &str) -> Option<&str> {
-        let detectors = self.detectors.without(Detector::Ipv4).without(Detector::Ipv6);
+        self.find_by(self.detectors.without(Detector::Ipv4).without(Detector::Ipv6), key, text)
+    }
+
+    fn find_by(&self, detectors: Detectors, key: &[u8], text: &str) -> Option<&str> {
+        if text.is_empty() {
+            return None;
+        }
         let own = || self.patterns.iter().find(|(_, pattern)| pattern.matches(text)).map(|(name, _)| &**name);
-        scrub::scan(detectors, key, text.as_bytes()).map(|finding| finding.detector.name()).or_else(own)
+        let found = scrub::scan(detectors, key, text.as_bytes()).map(|finding| finding.detector.name());
+        found.or_else(own)
     }
 
     /// Returns where a text holds findings, in no order.
