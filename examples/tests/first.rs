@@ -9,7 +9,7 @@ use std::{
 };
 
 use propagation_core::{Hop, Outcome, PropagationContext, SpanKind};
-use propagation_opentelemetry::setup::StartUp;
+use propagation_opentelemetry::setup::Setup;
 use propagation_testkit::{otlp::OtlpReceiver, trace::TraceGraph};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -145,9 +145,9 @@ fn another_tracing_opentelemetry_makes_one_line() {
 async fn a_failed_export_is_named_where_a_trace_is_missing() {
     let (traces, endpoint) = (OtlpReceiver::start().await.unwrap(), refusing());
     let variable = endpoint.clone();
-    let start_up = StartUp::new("forgetful");
-    let start_up = start_up.variables(move |name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| variable.clone()));
-    let telemetry = start_up.start().unwrap();
+    let setup = Setup::new("forgetful");
+    let setup = setup.variables(move |name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| variable.clone()));
+    let telemetry = setup.build().unwrap();
     let hop = Hop::remote(SpanKind::Server, PropagationContext::EMPTY);
     telemetry.propagator().start(hop).end(&Outcome::Unset);
     telemetry.shutdown().await.unwrap_err();

@@ -1,6 +1,6 @@
 //! Two services of one small shop: [`shop`] takes orders, and asks [`stock`] whether it has them.
 //!
-//! Each is set up by one call, [`StartUp`], which a program makes from its environment and a test from the receiver of its spans.
+//! Each is set up by one call, [`Setup`], which a program makes from its environment and a test from the receiver of its spans.
 
 use axum::{
     Router,
@@ -10,7 +10,7 @@ use axum::{
 };
 use propagation_core::Propagator;
 use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
-use propagation_opentelemetry::setup::{StartUp, Telemetry};
+use propagation_opentelemetry::setup::{Setup, Telemetry};
 use reqwest::redirect::Policy;
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware};
 use tokio::net::TcpListener;
@@ -26,13 +26,13 @@ pub struct Service {
 }
 
 /// Starts `stock`, which returns the quantity of an article.
-pub async fn stock(start_up: StartUp) -> Result<Service, Error> {
-    serve(start_up, |_| Ok(Router::new().route("/stock/{article}", get(left)))).await
+pub async fn stock(setup: Setup) -> Result<Service, Error> {
+    serve(setup, |_| Ok(Router::new().route("/stock/{article}", get(left)))).await
 }
 
 /// Starts `shop`, which takes orders for articles of the `stock` at this URL.
-pub async fn shop(stock: &str, start_up: StartUp) -> Result<Service, Error> {
-    serve(start_up, |propagator| {
+pub async fn shop(stock: &str, setup: Setup) -> Result<Service, Error> {
+    serve(setup, |propagator| {
         let (client, propagation) =
             ReqwestPropagation::with_client(propagator, reqwest::Client::builder(), Policy::default())?;
         let client = ClientBuilder::new(client).with(propagation).build();
@@ -42,8 +42,8 @@ pub async fn shop(stock: &str, start_up: StartUp) -> Result<Service, Error> {
 }
 
 /// Starts a service: telemetry, the layer around its routes, a port.
-async fn serve(start_up: StartUp, routes: impl FnOnce(Propagator) -> Result<Router, Error>) -> Result<Service, Error> {
-    let telemetry = start_up.start()?;
+async fn serve(setup: Setup, routes: impl FnOnce(Propagator) -> Result<Router, Error>) -> Result<Service, Error> {
+    let telemetry = setup.build()?;
     let app = routes(telemetry.propagator())?.layer(ServerPropagationLayer::new(telemetry.propagator()));
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}", listener.local_addr()?);

@@ -29,8 +29,8 @@ use propagation_core::{InboundRule, OutboundRule, Policy, Propagator, task};
 use propagation_http::ServerPropagationLayer;
 use propagation_kafka::{ConsumerPropagation, ProducerPropagation};
 use propagation_opentelemetry::{
-    logs::Correlation,
-    setup::{StartUp, Telemetry},
+    logs::TraceFields,
+    setup::{Setup, Telemetry},
 };
 use rdkafka::{
     ClientConfig, Message,
@@ -87,10 +87,10 @@ fn set_up(bridge: &str) -> Result<(Propagator, Option<Telemetry>), Error> {
         .inbound(InboundRule::peers(["http:*", "kafka:*"]).allow("tenant.id"))
         .outbound(OutboundRule::peers(["kafka:orders"]).allow("tenant.id"))
         .build()?;
-    let start_up = StartUp::new("shop").policy(policy.clone());
+    let setup = Setup::new("shop").policy(policy.clone());
     let telemetry = match bridge {
-        "tracing" => Some(start_up.with_tracing().start()?),
-        "opentelemetry" => Some(start_up.start()?),
+        "tracing" => Some(setup.with_tracing().build()?),
+        "opentelemetry" => Some(setup.build()?),
         "none" => None,
         other => return Err(format!("no bridge {other:?}: tracing, opentelemetry or none").into()),
     };
@@ -101,7 +101,7 @@ fn set_up(bridge: &str) -> Result<(Propagator, Option<Telemetry>), Error> {
     // The shop's own spans, and those of the adapters; not those of the libraries that export them.
     let exported = Targets::new().with_target("propagation", LevelFilter::INFO).with_target("tree", LevelFilter::INFO);
     let spans = telemetry.as_ref().map(|telemetry| telemetry.span_layer().with_filter(exported));
-    let lines = Correlation::new(&propagator).with_baggage(["tenant.id"]).json_layer();
+    let lines = TraceFields::new(&propagator).with_baggage(["tenant.id"]).json_layer();
     let logged = Targets::new().with_default(LevelFilter::WARN).with_target("tree", LevelFilter::INFO);
     tracing_subscriber::registry().with(spans).with(lines.with_filter(logged)).try_init()?;
     Ok((propagator, telemetry))

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use futures_util::StreamExt;
 use opentelemetry::trace::TracerProvider;
 use propagation_core::{InboundRule, KeyRule, OutboundRule, Policy, Propagator, Scrub};
-use propagation_opentelemetry::{OpenTelemetryBridge, logs::Correlation};
+use propagation_opentelemetry::{OpenTelemetryBridge, logs::TraceFields};
 use propagation_testkit::{
     canary::{Canaries, CanaryMatch, Evidence, LogCapture},
     in_memory::InMemory,
@@ -59,7 +59,7 @@ impl Observed {
         let log = LogCapture::default();
         let writer = log.clone();
         // As a careless operator has it: everything from debug on, libraries included, and baggage in every line.
-        let lines = Correlation::new(&propagator).with_baggage([KEY, "plan", "tenant.id"]).json_layer();
+        let lines = TraceFields::new(&propagator).with_baggage([KEY, "plan", "tenant.id"]).json_layer();
         let lines = lines.with_writer(move || writer.clone()).with_filter(LevelFilter::DEBUG);
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(lines)).unwrap();
         let wire = Wire::new();

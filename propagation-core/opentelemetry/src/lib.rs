@@ -19,4 +19,4 @@ pub use bridge::OpenTelemetryBridge;
 pub use bridge::ReceivedIdGenerator;
 #[cfg(feature = "tracing")]
 pub use bridge::TracingBridge;
-pub use propagator::OtelPropagator;
+pub use propagator::OpenTelemetryPropagator;

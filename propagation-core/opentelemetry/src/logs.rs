@@ -5,11 +5,11 @@
 //!
 //! ```
 //! use propagation_core::Propagator;
-//! use propagation_opentelemetry::logs::Correlation;
+//! use propagation_opentelemetry::logs::TraceFields;
 //! use tracing_subscriber::layer::SubscriberExt;
 //!
 //! let propagator = Propagator::default();
-//! let lines = Correlation::new(&propagator).with_baggage(["tenant.id"]).json_layer().with_writer(std::io::stderr);
+//! let lines = TraceFields::new(&propagator).with_baggage(["tenant.id"]).json_layer().with_writer(std::io::stderr);
 //! let subscriber = tracing_subscriber::registry().with(lines);
 //! # let _ = subscriber;
 //! ```
@@ -36,12 +36,12 @@ use propagation_core::Propagator;
 
 /// What log lines are to say of the current context.
 #[derive(Clone, Debug)]
-pub struct Correlation {
+pub struct TraceFields {
     propagator: Propagator,
     keys: Arc<[Box<str>]>,
 }
 
-impl Correlation {
+impl TraceFields {
     /// The ids, and no baggage.
     #[must_use]
     pub fn new(propagator: &Propagator) -> Self {
@@ -76,12 +76,12 @@ impl Correlation {
 
     /// Adds to the lines of a format that writes one JSON object each; a line that is none is left as it is.
     pub fn json<F>(self, format: F) -> JsonLines<F> {
-        JsonLines { format, correlation: self }
+        JsonLines { format, fields: self }
     }
 
     /// Puts `trace_id=… span_id=… trace_sampled=…` in front of the lines of a format.
     pub fn text<F>(self, format: F) -> TextLines<F> {
-        TextLines { format, correlation: self }
+        TextLines { format, fields: self }
     }
 
     /// What can be said here. While a subscriber handles an event, `tracing`'s own current span may be out of sight: the bridge finds
@@ -104,14 +104,14 @@ impl Correlation {
 #[derive(Clone, Debug)]
 pub struct JsonLines<F> {
     format: F,
-    correlation: Correlation,
+    fields: TraceFields,
 }
 
 /// An event format that adds the current context to lines of text.
 #[derive(Clone, Debug)]
 pub struct TextLines<F> {
     format: F,
-    correlation: Correlation,
+    fields: TraceFields,
 }
 
 impl<S, N, F> FormatEvent<S, N> for JsonLines<F>
@@ -121,7 +121,7 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let said = self.correlation.said();
+        let said = self.fields.said();
         if said.is_empty() {
             return self.format.format_event(context, out, event);
         }
@@ -144,7 +144,7 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        self.correlation.said().write_text(&mut out)?;
+        self.fields.said().write_text(&mut out)?;
         self.format.format_event(context, out, event)
     }
 }

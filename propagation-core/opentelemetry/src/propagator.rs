@@ -20,10 +20,10 @@ use propagation_core::{
 /// ```
 /// use opentelemetry::global;
 /// use propagation_core::{Policy, Propagator};
-/// use propagation_opentelemetry::OtelPropagator;
+/// use propagation_opentelemetry::OpenTelemetryPropagator;
 ///
 /// let propagator = Propagator::builder().policy(Policy::edge()).build();
-/// global::set_text_map_propagator(OtelPropagator::new(propagator));
+/// global::set_text_map_propagator(OpenTelemetryPropagator::new(propagator));
 /// ```
 ///
 /// OpenTelemetry does not tell a propagator who is on the other side, so every message counts as one of a single peer: an unknown
@@ -32,14 +32,14 @@ use propagation_core::{
 /// [counters](Propagator::counters) do), and continue a trace-id that came without a parent-id (X-Ray's `Root=` alone), unless
 /// `ReceivedIdGenerator` is installed and the extracted context is attached while the span starts.
 #[derive(Clone)]
-pub struct OtelPropagator {
+pub struct OpenTelemetryPropagator {
     propagator: Propagator,
     peer: OwnedPeer,
     fields: Vec<String>,
     random_flag: bool,
 }
 
-impl OtelPropagator {
+impl OpenTelemetryPropagator {
     /// For callers and hosts that nothing is known of, over HTTP.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
@@ -63,7 +63,7 @@ impl OtelPropagator {
     }
 }
 
-impl TextMapPropagator for OtelPropagator {
+impl TextMapPropagator for OpenTelemetryPropagator {
     fn inject_context(&self, context: &Context, injector: &mut dyn Injector) {
         let received = context.get::<Received>().map(|received| &received.0);
         let span = context.span();
@@ -105,9 +105,9 @@ impl TextMapPropagator for OtelPropagator {
     }
 }
 
-impl fmt::Debug for OtelPropagator {
+impl fmt::Debug for OpenTelemetryPropagator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OtelPropagator")
+        f.debug_struct("OpenTelemetryPropagator")
             .field("propagator", &self.propagator)
             .field("peer", &self.peer)
             .finish_non_exhaustive()

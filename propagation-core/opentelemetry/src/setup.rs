@@ -2,10 +2,10 @@
 //!
 //! ```no_run
 //! use propagation_core::Policy;
-//! use propagation_opentelemetry::setup::StartUp;
+//! use propagation_opentelemetry::setup::Setup;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let telemetry = StartUp::new("orders").policy(Policy::default()).start()?;
+//! let telemetry = Setup::new("orders").policy(Policy::default()).build()?;
 //! let propagator = telemetry.propagator();
 //! // … serve …
 //! # let _ = propagator;
@@ -30,7 +30,7 @@
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
 //! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_…` | characters of a text in an attribute, cut on export | no limit |
 //! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
-//! | `RUST_LOG` | which log lines are written, where [`install`](StartUp::install) writes any | what code says, or `info` |
+//! | `RUST_LOG` | which log lines are written, where [`install`](Setup::install) writes any | what code says, or `info` |
 //! | `OTEL_SDK_DISABLED`, `PROPAGATION_DISABLED` | the off switches | on |
 //!
 //! # Samplers
@@ -45,18 +45,18 @@
 //! | `links_based` | what links to a sampled trace, and a share of the rest | the share, 0 to 1; 1 where it is not set |
 //!
 //! After `parentbased_`, which the last two need, the caller's decision goes before. Everything else, rules for instance, is given in
-//! code: [`StartUp::sampler`]. See [`sampling`](crate::sampling).
+//! code: [`Setup::sampler`]. See [`sampling`](crate::sampling).
 //!
 //! # Unknown values and lost spans
 //!
-//! A variable with an unknown or malformed value is reported and ignored; [`StartUp::strict`] makes it an error that names the variable.
+//! A variable with an unknown or malformed value is reported and ignored; [`Setup::strict`] makes it an error that names the variable.
 //! Reports are events of the target `propagation`, or lines on standard error where no subscriber takes them.
 //!
 //! Spans that could not be exported are counted ([`Telemetry::span_counts`], [`Counters::spans_not_exported`](propagation_core::Counters::spans_not_exported)).
 //! The first failure is reported with endpoint and cause, later ones at most once a minute, and [`Telemetry::shutdown`] returns an error with
 //! their number.
 //!
-//! [`StartUp::start`] sets no global; [`StartUp::install`] sets the subscriber of `tracing`, and nothing else.
+//! [`Setup::build`] sets no global; [`Setup::install`] sets the subscriber of `tracing`, and nothing else.
 
 mod console;
 mod error;
@@ -64,7 +64,7 @@ mod exports;
 #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
 mod install;
 #[cfg(feature = "tracing-subscriber")]
-mod lines;
+mod log_format;
 mod otlp;
 mod report;
 mod sampler;
@@ -82,10 +82,10 @@ use opentelemetry_sdk::trace::{
     TracerProviderBuilder,
 };
 
-pub use error::StartUpError;
+pub use error::SetupError;
 pub use exports::SpanCounts;
 #[cfg(feature = "tracing-subscriber")]
-pub use lines::LogLines;
+pub use log_format::LogFormat;
 pub use telemetry::Telemetry;
 
 use self::{
@@ -106,7 +106,7 @@ type LookUp = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 type Install = Box<dyn FnOnce(Pipeline) -> Pipeline + Send>;
 
 /// What a service sets up before it serves.
-pub struct StartUp {
+pub struct Setup {
     service: String,
     environment: Option<String>,
     policy: Policy,
@@ -122,7 +122,7 @@ pub struct StartUp {
     layers: install::Layers,
 }
 
-impl StartUp {
+impl Setup {
     /// Starts from the process's environment. `service` is the `service.name` where no variable says another.
     #[must_use]
     pub fn new(service: impl Into<String>) -> Self {
@@ -189,7 +189,7 @@ impl StartUp {
     /// Exports each span as it ends to this exporter, in place of OTLP: for tests and small tools.
     #[must_use]
     pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.exporter = Some(Box::new(move |pipeline| pipeline.simple(exporter, "the exporter of StartUp::exporter")));
+        self.exporter = Some(Box::new(move |pipeline| pipeline.simple(exporter, "the exporter of Setup::exporter")));
         self
     }
 
@@ -219,14 +219,14 @@ impl StartUp {
     /// # Errors
     ///
     /// If spans are exported over gRPC and no Tokio runtime runs.
-    pub fn start(self) -> Result<Telemetry, StartUpError> {
-        let telemetry = self.start_quietly()?;
+    pub fn build(self) -> Result<Telemetry, SetupError> {
+        let telemetry = self.build_quietly()?;
         telemetry.ignored_variables().iter().for_each(report::ignored);
         Ok(telemetry)
     }
 
-    /// [`start`](Self::start) without reports.
-    fn start_quietly(self) -> Result<Telemetry, StartUpError> {
+    /// [`build`](Self::build) without reports.
+    fn build_quietly(self) -> Result<Telemetry, SetupError> {
         let variables = Variables::new(&self.variables, self.strict);
         let settings = Settings::read(&variables)?;
         let resource = settings.resource(&self.service, self.environment.as_deref());
@@ -272,9 +272,9 @@ impl StartUp {
     }
 }
 
-impl fmt::Debug for StartUp {
+impl fmt::Debug for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StartUp").field("service", &self.service).finish_non_exhaustive()
+        f.debug_struct("Setup").field("service", &self.service).finish_non_exhaustive()
     }
 }
 
@@ -293,7 +293,7 @@ impl Pipeline {
         self.with(SimpleSpanProcessor::new(exporter), endpoint)
     }
 
-    fn otlp(self, otlp: &Otlp, settings: &Settings, variables: &Variables<'_>) -> Result<Self, StartUpError> {
+    fn otlp(self, otlp: &Otlp, settings: &Settings, variables: &Variables<'_>) -> Result<Self, SetupError> {
         let endpoint = otlp::shown(&otlp.endpoint);
         match otlp::exporter(otlp) {
             Ok(exporter) => {
@@ -301,7 +301,7 @@ impl Pipeline {
                 let processor = BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build();
                 Ok(self.with(processor, &endpoint))
             }
-            Err(StartUpError::NoRuntime) => Err(StartUpError::NoRuntime),
+            Err(SetupError::NoRuntime) => Err(SetupError::NoRuntime),
             Err(error) => {
                 let cause = error.to_string();
                 variables.ignore(error)?;

@@ -9,7 +9,7 @@ use std::{
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::InMemorySpanExporterBuilder;
 use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext};
-use propagation_opentelemetry::setup::{LogLines, StartUp, StartUpError};
+use propagation_opentelemetry::setup::{LogFormat, Setup, SetupError};
 
 #[derive(Clone, Default)]
 struct Written(Arc<Mutex<Vec<u8>>>);
@@ -24,8 +24,8 @@ impl Write for Written {
     }
 }
 
-fn start_up(rust_log: Option<&'static str>) -> StartUp {
-    StartUp::new("orders").variables(move |name| match name {
+fn setup(rust_log: Option<&'static str>) -> Setup {
+    Setup::new("orders").variables(move |name| match name {
         "OTEL_TRACES_EXPORTER" => Some("none".to_owned()),
         "RUST_LOG" => rust_log.map(str::to_owned),
         _ => None,
@@ -34,13 +34,13 @@ fn start_up(rust_log: Option<&'static str>) -> StartUp {
 
 #[test]
 fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
-    let broken = start_up(Some("orders=[")).strict().log_lines(LogLines::json()).install();
-    assert!(matches!(broken, Err(StartUpError::Variable { name: "RUST_LOG", .. })), "{broken:?}");
+    let broken = setup(Some("orders=[")).strict().log_format(LogFormat::json()).install();
+    assert!(matches!(broken, Err(SetupError::Variable { name: "RUST_LOG", .. })), "{broken:?}");
 
     let (exporter, written) = (InMemorySpanExporterBuilder::new().build(), Written::default());
     let to = written.clone();
-    let lines = LogLines::json().writer(move || to.clone());
-    let telemetry = start_up(None).exporter(exporter.clone()).log_lines(lines).install().unwrap();
+    let lines = LogFormat::json().writer(move || to.clone());
+    let telemetry = setup(None).exporter(exporter.clone()).log_format(lines).install().unwrap();
 
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
     let caller = PropagationContext::new(TraceContext::new(parent));
@@ -75,6 +75,6 @@ fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
     assert_eq!(places("server", "propagation"), 0);
     assert!(places("handler", "install") > 0, "only the user's events have a place in a source");
 
-    let second = start_up(None).install();
-    assert!(matches!(second, Err(StartUpError::SubscriberInstalled)), "{second:?}");
+    let second = setup(None).install();
+    assert!(matches!(second, Err(SetupError::SubscriberInstalled)), "{second:?}");
 }

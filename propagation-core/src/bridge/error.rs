@@ -19,7 +19,7 @@ impl fmt::Display for BridgeError {
         f.write_str(match self {
             Self::NoSubscriber => {
                 "no tracing subscriber is installed, so TracingBridge makes no spans: install one that has the layer of \
-                 tracing-opentelemetry 0.34 (StartUp::install does)"
+                 tracing-opentelemetry 0.34 (Setup::install does)"
             }
             Self::LayerNotFound => {
                 "the tracing subscriber has no layer of tracing-opentelemetry 0.34 that TracingBridge can reach, so it makes no spans and \

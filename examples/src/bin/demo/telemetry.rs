@@ -1,7 +1,7 @@
 //! The set-up of every service: spans, logs and the policy.
 
 use propagation_core::{InboundRule, OutboundRule, Policy};
-use propagation_opentelemetry::setup::{LogLines, StartUp, Telemetry};
+use propagation_opentelemetry::setup::{LogFormat, Setup, Telemetry};
 use tracing::{
     Subscriber,
     field::{Field, Visit},
@@ -34,10 +34,10 @@ pub(crate) fn start(name: Name) -> Result<Telemetry, Error> {
         Ok(mode) if mode == PolicyMode::Report.as_str() => PolicyMode::Report,
         _ => PolicyMode::Enforce,
     };
-    let telemetry = StartUp::new(name.as_str())
+    let telemetry = Setup::new(name.as_str())
         .policy(policy(mode)?)
         // Standard output is where the demo listens.
-        .log_lines(LogLines::text().filter(quiet).writer(std::io::stderr))
+        .log_format(LogFormat::text().filter(quiet).writer(std::io::stderr))
         .exported_spans(ours())
         .layer(Stops { name })
         .install()?;

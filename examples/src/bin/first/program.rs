@@ -1,7 +1,7 @@
 use axum::{Router, routing::get};
 use propagation_core::{InboundRule, OutboundRule, Policy};
 use propagation_http::ServerPropagationLayer;
-use propagation_opentelemetry::setup::{LogLines, StartUp};
+use propagation_opentelemetry::setup::{LogFormat, Setup};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -10,7 +10,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .outbound(OutboundRule::peers(["http:*.internal", "kafka:orders"]).allow("tenant.id"))
         .build()?;
     // Resource, sampler and OTLP to a Collector from the OTEL_* variables; and the subscriber of `tracing`, with log lines.
-    let telemetry = StartUp::new("orders").policy(policy).log_lines(LogLines::text()).install()?;
+    let telemetry = Setup::new("orders").policy(policy).log_format(LogFormat::text()).install()?;
 
     // `telemetry.propagator()` is the one handle: every adapter gets a clone.
     let propagation = ServerPropagationLayer::new(telemetry.propagator());

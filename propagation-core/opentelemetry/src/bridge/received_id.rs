@@ -58,7 +58,7 @@ mod generator {
     /// Gives root spans the trace-id that came without a parent-id; every other id comes from another generator, the SDK's by default.
     ///
     /// AWS load balancers send `X-Amzn-Trace-Id: Root=…` without a parent-id. The SDK's span builder takes no trace-id, so the bridges hand it
-    /// over to this generator. [`StartUp`](crate::setup::StartUp) installs it; a provider of your own needs it for such traces to go on.
+    /// over to this generator. [`Setup`](crate::setup::Setup) installs it; a provider of your own needs it for such traces to go on.
     /// Without it, the span has the attribute `propagation.received.trace_id` instead.
     ///
     /// ```
@@ -98,7 +98,7 @@ mod generator {
         }
     }
 
-    /// The trace-id that `OtelPropagator` has extracted into the current context, outside of any span.
+    /// The trace-id that `OpenTelemetryPropagator` has extracted into the current context, outside of any span.
     fn attached() -> Option<TraceId> {
         Context::map_current(|context| {
             let received = context.get::<Received>()?.0.trace.root_trace_id()?;

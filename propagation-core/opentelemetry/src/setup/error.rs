@@ -6,7 +6,7 @@ use propagation_core::{EscapedText, FormatsError};
 ///
 /// `Debug` prints the message, as `Display` does: a `main` that returns the error shows its cause.
 #[non_exhaustive]
-pub enum StartUpError {
+pub enum SetupError {
     /// A variable says what cannot be done.
     Variable {
         /// Its name.
@@ -35,7 +35,7 @@ pub enum StartUpError {
     Shutdown(Box<dyn Error + Send + Sync>),
 }
 
-impl fmt::Display for StartUpError {
+impl fmt::Display for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Variable { name, problem } => write!(f, "{name} {problem}"),
@@ -44,7 +44,7 @@ impl fmt::Display for StartUpError {
             Self::Exporter(error) => write!(f, "the OTLP exporter could not be set up: {}", shown(error)),
             Self::SubscriberInstalled => f.write_str(
                 "a tracing subscriber is installed already, maybe by another crate (`cargo tree -i tracing-subscriber` lists those that \
-                 could): install telemetry first, or start() it and put Telemetry::span_layer() into that subscriber",
+                 could): install telemetry first, or build() it and put Telemetry::span_layer() into that subscriber",
             ),
             Self::SpansLost { spans, endpoint, cause } if endpoint.is_empty() => {
                 write!(f, "{spans} spans were not exported: {}", shown(cause))
@@ -62,13 +62,13 @@ fn shown(error: &(impl fmt::Display + ?Sized)) -> String {
     EscapedText::new(&error.to_string()).with_max_bytes(1024).to_string()
 }
 
-impl fmt::Debug for StartUpError {
+impl fmt::Debug for SetupError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl Error for StartUpError {
+impl Error for SetupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Variable { .. } | Self::NoRuntime | Self::SubscriberInstalled | Self::SpansLost { .. } => None,

@@ -15,7 +15,7 @@ use opentelemetry_sdk::{
     trace::{Span, SpanData, SpanExporter, SpanProcessor},
 };
 
-use super::{StartUpError, report};
+use super::{SetupError, report};
 use propagation_core::{Counters, EscapedText, record_failed_export};
 
 /// The first lost spans are reported at once, later ones in one line for each such time.
@@ -138,7 +138,7 @@ impl Exports {
     }
 
     /// Ends the counting, and returns an error if spans are lost.
-    pub(super) fn close(&self) -> Result<(), StartUpError> {
+    pub(super) fn close(&self) -> Result<(), SetupError> {
         self.closed.store(true, Ordering::Relaxed);
         let counts = self.counts();
         let lost = counts.not_exported();
@@ -156,7 +156,7 @@ impl Exports {
             || (String::new(), "the export did not end in time".to_owned()),
             |failure| (failure.endpoint, failure.cause),
         );
-        Err(StartUpError::SpansLost { spans: lost, endpoint, cause })
+        Err(SetupError::SpansLost { spans: lost, endpoint, cause })
     }
 }
 

@@ -4,7 +4,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{EnvFilter, Layer, Registry, filter::Targets, layer::SubscriberExt};
 
 use super::{
-    LogLines, StartUp, StartUpError, Telemetry, report,
+    LogFormat, Setup, SetupError, Telemetry, report,
     variables::{Variables, refused},
 };
 
@@ -14,14 +14,14 @@ type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 #[derive(Default)]
 pub(super) struct Layers {
     spans: Option<Targets>,
-    lines: Option<LogLines>,
+    lines: Option<LogFormat>,
     more: Vec<Boxed>,
 }
 
-impl StartUp {
+impl Setup {
     /// Writes log lines, once [`install`](Self::install)ed. Without it, none.
     #[must_use]
-    pub fn log_lines(mut self, lines: LogLines) -> Self {
+    pub fn log_format(mut self, lines: LogFormat) -> Self {
         self.layers.lines = Some(lines);
         self
     }
@@ -47,8 +47,8 @@ impl StartUp {
     ///
     /// # Errors
     ///
-    /// Like [`start`](Self::start); and where the process has a subscriber already.
-    pub fn install(mut self) -> Result<Telemetry, StartUpError> {
+    /// Like [`build`](Self::build); and where the process has a subscriber already.
+    pub fn install(mut self) -> Result<Telemetry, SetupError> {
         const NAME: &str = "RUST_LOG";
         let layers = std::mem::take(&mut self.layers);
         let variables = Variables::new(&self.variables, self.strict);
@@ -57,7 +57,7 @@ impl StartUp {
             Err(_) => Err(refused(name, "is no filter of log lines")),
         })?;
         let mut ignored = variables.into_ignored();
-        let mut telemetry = self.with_tracing().start_quietly()?;
+        let mut telemetry = self.with_tracing().build_quietly()?;
         let spans = telemetry.span_layer().with_filter(layers.spans.unwrap_or_else(without_the_exporters));
         let mut all = vec![spans.boxed()];
         let mut unseen = None;
@@ -68,7 +68,7 @@ impl StartUp {
         }
         all.extend(layers.more);
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(all))
-            .map_err(|_| StartUpError::SubscriberInstalled)?;
+            .map_err(|_| SetupError::SubscriberInstalled)?;
         telemetry.ignore(&mut ignored);
         telemetry.ignored_variables().iter().for_each(report::ignored);
         match (telemetry.propagator().check(), unseen) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, io::Write as _};
 
-use super::StartUpError;
+use super::SetupError;
 
 const REMEDY: &str =
     "start an OpenTelemetry Collector there, set OTEL_EXPORTER_OTLP_ENDPOINT to one, or set OTEL_TRACES_EXPORTER=none";
@@ -18,8 +18,8 @@ pub(super) fn lost_spans(endpoint: &str, cause: &str, spans: u64) {
 }
 
 /// Reports a variable that is ignored.
-pub(super) fn ignored(error: &StartUpError) {
-    const REMEDY: &str = "correct or unset it; StartUp::strict makes it an error";
+pub(super) fn ignored(error: &SetupError) {
+    const REMEDY: &str = "correct or unset it; Setup::strict makes it an error";
     if tracing::event_enabled!(target: "propagation", tracing::Level::WARN) {
         tracing::warn!(target: "propagation", parent: None, %error, "variable ignored: {REMEDY}");
     } else {

@@ -3,7 +3,7 @@ use std::str::FromStr;
 use opentelemetry_sdk::trace::{Sampler, ShouldSample};
 
 use super::{
-    StartUpError,
+    SetupError,
     variables::{Variables, refused},
 };
 use crate::sampling::{
@@ -21,16 +21,16 @@ pub(super) fn standard() -> Box<dyn ShouldSample> {
 
 /// The sampler that `OTEL_TRACES_SAMPLER` names; `None` for a name or a number that is ignored. The argument is read only if the sampler
 /// takes one.
-pub(super) fn read(read: &Variables<'_>) -> Result<Option<Box<dyn ShouldSample>>, StartUpError> {
+pub(super) fn read(read: &Variables<'_>) -> Result<Option<Box<dyn ShouldSample>>, SetupError> {
     let Some(name) = read.lower_case(NAME) else { return Ok(None) };
     read.accept(named(&name, read).map(Some))
 }
 
-fn named(name: &str, read: &Variables<'_>) -> Result<Box<dyn ShouldSample>, StartUpError> {
+fn named(name: &str, read: &Variables<'_>) -> Result<Box<dyn ShouldSample>, SetupError> {
     let (by_parent, root) = name.strip_prefix(BY_PARENT).map_or((false, name), |root| (true, root));
     let argument = Argument(read);
     // The SDK's own parent-based sampler takes a decision that the caller left open for a yes.
-    let stock = |root: Sampler| -> Result<Box<dyn ShouldSample>, StartUpError> {
+    let stock = |root: Sampler| -> Result<Box<dyn ShouldSample>, SetupError> {
         Ok(if by_parent { ours(true, SdkSampler::new(root)) } else { Box::new(root) })
     };
     match root {
@@ -62,7 +62,7 @@ struct Argument<'a>(&'a Variables<'a>);
 
 impl Argument<'_> {
     /// A share of all traces; 1 without a valid one, as the specification asks.
-    fn share(&self) -> Result<f64, StartUpError> {
+    fn share(&self) -> Result<f64, SetupError> {
         let share = self.0.first_of([ARGUMENT], |name, share| {
             let share = f64::from_str(share).ok().filter(|share| (0.0..=1.0).contains(share));
             share.ok_or(refused(name, "is not a number from 0 to 1"))
@@ -70,12 +70,12 @@ impl Argument<'_> {
         Ok(share.unwrap_or(1.0))
     }
 
-    fn probability(&self) -> Result<Probability, StartUpError> {
+    fn probability(&self) -> Result<Probability, SetupError> {
         Probability::new(self.share()?).map_err(|_| refused(ARGUMENT, "is above 0 and below 2^-56"))
     }
 
     /// A number of traces a second, which has no default.
-    fn rate<S, E>(&self, sampler: impl FnOnce(f64) -> Result<S, E>) -> Result<S, StartUpError> {
+    fn rate<S, E>(&self, sampler: impl FnOnce(f64) -> Result<S, E>) -> Result<S, SetupError> {
         let missing = refused(ARGUMENT, "is not set; this sampler needs to know how many traces to keep a second");
         let rate = self.0.get(ARGUMENT).ok_or(missing)?;
         let sampler = rate.parse().ok().and_then(|rate| sampler(rate).ok());

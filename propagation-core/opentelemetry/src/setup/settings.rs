@@ -8,7 +8,7 @@ use opentelemetry_sdk::{
 };
 
 use super::{
-    StartUpError, sampler,
+    SetupError, sampler,
     variables::{Variables, positive, refused},
 };
 use propagation_core::Formats;
@@ -60,7 +60,7 @@ pub(super) enum Protocol {
 }
 
 impl Settings {
-    pub(super) fn read(read: &Variables<'_>) -> Result<Self, StartUpError> {
+    pub(super) fn read(read: &Variables<'_>) -> Result<Self, SetupError> {
         let mut attributes = read.accept(attributes(read))?;
         if let Some(name) = read.get("OTEL_SERVICE_NAME") {
             set(&mut attributes, SERVICE, name);
@@ -123,7 +123,7 @@ impl Settings {
 }
 
 /// `key=value,…`, percent-encoded. A list with an error in it is refused as a whole, as the specification asks.
-fn attributes(read: &Variables<'_>) -> Result<Vec<(String, String)>, StartUpError> {
+fn attributes(read: &Variables<'_>) -> Result<Vec<(String, String)>, SetupError> {
     const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
     let mut attributes = Vec::new();
     let list = read.get(NAME).unwrap_or_default();
@@ -138,7 +138,7 @@ fn attributes(read: &Variables<'_>) -> Result<Vec<(String, String)>, StartUpErro
     Ok(attributes)
 }
 
-fn limits(read: &Variables<'_>) -> Result<SpanLimits, StartUpError> {
+fn limits(read: &Variables<'_>) -> Result<SpanLimits, SetupError> {
     let mut limits = SpanLimits::default();
     let general = read.count("OTEL_ATTRIBUTE_COUNT_LIMIT")?;
     if let Some(count) = read.count("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT")?.or(general) {
@@ -159,13 +159,13 @@ fn limits(read: &Variables<'_>) -> Result<SpanLimits, StartUpError> {
     Ok(limits)
 }
 
-fn value_limit(read: &Variables<'_>) -> Result<Option<usize>, StartUpError> {
+fn value_limit(read: &Variables<'_>) -> Result<Option<usize>, SetupError> {
     let general = read.count("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT")?;
     Ok(read.count("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT")?.or(general))
 }
 
 /// The exporters that `OTEL_TRACES_EXPORTER` lists, without unknown names; OTLP where none is left.
-fn exports(read: &Variables<'_>) -> Result<Vec<Export>, StartUpError> {
+fn exports(read: &Variables<'_>) -> Result<Vec<Export>, SetupError> {
     const NAME: &str = "OTEL_TRACES_EXPORTER";
     let list = read.lower_case(NAME).unwrap_or_default();
     let (mut otlp, mut console, mut none) = (false, false, false);
@@ -192,7 +192,7 @@ fn exports(read: &Variables<'_>) -> Result<Vec<Export>, StartUpError> {
     Ok(exports)
 }
 
-fn otlp(read: &Variables<'_>) -> Result<Otlp, StartUpError> {
+fn otlp(read: &Variables<'_>) -> Result<Otlp, SetupError> {
     // A variable of traces goes before the one of all signals.
     let protocol = read
         .first_of(["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"], |name, value| {
@@ -206,7 +206,7 @@ fn otlp(read: &Variables<'_>) -> Result<Otlp, StartUpError> {
     Ok(Otlp { protocol, endpoint: endpoint(read, protocol)?, timeout })
 }
 
-fn protocol(read: &Variables<'_>, name: &'static str, value: &str) -> Result<Protocol, StartUpError> {
+fn protocol(read: &Variables<'_>, name: &'static str, value: &str) -> Result<Protocol, SetupError> {
     match value {
         "grpc" => Ok(Protocol::Grpc),
         #[cfg(feature = "otlp-http")]
@@ -227,7 +227,7 @@ fn protocol(read: &Variables<'_>, name: &'static str, value: &str) -> Result<Pro
 }
 
 /// Checks `key=value,…`, percent-encoded.
-fn headers(name: &'static str, list: &str) -> Result<(), StartUpError> {
+fn headers(name: &'static str, list: &str) -> Result<(), SetupError> {
     let is_token = |key: &str| {
         !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
     };
@@ -241,7 +241,7 @@ fn headers(name: &'static str, list: &str) -> Result<(), StartUpError> {
 }
 
 /// The URL to export to. Over HTTP, `/v1/traces` is added to the one of all signals (OTLP exporter, "Endpoint URLs for OTLP/HTTP").
-fn endpoint(read: &Variables<'_>, protocol: Protocol) -> Result<String, StartUpError> {
+fn endpoint(read: &Variables<'_>, protocol: Protocol) -> Result<String, SetupError> {
     const INSECURE: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_INSECURE", "OTEL_EXPORTER_OTLP_INSECURE"];
     let insecure = read.first_of(INSECURE, |name, value| match value.to_ascii_lowercase().as_str() {
         "true" => Ok(true),

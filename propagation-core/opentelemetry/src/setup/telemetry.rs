@@ -7,7 +7,7 @@ use opentelemetry_sdk::{
 };
 
 use super::{
-    StartUpError,
+    SetupError,
     exports::{Exports, SpanCounts},
     report,
 };
@@ -19,7 +19,7 @@ pub struct Telemetry {
     propagator: Propagator,
     provider: SdkTracerProvider,
     exports: Arc<Exports>,
-    ignored: Vec<StartUpError>,
+    ignored: Vec<SetupError>,
     /// Whether lost spans were reported by the shutdown.
     ended: bool,
 }
@@ -29,7 +29,7 @@ impl Telemetry {
         propagator: Propagator,
         provider: SdkTracerProvider,
         exports: Arc<Exports>,
-        ignored: Vec<StartUpError>,
+        ignored: Vec<SetupError>,
     ) -> Self {
         exports.count_in(propagator.counters());
         Self { propagator, provider, exports, ignored, ended: false }
@@ -37,12 +37,12 @@ impl Telemetry {
 
     /// The variables that were ignored because of their values, each with its error. They were reported at the start.
     #[must_use]
-    pub fn ignored_variables(&self) -> &[StartUpError] {
+    pub fn ignored_variables(&self) -> &[SetupError] {
         &self.ignored
     }
 
     #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
-    pub(super) fn ignore(&mut self, errors: &mut Vec<StartUpError>) {
+    pub(super) fn ignore(&mut self, errors: &mut Vec<SetupError>) {
         self.ignored.append(errors);
     }
 
@@ -95,8 +95,8 @@ impl Telemetry {
     ///
     /// # Errors
     ///
-    /// [`StartUpError::SpansLost`] with the number of spans that were not exported since the start, and the last cause.
-    pub async fn shutdown(mut self) -> Result<(), StartUpError> {
+    /// [`SetupError::SpansLost`] with the number of spans that were not exported since the start, and the last cause.
+    pub async fn shutdown(mut self) -> Result<(), SetupError> {
         self.ended = true;
         let provider = self.provider.clone();
         let ended = ::tokio::task::spawn_blocking(move || {
@@ -107,8 +107,8 @@ impl Telemetry {
         self.exports.close()?;
         match ended {
             Ok(Ok(()) | Err(OTelSdkError::AlreadyShutdown)) => Ok(()),
-            Ok(Err(error)) => Err(StartUpError::Shutdown(Box::new(error))),
-            Err(error) => Err(StartUpError::Shutdown(Box::new(error))),
+            Ok(Err(error)) => Err(SetupError::Shutdown(Box::new(error))),
+            Err(error) => Err(SetupError::Shutdown(Box::new(error))),
         }
     }
 }
@@ -120,7 +120,7 @@ impl Drop for Telemetry {
             return;
         }
         let _ = self.provider.shutdown();
-        if let Err(StartUpError::SpansLost { spans, endpoint, cause }) = self.exports.close() {
+        if let Err(SetupError::SpansLost { spans, endpoint, cause }) = self.exports.close() {
             report::lost_spans(&endpoint, &cause, spans);
         }
     }

@@ -1,13 +1,13 @@
 use std::{cell::RefCell, str::FromStr};
 
-use super::StartUpError;
+use super::SetupError;
 use propagation_core::Formats;
 
 /// Reads variables, and keeps the errors of those that are ignored.
 pub(super) struct Variables<'a> {
     look_up: &'a dyn Fn(&str) -> Option<String>,
     strict: bool,
-    ignored: RefCell<Vec<StartUpError>>,
+    ignored: RefCell<Vec<SetupError>>,
 }
 
 impl<'a> Variables<'a> {
@@ -16,7 +16,7 @@ impl<'a> Variables<'a> {
     }
 
     /// The errors of the variables that were ignored.
-    pub(super) fn into_ignored(self) -> Vec<StartUpError> {
+    pub(super) fn into_ignored(self) -> Vec<SetupError> {
         self.ignored.into_inner()
     }
 
@@ -32,7 +32,7 @@ impl<'a> Variables<'a> {
     }
 
     /// Replaces an error by the default and keeps it for a warning; with `strict`, passes it on.
-    pub(super) fn accept<T: Default>(&self, read: Result<T, StartUpError>) -> Result<T, StartUpError> {
+    pub(super) fn accept<T: Default>(&self, read: Result<T, SetupError>) -> Result<T, SetupError> {
         match read {
             Err(error) if !self.strict => {
                 self.ignored.borrow_mut().push(error);
@@ -43,7 +43,7 @@ impl<'a> Variables<'a> {
     }
 
     /// Keeps an error for a warning; with `strict`, returns it.
-    pub(super) fn ignore(&self, error: StartUpError) -> Result<(), StartUpError> {
+    pub(super) fn ignore(&self, error: SetupError) -> Result<(), SetupError> {
         self.accept(Err(error))
     }
 
@@ -51,8 +51,8 @@ impl<'a> Variables<'a> {
     pub(super) fn first_of<T, const N: usize>(
         &self,
         names: [&'static str; N],
-        parse: impl Fn(&'static str, &str) -> Result<T, StartUpError>,
-    ) -> Result<Option<T>, StartUpError> {
+        parse: impl Fn(&'static str, &str) -> Result<T, SetupError>,
+    ) -> Result<Option<T>, SetupError> {
         for name in names {
             let Some(value) = self.get(name) else { continue };
             if let Some(found) = self.accept(parse(name, &value).map(Some))? {
@@ -63,20 +63,17 @@ impl<'a> Variables<'a> {
     }
 
     /// A whole number above zero.
-    pub(super) fn number<T: FromStr + Default + PartialEq>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, StartUpError> {
+    pub(super) fn number<T: FromStr + Default + PartialEq>(&self, name: &'static str) -> Result<Option<T>, SetupError> {
         self.first_of([name], positive)
     }
 
     /// A whole number, zero included.
-    pub(super) fn count<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, StartUpError> {
+    pub(super) fn count<T: FromStr>(&self, name: &'static str) -> Result<Option<T>, SetupError> {
         self.first_of([name], |name, value| value.parse().map_err(|_| refused(name, "is not a whole number")))
     }
 
     /// Whether a variable is `true`, in any case. Any other value than `true` and `false` is an error, and false.
-    pub(super) fn is_true(&self, name: &'static str) -> Result<bool, StartUpError> {
+    pub(super) fn is_true(&self, name: &'static str) -> Result<bool, SetupError> {
         let value = self.first_of([name], |name, value| match value.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -86,11 +83,11 @@ impl<'a> Variables<'a> {
     }
 
     /// The formats of `OTEL_PROPAGATORS` without unknown names; W3C's where none is left.
-    pub(super) fn formats(&self) -> Result<Formats, StartUpError> {
+    pub(super) fn formats(&self) -> Result<Formats, SetupError> {
         let Some(list) = self.get("OTEL_PROPAGATORS") else { return Ok(Formats::w3c()) };
         match list.parse::<Formats>() {
             Ok(formats) => return Ok(formats),
-            Err(error) if self.strict => return Err(StartUpError::Formats(error)),
+            Err(error) if self.strict => return Err(SetupError::Formats(error)),
             Err(_) => {}
         }
         let mut known = Vec::new();
@@ -101,19 +98,19 @@ impl<'a> Variables<'a> {
                     self.ignore(refused("OTEL_PROPAGATORS", "names 'none' beside other formats"))?;
                 }
                 Ok(_) => known.push(name),
-                Err(error) => self.ignore(StartUpError::Formats(error))?,
+                Err(error) => self.ignore(SetupError::Formats(error))?,
             }
         }
-        known.join(",").parse().map_err(StartUpError::Formats)
+        known.join(",").parse().map_err(SetupError::Formats)
     }
 }
 
 /// Parses a whole number above zero.
-pub(super) fn positive<T: FromStr + Default + PartialEq>(name: &'static str, value: &str) -> Result<T, StartUpError> {
+pub(super) fn positive<T: FromStr + Default + PartialEq>(name: &'static str, value: &str) -> Result<T, SetupError> {
     let number = value.parse().ok().filter(|number| *number != T::default());
     number.ok_or(refused(name, "is not a whole number above zero"))
 }
 
-pub(super) fn refused(name: &'static str, problem: &'static str) -> StartUpError {
-    StartUpError::Variable { name, problem }
+pub(super) fn refused(name: &'static str, problem: &'static str) -> SetupError {
+    SetupError::Variable { name, problem }
 }

@@ -15,7 +15,7 @@ use propagation_core::{Baggage, Peer, PropagationContext, Propagator};
 use proptest::{collection::btree_map, prelude::*};
 
 use crate::{
-    otel_propagator::Headers,
+    propagator::Headers,
     strategies::{parents, states},
     wire::{PARENT, open},
 };

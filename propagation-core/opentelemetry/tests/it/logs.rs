@@ -8,7 +8,7 @@ use std::{
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind, TraceContext};
-use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge, logs::Correlation};
+use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge, logs::TraceFields};
 use tracing_subscriber::{Layer, fmt::MakeWriter, layer::SubscriberExt, registry::Registry};
 
 use crate::wire::PARENT;
@@ -57,8 +57,8 @@ fn caller() -> PropagationContext {
     context
 }
 
-fn correlation(propagator: &Propagator) -> Correlation {
-    Correlation::new(propagator).with_baggage(["tenant.id", "user.mail", "absent"])
+fn trace_fields(propagator: &Propagator) -> TraceFields {
+    TraceFields::new(propagator).with_baggage(["tenant.id", "user.mail", "absent"])
 }
 
 /// Runs `log` under a layer that writes lines, inside of a request where there is one.
@@ -70,7 +70,7 @@ fn written(layer: impl Layer<Registry> + Send + Sync, log: impl FnOnce()) {
 fn without_a_bridge_lines_carry_the_callers_ids_and_the_chosen_baggage() {
     let propagator = Propagator::default();
     let lines = Lines::default();
-    written(correlation(&propagator).json_layer().with_writer(lines.clone()), || {
+    written(trace_fields(&propagator).json_layer().with_writer(lines.clone()), || {
         let hop = propagator.start(Hop::remote(SpanKind::Server, caller()));
         hop.in_scope(|| tracing::info!(order = 4711, "accepted"));
     });
@@ -89,7 +89,7 @@ fn without_a_bridge_lines_carry_the_callers_ids_and_the_chosen_baggage() {
 fn a_value_cannot_forge_a_line_of_text() {
     let propagator = Propagator::default();
     let lines = Lines::default();
-    written(correlation(&propagator).text_layer().with_writer(lines.clone()), || {
+    written(trace_fields(&propagator).text_layer().with_writer(lines.clone()), || {
         let hop = propagator.start(Hop::remote(SpanKind::Server, caller()));
         hop.in_scope(|| tracing::info!("accepted"));
     });
@@ -104,8 +104,8 @@ fn a_value_cannot_forge_a_line_of_text() {
 fn a_line_outside_of_any_trace_is_left_as_it_is() {
     let propagator = Propagator::default();
     let (json, text) = (Lines::default(), Lines::default());
-    written(correlation(&propagator).json_layer().with_writer(json.clone()), || tracing::info!("idle"));
-    written(correlation(&propagator).text_layer().with_writer(text.clone()), || tracing::info!("idle"));
+    written(trace_fields(&propagator).json_layer().with_writer(json.clone()), || tracing::info!("idle"));
+    written(trace_fields(&propagator).text_layer().with_writer(text.clone()), || tracing::info!("idle"));
     assert!(json.json().get("trace_id").is_none());
     assert!(!text.text().contains("trace_id"));
 }
@@ -123,7 +123,7 @@ fn request(with_tracing: bool, activation: bool) -> (Vec<serde_json::Value>, Vec
     let spans = tracing_opentelemetry::layer().with_tracer(provider.tracer("app")).with_context_activation(activation);
     let subscriber = tracing_subscriber::registry()
         .with(spans)
-        .with(correlation(&propagator).json_layer().with_writer(lines.clone()));
+        .with(trace_fields(&propagator).json_layer().with_writer(lines.clone()));
     tracing::subscriber::with_default(subscriber, || {
         let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
         server.in_scope(|| {
@@ -179,9 +179,9 @@ fn shaped(bridge: Option<bool>, json: bool, caller: &PropagationContext) -> (Vec
     };
     let lines = Lines::default();
     let layer: Box<dyn Layer<_> + Send + Sync> = if json {
-        correlation(&propagator).json_layer().with_writer(lines.clone()).boxed()
+        trace_fields(&propagator).json_layer().with_writer(lines.clone()).boxed()
     } else {
-        correlation(&propagator).text_layer().with_ansi(false).with_writer(lines.clone()).boxed()
+        trace_fields(&propagator).text_layer().with_ansi(false).with_writer(lines.clone()).boxed()
     };
     let spans = bridge.map(|_| tracing_opentelemetry::layer().with_tracer(provider.tracer("app")));
     tracing::subscriber::with_default(tracing_subscriber::registry().with(spans).with(layer), || {

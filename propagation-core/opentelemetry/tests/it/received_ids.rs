@@ -17,12 +17,12 @@ use propagation_core::{
     messaging::{self, ExistingContext, ParentMode, Processing},
 };
 use propagation_opentelemetry::{
-    OpenTelemetryBridge, OtelPropagator, ReceivedIdGenerator, TracingBridge,
+    OpenTelemetryBridge, OpenTelemetryPropagator, ReceivedIdGenerator, TracingBridge,
     sampling::{AlwaysOff, AlwaysOn, CompositeSampler},
 };
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::{otel_propagator::Headers, wire::open_policy};
+use crate::{propagator::Headers, wire::open_policy};
 
 const TRACE: &str = "67891233abcdef012345678912345678";
 const ROOT: &str = "Root=1-67891233-abcdef012345678912345678";
@@ -228,7 +228,7 @@ fn origin_and_tags_pass_a_root_span() {
 fn an_attached_extraction_hands_the_id_to_user_spans() {
     let provider = SdkTracerProvider::builder().with_id_generator(ReceivedIdGenerator::default()).build();
     let formats = "xray".parse::<Formats>().unwrap();
-    let propagator = OtelPropagator::new(Propagator::builder().policy(open_policy()).formats(formats).build());
+    let propagator = OpenTelemetryPropagator::new(Propagator::builder().policy(open_policy()).formats(formats).build());
     let context = propagator
         .extract_with_context(&Context::new(), &Headers::new(&[("x-amzn-trace-id", &format!("{ROOT};Sampled=1"))]));
     let mut unchanged = Headers::default();

@@ -4,7 +4,7 @@
 mod formats;
 mod rate;
 mod services;
-mod start_up;
+mod setup;
 
 use std::sync::{
     Arc,

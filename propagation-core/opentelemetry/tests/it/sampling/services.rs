@@ -13,7 +13,7 @@ use propagation_core::{
     TraceTrust,
 };
 use propagation_opentelemetry::{
-    OpenTelemetryBridge, OtelPropagator,
+    OpenTelemetryBridge, OpenTelemetryPropagator,
     sampling::{AlwaysOff, AlwaysOn, CompositeSampler, LinksBased, RateLimited, Rule, RuleBased, Threshold},
 };
 
@@ -348,7 +348,7 @@ fn as_opentelemetrys_propagator_it_tells_samplers_the_same_and_sends_the_thresho
     for (share, said, kept) in [(0.5, "?", true), (0.1, "?", false), (0.1, "1", true), (0.5, "0", false)] {
         let sampler = CompositeSampler::parent_based(probability(share));
         let service = Service::build(sampler, "xray,tracecontext", open_policy(), false);
-        let propagator = OtelPropagator::new(service.propagator.clone());
+        let propagator = OpenTelemetryPropagator::new(service.propagator.clone());
         let received = HashMap::from([("x-amzn-trace-id".to_owned(), format!("{xray}{said}"))]);
         let context = propagator.extract_with_context(&Context::new(), &received);
         let span = service.provider.tracer("user").start_with_context("span", &context);

@@ -10,7 +10,7 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use propagation_core::{Formats, OutboundRule, Peer, Policy, Propagator};
-use propagation_opentelemetry::OtelPropagator;
+use propagation_opentelemetry::OpenTelemetryPropagator;
 
 use crate::wire::{PARENT, open, open_policy};
 
@@ -44,7 +44,7 @@ impl Injector for Headers {
 }
 
 /// What goes out from a span of the SDK under what came in.
-fn through(propagator: &OtelPropagator, fields: &[(&str, &str)]) -> HashMap<String, String> {
+fn through(propagator: &OpenTelemetryPropagator, fields: &[(&str, &str)]) -> HashMap<String, String> {
     let parent = propagator.extract_with_context(&Context::new(), &Headers::new(fields));
     let span = SdkTracerProvider::builder().build().tracer("app").start_with_context("span", &parent);
     let mut sent = Headers::default();
@@ -54,7 +54,7 @@ fn through(propagator: &OtelPropagator, fields: &[(&str, &str)]) -> HashMap<Stri
 
 #[test]
 fn a_programs_own_spans_go_on_with_everything_that_came() {
-    let propagator = OtelPropagator::new(open());
+    let propagator = OpenTelemetryPropagator::new(open());
     let state = "0day=1,a@much-longer-than-fourteen=2";
     let sent = through(
         &propagator,
@@ -72,7 +72,7 @@ fn a_programs_own_spans_go_on_with_everything_that_came() {
 
 #[test]
 fn what_user_code_sets_and_removes_through_opentelemetry_counts() {
-    let propagator = OtelPropagator::new(open());
+    let propagator = OpenTelemetryPropagator::new(open());
     let received = propagator.extract_with_context(&Context::new(), &Headers::new(&[("baggage", "z=1;p,y=2,a=3")]));
     let changed = received.with_baggage([KeyValue::new("a", "3"), KeyValue::new("z", "9"), KeyValue::new("new", "4")]);
     let mut sent = HashMap::new();
@@ -82,7 +82,7 @@ fn what_user_code_sets_and_removes_through_opentelemetry_counts() {
 
 #[test]
 fn what_is_malformed_or_repeated_is_refused_and_the_context_stays_as_it_was() {
-    let propagator = OtelPropagator::new(open());
+    let propagator = OpenTelemetryPropagator::new(open());
     let before = Context::new().with_baggage([KeyValue::new("own", "1")]);
     for fields in [
         &[("traceparent", "+0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")][..],
@@ -99,9 +99,9 @@ fn what_is_malformed_or_repeated_is_refused_and_the_context_stays_as_it_was() {
 #[test]
 fn the_policy_holds_for_the_peer_that_was_given() {
     let policy = Policy::builder().outbound(OutboundRule::peers(["kafka:orders"]).allow("tenant.id")).build().unwrap();
-    let propagator = OtelPropagator::new(Propagator::builder().policy(policy).build());
+    let propagator = OpenTelemetryPropagator::new(Propagator::builder().policy(policy).build());
     let context = Context::new().with_baggage([KeyValue::new("tenant.id", "blue"), KeyValue::new("mail", "x")]);
-    let sent = |propagator: &OtelPropagator| {
+    let sent = |propagator: &OpenTelemetryPropagator| {
         let mut sent = HashMap::new();
         propagator.inject_context(&context, &mut sent);
         sent
@@ -110,7 +110,7 @@ fn the_policy_holds_for_the_peer_that_was_given() {
     let orders = propagator.for_peer(&Peer::kafka("orders"));
     assert_eq!(sent(&orders), HashMap::from([("baggage".to_owned(), "tenant.id=blue".to_owned())]));
 
-    let edge = OtelPropagator::new(Propagator::builder().policy(Policy::edge()).build());
+    let edge = OpenTelemetryPropagator::new(Propagator::builder().policy(Policy::edge()).build());
     let restarted = edge.extract_with_context(&Context::new(), &Headers::new(&[("traceparent", PARENT)]));
     assert!(!restarted.has_active_span());
 }
@@ -118,7 +118,7 @@ fn the_policy_holds_for_the_peer_that_was_given() {
 #[test]
 fn other_formats_keep_what_opentelemetrys_types_cannot_hold() {
     let formats: Formats = "b3,jaeger".parse().unwrap();
-    let propagator = OtelPropagator::new(Propagator::builder().policy(open_policy()).formats(formats).build());
+    let propagator = OpenTelemetryPropagator::new(Propagator::builder().policy(open_policy()).formats(formats).build());
     let sent = through(&propagator, &[("b3", "d"), ("uberctx-k", "v")]);
     assert!(sent["b3"].ends_with("-d") && sent["uber-trace-id"].ends_with(":3"), "{sent:?}");
     assert_eq!(sent["uberctx-k"], "v");
@@ -129,7 +129,7 @@ fn other_formats_keep_what_opentelemetrys_types_cannot_hold() {
 
 #[test]
 fn only_own_traces_get_the_random_flag_and_on_request() {
-    let propagator = OtelPropagator::new(open());
+    let propagator = OpenTelemetryPropagator::new(open());
     let theirs = opentelemetry_sdk::propagation::TraceContextPropagator::new();
     let received = theirs.extract_with_context(&Context::new(), &Headers::new(&[("traceparent", PARENT)]));
     let mut sent = HashMap::new();

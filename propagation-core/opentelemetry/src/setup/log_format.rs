@@ -10,20 +10,20 @@ use tracing_subscriber::{
 
 use propagation_core::Propagator;
 
-use crate::logs::Correlation;
+use crate::logs::TraceFields;
 
 /// The log lines of a service: each with the ids of the trace that it belongs to.
 ///
 /// `RUST_LOG` chooses what is written, where it is set; else [`filter`](Self::filter), else everything from info up.
 #[must_use]
-pub struct LogLines {
+pub struct LogFormat {
     json: bool,
     keys: Vec<String>,
     filter: Targets,
     writer: BoxMakeWriter,
 }
 
-impl LogLines {
+impl LogFormat {
     /// One JSON object a line, to standard output.
     pub fn json() -> Self {
         Self::new(true)
@@ -39,7 +39,7 @@ impl LogLines {
         Self { json, keys: Vec::new(), filter, writer: BoxMakeWriter::new(std::io::stdout) }
     }
 
-    /// Adds these keys of the baggage, as [`Correlation::with_baggage`].
+    /// Adds these keys of the baggage, as [`TraceFields::with_baggage`].
     pub fn with_baggage(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.keys = keys.into_iter().map(Into::into).collect();
         self
@@ -65,11 +65,11 @@ impl LogLines {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        let correlation = Correlation::new(propagator).with_baggage(self.keys);
+        let fields = TraceFields::new(propagator).with_baggage(self.keys);
         let lines = if self.json {
-            correlation.json_layer().with_writer(self.writer).boxed()
+            fields.json_layer().with_writer(self.writer).boxed()
         } else {
-            correlation.text_layer().with_ansi(false).with_writer(self.writer).boxed()
+            fields.text_layer().with_ansi(false).with_writer(self.writer).boxed()
         };
         match filter {
             Some(filter) => lines.with_filter(filter).boxed(),
@@ -78,8 +78,8 @@ impl LogLines {
     }
 }
 
-impl fmt::Debug for LogLines {
+impl fmt::Debug for LogFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogLines").field("json", &self.json).field("keys", &self.keys).finish_non_exhaustive()
+        f.debug_struct("LogFormat").field("json", &self.json).field("keys", &self.keys).finish_non_exhaustive()
     }
 }

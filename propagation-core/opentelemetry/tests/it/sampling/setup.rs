@@ -17,7 +17,7 @@ use opentelemetry_sdk::{
 use propagation_core::{Exception, Hop, Outcome, Peer, PropagationContext, Propagator, SpanKind};
 use propagation_opentelemetry::{
     sampling::CompositeSampler,
-    setup::{StartUp, Telemetry},
+    setup::{Setup, Telemetry},
 };
 
 use super::parent;
@@ -25,15 +25,15 @@ use crate::wire::PARENT;
 
 type Variables = &'static [(&'static str, &'static str)];
 
-fn start_up(variables: Variables) -> (StartUp, InMemorySpanExporter) {
+fn setup(variables: Variables) -> (Setup, InMemorySpanExporter) {
     let exporter = InMemorySpanExporterBuilder::new().build();
     let look_up = |name: &str| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
-    (StartUp::new("orders").variables(look_up).exporter(exporter.clone()), exporter)
+    (Setup::new("orders").variables(look_up).exporter(exporter.clone()), exporter)
 }
 
 fn started(variables: Variables) -> (Telemetry, InMemorySpanExporter) {
-    let (start_up, exporter) = start_up(variables);
-    (start_up.start().unwrap(), exporter)
+    let (setup, exporter) = setup(variables);
+    (setup.build().unwrap(), exporter)
 }
 
 /// Whether a root and children of these parents are sampled, and with which tracestate.
@@ -66,13 +66,13 @@ fn each_name_is_the_sampler_it_says() {
         ("parentbased_links_based", "", [(true, ALL), (true, "ot=th:8"), (false, "")]),
         ("parentbased_links_based", "0", [(false, ""), (true, "ot=th:8"), (false, "")]),
     ] {
-        let (start_up, _) = start_up(&[]);
+        let (setup, _) = setup(&[]);
         let look_up = move |variable: &str| match variable {
             "OTEL_TRACES_SAMPLER" => Some(name.to_owned()),
             "OTEL_TRACES_SAMPLER_ARG" => Some(argument.to_owned()),
             _ => None,
         };
-        let telemetry = start_up.variables(look_up).start().unwrap();
+        let telemetry = setup.variables(look_up).build().unwrap();
         let expected = [root, sampled, not_sampled].map(|(kept, state)| (kept, state.to_owned()));
         assert_eq!(decisions(&telemetry), expected, "{name} {argument}");
     }
@@ -81,13 +81,13 @@ fn each_name_is_the_sampler_it_says() {
 #[test]
 fn where_the_caller_left_it_open_the_root_sampler_of_any_name_decides() {
     for (sampler, kept) in [("parentbased_always_off", false), ("parentbased_always_on", true)] {
-        let (start_up, _) = start_up(&[]);
+        let (setup, _) = setup(&[]);
         let look_up = move |variable: &str| match variable {
             "OTEL_TRACES_SAMPLER" => Some(sampler.to_owned()),
             "OTEL_PROPAGATORS" => Some("xray".to_owned()),
             _ => None,
         };
-        let telemetry = start_up.variables(look_up).start().unwrap();
+        let telemetry = setup.variables(look_up).build().unwrap();
         let propagator = telemetry.propagator();
         let open = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=?";
         let hop = Hop::admitted(SpanKind::Server, caller(&propagator, &[("x-amzn-trace-id", open)]));
@@ -110,20 +110,20 @@ fn a_share_given_by_a_variable_is_kept() {
 #[test]
 fn the_sampler_of_the_code_stands_where_no_variable_names_one() {
     let share = || CompositeSampler::probability(1.0).unwrap();
-    let (code, _) = start_up(&[]);
-    assert_eq!(decisions(&code.sampler(share()).start().unwrap())[0], (true, "ot=th:0".into()));
-    let (variable, _) = start_up(&[("OTEL_TRACES_SAMPLER", "always_off")]);
-    assert!(!decisions(&variable.sampler(share()).start().unwrap())[0].0);
-    let (stock, _) = start_up(&[]);
-    assert!(!decisions(&stock.sampler(Sampler::AlwaysOff).start().unwrap())[0].0);
+    let (code, _) = setup(&[]);
+    assert_eq!(decisions(&code.sampler(share()).build().unwrap())[0], (true, "ot=th:0".into()));
+    let (variable, _) = setup(&[("OTEL_TRACES_SAMPLER", "always_off")]);
+    assert!(!decisions(&variable.sampler(share()).build().unwrap())[0].0);
+    let (stock, _) = setup(&[]);
+    assert!(!decisions(&stock.sampler(Sampler::AlwaysOff).build().unwrap())[0].0);
 }
 
 #[test]
 fn a_rate_without_a_number_is_refused() {
     for name in ["parentbased_rate_limited", "adaptive", "parentbased_adaptive"] {
-        let (start_up, _) = start_up(&[]);
+        let (setup, _) = setup(&[]);
         let look_up = move |variable: &str| (variable == "OTEL_TRACES_SAMPLER").then(|| name.to_owned());
-        let error = start_up.strict().variables(look_up).start().unwrap_err().to_string();
+        let error = setup.strict().variables(look_up).build().unwrap_err().to_string();
         assert!(error.starts_with("OTEL_TRACES_SAMPLER_ARG is not set"), "{error}");
     }
 }
@@ -144,8 +144,8 @@ fn failures_are_exported_from_traces_that_are_not_sampled_where_that_is_wanted()
         (true, &[], true, &["passed", "failed"]),
         (true, &[("OTEL_SDK_DISABLED", "true")], false, &[]),
     ] {
-        let (start_up, exporter) = start_up(variables);
-        let telemetry = if wanted { start_up.keep_errors() } else { start_up }.start().unwrap();
+        let (setup, exporter) = setup(variables);
+        let telemetry = if wanted { setup.keep_errors() } else { setup }.build().unwrap();
         let propagator = telemetry.propagator();
         let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
         for (name, outcome) in [("passed", Outcome::Unset), ("failed", Outcome::error("503"))] {
@@ -166,8 +166,8 @@ fn failures_are_exported_from_traces_that_are_not_sampled_where_that_is_wanted()
 
 #[test]
 fn a_failure_that_is_kept_says_nothing_of_others() {
-    let (start_up, exporter) = start_up(&[("OTEL_TRACES_SAMPLER", "always_off")]);
-    let telemetry = start_up.keep_errors().start().unwrap();
+    let (setup, exporter) = setup(&[("OTEL_TRACES_SAMPLER", "always_off")]);
+    let telemetry = setup.keep_errors().build().unwrap();
     let propagator = telemetry.propagator();
     let received = caller(&propagator, &[("traceparent", PARENT), ("tracestate", "congo=1,ot=th:8;x:y")]);
     propagator.start(Hop::admitted(SpanKind::Server, received)).end(&Outcome::error("503"));
@@ -198,8 +198,8 @@ impl SpanExporter for Told {
 fn an_exporter_learns_of_resource_and_shutdown_through_all_that_is_around_it() {
     for keep_errors in [false, true] {
         let told = Told::default();
-        let start_up = StartUp::new("orders").variables(|_| None).exporter(told.clone());
-        let telemetry = if keep_errors { start_up.keep_errors() } else { start_up }.start().unwrap();
+        let setup = Setup::new("orders").variables(|_| None).exporter(told.clone());
+        let telemetry = if keep_errors { setup.keep_errors() } else { setup }.build().unwrap();
         telemetry.provider().shutdown().unwrap();
         assert_eq!(*told.0.lock().unwrap(), ["orders", "shutdown"]);
     }

@@ -3,21 +3,21 @@
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, InMemorySpanExporterBuilder};
 use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext};
-use propagation_opentelemetry::setup::{StartUp, StartUpError, Telemetry};
+use propagation_opentelemetry::setup::{Setup, SetupError, Telemetry};
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::wire::PARENT;
 
 type Variables = &'static [(&'static str, &'static str)];
 
-fn start_up(variables: Variables) -> StartUp {
-    StartUp::new("orders")
+fn setup(variables: Variables) -> Setup {
+    Setup::new("orders")
         .variables(move |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
 }
 
 fn started(variables: Variables) -> (Telemetry, InMemorySpanExporter) {
     let exporter = InMemorySpanExporterBuilder::new().build();
-    (start_up(variables).environment("staging").exporter(exporter.clone()).start().unwrap(), exporter)
+    (setup(variables).environment("staging").exporter(exporter.clone()).build().unwrap(), exporter)
 }
 
 fn caller() -> PropagationContext {
@@ -43,7 +43,7 @@ fn one_call_makes_spans_under_the_callers_and_a_propagator_that_writes_them() {
 #[test]
 fn with_tracing_the_spans_of_tracing_join_the_hops() {
     let exporter = InMemorySpanExporterBuilder::new().build();
-    let telemetry = start_up(&[]).with_tracing().exporter(exporter.clone()).start().unwrap();
+    let telemetry = setup(&[]).with_tracing().exporter(exporter.clone()).build().unwrap();
     let subscriber = tracing_subscriber::registry().with(telemetry.span_layer());
     tracing::subscriber::with_default(subscriber, || {
         let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller()).named("server"));
@@ -143,7 +143,7 @@ const UNUSABLE: &[Variables] = &[
 async fn unusable_variables_are_ignored_and_reported() {
     for row in UNUSABLE {
         let (name, value) = row[0];
-        let telemetry = start_up(row).start().unwrap_or_else(|error| panic!("{row:?}: {error}"));
+        let telemetry = setup(row).build().unwrap_or_else(|error| panic!("{row:?}: {error}"));
         let texts: Vec<_> = telemetry.ignored_variables().iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 1, "{row:?}: {texts:?}");
         assert!(texts[0].contains(name), "{row:?}: {texts:?}");
@@ -158,7 +158,7 @@ async fn unusable_variables_are_ignored_and_reported() {
 #[tokio::test]
 async fn unusable_variables_are_errors_when_strict() {
     for row in UNUSABLE {
-        let error = start_up(row).strict().start().map(|_| row).expect_err("an error").to_string();
+        let error = setup(row).strict().build().map(|_| row).expect_err("an error").to_string();
         assert!(error.contains(row[0].0), "{row:?}: {error}");
     }
     for usable in [
@@ -171,7 +171,7 @@ async fn unusable_variables_are_errors_when_strict() {
         &[("OTEL_EXPORTER_OTLP_HEADERS", "api-key=a%20b, x-team = shop")],
         &[("OTEL_PROPAGATORS", "B3,tracecontext")],
     ] {
-        start_up(usable).strict().start().unwrap_or_else(|error| panic!("{usable:?}: {error}"));
+        setup(usable).strict().build().unwrap_or_else(|error| panic!("{usable:?}: {error}"));
     }
 }
 
@@ -194,8 +194,8 @@ fn ignored_variables_leave_the_rest_and_the_defaults() {
 #[tokio::test]
 async fn https_without_tls_starts_and_counts_lost_spans() {
     let https: Variables = &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:secret@collector.example:4317?key=1")];
-    assert!(matches!(start_up(https).strict().start(), Err(StartUpError::Exporter(_))));
-    let telemetry = start_up(https).start().unwrap();
+    assert!(matches!(setup(https).strict().build(), Err(SetupError::Exporter(_))));
+    let telemetry = setup(https).build().unwrap();
     telemetry.propagator().start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset);
     let error = telemetry.shutdown().await.unwrap_err().to_string();
     assert!(error.contains("1 span") && error.contains("https://collector.example:4317:"), "{error}");
@@ -204,21 +204,21 @@ async fn https_without_tls_starts_and_counts_lost_spans() {
 
 #[test]
 fn export_outside_of_a_runtime_is_an_error_and_no_panic() {
-    assert!(matches!(start_up(&[]).start(), Err(StartUpError::NoRuntime)));
-    assert!(start_up(&[("OTEL_TRACES_EXPORTER", "none")]).start().is_ok());
+    assert!(matches!(setup(&[]).build(), Err(SetupError::NoRuntime)));
+    assert!(setup(&[("OTEL_TRACES_EXPORTER", "none")]).build().is_ok());
 }
 
 #[test]
 fn the_console_needs_no_runtime_and_gets_a_line_for_each_span() {
     // Standard output is the process's: the test runs itself, and reads what it wrote.
     if std::env::var_os("WRITE_A_SPAN").is_some() {
-        let telemetry = start_up(&[("OTEL_TRACES_EXPORTER", "console")]).start().unwrap();
+        let telemetry = setup(&[("OTEL_TRACES_EXPORTER", "console")]).build().unwrap();
         let hop = Hop::remote(SpanKind::Server, caller()).named("GET /orders").with("text", "two\nlines");
         telemetry.propagator().start(hop).end(&Outcome::error("503"));
         return;
     }
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "start_up::the_console_needs_no_runtime_and_gets_a_line_for_each_span", "--nocapture"])
+        .args(["--exact", "setup::the_console_needs_no_runtime_and_gets_a_line_for_each_span", "--nocapture"])
         .env("WRITE_A_SPAN", "1")
         .output()
         .unwrap();
@@ -252,9 +252,9 @@ fn refusing() -> String {
 async fn lost_spans_are_counted_and_returned_by_the_shutdown() {
     let endpoint = refusing();
     let variable = endpoint.clone();
-    let telemetry = StartUp::new("loser")
+    let telemetry = Setup::new("loser")
         .variables(move |name| (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| variable.clone()))
-        .start()
+        .build()
         .unwrap();
     let propagator = telemetry.propagator();
     let spans = |count| {
@@ -268,7 +268,7 @@ async fn lost_spans_are_counted_and_returned_by_the_shutdown() {
     tokio::task::spawn_blocking(move || provider.force_flush()).await.unwrap().unwrap_err();
     spans(2);
     match telemetry.shutdown().await {
-        Err(StartUpError::SpansLost { spans, endpoint: shown, cause }) => {
+        Err(SetupError::SpansLost { spans, endpoint: shown, cause }) => {
             assert_eq!((spans, shown.as_str()), (5, endpoint.as_str()));
             assert!(cause.contains("onnection refused"), "{cause}");
         }
@@ -297,7 +297,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Flaky {
 #[tokio::test]
 async fn failed_exports_make_one_error_event_a_minute() {
     let flaky = Flaky::default();
-    let telemetry = start_up(&[]).exporter(flaky.clone()).start().unwrap();
+    let telemetry = setup(&[]).exporter(flaky.clone()).build().unwrap();
     let events = crate::logs_of::Events::default();
     let subscriber = tracing_subscriber::registry().with(events.clone());
     tracing::subscriber::with_default(subscriber, || {
@@ -316,7 +316,7 @@ async fn failed_exports_make_one_error_event_a_minute() {
     assert!(error.contains("OTEL_TRACES_EXPORTER=none"), "{error}");
     let counts = telemetry.span_counts();
     assert_eq!((counts.ended, counts.exported, counts.failed), (7, 2, 5));
-    assert!(matches!(telemetry.shutdown().await, Err(StartUpError::SpansLost { spans: 5, .. })));
+    assert!(matches!(telemetry.shutdown().await, Err(SetupError::SpansLost { spans: 5, .. })));
 }
 
 #[tokio::test]
@@ -333,16 +333,16 @@ async fn a_shutdown_without_lost_spans_succeeds() {
 #[tokio::test]
 async fn a_full_queue_counts_its_spans_as_lost() {
     let endpoint = refusing();
-    let telemetry = StartUp::new("full")
+    let telemetry = Setup::new("full")
         .variables(move |name| match name {
             "OTEL_BSP_MAX_QUEUE_SIZE" | "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some("4".to_owned()),
             _ => (name == "OTEL_EXPORTER_OTLP_ENDPOINT").then(|| endpoint.clone()),
         })
-        .start()
+        .build()
         .unwrap();
     let propagator = telemetry.propagator();
     (0..500).for_each(|_| propagator.start(Hop::remote(SpanKind::Server, caller())).end(&Outcome::Unset));
-    assert!(matches!(telemetry.shutdown().await, Err(StartUpError::SpansLost { spans: 500, .. })));
+    assert!(matches!(telemetry.shutdown().await, Err(SetupError::SpansLost { spans: 500, .. })));
     assert_eq!(propagator.counters().spans_not_exported(), 500);
 }
 
@@ -384,11 +384,11 @@ fn http_protobuf_goes_below_the_endpoint_of_all_signals_and_to_that_of_traces_as
             let _inside = inside_of_a_runtime.then(|| runtime.enter());
             let (address, taken) = collector();
             let url = format!("http://{address}{path}");
-            let start_up = StartUp::new("orders").variables(move |name| match name {
+            let setup = Setup::new("orders").variables(move |name| match name {
                 "OTEL_EXPORTER_OTLP_PROTOCOL" => Some("http/protobuf".to_owned()),
                 _ => (name == variable).then(|| url.clone()),
             });
-            let telemetry = start_up.start().unwrap();
+            let telemetry = setup.build().unwrap();
             let hop = Hop::remote(SpanKind::Server, caller()).named("GET /orders");
             telemetry.propagator().start(hop).end(&Outcome::Unset);
             telemetry.provider().force_flush().unwrap();
@@ -401,6 +401,6 @@ fn http_protobuf_goes_below_the_endpoint_of_all_signals_and_to_that_of_traces_as
 #[cfg(not(feature = "otlp-http"))]
 #[test]
 fn http_protobuf_without_its_feature_is_an_error_that_names_the_feature() {
-    let error = start_up(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).start().unwrap_err();
+    let error = setup(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).build().unwrap_err();
     assert!(error.to_string().contains("otlp-http"), "{error}");
 }
