@@ -11,7 +11,7 @@ SOURCE = "propagation-core/src"
 
 # From the bottom to the top. A module may import from its own layer, as long as no cycle follows, and from those below.
 LAYERS = [
-    ["octets", "hex", "glob"],
+    ["octets", "hex", "glob", "escape"],
     ["model"],
     ["carrier", "peer", "rejection"],
     ["hop"],

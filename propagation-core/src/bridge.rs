@@ -1,6 +1,7 @@
 //! The one seam to whichever tracing API the application uses.
 
 mod error;
+mod exports;
 mod none;
 
 use std::{
@@ -10,6 +11,7 @@ use std::{
 };
 
 pub use error::BridgeError;
+pub use exports::{failed_exports, record_failed_export};
 pub use none::NoBridge;
 
 use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, TraceContext};

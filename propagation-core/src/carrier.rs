@@ -2,6 +2,8 @@
 
 mod collections;
 mod environment;
+mod field;
+mod joined;
 pub mod laws;
 mod stored;
 
@@ -9,9 +11,11 @@ use std::borrow::Cow;
 
 use smallvec::SmallVec;
 
-use crate::{FieldName, OutgoingFields, RejectReason, Rejection, TraceContext, Value};
+use crate::{RejectReason, Rejection, TraceContext, Value};
 
 pub use environment::EnvironmentCarrier;
+pub use field::{Field, FieldName, FieldPriority, OutgoingFields};
+pub(crate) use joined::Joined;
 pub use stored::{StoredContext, StoredContextError};
 
 /// Shows what a message carries.

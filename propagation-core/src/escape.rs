@@ -128,6 +128,15 @@ pub(crate) fn is_unsafe(letter: char) -> bool {
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
+/// Debug output of a value that is not shown.
+pub(crate) struct MaskedLength(pub(crate) usize);
+
+impl fmt::Debug for MaskedLength {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "_ ({} bytes)", self.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

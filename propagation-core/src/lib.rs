@@ -3,61 +3,44 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-mod baggage;
 pub mod bridge;
 mod carrier;
-mod context;
-mod counters;
-mod current;
-mod error_type;
 mod escape;
-mod exception;
-mod exports;
-mod field;
-mod flags;
 mod format;
 mod glob;
 mod hex;
 mod hop;
-mod id;
-mod list_header;
 pub mod messaging;
+mod model;
 mod octets;
-mod origin;
 mod peer;
 mod policy;
 mod propagator;
 mod rejection;
 #[cfg(feature = "reload")]
 mod reload;
-mod report;
-mod sampling;
 pub mod task;
-mod traceparent;
-mod tracestate;
-mod value;
 
-pub use baggage::{Baggage, BaggageError, Member};
-pub use bridge::{Bridge, NoBridge};
+pub use bridge::{Bridge, NoBridge, failed_exports, record_failed_export};
 pub use carrier::{
-    EnvironmentCarrier, Extract, Inject, InjectionReport, StoredContext, StoredContextError, laws as carrier_laws,
+    EnvironmentCarrier, Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields,
+    StoredContext, StoredContextError, laws as carrier_laws,
 };
-pub use context::{PropagationContext, TraceContext};
-pub use counters::{Counters, Direction};
-pub use current::{GuardLeaks, HopSpan, Scope};
-pub use error_type::{dyn_error_type, error_type};
 pub use escape::EscapedText;
-pub use exception::Exception;
-pub use exports::{FailedExport, failed_exports, record_failed_export};
-pub use field::{Field, FieldName, FieldPriority, OutgoingFields, Value};
-pub use flags::TraceFlags;
 pub use format::{
     B3Format, BaggageFormat, DatadogFormat, DuplicateParent, Extracted, Format, Formats, FormatsError,
     GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, TraceContextFormat, XRayFormat,
 };
 pub use glob::Glob;
-pub use hop::{Attribute, AttributeValue, ExternalText, Hop, Outcome, SpanKind, TelemetryLimits, TextGuard};
-pub use id::{SpanId, SpanIdError, TraceId, TraceIdError};
+pub use hop::{
+    Attribute, AttributeValue, Exception, ExternalText, GuardLeaks, Hop, HopSpan, Outcome, Scope, SpanKind,
+    TelemetryLimits, TextGuard, dyn_error_type, error_type,
+};
+pub use model::{
+    Baggage, BaggageError, FieldValue, Member, PropagationContext, RejectReason, SamplingDecision, SamplingPriority,
+    SpanId, SpanIdError, TraceContext, TraceFlags, TraceId, TraceIdError, TraceParent, TraceParentError, TraceState,
+    TraceStateError, Value, ot,
+};
 pub use peer::{Peer, Transport};
 pub use policy::{
     Admission, Decision, ExistingOutsideHops, ExplainedField, Explanation, InboundRule, KeyRule, Loosening,
@@ -67,11 +50,7 @@ pub use policy::{
 #[cfg(feature = "policy-file")]
 pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};
 pub use propagation_scrub as scrub;
-pub use propagator::{Propagator, PropagatorBuilder};
-pub use rejection::{RejectReason, Rejection};
+pub use propagator::{Counters, Direction, Propagator, PropagatorBuilder};
+pub use rejection::Rejection;
 #[cfg(feature = "reload")]
 pub use reload::{Reload, ReloadThread};
-pub use sampling::{SamplingDecision, SamplingPriority};
-pub use traceparent::{TraceParent, TraceParentError};
-pub use tracestate::{TraceState, TraceStateError, ot};
-pub use value::FieldValue;

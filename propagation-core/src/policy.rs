@@ -42,7 +42,7 @@ pub use rule::{InboundRule, OutboundRule, TraceStateRule, TraceTrust};
 pub use scrubbing::{Scrub, ScrubAction};
 pub use sink::PolicySink;
 
-use crate::{Peer, TelemetryLimits, origin::Generation};
+use crate::{Peer, TelemetryLimits, model::origin::Generation};
 
 /// Compiled rules for inbound and outbound context.
 ///

@@ -1,6 +1,8 @@
 //! The propagator: formats, policy and bridge in one handle.
 
 mod builder;
+mod counters;
+mod report;
 
 use std::{
     fmt,
@@ -13,20 +15,20 @@ use std::{
 use arc_swap::ArcSwap;
 
 pub use builder::PropagatorBuilder;
+pub use counters::{Counters, Direction};
 
+use self::report::RejectionReporter;
 use crate::{
-    Admission, Bridge, Counters, Direction, Extract, Extracted, Format, Hop, HopSpan, Inject, InjectionReport,
-    OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection, SpanId, Transport,
+    Admission, Bridge, Extract, Extracted, Format, Hop, HopSpan, Inject, InjectionReport, OutgoingFields, Peer, Policy,
+    PolicySink, PropagationContext, RejectReason, Rejection, SpanId, Transport,
     bridge::{BridgeError, CurrentHop, HopId},
-    current::{
-        self, GuardLeaks,
+    hop::{
+        self, GuardLeaks, gate,
         thread_end::{self, Access, access},
     },
-    hop::gate,
     messaging::{Deliveries, sampled_as},
-    origin::Origin,
+    model::origin::Origin,
     policy::Forwarded,
-    report::RejectionReporter,
 };
 
 /// Extracts, injects, and starts hops: the one handle that adapters are given.
@@ -115,7 +117,7 @@ impl Propagator {
         }
         // A handler may have copied the headers that it was called with.
         let found = PropagationContext::EMPTY.with_baggage(found.baggage);
-        let found = policy.evaluate_existing(current::origin_of(context), found, &mut rejections).context;
+        let found = policy.evaluate_existing(hop::origin_of(context), found, &mut rejections).context;
         if found.baggage.is_empty() {
             return self.write(peer, context, into, rejections);
         }
@@ -163,7 +165,7 @@ impl Propagator {
     /// The context that outgoing calls carry: the innermost span's, or the hop's that this code runs in.
     #[must_use]
     pub fn current(&self) -> PropagationContext {
-        current::innermost(|hop| {
+        hop::innermost(|hop| {
             let innermost = hop.map(|(context, id)| CurrentHop { id, trace: &context.trace });
             match (self.bridge_current(innermost), hop) {
                 (Some(found), Some((hop, _))) => {
@@ -184,7 +186,7 @@ impl Propagator {
         if !self.is_recording() {
             return self.pass_by(hop.parent, id);
         }
-        let origin = current::origin_of(&hop.parent);
+        let origin = hop::origin_of(&hop.parent);
         let mut hop = hop;
         gate::hop(&**self.0.policy.load(), &mut hop);
         let mut started = if thread_end::is_known(Access::Start) {
@@ -213,7 +215,7 @@ impl Propagator {
         if !self.is_enabled() {
             return HopSpan::new(PropagationContext::EMPTY, id);
         }
-        let origin = current::origin_of(&context);
+        let origin = hop::origin_of(&context);
         HopSpan::new(PropagationContext { origin, ..context }, id)
     }
 
@@ -228,7 +230,7 @@ impl Propagator {
             return PropagationContext::EMPTY;
         }
         let Forwarded { mut context, ids_only, .. } =
-            self.existing_in(current::origin_of(&PropagationContext::EMPTY), peer, carrier);
+            self.existing_in(hop::origin_of(&PropagationContext::EMPTY), peer, carrier);
         if ids_only && context.trace.trace_id().is_some() {
             context.trace = sampled_as(context.trace, &self.current().trace);
         }
@@ -356,7 +358,7 @@ impl Propagator {
 
     /// Whether code here runs inside a hop, or inside a span of the tracing API.
     pub(crate) fn has_current(&self) -> bool {
-        current::is_inside() || self.bridge_current(None).is_some()
+        hop::is_inside() || self.bridge_current(None).is_some()
     }
 }
 

@@ -35,7 +35,7 @@ pub use tokio::{JoinSetExt, spawn, spawn_blocking};
 
 use crate::{
     Hop, HopSpan, PropagationContext, Propagator,
-    current::{
+    hop::{
         self, CallSite,
         thread_end::{self, Access},
     },
@@ -65,7 +65,7 @@ impl Current {
     #[must_use]
     #[track_caller]
     pub fn capture(propagator: &Propagator) -> Self {
-        let id = current::innermost(|hop| hop.map(|(_, id)| id));
+        let id = hop::innermost(|hop| hop.map(|(_, id)| id));
         // Spans of user code inherit the id of their hop. A `tracing` span outside a hop has no id: its children find their
         // parent through the bridge's context.
         let own = id.is_some() || !propagator.makes_spans();

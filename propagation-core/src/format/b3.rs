@@ -3,7 +3,7 @@
 use super::fields::{self, Refused};
 use crate::{
     Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    SamplingDecision, SpanId, TraceContext, TraceId, list_header,
+    SamplingDecision, SpanId, TraceContext, TraceId, model::list_header,
 };
 
 static SINGLE: FieldName = FieldName::from_static("b3");

@@ -2,7 +2,7 @@
 
 use crate::{
     Baggage, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, Rejection,
-    list_header::Joined,
+    carrier::Joined,
 };
 
 static BAGGAGE: FieldName = FieldName::from_static("baggage");

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::{
     DuplicateParent, Extract, Extracted, FieldName, FieldValue, RejectReason, SamplingDecision, SpanId, TraceContext,
-    TraceFlags, TraceId, TraceParent, hex, list_header,
+    TraceFlags, TraceId, TraceParent, hex, model::list_header,
 };
 
 /// The most bytes of a field of ids that are looked at. The longest legal one is far below.

@@ -3,7 +3,7 @@
 use super::fields::{self, Refused};
 use crate::{
     Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    SamplingDecision, SpanId, TraceContext, list_header,
+    SamplingDecision, SpanId, TraceContext, model::list_header,
 };
 
 static TRACE: FieldName = FieldName::from_static("x-cloud-trace-context");

@@ -3,7 +3,7 @@
 use super::fields::{self, Refused};
 use crate::{
     Baggage, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    Rejection, SamplingDecision, TraceContext, baggage, hex,
+    Rejection, SamplingDecision, TraceContext, hex, model,
 };
 
 static TRACE: FieldName = FieldName::from_static("uber-trace-id");
@@ -154,7 +154,7 @@ fn read_baggage(from: &dyn Extract, into: &mut Extracted) -> Baggage {
 
 /// Appends a member as W3C's list has it.
 fn append(key: &str, value: &[u8], list: &mut Vec<u8>) -> Result<(), Refused> {
-    if !baggage::is_token(key.as_bytes()) {
+    if !model::is_token(key.as_bytes()) {
         return Err(RejectReason::Malformed);
     }
     let value = decode(value).ok_or(RejectReason::IllegalByte)?;
@@ -163,7 +163,7 @@ fn append(key: &str, value: &[u8], list: &mut Vec<u8>) -> Result<(), Refused> {
     }
     list.extend_from_slice(key.as_bytes());
     list.push(b'=');
-    baggage::encode(value.as_bytes(), list);
+    model::encode(value.as_bytes(), list);
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     DuplicateParent, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext,
-    RejectReason, TraceContext, TraceParent, TraceState, Value, list_header::Joined,
+    RejectReason, TraceContext, TraceParent, TraceState, Value, carrier::Joined,
 };
 
 static TRACEPARENT: FieldName = FieldName::from_static("traceparent");
@@ -58,7 +58,7 @@ fn read_parent(from: &dyn Extract, into: &mut Extracted) -> Option<TraceParent> 
             return None;
         }
     }
-    match TraceParent::from_bytes(crate::list_header::trim(value.as_bytes())) {
+    match TraceParent::from_bytes(crate::model::list_header::trim(value.as_bytes())) {
         Ok(parent) => Some(parent),
         Err(error) => {
             into.reject_field("traceparent", error.reason());

@@ -3,7 +3,7 @@
 use super::fields::{self, Refused};
 use crate::{
     Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    SamplingDecision, TraceContext, list_header,
+    SamplingDecision, TraceContext, model::list_header,
 };
 
 static TRACE: FieldName = FieldName::from_static("x-amzn-trace-id");

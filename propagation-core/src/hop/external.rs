@@ -3,7 +3,7 @@ use std::{
     fmt::{self, Write},
 };
 
-use crate::escape::cut;
+use crate::escape::{MaskedLength, cut};
 
 /// The most bytes that are kept of an external text until the guard sees it: the largest configurable limit, and enough beyond it to
 /// know that the text was longer.
@@ -130,15 +130,6 @@ impl fmt::Debug for Masked<'_> {
             Cow::Borrowed(text) => fmt::Debug::fmt(text, f),
             Cow::Owned(text) => MaskedLength(text.len()).fmt(f),
         }
-    }
-}
-
-/// Debug output of a value that is not shown.
-pub(crate) struct MaskedLength(pub(crate) usize);
-
-impl fmt::Debug for MaskedLength {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "_ ({} bytes)", self.0)
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    Admission, Extract, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext, origin::AdmissionToken,
+    Admission, Extract, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext, model::origin::AdmissionToken,
 };
 
 /// The most links that one span of a batch gets: OpenTelemetry's SDKs drop further links by default.

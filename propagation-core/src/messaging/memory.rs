@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::CreationContext;
-use crate::{TraceContext, Transport, origin::ProcessId};
+use crate::{TraceContext, Transport, model::origin::ProcessId};
 
 /// Identifies one delivery of a message within the process: a receipt handle, a topic, partition and offset, a channel and delivery tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -4,7 +4,7 @@ use super::{
     CreationContext,
     memory::{Delivered, DeliveryKey},
 };
-use crate::{Admission, Attribute, Hop, HopSpan, Propagator, SpanKind, TraceContext, origin::ProcessId};
+use crate::{Admission, Attribute, Hop, HopSpan, Propagator, SpanKind, TraceContext, model::origin::ProcessId};
 
 /// The parent of a process span. It links to the message's creation context in any case.
 ///

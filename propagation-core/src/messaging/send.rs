@@ -131,7 +131,7 @@ impl Found {
             _ if !propagator.is_enabled() => (empty(), Precedence::Own),
             ExistingContext::Replace => (empty(), Precedence::Own),
             ExistingContext::Keep => {
-                let origin = crate::current::origin_of(current);
+                let origin = crate::hop::origin_of(current);
                 let baggage = if origin.admission.is_some() { Precedence::Own } else { Precedence::Message };
                 (propagator.existing_in(origin, peer, message), baggage)
             }

@@ -4,7 +4,7 @@ use super::{
     ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile,
     peer_pattern::{PeerPattern, Peers},
 };
-use crate::{EscapedText, TelemetryLimits, Transport, origin::Generation};
+use crate::{EscapedText, TelemetryLimits, Transport, model::origin::Generation};
 
 /// Collects rules; [`build`](Self::build) checks and compiles them.
 #[derive(Clone, Debug, Default)]

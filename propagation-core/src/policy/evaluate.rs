@@ -1,7 +1,7 @@
 //! Evaluation of one baggage member by one rule, shared by extract, inject and `explain`.
 
 use super::{key_rule::KeyRule, scrubbing::Scrub};
-use crate::{Baggage, Member, RejectReason, Rejection, baggage::Rewrite};
+use crate::{Baggage, Member, RejectReason, Rejection, model::Rewrite};
 
 /// The baggage part of the rule that matches a peer.
 pub(super) struct Evaluator<'a> {

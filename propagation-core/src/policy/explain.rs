@@ -1,7 +1,7 @@
 //! The effect of a policy on a context, and the rule that decides.
 
 use super::{OutboundRule, Policy, TraceStateRule, TraceTrust, evaluate::Evaluator};
-use crate::{Direction, Member, Peer, PropagationContext, RejectReason, Rejection, TraceContext, baggage::Rewrite};
+use crate::{Direction, Member, Peer, PropagationContext, RejectReason, Rejection, TraceContext, model::Rewrite};
 
 /// The effect of a policy on a context on its way from or to a peer.
 #[derive(Clone, Debug, PartialEq, Eq)]

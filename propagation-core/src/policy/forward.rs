@@ -3,7 +3,7 @@
 use super::{Admission, InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
     PropagationContext, RejectReason, Rejection, TraceContext, TraceState,
-    origin::{AdmissionToken, Origin},
+    model::origin::{AdmissionToken, Origin},
 };
 
 /// The treatment of context that an outgoing message already carries outside of any hop that was admitted.

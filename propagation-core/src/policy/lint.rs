@@ -8,7 +8,7 @@ use super::{
     key_rule::KeyRule,
     peer_pattern::{PeerPattern, Peers},
 };
-use crate::{Direction, EscapedText, Transport, baggage};
+use crate::{Direction, EscapedText, Transport, model};
 
 /// Something in a policy that is legal and probably a mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -205,7 +205,7 @@ fn keys_of(keys: &[KeyRule], warn: &mut Warn<'_>) {
     for (at, key) in keys.iter().enumerate() {
         let text = key.key.as_str();
         let mut warn = |kind| warn(RulePart::Key(at), kind);
-        if !baggage::is_token(text.as_bytes()) {
+        if !model::is_token(text.as_bytes()) {
             warn(PolicyWarningKind::IllegalKey(text.to_owned()));
         }
         if text.bytes().all(|byte| byte == b'*') {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{pattern::Pattern, pseudonym::Pseudonymizer};
 use crate::{
-    Member, PolicyError, TraceState, baggage, octets,
+    Member, PolicyError, TraceState, model, octets,
     scrub::{self, Detector, Detectors},
 };
 
@@ -265,7 +265,7 @@ fn decoded_is_plain(member: &Member<'_>) -> bool {
         return false;
     }
     let mut text: SmallVec<[u8; 128]> = SmallVec::new();
-    baggage::decode_each(wire, |piece| text.extend_from_slice(piece));
+    model::decode_each(wire, |piece| text.extend_from_slice(piece));
     text.is_ascii() && !scrub::may_match(&text)
 }
 

@@ -2,10 +2,8 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use arc_swap::ArcSwap;
 
-use super::{Inner, Propagator};
-use crate::{
-    Bridge, Counters, Format, Formats, GuardLeaks, NoBridge, OutgoingFields, Policy, report::RejectionReporter,
-};
+use super::{Inner, Propagator, report::RejectionReporter};
+use crate::{Bridge, Counters, Format, Formats, GuardLeaks, NoBridge, OutgoingFields, Policy};
 
 /// Puts a [`Propagator`] together.
 #[derive(Debug, Default)]

@@ -1,7 +1,7 @@
 //! Datadog's member of tracestate, `dd=s:1;o:synthetics;p:00f067aa0ba902b7;t.dm:-4`: the origin and the tags of a trace.
 
 use super::{HIGH_HALF, MAX_TAGS};
-use crate::{RejectReason, SamplingDecision, SamplingPriority, SpanId, TraceState, list_header};
+use crate::{RejectReason, SamplingDecision, SamplingPriority, SpanId, TraceState, model::list_header};
 
 const KEY: &str = "dd";
 const TAG: &str = "_dd.p.";

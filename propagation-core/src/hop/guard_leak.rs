@@ -6,7 +6,10 @@
 
 use std::{fmt, panic::Location, sync::Arc};
 
-use super::{Active, Telling, stack, thread_end};
+use super::{
+    span::{Active, Telling},
+    stack, thread_end,
+};
 use crate::{SpanId, bridge::CurrentHop};
 
 /// The reaction to a guard of the tracing API that is still in force when its hop is left.

@@ -3,50 +3,37 @@
 //! It follows the future, not the thread: a hop is entered on every poll, and on drop, and left again. After it, current is what
 //! it was before.
 
-mod guard_leak;
-mod run;
-mod stack;
-pub(crate) mod thread_end;
-
 use std::{
     fmt,
     future::Future,
-    pin::Pin,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll},
 };
 
-use pin_project_lite::pin_project;
-
-pub(crate) use self::guard_leak::CallSite;
-pub use self::guard_leak::GuardLeaks;
-pub(crate) use self::stack::{innermost, is_inside, origin_of};
-use self::{
-    guard_leak::GuardLeakCheck,
-    stack::{push, top},
-    thread_end::Access,
+use super::{
+    Attribute, AttributeValue, CallSite, Exception, Outcome, Scope, gate,
+    scope::enter,
+    thread_end::{self, Access},
 };
 use crate::{
-    Attribute, AttributeValue, Exception, Outcome, PropagationContext, Propagator, TraceContext,
+    PropagationContext, Propagator, TraceContext,
     bridge::{BridgeSpan, HopId},
-    hop::gate,
 };
 
-struct Active {
-    context: PropagationContext,
-    id: HopId,
-    span: Option<Telling>,
+pub(super) struct Active {
+    pub(super) context: PropagationContext,
+    pub(super) id: HopId,
+    pub(super) span: Option<Telling>,
     ended: AtomicBool,
 }
 
 /// A span, and the propagator whose policy says what may be told of it.
-struct Telling {
+pub(super) struct Telling {
     span: Box<dyn BridgeSpan>,
-    propagator: Propagator,
-    noted: OnceLock<Box<Exception>>,
+    pub(super) propagator: Propagator,
+    pub(super) noted: OnceLock<Box<Exception>>,
     /// Whether a panic has unwound through a scope of the hop.
     panicked: AtomicBool,
     /// The outcome that a [`HopSpan::refining`] handle has decided.
@@ -79,7 +66,7 @@ impl Telling {
 /// Marks a hop as failed if it is dropped before the work has returned: then a panic unwinds through the hop.
 ///
 /// Unlike [`std::thread::panicking`], this does not mistake a hop that is dropped while another task's panic unwinds.
-struct PanicMark<'a>(Option<&'a Telling>);
+pub(super) struct PanicMark<'a>(pub(super) Option<&'a Telling>);
 
 impl Drop for PanicMark<'_> {
     fn drop(&mut self) {
@@ -198,7 +185,7 @@ impl HopSpan {
     /// A guard that is held across an await is reported, as by [`in_scope`](Self::in_scope).
     #[track_caller]
     pub fn scope<F: Future>(&self, future: F) -> Scope<F> {
-        Scope { hop: Arc::clone(&self.0), place: CallSite::here(), future: Some(future) }
+        Scope::new(Arc::clone(&self.0), CallSite::here(), future)
     }
 
     /// Adds or replaces an attribute. An external value passes the policy's guard.
@@ -283,78 +270,6 @@ impl fmt::Debug for HopSpan {
         let span = self.0.span.as_ref().map(|telling| &telling.span);
         f.debug_struct("HopSpan").field("context", &self.0.context).field("span", &span).finish_non_exhaustive()
     }
-}
-
-pin_project! {
-    /// The future of [`HopSpan::scope`].
-    pub struct Scope<F> {
-        hop: Arc<Active>,
-        place: CallSite,
-        #[pin]
-        future: Option<F>,
-    }
-
-    impl<F> PinnedDrop for Scope<F> {
-        // What the future holds may make calls while it is dropped: they belong to the hop, too.
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            enter(this.hop, *this.place, || this.future.set(None));
-        }
-    }
-}
-
-impl<F: Future> Future for Scope<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        match this.future.as_pin_mut() {
-            Some(future) => enter(this.hop, *this.place, || future.poll(task)),
-            None => Poll::Pending,
-        }
-    }
-}
-
-impl<F> fmt::Debug for Scope<F> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").finish_non_exhaustive()
-    }
-}
-
-impl PropagationContext {
-    /// The context of the innermost hop that this code runs in, without asking any tracing API; empty outside of one.
-    ///
-    /// Outgoing calls carry [`Propagator::current`](crate::Propagator::current), which knows the spans inside the hop, too.
-    #[must_use]
-    pub fn current() -> Self {
-        innermost(|hop| hop.map(|(context, _)| context.clone()).unwrap_or_default())
-    }
-}
-
-/// Keeps an exception for the record of the innermost hop, if that has none yet.
-pub(crate) fn note(exception: Exception) {
-    if let Some(span) = top().as_ref().and_then(|active| active.span.as_ref()) {
-        // Whoever sees an error first knows the most of it.
-        let _ = span.noted.set(Box::new(exception));
-    }
-}
-
-fn enter<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R) -> R {
-    let check = GuardLeakCheck::before(active, place);
-    let answer = enter_span(active, place, run);
-    if let Some(check) = check {
-        check.after();
-    }
-    answer
-}
-
-fn enter_span<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R) -> R {
-    let _left = push(active, place);
-    let Some(span) = &active.span else { return run() };
-    let mut mark = PanicMark(Some(span));
-    let answer = thread_end::enter(|within| span.enter(within), run);
-    mark.0 = None;
-    answer
 }
 
 #[cfg(test)]

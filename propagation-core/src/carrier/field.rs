@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use smallvec::SmallVec;
 
-use crate::{FieldValue, Rejection, TraceParent, TraceState, hop::external::MaskedLength};
+use crate::{FieldValue, Rejection, TraceParent, TraceState, model::is_token};
 
 /// The name of a field: lower-case, legal on every transport.
 ///
@@ -39,7 +39,7 @@ impl FieldName {
     /// A name made at run time, such as Jaeger's `uberctx-` and a key; lower-cased. `None` unless it is a token.
     #[must_use]
     pub fn new(name: &str) -> Option<Self> {
-        if !crate::baggage::is_token(name.as_bytes()) {
+        if !is_token(name.as_bytes()) {
             return None;
         }
         Some(Self {
@@ -70,48 +70,6 @@ impl FieldName {
 impl fmt::Debug for FieldName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "FieldName({})", self.text)
-    }
-}
-
-/// Prints the length alone.
-impl fmt::Debug for Value<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        MaskedLength(self.as_bytes().len()).fmt(f)
-    }
-}
-
-/// A value that a carrier shows.
-#[derive(Clone, Copy)]
-#[non_exhaustive]
-pub enum Value<'a> {
-    /// Bytes that must be copied to be kept.
-    Borrowed(&'a [u8]),
-    /// A header whose bytes can be shared.
-    #[cfg(feature = "http")]
-    Shared(&'a http::HeaderValue),
-}
-
-impl<'a> Value<'a> {
-    /// The bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &'a [u8] {
-        match self {
-            Self::Borrowed(bytes) => bytes,
-            #[cfg(feature = "http")]
-            Self::Shared(header) => header.as_bytes(),
-        }
-    }
-
-    /// How many bytes.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.as_bytes().len()
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.as_bytes().is_empty()
     }
 }
 

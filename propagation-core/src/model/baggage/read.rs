@@ -1,6 +1,7 @@
 use super::{Baggage, encoding, member::Checked};
 use crate::{
-    FieldValue, RejectReason, list_header,
+    FieldValue, RejectReason,
+    model::list_header,
     octets::{self, PROPERTY, TOKEN, VALUE},
 };
 

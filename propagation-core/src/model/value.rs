@@ -1,10 +1,52 @@
-//! Bytes of a field value, shared with the carrier where it allows.
+//! Values of fields: as a carrier shows them, and kept.
 
 use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Value, hop::external::MaskedLength};
+use crate::escape::MaskedLength;
+
+/// A value that a carrier shows.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub enum Value<'a> {
+    /// Bytes that must be copied to be kept.
+    Borrowed(&'a [u8]),
+    /// A header whose bytes can be shared.
+    #[cfg(feature = "http")]
+    Shared(&'a http::HeaderValue),
+}
+
+impl<'a> Value<'a> {
+    /// The bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            #[cfg(feature = "http")]
+            Self::Shared(header) => header.as_bytes(),
+        }
+    }
+
+    /// How many bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+}
+
+/// Prints the length alone.
+impl fmt::Debug for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        MaskedLength(self.as_bytes().len()).fmt(f)
+    }
+}
 
 /// The bytes of a field value: one reference count, no copy where the carrier shares its own.
 #[derive(Clone, Default)]

@@ -1,13 +1,10 @@
 use std::{borrow::Cow, error::Error, fmt};
 
-use crate::{
-    current,
+use super::{
+    TextGuard,
     error_type::named,
-    hop::{
-        TextGuard,
-        external::{Masked, bounded, bounded_cow},
-        gate,
-    },
+    external::{Masked, bounded, bounded_cow},
+    gate, stack,
 };
 
 /// What failed, as an exception record on a span says it: `exception.type`, `exception.message`, `exception.stacktrace`.
@@ -76,7 +73,7 @@ impl Exception {
     /// # assert!(quantity("x").is_err());
     /// ```
     pub fn record_exception(self) {
-        current::note(self);
+        stack::note(self);
     }
 
     /// Passes every owned text through the guard.

@@ -1,7 +1,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;
-use crate::{Hop, SpanKind};
+use crate::{
+    Hop, Propagator, SpanKind,
+    hop::GuardLeaks,
+    hop::{guard_leak::GuardLeakCheck, stack::push},
+};
 
 fn hop(n: u8) -> HopSpan {
     let parent = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902{n:02x}-01").parse().unwrap();

@@ -2,8 +2,8 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use super::{Active, CallSite};
-use crate::{PropagationContext, bridge::HopId, origin::Origin};
+use super::{CallSite, Exception, span::Active};
+use crate::{PropagationContext, bridge::HopId, model::origin::Origin};
 
 thread_local! {
     /// The hops that this thread is inside of, innermost last.
@@ -74,5 +74,23 @@ impl Drop for Left<'_> {
         });
         // Dropped outside the borrow: the last owner of a hop may run user code.
         drop(left);
+    }
+}
+
+impl PropagationContext {
+    /// The context of the innermost hop that this code runs in, without asking any tracing API; empty outside of one.
+    ///
+    /// Outgoing calls carry [`Propagator::current`](crate::Propagator::current), which knows the spans inside the hop, too.
+    #[must_use]
+    pub fn current() -> Self {
+        innermost(|hop| hop.map(|(context, _)| context.clone()).unwrap_or_default())
+    }
+}
+
+/// Keeps an exception for the record of the innermost hop, if that has none yet.
+pub(crate) fn note(exception: Exception) {
+    if let Some(span) = top().as_ref().and_then(|active| active.span.as_ref()) {
+        // Whoever sees an error first knows the most of it.
+        let _ = span.noted.set(Box::new(exception));
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use scan::{Scan, check_member};
 
-use crate::{FieldValue, RejectReason, list_header};
+use crate::{FieldValue, RejectReason, model::list_header};
 
 /// The members of `tracestate`, leftmost first: what each tracing system on the way wants to find again.
 ///

@@ -3,7 +3,7 @@
 mod root;
 
 use self::root::RootId;
-use crate::{Baggage, SamplingDecision, SpanId, TraceFlags, TraceId, TraceParent, TraceState, origin::Origin};
+use crate::{Baggage, SamplingDecision, SpanId, TraceFlags, TraceId, TraceParent, TraceState, model::origin::Origin};
 
 /// The trace that a request belongs to, as any of the formats can carry it.
 ///

@@ -2,7 +2,8 @@ use std::{borrow::Cow, fmt};
 
 use super::encoding;
 use crate::{
-    RejectReason, list_header,
+    RejectReason,
+    model::list_header,
     octets::{self, PROPERTY, VALUE},
 };
 

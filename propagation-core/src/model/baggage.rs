@@ -9,7 +9,8 @@ use std::{borrow::Cow, fmt};
 pub(crate) use encoding::{decode_each, encode, is_token};
 pub use member::{BaggageError, Member};
 
-use crate::{FieldValue, baggage::member::check_properties, octets};
+use self::member::check_properties;
+use crate::{FieldValue, octets};
 
 /// The business keys that travel with a trace, in order.
 ///

@@ -4,7 +4,8 @@ use smallvec::SmallVec;
 
 use super::{TraceState, TraceStateError};
 use crate::{
-    RejectReason, list_header,
+    RejectReason,
+    model::list_header,
     octets::{self, STATE_KEY, STATE_VALUE},
 };
 

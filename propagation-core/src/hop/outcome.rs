@@ -1,0 +1,114 @@
+use std::{borrow::Cow, fmt, sync::Arc};
+
+use super::{
+    Exception,
+    error_type::{error_type, is_opaque},
+    external::{self, bounded_cow},
+    gate,
+};
+use crate::Policy;
+
+/// How a hop ended.
+#[derive(Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// No error: the span's status stays unset, as the conventions ask of instrumentation.
+    #[default]
+    Unset,
+    /// It failed.
+    Error {
+        /// `error.type`: a status code, an exception's type, `_OTHER`; of low cardinality.
+        kind: Cow<'static, str>,
+        /// The span status's description; may be empty. Left out if the policy's scrubbers object to it.
+        description: Cow<'static, str>,
+        /// What was raised, for an exception record.
+        exception: Option<Box<Exception>>,
+    },
+    /// It was dropped before it ended: the caller hung up, a timeout or a `select!` gave up on it. No error: the span's status stays
+    /// unset, and `error.type` is `cancelled`.
+    Cancelled,
+}
+
+impl Outcome {
+    /// Returns the outcome of a result: the [type of its error](error_type) becomes `error.type` and an exception record. Its text is
+    /// not taken: it may be personal. See [`Exception::of`] for one with its text.
+    #[must_use]
+    pub fn of<T, E: 'static>(result: &Result<T, E>) -> Self {
+        match result {
+            Ok(_) => Self::Unset,
+            Err(error) => Self::raised(Exception::new(error_type(error))),
+        }
+    }
+
+    /// It failed with an exception; its type becomes `error.type`.
+    #[must_use]
+    pub fn raised(exception: Exception) -> Self {
+        Self::Error {
+            kind: exception.kind.clone(),
+            description: Cow::Borrowed(""),
+            exception: Some(Box::new(exception)),
+        }
+    }
+
+    /// It failed; `kind` becomes `error.type`.
+    #[must_use]
+    pub fn error(kind: impl Into<Cow<'static, str>>) -> Self {
+        Self::Error { kind: bounded_cow(kind.into()), description: Cow::Borrowed(""), exception: None }
+    }
+
+    /// `error.type`, as it stands on the span and on metrics; nothing where it did not fail.
+    #[must_use]
+    pub fn error_type(&self) -> Option<Cow<'static, str>> {
+        match self {
+            Self::Unset => None,
+            Self::Error { kind, .. } => Some(kind.clone()),
+            Self::Cancelled => Some(Cow::Borrowed("cancelled")),
+        }
+    }
+
+    /// The same, with a description for the span's status.
+    #[must_use]
+    pub fn described(self, text: impl Into<Cow<'static, str>>) -> Self {
+        match self {
+            Self::Error { kind, exception, .. } => {
+                Self::Error { kind, description: bounded_cow(text.into()), exception }
+            }
+            other => other,
+        }
+    }
+
+    /// Adds an exception that was recorded inside of the hop, and passes every owned text through the guard.
+    pub(crate) fn guarded(&self, noted: Option<&Exception>, policy: impl FnOnce() -> Arc<Policy>) -> Cow<'_, Self> {
+        let Self::Error { kind, description, exception } = self else { return Cow::Borrowed(self) };
+        // A type that was lost in a box is known to the code that noted the error.
+        let kind = noted.map(|noted| &noted.kind).filter(|_| is_opaque(kind)).unwrap_or(kind);
+        // What the code inside says of an error is more than its type.
+        let own = exception.as_deref();
+        let exception = own.filter(|exception| exception.message.is_some()).or(noted).or(own);
+        if exception.is_none() && description.is_empty() && matches!(kind, Cow::Borrowed(_)) {
+            return Cow::Borrowed(self);
+        }
+        let policy = policy();
+        Cow::Owned(Self::Error {
+            kind: gate::error_type(&*policy, kind.clone()),
+            description: gate::value(&*policy, "exception.message", description.clone()).unwrap_or_default(),
+            exception: exception.map(|exception| Box::new(exception.clone().guarded(&*policy))),
+        })
+    }
+}
+
+/// Prints no texts: a caller may have chosen them.
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unset => f.write_str("Unset"),
+            Self::Error { kind, description, exception } => f
+                .debug_struct("Error")
+                .field("kind", &external::Masked(kind))
+                .field("description", &external::Masked(description))
+                .field("exception", exception)
+                .finish(),
+            Self::Cancelled => f.write_str("Cancelled"),
+        }
+    }
+}
