@@ -227,7 +227,7 @@ impl ConsumerPropagation {
     /// of the payload distinguishes deliveries of two channels with one tag.
     fn key(&self, delivery: &Delivery) -> DeliveryKey {
         let place = (delivery.data.as_ptr().addr(), delivery.exchange.as_str(), delivery.routing_key.as_str());
-        DeliveryKey::new(Transport::Amqp, (self.queue.as_str(), delivery.delivery_tag, place))
+        DeliveryKey::new(Transport::AMQP, (self.queue.as_str(), delivery.delivery_tag, place))
     }
 
     fn creation(&self, delivery: &Delivery) -> CreationContext {

@@ -14,7 +14,7 @@ use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 ///
 /// let request = Request::new(());
 /// let carrier = MetadataCarrier::new(request.metadata().as_ref());
-/// let admission = Propagator::default().extract(&Peer::caller(Transport::Grpc), &carrier);
+/// let admission = Propagator::default().extract(&Peer::caller(Transport::GRPC), &carrier);
 /// assert!(!admission.context.trace.has_ids());
 /// ```
 #[derive(Clone, Copy, Debug)]

@@ -195,7 +195,7 @@ impl Options {
             return self.join(&outer, head);
         }
         let identity = self.identity.as_ref().and_then(|identity| identity(head));
-        let mut peer = Peer::caller(Transport::Grpc);
+        let mut peer = Peer::caller(Transport::GRPC);
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, &head.headers));
         peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &MetadataCarrier::new(&head.headers));

@@ -18,7 +18,7 @@ use crate::attributes;
 /// let mut headers = HeaderMap::new();
 /// headers.insert("traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?);
 /// let admission =
-///     Propagator::default().extract(&Peer::caller(Transport::Http), &HeaderCarrier::new(&headers));
+///     Propagator::default().extract(&Peer::caller(Transport::HTTP), &HeaderCarrier::new(&headers));
 /// assert!(admission.context.trace.has_ids());
 /// # Ok::<(), http::header::InvalidHeaderValue>(())
 /// ```
@@ -53,7 +53,7 @@ impl std::fmt::Debug for HeaderCarrierMut<'_> {
 /// Extracts the context from request headers, as far as the policy admits it. Starts no span.
 #[must_use]
 pub fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
-    propagator.extract(&Peer::caller(Transport::Http), &HeaderCarrier::new(headers))
+    propagator.extract(&Peer::caller(Transport::HTTP), &HeaderCarrier::new(headers))
 }
 
 /// Injects a context into request headers, as far as the policy releases it to the host. Starts no span.

@@ -229,7 +229,7 @@ impl ConsumerPropagation {
 
     fn key(&self, message: &impl Message) -> DeliveryKey {
         let place = (message.topic(), message.partition(), message.offset());
-        DeliveryKey::new(Transport::Kafka, (place, self.client.group.as_deref()))
+        DeliveryKey::new(Transport::KAFKA, (place, self.client.group.as_deref()))
     }
 
     fn creation<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> CreationContext {

@@ -71,7 +71,7 @@ impl Extracted {
 
     /// Nothing read yet from a carrier of a transport.
     pub(crate) fn over(transport: Transport) -> Self {
-        Self::new(if transport == Transport::Kafka { DuplicateParent::UseLast } else { DuplicateParent::Reject })
+        Self::new(if transport == Transport::KAFKA { DuplicateParent::UseLast } else { DuplicateParent::Reject })
     }
 
     /// What several `traceparent` values mean here.

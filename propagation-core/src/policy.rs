@@ -69,6 +69,8 @@ pub struct Policy {
     existing_outside_hops: ExistingOutsideHops,
     generation: Generation,
     telemetry: TelemetryLimits,
+    /// The declared transports.
+    transports: Vec<Box<str>>,
 }
 
 impl Policy {
@@ -76,6 +78,11 @@ impl Policy {
     #[must_use]
     pub fn builder() -> PolicyBuilder {
         PolicyBuilder::default()
+    }
+
+    /// Returns the names of the transports that were declared, beside those that are [built in](crate::Transport::BUILT_IN).
+    pub fn transports(&self) -> impl Iterator<Item = &str> {
+        self.transports.iter().map(|transport| &**transport)
     }
 
     /// Returns the peers that outbound rules are for, as rules name them, in order.

@@ -42,7 +42,7 @@ use crate::{
 /// let propagator = Propagator::builder().policy(policy).build();
 ///
 /// let received = vec![("traceparent".to_owned(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec())];
-/// let admission = propagator.extract(&Peer::http(""), &received);
+/// let admission = propagator.extract(&Peer::caller(Transport::HTTP), &received);
 /// let mut record = Vec::new();
 /// propagator.inject(&Peer::kafka("orders"), &admission.context, &mut record);
 /// assert_eq!(record, received);

@@ -6,7 +6,7 @@ use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, HopSpan, Tr
 
 /// Returns the key of a delivery, which its receipt handle identifies.
 pub(crate) fn delivery(receipt_handle: &str) -> DeliveryKey {
-    DeliveryKey::new(Transport::Sqs, receipt_handle)
+    DeliveryKey::new(Transport::SQS, receipt_handle)
 }
 
 /// A queue, given by its URL, ARN or name.

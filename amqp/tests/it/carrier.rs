@@ -6,7 +6,7 @@ use lapin::{
 };
 use propagation_amqp::{FrameLimit, ProducerPropagation, PropertiesCarrier, PropertiesCarrierMut, PropertiesExt};
 use propagation_core::{
-    Extract, InboundRule, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason,
+    Extract, InboundRule, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, Transport,
     carrier_laws,
 };
 
@@ -100,7 +100,7 @@ fn names_that_fit(frame: u32) -> Vec<String> {
         ("tracestate".to_owned(), format!("a={}", "1".repeat(100)).into_bytes()),
         ("baggage".to_owned(), format!("k={}", "v".repeat(1000)).into_bytes()),
     ];
-    let context = propagator.extract(&Peer::http(""), &from).context;
+    let context = propagator.extract(&Peer::caller(Transport::HTTP), &from).context;
     let mut message = received(vec![("own", text("stays"))]).with_message_id("m-1".into());
     let before = message.clone();
     let injection =
@@ -243,8 +243,11 @@ fn room_in_a_frame_is_exact_for_every_header_type() {
     for message in properties().into_iter().chain(with_tables) {
         let fits = |limit: u32| {
             let mut message = message.clone();
-            let injection =
-                propagator.inject(&Peer::amqp(""), &context, &mut PropertiesCarrierMut::new(&mut message, limit));
+            let injection = propagator.inject(
+                &Peer::caller(Transport::AMQP),
+                &context,
+                &mut PropertiesCarrierMut::new(&mut message, limit),
+            );
             injection.wrote_name("traceparent").then_some(message)
         };
         let whole = fits(0).expect("without a limit it fits");
@@ -275,7 +278,7 @@ fn tracestate_short_of_room_loses_whole_members() {
             ("tracestate".to_owned(), state.clone().into_bytes()),
         ];
         let propagator = open();
-        let context = propagator.extract(&Peer::http(""), &from).context;
+        let context = propagator.extract(&Peer::caller(Transport::HTTP), &from).context;
         let mut message = BasicProperties::default();
         let mut carrier = PropertiesCarrierMut::new(&mut message, frame(room));
         let injection = propagator.inject(&Peer::amqp("shop"), &context, &mut carrier);
@@ -290,7 +293,7 @@ fn tracestate_short_of_room_loses_whole_members() {
 fn tracestate_is_never_written_without_ids() {
     let from = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec()), ("tracestate".to_owned(), b"a=1".to_vec())];
     let propagator = open();
-    let context = propagator.extract(&Peer::http(""), &from).context;
+    let context = propagator.extract(&Peer::caller(Transport::HTTP), &from).context;
     let mut message = BasicProperties::default();
     propagator.inject(&Peer::amqp("shop"), &context, &mut PropertiesCarrierMut::new(&mut message, 60));
     assert_eq!(message, BasicProperties::default());

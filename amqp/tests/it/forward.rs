@@ -9,7 +9,7 @@ use lapin::{
 };
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
 use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust,
+    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust, Transport,
     messaging::ExistingContext, task,
 };
 use propagation_opentelemetry::OpenTelemetryBridge;
@@ -96,7 +96,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
             };
             if way == "http" {
                 let request = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
-                let admission = propagator.extract(&Peer::http(""), &request);
+                let admission = propagator.extract(&Peer::caller(Transport::HTTP), &request);
                 propagator.start(Hop::admitted(SpanKind::Server, admission)).scope(work).await.unwrap();
             } else {
                 consuming.process(&delivery, work).await.unwrap();

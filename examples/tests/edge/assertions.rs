@@ -1,6 +1,6 @@
 //! Assertions on attempts: at the edge, and for trusted callers.
 
-use propagation_core::{Peer, Propagator, SamplingDecision, SamplingPriority};
+use propagation_core::{Peer, Propagator, SamplingDecision, SamplingPriority, Transport};
 use propagation_testkit::trace::{Span, SpanKind, TraceGraph, TraceId};
 
 use crate::{
@@ -90,7 +90,7 @@ fn assert_called_in_the_handlers_trace(attempt: &str, outcome: &Outcome, sampled
     let trace = outcome.context.trace.trace_id();
     for format in FORMATS {
         let reader = Propagator::builder().policy(trusting()).formats(format.parse().unwrap()).build();
-        let called = reader.extract(&Peer::http(""), &outcome.called).context;
+        let called = reader.extract(&Peer::caller(Transport::HTTP), &outcome.called).context;
         assert_eq!(called.trace.trace_id(), trace, "{attempt}: {format}");
         assert_eq!(called.trace.sampling.decided(), Some(sampled), "{attempt}: {format}");
         let loud = [

@@ -1,6 +1,6 @@
 //! Where canaries hide: each kind, in each disguise, in each place that can hold it.
 
-use propagation_core::{Peer, PropagationContext, Propagator};
+use propagation_core::{Peer, PropagationContext, Propagator, Transport};
 use propagation_testkit::{
     canary::{Canaries, CanaryKind, Encoding},
     trace::TraceId,
@@ -59,7 +59,7 @@ impl Hidden {
         let parent = format!("00-{trace}-00f067aa0ba902b7-01");
         let mut fields = self.fields.clone();
         fields.push(("traceparent".to_owned(), parent.into_bytes()));
-        by.extract(&Peer::http(""), &fields).context
+        by.extract(&Peer::caller(Transport::HTTP), &fields).context
     }
 
     /// Whether a reader takes it: a place may have no room for a text.

@@ -77,7 +77,7 @@ impl Options {
     }
 
     fn admit(&self, headers: &HeaderMap, address: Option<IpAddr>, identity: Option<&str>) -> Admission {
-        let mut peer = Peer::caller(Transport::Http);
+        let mut peer = Peer::caller(Transport::HTTP);
         peer.address = address;
         peer.identity = identity;
         self.propagator.extract(&peer, &HeaderCarrier::new(headers))

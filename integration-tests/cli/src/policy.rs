@@ -49,22 +49,18 @@ pub(crate) fn run(policy: &Policy) -> Exit {
 /// A peer of a transport, where an AMQP queue is named with its prefix.
 fn peer_of(transport: Transport, name: &str) -> Peer<'_> {
     match name.strip_prefix("queue/") {
-        Some(queue) if transport == Transport::Amqp => Peer::amqp_queue(queue),
+        Some(queue) if transport == Transport::AMQP => Peer::amqp_queue(queue),
         _ => Peer::new(transport, name),
     }
 }
 
 type Error = Box<dyn std::error::Error>;
 
-/// A peer as rules name it: `kafka:orders`. Hosts are named as the adapters name them, in lower case and without a port.
-fn peer(text: &str) -> Result<(Transport, String), Error> {
+/// Parses a peer as rules name it: `kafka:orders`. Hosts are named as the adapters name them, in lower case and without a port.
+fn peer(text: &str, policy: &propagation_core::Policy) -> Result<(Transport, String), Error> {
     let (transport, name) = text.split_once(':').ok_or_else(|| format!("{text:?} is not a peer: TRANSPORT:NAME"))?;
-    let known = Transport::ALL;
-    let transport = *known.iter().find(|known| known.as_str() == transport).ok_or_else(|| {
-        let names: Vec<&str> = known.iter().map(|known| known.as_str()).collect();
-        format!("{transport:?} is not a transport: {}", names.join(", "))
-    })?;
-    if transport != Transport::Http {
+    let transport = transport_of(transport, policy)?;
+    if transport != Transport::HTTP {
         return Ok((transport, name.to_owned()));
     }
     let host = match name.split_once(':') {
@@ -76,4 +72,18 @@ fn peer(text: &str) -> Result<(Transport, String), Error> {
         return Err(format!("{text:?} is not a peer: a host alone, as in http:api.example.com").into());
     }
     Ok((transport, host))
+}
+
+/// Returns a transport that is built in or that the policy declares.
+fn transport_of(name: &str, policy: &propagation_core::Policy) -> Result<Transport, Error> {
+    if let Some(known) = Transport::BUILT_IN.iter().find(|known| known.as_str() == name) {
+        return Ok(*known);
+    }
+    if let Some(declared) = policy.transports().find(|declared| *declared == name) {
+        // The command looks at one peer and exits.
+        return Ok(Transport::from_static(declared.to_owned().leak()));
+    }
+    let known = Transport::BUILT_IN.iter().map(|known| known.as_str()).chain(policy.transports());
+    let known = known.collect::<Vec<_>>().join(", ");
+    Err(format!("{name:?} is not a transport: {known}; a policy file declares others by `transports`").into())
 }

@@ -205,6 +205,21 @@ fn a_policy_that_cannot_be_used_is_2_with_line_and_column() {
 }
 
 #[test]
+fn peers_of_declared_transports_are_explained() {
+    let rules = "transports = [\"nats\"]\n[[outbound]]\npeers = [\"nats:orders.*\"]\nbaggage = [\"tenant.id\"]\n";
+    let policy = file("nats.toml", rules);
+    let policy = policy.to_str().expect("UTF-8");
+    let explain = |peer| propagation(&["policy", "explain", policy, "--peer", peer, "--baggage", "tenant.id=blue"]);
+    assert_ends(&explain("nats:orders.created"), 0, &["tenant.id"]);
+    assert_ends(&explain("mqtt:orders"), 2, &["\"mqtt\" is not a transport", "process, nats"]);
+    assert_ends(
+        &reading(&["policy", "scan", policy], "tenant.id=blue\n"),
+        0,
+        &[r#""decision":"allowed""#, "nats:orders.*"],
+    );
+}
+
+#[test]
 fn lint_warnings_have_excerpts_and_fail_if_denied() {
     let policy = file("wrong.toml", "[[outbound]]\npeers = [\"http:*\"]\nbaggage = [\"user.email\"]\n");
     let policy = policy.to_str().expect("UTF-8");

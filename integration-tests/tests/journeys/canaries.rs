@@ -4,7 +4,7 @@
 
 use std::{sync::OnceLock, time::Duration};
 
-use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Scrub};
+use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Scrub, Transport};
 use propagation_testkit::{
     canary::{Canaries, CanaryKind, Encoding, Evidence, LogCapture},
     trace::TraceGraph,
@@ -95,7 +95,7 @@ impl Fields {
             ("tracestate", &*self.state),
         ]
         .map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-        let context = open.extract(&Peer::http(""), &carrier.to_vec()).context;
+        let context = open.extract(&Peer::caller(Transport::HTTP), &carrier.to_vec()).context;
         (context.baggage.len(), usize::from(!context.trace.state.is_empty()))
     }
 

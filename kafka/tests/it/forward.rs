@@ -1,7 +1,7 @@
 //! Received headers on records that a handler sends on, with the real client.
 
 use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Policy, Propagator, SpanKind, StoredContext, TraceTrust,
+    Hop, InboundRule, OutboundRule, Outcome, Policy, Propagator, SpanKind, StoredContext, TraceTrust, Transport,
     messaging::ExistingContext, task,
 };
 use propagation_kafka::{ConsumerPropagation, ProducerPropagation};
@@ -100,7 +100,7 @@ async fn forwarded_headers_obey_the_admitting_rule() {
                 "batch" => consuming.process_batch(&[received], work).await.unwrap(),
                 "http" => {
                     let request = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
-                    let admission = propagator.extract(&propagation_core::Peer::http(""), &request);
+                    let admission = propagator.extract(&propagation_core::Peer::caller(Transport::HTTP), &request);
                     propagator.start(Hop::admitted(SpanKind::Server, admission)).scope(work).await.unwrap();
                 }
                 _ => consuming.process(&received, work).await.unwrap(),

@@ -7,7 +7,7 @@ use std::{
 
 use propagation_core::{
     Baggage, Direction, Formats, InboundRule, OutboundRule, OutgoingFields, Peer, Policy, PropagationContext,
-    Propagator, SamplingDecision, Scrub, StoredContext, TraceState,
+    Propagator, SamplingDecision, Scrub, StoredContext, TraceState, Transport,
 };
 
 type Message = Vec<(String, Vec<u8>)>;
@@ -79,7 +79,7 @@ pub(crate) fn policy(data: &[u8]) {
 
 /// Nothing is invented, nothing outgrows its limits, and no report says a value.
 fn judged(policy: &Policy, received: &PropagationContext, crossing: Option<usize>) {
-    for peer in [Peer::http("api.internal"), Peer::kafka("orders"), Peer::http("")] {
+    for peer in [Peer::http("api.internal"), Peer::kafka("orders"), Peer::caller(Transport::HTTP)] {
         let admitted = policy.admit(&peer, received.clone(), Vec::new()).context;
         let released = policy.release(&peer, received);
         for context in [&admitted, &*released.context] {
@@ -132,7 +132,7 @@ fn message(data: &[u8], first: &str) -> Message {
 }
 
 fn read(propagator: &Propagator, message: &Message) -> (PropagationContext, usize) {
-    let admission = propagator.extract(&Peer::http(""), message);
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), message);
     (admission.context, admission.rejections.len())
 }
 

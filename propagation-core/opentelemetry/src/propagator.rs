@@ -44,7 +44,7 @@ impl OpenTelemetryPropagator {
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
         let fields = propagator.fields().names().map(|name| name.as_str().to_owned()).collect();
-        Self { propagator, peer: OwnedPeer::new(&Peer::http("")), fields, random_flag: false }
+        Self { propagator, peer: OwnedPeer::new(&Peer::caller(Transport::HTTP)), fields, random_flag: false }
     }
 
     /// Sets whether traces that begin here carry the random flag. Off by default; see

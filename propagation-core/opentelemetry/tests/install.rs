@@ -8,7 +8,7 @@ use std::{
 
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::InMemorySpanExporterBuilder;
-use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext};
+use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext, Transport};
 use propagation_opentelemetry::setup::{LogFormat, Setup, SetupError};
 
 #[derive(Clone, Default)]
@@ -48,7 +48,7 @@ fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
     hop.in_scope(|| tracing::info_span!("handler").in_scope(|| tracing::info!("at work")));
     // An event of ours inside of the hop.
     let malformed = vec![("traceparent".to_owned(), b"00-nonsense".to_vec())];
-    hop.in_scope(|| telemetry.propagator().extract(&Peer::http(""), &malformed));
+    hop.in_scope(|| telemetry.propagator().extract(&Peer::caller(Transport::HTTP), &malformed));
     tracing::debug!("not asked for");
     hop.end(&Outcome::Unset);
 

@@ -26,7 +26,7 @@ static FLAGS: FieldName = FieldName::from_static("x-b3-flags");
 ///     .inject_formats(vec![Box::new(B3Format::multi())])
 ///     .build();
 /// let received = vec![("b3".to_owned(), b"80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1".to_vec())];
-/// let context = propagator.extract(&Peer::http(""), &received).context;
+/// let context = propagator.extract(&Peer::caller(Transport::HTTP), &received).context;
 /// let mut sent = Vec::new();
 /// propagator.inject(&Peer::http("api"), &context, &mut sent);
 /// assert_eq!(sent[0], ("x-b3-traceid".to_owned(), b"80f198ee56343ba864fe8b2a57d3eff7".to_vec()));

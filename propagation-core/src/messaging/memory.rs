@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn deliveries_evict_the_oldest_first() {
         let deliveries = Deliveries::default();
-        let key = |number: usize| DeliveryKey::new(Transport::Sqs, number);
+        let key = |number: usize| DeliveryKey::new(Transport::SQS, number);
         for number in 0..Deliveries::CAPACITY + 10 {
             deliveries.remember(key(number), Delivered::default());
         }
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn delivery_keys_differ_by_transport() {
-        assert_ne!(DeliveryKey::new(Transport::Sqs, 1_u64), DeliveryKey::new(Transport::Amqp, 1_u64));
-        assert_eq!(DeliveryKey::new(Transport::Sqs, "handle"), DeliveryKey::new(Transport::Sqs, "handle"));
+        assert_ne!(DeliveryKey::new(Transport::SQS, 1_u64), DeliveryKey::new(Transport::AMQP, 1_u64));
+        assert_eq!(DeliveryKey::new(Transport::SQS, "handle"), DeliveryKey::new(Transport::SQS, "handle"));
     }
 }

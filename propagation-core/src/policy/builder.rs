@@ -42,6 +42,20 @@ impl PolicyBuilder {
         self
     }
 
+    /// Declares the transport of an adapter outside of this repository, so that rules can name its peers.
+    #[must_use]
+    pub fn transport(self, transport: Transport) -> Self {
+        self.declare(transport.as_str())
+    }
+
+    /// Declares a transport by a valid name. The built-in ones need no declaration, and may have one.
+    pub(super) fn declare(mut self, transport: &str) -> Self {
+        if !self.policy.transports.iter().any(|known| **known == *transport) {
+            self.policy.transports.push(transport.into());
+        }
+        self
+    }
+
     /// Replaces the bounds of texts from outside in telemetry; see [`TelemetryLimits`] for the defaults.
     #[must_use]
     pub fn telemetry_limits(mut self, limits: TelemetryLimits) -> Self {
@@ -65,51 +79,83 @@ impl PolicyBuilder {
     ///
     /// # Errors
     ///
-    /// Returns an error for a rule without peers, an invalid peer pattern, an empty key, or the action `pseudonymize` without a
-    /// key.
+    /// Returns an error for a rule without peers, an invalid peer pattern, a peer of a transport that is neither built in nor
+    /// [declared](Self::transport), an empty key, or the action `pseudonymize` without a key.
     pub fn build(self) -> Result<Policy, PolicyError> {
         // Of several policies from clones of one builder, each has rules of its own.
         let policy = Policy { generation: Generation::next(), ..self.policy };
         for rule in &policy.inbound {
-            check(rule.name(), rule.peer_patterns(), rule.keys(), &policy.scrub)?;
+            check(rule.name(), rule.peer_patterns(), rule.keys(), &policy)?;
         }
         for rule in &policy.outbound {
-            check(rule.name(), rule.peer_patterns(), rule.keys(), &policy.scrub)?;
+            check(rule.name(), rule.peer_patterns(), rule.keys(), &policy)?;
         }
         policy.scrub.check(None)?;
         Ok(policy)
     }
 }
 
-/// Checks one rule.
-pub(super) fn check(name: &str, peers: &Peers, keys: &[KeyRule], scrub: &Scrub) -> Result<(), PolicyError> {
+impl PolicyBuilder {
+    /// Checks a rule before it is added, with the scrubbers and transports that were set so far.
+    #[cfg(feature = "policy-file")]
+    pub(super) fn check(&self, name: &str, peers: &Peers, keys: &[KeyRule]) -> Result<(), PolicyError> {
+        check(name, peers, keys, &self.policy)
+    }
+
+    /// Checks one peer.
+    #[cfg(feature = "policy-file")]
+    pub(super) fn check_peer(&self, peer: &PeerPattern) -> Result<(), PolicyError> {
+        check_peer(peer, &self.policy)
+    }
+}
+
+/// Checks one rule of a policy.
+fn check(name: &str, peers: &Peers, keys: &[KeyRule], policy: &Policy) -> Result<(), PolicyError> {
     if peers.iter().len() == 0 {
         let rule = if name.is_empty() { "a rule".to_owned() } else { format!("rule {name:?}") };
         return Err(PolicyError(format!("{rule} has no peers")));
     }
     for peer in peers.iter() {
-        check_peer(peer).map_err(|PolicyError(error)| PolicyError(format!("rule {name:?}: {error}")))?;
+        check_peer(peer, policy).map_err(|PolicyError(error)| PolicyError(format!("rule {name:?}: {error}")))?;
     }
     if keys.iter().any(|key| key.key.as_str().is_empty()) {
         return Err(PolicyError(format!("rule {name:?} allows an empty key")));
     }
-    keys.iter().try_for_each(|key| scrub.check(key.chosen_action()))
+    keys.iter().try_for_each(|key| policy.scrub.check(key.chosen_action()))
 }
 
-/// Returns an error with the expected form if a peer pattern is invalid.
-pub(super) fn check_peer(peer: &PeerPattern) -> Result<(), PolicyError> {
+/// Returns an error with the expected form if a peer pattern is invalid or its transport is undeclared.
+fn check_peer(peer: &PeerPattern, policy: &Policy) -> Result<(), PolicyError> {
+    if let Some(transport) = peer.foreign_transport() {
+        let declared = policy.transports.iter().any(|known| **known == *transport);
+        let mut known: Vec<&str> = built_in().collect();
+        known.extend(policy.transports());
+        let why = format!(
+            "unknown transport {transport:?}; expected one of: {}; declare the transport of another adapter, such as transports = [{transport:?}]",
+            known.join(", ")
+        );
+        return if declared { Ok(()) } else { Err(PolicyError(format!("{:?} is not a peer: {why}", peer.describe()))) };
+    }
     let PeerPattern::Unreadable(text) = peer else { return Ok(()) };
     let why = match text.split_once(':') {
-        Some((kind, "")) => format!("there is nothing behind its colon; {kind}:* would be every {kind} there is"),
+        Some((kind, "")) => format!("no name after the colon; {kind}:* matches every name"),
         Some(("http", range)) if range.contains('/') => "not a range of addresses such as http:10.0.0.0/8".to_owned(),
-        Some(("amqp", "queue/")) => "the queue has no name; amqp:queue/* is every queue".to_owned(),
+        Some(("amqp", "queue/")) => "the queue has no name; amqp:queue/* matches every queue".to_owned(),
         Some(("address", _)) => "not an address, nor a range such as address:10.0.0.0/8".to_owned(),
         _ => {
-            let transports: Vec<&str> = Transport::ALL.iter().map(|transport| transport.as_str()).collect();
-            format!("{}, address or identity, then a colon and a name; or * for everyone", transports.join(", "))
+            let transports: Vec<&str> = built_in().collect();
+            format!(
+                "expected {}, a declared transport, address or identity, then a colon and a name; or * for every peer",
+                transports.join(", ")
+            )
         }
     };
     Err(PolicyError(format!("{text:?} is not a peer: {why}")))
+}
+
+/// Returns the names of the built-in transports.
+fn built_in() -> impl Iterator<Item = &'static str> {
+    Transport::BUILT_IN.iter().map(|transport| transport.as_str())
 }
 
 /// A policy could not be built. The message names the rule and the cause.

@@ -21,7 +21,7 @@ pub(super) fn canonical(host: &str) -> Cow<'_, str> {
 
 /// Returns the host of an HTTP peer in canonical form, if it is in another form.
 pub(super) fn canonical_peer(peer: &Peer<'_>) -> Option<String> {
-    (peer.transport == Transport::Http && !is_canonical(peer.name)).then(|| canonical(peer.name).into_owned())
+    (peer.transport == Transport::HTTP && !is_canonical(peer.name)).then(|| canonical(peer.name).into_owned())
 }
 
 fn is_canonical(host: &str) -> bool {

@@ -6,7 +6,7 @@ use super::{
     Policy,
     coverage::Coverage,
     key_rule::KeyRule,
-    peer_pattern::{PeerPattern, Peers},
+    peer_pattern::{HTTP, PeerPattern, Peers, RuleTransport},
 };
 use crate::{Direction, EscapedText, Transport, model};
 
@@ -170,12 +170,12 @@ fn impossible(peers: &Peers, direction: Direction, warn: &mut Warn<'_>) {
             PeerPattern::HostRange { .. } | PeerPattern::SingleLabel if direction == Direction::Inbound => {
                 Some(NAMELESS)
             }
-            PeerPattern::Name { transport: Some(Transport::Http | Transport::Grpc), name, .. }
-                if direction == Direction::Inbound && !name.matches("") =>
-            {
-                Some(NAMELESS)
-            }
-            PeerPattern::Name { transport: Some(Transport::Http), name, .. } => no_host(name.as_str()),
+            PeerPattern::Name {
+                transport: Some(RuleTransport::BuiltIn(Transport::HTTP | Transport::GRPC)),
+                name,
+                ..
+            } if direction == Direction::Inbound && !name.matches("") => Some(NAMELESS),
+            PeerPattern::Name { transport: Some(HTTP), name, .. } => no_host(name.as_str()),
             _ => None,
         };
         if let Some(why) = why {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::{PeerNaming, host};
-use crate::{Direction, Glob, Peer, Transport};
+use crate::{Direction, Glob, Peer, Transport, peer::is_transport_name};
 
 /// The peers of a rule.
 #[derive(Clone, Debug)]
@@ -13,12 +13,46 @@ pub(super) struct Peers {
     everyone: bool,
 }
 
+/// The transport that a rule names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum RuleTransport {
+    BuiltIn(Transport),
+    /// The transport of an adapter outside of this repository: an error unless the policy declares it.
+    Foreign(Box<str>),
+}
+
+pub(super) const HTTP: RuleTransport = RuleTransport::BuiltIn(Transport::HTTP);
+
+impl RuleTransport {
+    /// Returns `None` for a word that can't name a transport.
+    fn new(name: &str) -> Option<Self> {
+        match Transport::BUILT_IN.iter().find(|known| known.as_str() == name) {
+            Some(known) => Some(Self::BuiltIn(*known)),
+            None => is_transport_name(name).then(|| Self::Foreign(name.into())),
+        }
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        match self {
+            Self::BuiltIn(transport) => transport.as_str(),
+            Self::Foreign(name) => name,
+        }
+    }
+
+    fn is(&self, transport: Transport) -> bool {
+        match self {
+            Self::BuiltIn(known) => *known == transport,
+            Self::Foreign(name) => **name == *transport.as_str(),
+        }
+    }
+}
+
 /// One peer of a rule, as it is written: `transport:name`, `identity:…`, `address:…`.
 #[derive(Clone, Debug)]
 pub(super) enum PeerPattern {
     Name {
         /// `None` for every transport.
-        transport: Option<Transport>,
+        transport: Option<RuleTransport>,
         name: Glob,
         /// The canonical form of `name`, for the hosts among the peers of every transport.
         host: Option<Box<Glob>>,
@@ -91,17 +125,17 @@ impl PeerPattern {
                 _ => unreadable(),
             },
             Some(("*", name)) => Self::named(None, name),
-            Some((transport, name)) => match Transport::ALL.iter().find(|known| known.as_str() == transport) {
-                Some(transport) => Self::named(Some(*transport), name),
+            Some((transport, name)) => match RuleTransport::new(transport) {
+                Some(transport) => Self::named(Some(transport), name),
                 None => unreadable(),
             },
         }
     }
 
-    fn named(transport: Option<Transport>, name: &str) -> Self {
+    fn named(transport: Option<RuleTransport>, name: &str) -> Self {
         let host = host::canonical(name);
         match transport {
-            Some(Transport::Http) => Self::Name { transport, name: Glob::new(&host), host: None },
+            Some(HTTP) => Self::Name { transport, name: Glob::new(&host), host: None },
             None if host != name => {
                 Self::Name { transport, name: Glob::new(name), host: Some(Box::new(Glob::new(&host))) }
             }
@@ -112,30 +146,38 @@ impl PeerPattern {
     fn matches(&self, direction: Direction, peer: &Peer<'_>) -> bool {
         match self {
             Self::Name { transport, name, host } => {
-                transport.is_none_or(|transport| transport == peer.transport)
+                transport.as_ref().is_none_or(|transport| transport.is(peer.transport))
                     && match host {
-                        Some(host) if peer.transport == Transport::Http => host.matches(peer.name),
+                        Some(host) if peer.transport == Transport::HTTP => host.matches(peer.name),
                         _ => name.matches(peer.name),
                     }
                     // Every inbound AMQP peer is a queue; outbound a name is an exchange's.
                     && (!peer.is_queue || direction == Direction::Inbound || name.is_any())
             }
             Self::Queue(name) => {
-                peer.transport == Transport::Amqp
+                peer.transport == Transport::AMQP
                     && (peer.is_queue || direction == Direction::Inbound)
                     && name.matches(peer.name)
             }
             Self::HostRange { network, bits } => {
-                peer.transport == Transport::Http
+                peer.transport == Transport::HTTP
                     && peer.name.parse().is_ok_and(|address| within(address, *network, *bits))
             }
-            Self::SingleLabel => peer.transport == Transport::Http && host::is_single_label(peer.name),
+            Self::SingleLabel => peer.transport == Transport::HTTP && host::is_single_label(peer.name),
             // An empty or blank identity is the absence of one.
             Self::Identity(identity) => {
                 peer.identity.is_some_and(|found| !found.trim().is_empty() && identity.matches(found))
             }
             Self::Address { network, bits } => peer.address.is_some_and(|address| within(address, *network, *bits)),
             Self::Unreadable(_) => false,
+        }
+    }
+
+    /// Returns the transport if it is one that a policy must declare.
+    pub(super) fn foreign_transport(&self) -> Option<&str> {
+        match self {
+            Self::Name { transport: Some(RuleTransport::Foreign(name)), .. } => Some(name),
+            _ => None,
         }
     }
 
@@ -157,7 +199,7 @@ impl PeerPattern {
                 Self::Name { transport, name, host },
                 Self::Name { transport: other_transport, name: other_name, host: other_host },
             ) => match (transport, other_transport) {
-                (None, Some(Transport::Http)) => host.as_deref().unwrap_or(name).covers(other_name),
+                (None, Some(HTTP)) => host.as_deref().unwrap_or(name).covers(other_name),
                 (None, None) => {
                     name.covers(other_name)
                         && host.as_deref().unwrap_or(name).covers(other_host.as_deref().unwrap_or(other_name))
@@ -172,14 +214,14 @@ impl PeerPattern {
             | (Self::HostRange { network, bits }, Self::HostRange { network: other, bits: other_bits }) => {
                 bits <= other_bits && within(*other, *network, *bits)
             }
-            (Self::HostRange { .. } | Self::SingleLabel, Self::Name { transport: Some(Transport::Http), name, .. }) => {
+            (Self::HostRange { .. } | Self::SingleLabel, Self::Name { transport: Some(HTTP), name, .. }) => {
                 name.is_exact() && self.matches(Direction::Outbound, &Peer::http(name.as_str()))
             }
             (Self::Name { transport, name, .. }, Self::HostRange { .. } | Self::SingleLabel) => {
-                transport.is_none_or(|transport| transport == Transport::Http) && name.is_any()
+                matches!(transport, None | Some(HTTP)) && name.is_any()
             }
             (Self::Name { transport, name, .. }, Self::Queue(_)) => {
-                transport.is_none_or(|transport| transport == Transport::Amqp) && name.is_any()
+                matches!(transport, None | Some(RuleTransport::BuiltIn(Transport::AMQP))) && name.is_any()
             }
             // Every caller has a transport, whatever its address or identity.
             (Self::Name { transport, name, .. }, Self::Identity(_) | Self::Address { .. }) => {
@@ -204,7 +246,7 @@ impl PeerPattern {
 
     /// Whether it matches every HTTP host.
     pub(super) fn is_any_host(&self) -> bool {
-        matches!(self, Self::Name { transport: None | Some(Transport::Http), name, .. } if name.is_any())
+        matches!(self, Self::Name { transport: None | Some(HTTP), name, .. } if name.is_any())
     }
 
     pub(super) fn describe(&self) -> String {

@@ -34,7 +34,7 @@ impl Direction {
 ///
 /// let propagator = Propagator::default();
 /// let hostile = vec![("traceparent".to_owned(), b"00-nonsense".to_vec())];
-/// propagator.extract(&Peer::http(""), &hostile);
+/// propagator.extract(&Peer::caller(Transport::HTTP), &hostile);
 /// assert_eq!(propagator.counters().get(Direction::Inbound, RejectReason::Malformed), 1);
 /// ```
 pub struct Counters {

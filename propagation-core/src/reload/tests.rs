@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::*;
-use crate::{Peer, Policy, PropagationContext, TraceTrust};
+use crate::{Peer, Policy, PropagationContext, TraceTrust, Transport};
 
 /// A sound policy: callers are restarted, one key crosses to one peer, and one detector's findings are redacted.
 const SOUND: &str = r#"# Policy of the shop.
@@ -108,7 +108,7 @@ fn directory() -> PathBuf {
 fn is_sound(policy: &Policy) -> bool {
     let mut context = PropagationContext::EMPTY;
     context.baggage.set("tenant.id", "blue").unwrap();
-    let stranger = policy.admit(&Peer::http(""), context.clone(), Vec::new());
+    let stranger = policy.admit(&Peer::caller(Transport::HTTP), context.clone(), Vec::new());
     let crosses = |peer: &Peer<'_>| !policy.release(peer, &context).context.baggage.is_empty();
     stranger.trust == TraceTrust::Restart
         && stranger.context.baggage.is_empty()

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use propagation_core::{
-    EnvironmentCarrier, Extract, FieldName, Inject, Peer, PropagationContext, Propagator, StoredContext, carrier_laws,
+    EnvironmentCarrier, Extract, FieldName, Inject, Peer, PropagationContext, Propagator, StoredContext, Transport,
+    carrier_laws,
 };
 
 use crate::wire::PARENT;
@@ -69,7 +70,7 @@ fn a_context_survives_storage_as_one_string() {
         ("traceparent".to_owned(), PARENT.as_bytes().to_vec()),
         ("tracestate".to_owned(), b"congo=t61rcWkgMzE".to_vec()),
     ];
-    let context = propagator.extract(&Peer::http(""), &received).context;
+    let context = propagator.extract(&Peer::caller(Transport::HTTP), &received).context;
     let mut stored = StoredContext::new();
     propagator.inject(&Peer::process("outbox"), &context, &mut stored);
     let resumed: StoredContext = stored.to_string().parse().unwrap();

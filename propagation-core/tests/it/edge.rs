@@ -1,7 +1,7 @@
 //! At the edge an outsider can't choose the trace id, switch sampling on or off, or add baggage: by any enabled format, repeated
 //! fields or a spoofed forwarding header.
 
-use propagation_core::{Formats, Peer, Policy, Propagator};
+use propagation_core::{Formats, Peer, Policy, Propagator, Transport};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
@@ -45,7 +45,7 @@ fn attempts() -> Vec<Vec<(String, Vec<u8>)>> {
 fn at_the_edge_nothing_of_an_outsiders_goes_on() {
     let trusting = every_format(Policy::default());
     let edge = every_format(Policy::edge());
-    let outsider = Peer::http("").with_address([203, 0, 113, 9].into());
+    let outsider = Peer::caller(Transport::HTTP).with_address([203, 0, 113, 9].into());
     for attempt in attempts() {
         let repeated = attempt.iter().filter(|(name, _)| name == "traceparent").count() > 1;
         let trusted = trusting.extract(&outsider, &attempt).context;

@@ -9,7 +9,7 @@ mod roots;
 use propagation_core::{
     B3Format, DatadogFormat, Format, Formats, GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, Peer,
     PropagationContext, Propagator, RejectReason, SamplingDecision, SamplingPriority, TraceContext, TraceContextFormat,
-    XRayFormat,
+    Transport, XRayFormat,
 };
 
 use crate::wire::{PARENT, open_policy};
@@ -35,7 +35,7 @@ fn message(fields: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
 /// What a format makes of some fields, and how many it has refused.
 fn read(format: Box<dyn Format>, fields: &[(&str, &str)]) -> (PropagationContext, Vec<RejectReason>) {
     let propagator = between(format, Box::new(TraceContextFormat));
-    let admission = propagator.extract(&Peer::http(""), &message(fields));
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &message(fields));
     (admission.context, admission.rejections.into_iter().map(|rejection| rejection.reason).collect())
 }
 
@@ -179,7 +179,7 @@ fn the_first_valid_trace_wins_and_stale_fields_of_every_format_are_removed() {
         .build();
     let received =
         message(&[("traceparent", "00-bad"), ("b3", &format!("{TRACE}-{SPAN}-1")), ("uber-trace-id", "1:2:0:0")]);
-    let context = propagator.extract(&Peer::http(""), &received).context;
+    let context = propagator.extract(&Peer::caller(Transport::HTTP), &received).context;
     assert_eq!(context.trace.trace_id().unwrap().to_string(), TRACE);
 
     let mut message = message(&[

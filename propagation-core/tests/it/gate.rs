@@ -7,7 +7,7 @@ use std::{
 
 use propagation_core::{
     Attribute, AttributeValue, Bridge, EscapedText, Exception, ExternalText, Hop, InboundRule, KeyRule, Outcome, Peer,
-    Policy, PropagationContext, Propagator, SpanKind, TelemetryLimits, TraceContext,
+    Policy, PropagationContext, Propagator, SpanKind, TelemetryLimits, TraceContext, Transport,
     bridge::{BridgeSpan, CurrentHop, Started},
 };
 use proptest::prelude::*;
@@ -158,7 +158,7 @@ fn copied_baggage_with_personal_data_is_dropped() {
     for (baggage, expected) in [("tenant.id=blue", Some("tenant=blue")), ("tenant.id=anna@example.com", None)] {
         let recorded = recorded(policy.clone(), |propagator| {
             let carrier = vec![("baggage".to_owned(), baggage.as_bytes().to_vec())];
-            let admission = propagator.extract(&Peer::http(""), &carrier);
+            let admission = propagator.extract(&Peer::caller(Transport::HTTP), &carrier);
             drop(propagator.start(Hop::admitted(SpanKind::Server, admission)));
         });
         assert_eq!(recorded.get(1).map(String::as_str), expected, "{recorded:?}");
@@ -256,7 +256,7 @@ fn debug_of_types_with_wire_values_masks_them() {
         .build()
         .unwrap();
     let propagator = Propagator::builder().policy(policy).build();
-    let admission = propagator.extract(&Peer::http(""), &carrier);
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &carrier);
     let fill = |into: &mut dyn Inject| drop(propagator.inject(&Peer::http("api"), &admission.context, into));
     let (mut stored, mut environment) = (StoredContext::default(), EnvironmentCarrier::default());
     fill(&mut stored);

@@ -9,13 +9,13 @@ mod reports;
 
 use propagation_core::{
     Decision, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
-    Pseudonymizer, RejectReason, Scrub, ScrubAction,
+    Pseudonymizer, RejectReason, Scrub, ScrubAction, Transport,
 };
 
 fn context(baggage: &str) -> PropagationContext {
     let carrier = vec![("baggage".to_owned(), baggage.as_bytes().to_vec())];
     let policy = Policy::builder().inbound(InboundRule::peers(["*"]).allow("*")).build().unwrap();
-    Propagator::builder().policy(policy).build().extract(&Peer::http(""), &carrier).context
+    Propagator::builder().policy(policy).build().extract(&Peer::caller(Transport::HTTP), &carrier).context
 }
 
 fn open(scrub: Scrub) -> Policy {
@@ -61,7 +61,8 @@ fn a_personal_key_is_not_even_named() {
 #[test]
 fn a_personal_key_is_not_named_on_the_way_in_either() {
     for policy in [Policy::default(), Policy::edge()] {
-        let admission = policy.admit(&Peer::http(""), context("4111111111111111=x,plan=pro"), Vec::new());
+        let admission =
+            policy.admit(&Peer::caller(Transport::HTTP), context("4111111111111111=x,plan=pro"), Vec::new());
         let keys: Vec<_> = admission.rejections.iter().map(|rejection| rejection.key.as_deref()).collect();
         assert_eq!(keys, [None, Some("plan")]);
     }
@@ -147,7 +148,7 @@ fn tracestate_is_scrubbed_too() {
         ("tracestate".to_owned(), b"a=1,b=anna@example.com,c=3".to_vec()),
     ];
     let propagator = Propagator::default();
-    let received = propagator.extract(&Peer::http(""), &carrier).context;
+    let received = propagator.extract(&Peer::caller(Transport::HTTP), &carrier).context;
     let mut sent = Vec::new();
     propagator.inject(&Peer::http("api"), &received, &mut sent);
     assert_eq!(sent[1].1, b"a=1,c=3");
@@ -161,7 +162,7 @@ fn thresholds_and_randomness_of_sampling_are_nobodys_even_when_they_look_like_a_
             ("traceparent".to_owned(), parent.as_bytes().to_vec()),
             ("tracestate".to_owned(), state.as_bytes().to_vec()),
         ];
-        let received = Propagator::default().extract(&Peer::http(""), &carrier).context;
+        let received = Propagator::default().extract(&Peer::caller(Transport::HTTP), &carrier).context;
         let mut sent = Vec::new();
         Propagator::default().inject(&Peer::http("api"), &received, &mut sent);
         sent.get(1).map(|(_, value)| String::from_utf8(value.clone()).unwrap()).unwrap_or_default()
@@ -182,7 +183,7 @@ fn forwarded(state: &str) -> String {
         ("traceparent".to_owned(), parent.as_bytes().to_vec()),
         ("tracestate".to_owned(), state.as_bytes().to_vec()),
     ];
-    let received = Propagator::default().extract(&Peer::http(""), &carrier).context;
+    let received = Propagator::default().extract(&Peer::caller(Transport::HTTP), &carrier).context;
     let mut sent = Vec::new();
     Propagator::default().inject(&Peer::http("api"), &received, &mut sent);
     sent.get(1).map(|(_, value)| String::from_utf8(value.clone()).unwrap()).unwrap_or_default()
@@ -244,7 +245,7 @@ fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
 fn allowed_baggage_becomes_external_span_attributes() {
     let rule = InboundRule::peers(["*"]).allow(KeyRule::new("tenant.id").span_attribute("tenant.id"));
     let policy = Policy::builder().inbound(rule).build().unwrap();
-    let attributes = |baggage| policy.admit(&Peer::http(""), context(baggage), Vec::new()).attributes;
+    let attributes = |baggage| policy.admit(&Peer::caller(Transport::HTTP), context(baggage), Vec::new()).attributes;
     assert_eq!(attributes("tenant.id=blue").len(), 1);
     // The guard drops it once a bridge records: see `gate::copied_baggage_with_personal_data_is_dropped`.
     assert!(!format!("{:?}", attributes("tenant.id=anna@example.com")).contains("anna"));
@@ -255,7 +256,7 @@ fn allowed_baggage_becomes_external_span_attributes() {
 
     let family = InboundRule::peers(["*"]).allow(KeyRule::new("*").span_attribute("first"));
     let policy = Policy::builder().inbound(family).build().unwrap();
-    let first = policy.admit(&Peer::http(""), context("a=1,b=2,a=3"), Vec::new()).attributes;
+    let first = policy.admit(&Peer::caller(Transport::HTTP), context("a=1,b=2,a=3"), Vec::new()).attributes;
     assert_eq!(first[0].value, "3".to_owned().into(), "the last value of the first key");
 }
 
@@ -299,6 +300,10 @@ fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
         ("[scrub]\naction = \"shred\"", Some((2, 10)), "not an action"),
         ("[scrub]\ndetectors = [\"email\", \"emial\"]", Some((2, 23)), "not a detector"),
         ("[[outbound]]\npeers = [\"*\", \"kafk:x\"]", Some((2, 15)), "not a peer"),
+        ("[[outbound]]\npeers = [\"nats:x\"]", Some((2, 10)), "unknown transport \"nats\""),
+        ("transports = [\"nats\"]\n[[inbound]]\npeers = [\"kafak:x\"]", Some((3, 10)), "process, nats; declare"),
+        ("transports = [\"nats\", \"N A\"]", Some((1, 23)), "not a transport"),
+        ("transports = [\"identity\"]", Some((1, 15)), "not a transport"),
         ("[[outbound]]\npeers = [\"kafka:\"]", Some((2, 10)), "not a peer"),
         ("[[outbound]]\npeers = [\"*\"]\nbagage = []", Some((3, 1)), "bagage"),
         ("[[outbound]]\npeers = [\"*\"]\nbaggage = [\"\"]", Some((3, 12)), "empty key"),
@@ -432,7 +437,7 @@ fn the_environment_switches_propagation_off_or_only_the_spans() {
         let look_up = |name: &str| (name == variable).then(|| value.to_owned());
         let propagator = Propagator::builder().switches_from(look_up).build();
         assert_eq!(
-            propagator.extract(&Peer::http(""), &carrier).context.trace.has_ids(),
+            propagator.extract(&Peer::caller(Transport::HTTP), &carrier).context.trace.has_ids(),
             extracts,
             "{variable}={value}"
         );

@@ -1,6 +1,6 @@
 //! Which peers a rule is for.
 
-use propagation_core::{InboundRule, OutboundRule, Peer, Policy, PropagationContext, TraceTrust};
+use propagation_core::{InboundRule, OutboundRule, Peer, Policy, PropagationContext, TraceTrust, Transport};
 
 fn tenant() -> PropagationContext {
     let mut context = PropagationContext::EMPTY;
@@ -21,7 +21,9 @@ fn empty_identity_matches_no_rule() {
     let trust_of = |pattern: &str, identity: &str| {
         let rule = InboundRule::peers([pattern]).trust(TraceTrust::Restart);
         let policy = Policy::builder().inbound(rule).build().unwrap();
-        policy.admit(&Peer::http("").with_identity(identity), PropagationContext::EMPTY, Vec::new()).trust
+        policy
+            .admit(&Peer::caller(Transport::HTTP).with_identity(identity), PropagationContext::EMPTY, Vec::new())
+            .trust
     };
     for pattern in ["identity:*", "identity:**", "identity:* *"] {
         for identity in ["", " ", "\t"] {
@@ -152,4 +154,46 @@ fn inbound_rules_name_a_queue_with_or_without_its_prefix() {
             assert!(!admission.context.baggage.is_empty(), "{pattern} {peer}");
         }
     }
+}
+
+const NATS: Transport = Transport::from_static("nats");
+
+#[test]
+fn declared_transport_matches_rules_that_name_it() {
+    let rule = || OutboundRule::peers(["nats:orders.*"]).allow("tenant.id");
+    let policy = Policy::builder().transport(NATS).outbound(rule()).build().unwrap();
+    assert!(gets_tenant(&policy, &Peer::new(NATS, "orders.created")));
+    assert!(!gets_tenant(&policy, &Peer::new(NATS, "stock.moved")));
+    assert!(!gets_tenant(&policy, &Peer::kafka("orders.created")));
+    let twice = Policy::builder().transport(NATS).transport(NATS).transport(Transport::KAFKA).build().unwrap();
+    assert_eq!(twice.transports().collect::<Vec<_>>(), ["nats", "kafka"]);
+}
+
+#[test]
+fn rule_for_an_undeclared_transport_is_an_error() {
+    for rule in ["nats:orders", "kafak:orders"] {
+        let error = Policy::builder().transport(Transport::from_static("mqtt")).outbound(OutboundRule::peers([rule]));
+        let error = error.build().unwrap_err().to_string();
+        assert!(error.contains("unknown transport") && error.contains("process, mqtt"), "{error}");
+    }
+}
+
+#[test]
+fn undeclared_transport_matches_rules_without_one() {
+    let peer = Peer::new(NATS, "orders");
+    for (pattern, matches) in [("*", true), ("*:orders", true), ("*:stock", false), ("kafka:orders", false)] {
+        assert_eq!(gets_tenant(&outbound(pattern), &peer), matches, "{pattern}");
+    }
+    assert!(!gets_tenant(&Policy::internal(["tenant.id"]), &peer));
+    let inbound = InboundRule::peers(["*"]).trust(TraceTrust::Restart);
+    let policy = Policy::builder().inbound(inbound).build().unwrap();
+    assert_eq!(policy.admit(&peer, PropagationContext::EMPTY, Vec::new()).trust, TraceTrust::Restart);
+}
+
+#[test]
+fn foreign_names_are_compared_as_written() {
+    // Only HTTP hosts have a canonical form.
+    let policy = Policy::builder().transport(NATS).outbound(OutboundRule::peers(["nats:Orders."]).allow("tenant.id"));
+    let policy = policy.build().unwrap();
+    assert!(gets_tenant(&policy, &Peer::new(NATS, "Orders.")) && !gets_tenant(&policy, &Peer::new(NATS, "orders")));
 }

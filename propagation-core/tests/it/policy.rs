@@ -1,6 +1,6 @@
 use propagation_core::{
     InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, TraceStateRule,
-    TraceTrust,
+    TraceTrust, Transport,
 };
 
 use crate::wire::{PARENT, through};
@@ -38,7 +38,7 @@ fn an_outsider_at_the_edge_neither_chooses_our_trace_nor_adds_baggage() {
     let propagator = Propagator::builder().policy(Policy::edge()).build();
     assert_eq!(through(&propagator, &HEADERS), []);
     let received = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
-    let admission = propagator.extract(&Peer::http(""), &received);
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &received);
     assert_eq!(admission.links[0].parent.unwrap().to_string(), PARENT);
     assert!(!admission.context.trace.has_ids());
 }
@@ -51,11 +51,11 @@ fn the_first_rule_that_matches_the_peer_decides() {
     let propagator = Propagator::builder().policy(policy.build().unwrap()).build();
     let received = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
     for (peer, trusted) in [
-        (Peer::http(""), false),
-        (Peer::http("").with_address([10, 1, 2, 3].into()), true),
-        (Peer::http("").with_address("::ffff:10.1.2.3".parse().unwrap()), true),
-        (Peer::http("").with_address([11, 1, 2, 3].into()), false),
-        (Peer::http("").with_identity("billing"), true),
+        (Peer::caller(Transport::HTTP), false),
+        (Peer::caller(Transport::HTTP).with_address([10, 1, 2, 3].into()), true),
+        (Peer::caller(Transport::HTTP).with_address("::ffff:10.1.2.3".parse().unwrap()), true),
+        (Peer::caller(Transport::HTTP).with_address([11, 1, 2, 3].into()), false),
+        (Peer::caller(Transport::HTTP).with_identity("billing"), true),
     ] {
         assert_eq!(propagator.extract(&peer, &received).context.trace.has_ids(), trusted, "{peer:?}");
     }
@@ -81,7 +81,7 @@ fn what_is_personal_in_tracestate_neither_comes_in_nor_goes_out() {
     ];
     let state_under = |rule: InboundRule| {
         let policy = Policy::builder().inbound(rule).build().unwrap();
-        let admission = Propagator::builder().policy(policy).build().extract(&Peer::http(""), &received);
+        let admission = Propagator::builder().policy(policy).build().extract(&Peer::caller(Transport::HTTP), &received);
         let reasons: Vec<RejectReason> = admission.rejections.iter().map(|rejection| rejection.reason).collect();
         for rejection in &admission.rejections {
             assert!(!rejection.to_string().contains("anna"), "{rejection}");
@@ -119,7 +119,7 @@ fn values_that_break_their_rule_are_stopped_or_reported() {
     let allow = |rule: KeyRule| {
         let policy = Policy::builder().inbound(InboundRule::peers(["*"]).allow(rule)).build().unwrap();
         let received = vec![("baggage".to_owned(), b"plan=%66ree-forever".to_vec())];
-        let admission = Propagator::builder().policy(policy).build().extract(&Peer::http(""), &received);
+        let admission = Propagator::builder().policy(policy).build().extract(&Peer::caller(Transport::HTTP), &received);
         (admission.context.baggage.len(), admission.rejections.first().map(|rejection| rejection.reason))
     };
     assert_eq!(allow(KeyRule::new("plan")), (1, None));
@@ -144,14 +144,14 @@ fn a_policy_that_makes_no_sense_is_an_error() {
 #[test]
 fn a_member_that_cannot_be_read_is_not_named_by_a_personal_key() {
     let fields = vec![("baggage".to_owned(), b"anna@example.com=1,not a token=2,tenant id=3".to_vec())];
-    let admission = Propagator::default().extract(&Peer::http(""), &fields);
+    let admission = Propagator::default().extract(&Peer::caller(Transport::HTTP), &fields);
     assert!(!admission.rejections.is_empty());
     for rejection in &admission.rejections {
         assert!(!rejection.to_string().contains("anna"), "{rejection}");
     }
     // One that tells nothing of anybody is named, so that its sender can be found.
     let fields = vec![("baggage".to_owned(), b"ten@nt=1".to_vec())];
-    let admission = Propagator::default().extract(&Peer::http(""), &fields);
+    let admission = Propagator::default().extract(&Peer::caller(Transport::HTTP), &fields);
     assert_eq!(admission.rejections[0].key.as_deref(), Some("ten@nt"));
 }
 
@@ -170,7 +170,7 @@ fn address_ranges_mean_the_same_in_either_family_and_nonsense_is_refused() {
     ] {
         let rule = InboundRule::peers([format!("address:{range}")]).trust(TraceTrust::Restart);
         let policy = Policy::builder().inbound(rule).build().unwrap();
-        let mut peer = Peer::http("");
+        let mut peer = Peer::caller(Transport::HTTP);
         peer.address = Some(address.parse().unwrap());
         let trust = policy.admit(&peer, PropagationContext::EMPTY, Vec::new()).trust;
         assert_eq!(trust == TraceTrust::Restart, inside, "{range} {address}");

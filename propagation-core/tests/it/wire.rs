@@ -1,4 +1,6 @@
-use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, RejectReason, Scrub};
+use propagation_core::{
+    Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, RejectReason, Scrub, Transport,
+};
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
@@ -21,7 +23,7 @@ pub(crate) fn open_policy() -> Policy {
 pub(crate) fn through(propagator: &Propagator, headers: &[(&str, &str)]) -> Vec<(String, String)> {
     let received: Vec<(String, Vec<u8>)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    let admission = propagator.extract(&Peer::http(""), &received);
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &received);
     let mut sent = Vec::new();
     propagator.inject(&Peer::http("api.example.com"), &admission.context, &mut sent);
     sent.into_iter().map(|(name, value)| (name, String::from_utf8(value).unwrap())).collect()
@@ -108,7 +110,7 @@ fn switched_off_nothing_is_extracted_and_nothing_injected() {
     propagator.clone().set_enabled(false);
     let mut message = vec![("traceparent".to_owned(), b"the user's own".to_vec())];
     let untouched = message.clone();
-    let context = propagator.extract(&Peer::http(""), &message).context;
+    let context = propagator.extract(&Peer::caller(Transport::HTTP), &message).context;
     assert!(context.is_empty());
     propagator.inject(&Peer::http("api"), &context, &mut message);
     assert_eq!(message, untouched);

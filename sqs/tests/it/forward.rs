@@ -1,7 +1,7 @@
 //! Received attributes on messages that a handler sends on, with the real client.
 
 use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust,
+    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust, Transport,
     messaging::ExistingContext, task,
 };
 use propagation_opentelemetry::OpenTelemetryBridge;
@@ -83,7 +83,7 @@ async fn forwarded_attributes_obey_the_admitting_rule() {
                 "batch" => consuming.process_batch(&[outsiders()], work).await.unwrap(),
                 "http" => {
                     let request = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
-                    let admission = propagator.extract(&Peer::http(""), &request);
+                    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &request);
                     propagator.start(Hop::admitted(SpanKind::Server, admission)).scope(work).await.unwrap();
                 }
                 _ => consuming.process(&outsiders(), work).await.unwrap(),

@@ -49,7 +49,7 @@ enum Way {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let policy = Policy::from_file(&arguments.file)?;
-    let (transport, name) = super::peer(&arguments.peer)?;
+    let (transport, name) = super::peer(&arguments.peer, &policy)?;
     let mut peer = super::peer_of(transport, &name);
     if let Some(address) = arguments.address {
         peer = peer.with_address(address);

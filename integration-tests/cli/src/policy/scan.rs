@@ -14,9 +14,9 @@ pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<Exit, Error
         None => Policy::builder().outbound(OutboundRule::peers(["*"]).allow("*").named("everything")).build()?,
     };
     // A rule for everyone is for whomever we name.
-    let first = policy.outbound_peers().find(|peer| super::peer(peer).is_ok() || peer == "*");
+    let first = policy.outbound_peers().find(|peer| super::peer(peer, &policy).is_ok() || peer == "*");
     let first = first.filter(|first| first != "*").unwrap_or_else(|| "process:scan".to_owned());
-    let (transport, name) = super::peer(peer.unwrap_or(&first))?;
+    let (transport, name) = super::peer(peer.unwrap_or(&first), &policy)?;
     let peer = super::peer_of(transport, &name);
     match scan_all(&policy, &peer, io::stdin().lock(), io::stdout().lock()) {
         // A reader that has gone away is no reason to fail.

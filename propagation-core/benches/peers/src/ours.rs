@@ -1,7 +1,7 @@
 //! Our side, through the public API.
 
 use http::HeaderMap;
-use propagation_core::{
+use propagation_core::{Transport, 
     Admission, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub,
     scrub::{Detectors, scan},
 };
@@ -24,7 +24,7 @@ pub fn open() -> Propagator {
 }
 
 fn extract(propagator: &Propagator, headers: &HeaderMap) -> Admission {
-    propagator.extract(&Peer::http(""), &HeaderCarrier::new(headers))
+    propagator.extract(&Peer::caller(Transport::HTTP), &HeaderCarrier::new(headers))
 }
 
 pub fn operation(case: &Case) -> Box<dyn Operation> {

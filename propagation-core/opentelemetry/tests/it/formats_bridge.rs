@@ -2,7 +2,7 @@
 
 use opentelemetry::trace::{TraceState as OtelState, TracerProvider};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
-use propagation_core::{Formats, Hop, InboundRule, Peer, Policy, Propagator, SpanKind, TraceTrust};
+use propagation_core::{Formats, Hop, InboundRule, Peer, Policy, Propagator, SpanKind, TraceTrust, Transport};
 use propagation_opentelemetry::OpenTelemetryBridge;
 
 use crate::wire::{PARENT, open_policy};
@@ -20,7 +20,7 @@ fn by_parent() -> Sampler {
 /// What goes out for one message that came in, through a server span.
 fn through(propagator: &Propagator, fields: &[(&str, &str)]) -> Vec<(String, String)> {
     let received: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    let admission = propagator.extract(&Peer::http(""), &received);
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &received);
     let hop = propagator.start(Hop::remote(SpanKind::Server, admission.context).named("server"));
     let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
     propagator.inject(&Peer::http("api"), hop.context(), &mut sent);

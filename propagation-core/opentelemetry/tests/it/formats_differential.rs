@@ -11,7 +11,7 @@ use opentelemetry::{
     trace::TraceContextExt,
 };
 use opentelemetry_sdk::propagation::{BaggagePropagator, TraceContextPropagator};
-use propagation_core::{Baggage, Peer, PropagationContext, Propagator};
+use propagation_core::{Baggage, Peer, PropagationContext, Propagator, Transport};
 use proptest::{collection::btree_map, prelude::*};
 
 use crate::{
@@ -36,7 +36,7 @@ fn theirs_write(context: &Context) -> Headers {
 
 fn ours_read(propagator: &Propagator, received: &Headers) -> PropagationContext {
     let received: Vec<_> = received.0.iter().map(|(name, value)| (name.clone(), value.as_bytes().to_vec())).collect();
-    propagator.extract(&Peer::http(""), &received).context
+    propagator.extract(&Peer::caller(Transport::HTTP), &received).context
 }
 
 fn ours_write(propagator: &Propagator, context: &PropagationContext) -> Headers {

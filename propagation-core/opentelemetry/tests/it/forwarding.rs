@@ -5,7 +5,7 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Direction, ExistingOutsideHops, Hop, InboundRule, NoBridge, OutboundRule, Outcome, Peer, Policy,
-    PropagationContext, Propagator, RejectReason, SpanKind, StoredContext, TraceTrust,
+    PropagationContext, Propagator, RejectReason, SpanKind, StoredContext, TraceTrust, Transport,
     messaging::{self, ExistingContext, ParentMode, PreparedMessage, Processing},
     task,
 };
@@ -418,7 +418,7 @@ fn headers_on_a_request_are_judged_like_those_on_a_message() {
     let cases: [(&str, Peer<'_>, &str); 3] = [
         ("none", Peer::http("partner"), ""),
         ("allowed", Peer::kafka("friend"), "plan=evil"),
-        ("own", Peer::http(""), ""),
+        ("own", Peer::caller(Transport::HTTP), ""),
     ];
     for (case, from, baggage) in cases {
         let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();

@@ -17,7 +17,7 @@ use opentelemetry_sdk::{
 };
 use propagation_core::{
     Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, RejectReason, SpanKind,
-    TraceContext,
+    TraceContext, Transport,
     messaging::{self, ParentMode, Processing},
 };
 use propagation_opentelemetry::{
@@ -348,7 +348,7 @@ fn what_was_refused_is_visible_as_a_metric_by_direction_and_reason() {
         ("baggage".to_owned(), b"user.mail=anna%40example.com".to_vec()),
     ];
     for _ in 0..2 {
-        let _ = propagator.extract(&Peer::http(""), &hostile);
+        let _ = propagator.extract(&Peer::caller(Transport::HTTP), &hostile);
     }
     propagator.inject(&Peer::kafka("orders"), &caller(), &mut Vec::new());
     propagator.record_rejection(Direction::Outbound, RejectReason::TooLarge);

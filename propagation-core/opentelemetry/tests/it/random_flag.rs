@@ -3,7 +3,7 @@
 
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use propagation_core::{Bridge, Hop, Peer, Propagator, SpanKind};
+use propagation_core::{Bridge, Hop, Peer, Propagator, SpanKind, Transport};
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use tracing_subscriber::layer::SubscriberExt;
 
@@ -44,7 +44,7 @@ fn sent(bridge: impl Bridge + 'static, received: Option<&str>) -> String {
     let propagator = Propagator::builder().bridge(bridge).build();
     let received: Vec<_> =
         received.map(|value| ("traceparent".to_owned(), value.as_bytes().to_vec())).into_iter().collect();
-    let admission = propagator.extract(&Peer::http(""), &received);
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &received);
     let hop = propagator.start(Hop::admitted(SpanKind::Server, admission).named("server"));
     let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
     hop.in_scope(|| propagator.inject(&Peer::http("api"), &propagator.current(), &mut sent));

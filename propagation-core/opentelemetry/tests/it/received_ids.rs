@@ -13,7 +13,7 @@ use opentelemetry_sdk::trace::{
 };
 use propagation_core::{
     Formats, Hop, InboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SpanKind, StoredContext,
-    TraceTrust,
+    TraceTrust, Transport,
     messaging::{self, ExistingContext, ParentMode, Processing},
 };
 use propagation_opentelemetry::{
@@ -38,7 +38,7 @@ impl Setup {
     fn serve(&self, headers: &[(&str, &str)]) -> Vec<(String, String)> {
         let received: Vec<_> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-        let admission = self.propagator.extract(&Peer::http(""), &received);
+        let admission = self.propagator.extract(&Peer::caller(Transport::HTTP), &received);
         let server = self.propagator.start(Hop::admitted(SpanKind::Server, admission).named("server"));
         let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
         server.in_scope(|| {
@@ -355,7 +355,7 @@ fn ids_only_replaces_the_decision_that_came_with_the_id() {
     let off = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
     with_each(&ReceivedIdGenerator::default(), &off, |setup| {
         setup.propagator.set_policy(policy(TraceTrust::IdsOnly));
-        let admission = setup.propagator.extract(&Peer::http(""), &Vec::<(String, Vec<u8>)>::new());
+        let admission = setup.propagator.extract(&Peer::caller(Transport::HTTP), &Vec::<(String, Vec<u8>)>::new());
         setup.propagator.start(Hop::admitted(SpanKind::Server, admission)).in_scope(|| {
             let existing = setup.propagator.existing(&Peer::kafka("next"), &message());
             assert_eq!(existing.trace.root_trace_id().unwrap().to_string(), TRACE);

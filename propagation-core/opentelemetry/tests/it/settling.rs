@@ -43,7 +43,7 @@ fn in_a_users_span(trust: TraceTrust, check: impl Fn(&Consumer)) {
 
 impl Consumer {
     fn key(number: u64) -> DeliveryKey {
-        DeliveryKey::new(Transport::Kafka, number)
+        DeliveryKey::new(Transport::KAFKA, number)
     }
 
     fn process(&self, number: u64, inside: impl FnOnce()) {

@@ -18,12 +18,10 @@ use super::{
     shapes::{AllowedKey, ScrubKey, State},
 };
 use crate::{
-    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Pseudonymizer, Scrub, ScrubAction,
-    TelemetryLimits, TraceStateRule, TraceTrust,
-    policy::{
-        builder::{check, check_peer},
-        pattern::Pattern,
-    },
+    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, PolicyError, Pseudonymizer, Scrub,
+    ScrubAction, TelemetryLimits, TraceStateRule, TraceTrust,
+    peer::is_transport_name,
+    policy::pattern::Pattern,
     scrub::{Detector, Detectors},
 };
 
@@ -37,6 +35,9 @@ struct File {
     pseudonyms: Option<Pseudonyms>,
     existing_outside_hops: Option<Spanned<String>>,
     telemetry: Option<Telemetry>,
+    /// Transports of adapters outside of this repository.
+    #[serde(default)]
+    transports: Vec<Spanned<String>>,
     #[serde(default)]
     inbound: Vec<Spanned<Inbound>>,
     #[serde(default)]
@@ -124,20 +125,23 @@ pub(super) fn read(text: &str, read_key: &ReadKey<'_>) -> Result<(Policy, Places
     let is_open = has_rules || file.open == Some(true);
     let reader = Reader { text, read_key, patterns: RefCell::default() };
     let mut places = Places::default();
-    let scrub = reader.scrub(file.scrub, file.pseudonyms)?;
-    let mut builder = Policy::builder().scrub(scrub.clone());
+    let mut builder = Policy::builder().scrub(reader.scrub(file.scrub, file.pseudonyms)?);
     if let Some(treatment) = file.existing_outside_hops {
         builder = builder.existing_outside_hops(reader.outside_hops(&treatment)?);
     }
     if let Some(telemetry) = file.telemetry {
         builder = builder.telemetry_limits(reader.limits(&telemetry)?);
     }
+    for transport in &file.transports {
+        builder = builder.declare(reader.transport(transport)?);
+    }
     for rule in file.inbound {
         let span = rule.span();
         let rule = rule.into_inner();
         places.inbound.push(RulePlaces::of(&span, &rule.peers, &rule.baggage));
-        let built = reader.inbound(rule)?;
-        check(built.name(), built.peer_patterns(), built.keys(), &scrub)
+        let built = reader.inbound(rule, &builder)?;
+        builder
+            .check(built.name(), built.peer_patterns(), built.keys())
             .map_err(|error| reader.error(span, error.to_string()))?;
         builder = builder.inbound(built);
     }
@@ -145,8 +149,9 @@ pub(super) fn read(text: &str, read_key: &ReadKey<'_>) -> Result<(Policy, Places
         let span = rule.span();
         let rule = rule.into_inner();
         places.outbound.push(RulePlaces::of(&span, &rule.peers, &rule.baggage));
-        let built = reader.outbound(rule)?;
-        check(built.name(), built.peer_patterns(), built.keys(), &scrub)
+        let built = reader.outbound(rule, &builder)?;
+        builder
+            .check(built.name(), built.peer_patterns(), built.keys())
             .map_err(|error| reader.error(span, error.to_string()))?;
         builder = builder.outbound(built);
     }
@@ -185,8 +190,8 @@ impl Reader<'_> {
         Ok(pattern)
     }
 
-    fn inbound(&self, rule: Inbound) -> Result<InboundRule, PolicyFileError> {
-        let mut built = InboundRule::peers(self.peers(&rule.peers)?);
+    fn inbound(&self, rule: Inbound, builder: &PolicyBuilder) -> Result<InboundRule, PolicyFileError> {
+        let mut built = InboundRule::peers(self.peers(&rule.peers, builder)?);
         if let Some(name) = &rule.name {
             built = built.named(name);
         }
@@ -197,6 +202,15 @@ impl Reader<'_> {
             built = built.report_only();
         }
         rule.baggage.into_iter().try_fold(built, |built, key| Ok(built.allow(self.key(key)?)))
+    }
+
+    fn transport<'t>(&self, transport: &'t Spanned<String>) -> Result<&'t str, PolicyFileError> {
+        let name = transport.get_ref();
+        if is_transport_name(name) {
+            return Ok(name);
+        }
+        let message = format!("{name:?} is not a transport: a lower-case letter, then letters, digits, `-` and `_`");
+        Err(self.error(transport.span(), message))
     }
 
     fn trust(&self, trust: &Spanned<String>) -> Result<TraceTrust, PolicyFileError> {
@@ -213,8 +227,8 @@ impl Reader<'_> {
         })
     }
 
-    fn outbound(&self, rule: Outbound) -> Result<OutboundRule, PolicyFileError> {
-        let mut built = OutboundRule::peers(self.peers(&rule.peers)?);
+    fn outbound(&self, rule: Outbound, builder: &PolicyBuilder) -> Result<OutboundRule, PolicyFileError> {
+        let mut built = OutboundRule::peers(self.peers(&rule.peers, builder)?);
         if let Some(name) = &rule.name {
             built = built.named(name);
         }
@@ -231,11 +245,17 @@ impl Reader<'_> {
     }
 
     /// Each peer is tried alone, so that an error points at it.
-    fn peers<'p>(&self, peers: &'p [Spanned<String>]) -> Result<Vec<&'p str>, PolicyFileError> {
+    fn peers<'p>(
+        &self,
+        peers: &'p [Spanned<String>],
+        builder: &PolicyBuilder,
+    ) -> Result<Vec<&'p str>, PolicyFileError> {
         for peer in peers {
             let alone = InboundRule::peers([peer.get_ref()]);
             let mut patterns = alone.peer_patterns().iter();
-            patterns.try_for_each(check_peer).map_err(|error| self.error(peer.span(), error.to_string()))?;
+            patterns
+                .try_for_each(|peer| builder.check_peer(peer))
+                .map_err(|error| self.error(peer.span(), error.to_string()))?;
         }
         Ok(peers.iter().map(|peer| peer.get_ref().as_str()).collect())
     }

@@ -1,6 +1,6 @@
 //! The rule that would allow a denied key, for the event that reports it.
 
-use crate::{Direction, Peer, RejectReason, Rejection};
+use crate::{Direction, Peer, RejectReason, Rejection, Transport};
 
 /// Returns the rule to write, on one line, for a key that no rule allows. `None` for other rejections, and where the key or the peer
 /// can't be written into a policy as it is.
@@ -22,8 +22,11 @@ pub(super) fn remedy(direction: Direction, peer: &Peer<'_>, rejection: &Rejectio
             return Some(format!("add to the {table} rule \"{name}\": baggage = [\"{key}\"]"));
         }
     };
-    let peer = peer_pattern(peer)?;
-    Some(format!("[[{table}]] peers = [\"{peer}\"]{more} baggage = [\"{key}\"]"))
+    let pattern = peer_pattern(peer)?;
+    let rule = format!("[[{table}]] peers = [\"{pattern}\"]{more} baggage = [\"{key}\"]");
+    // A rule for the transport of another adapter is an error unless the policy declares the transport.
+    let is_built_in = Transport::BUILT_IN.contains(&peer.transport);
+    Some(if is_built_in { rule } else { format!("transports = [\"{}\"] {rule}", peer.transport) })
 }
 
 /// Returns the inbound rule to write for a key that a hop's admission keeps from outgoing carriers: it may be copied from the received
@@ -87,9 +90,15 @@ mod tests {
             ),
             (
                 inbound,
-                Peer::http(""),
+                Peer::caller(Transport::HTTP),
                 "edge",
                 r#"[[inbound]] peers = ["http:*"] trust = "restart-with-link" baggage = ["tenant.id"]"#,
+            ),
+            (
+                outbound,
+                Peer::new(Transport::from_static("nats"), "orders.created"),
+                "default",
+                r#"transports = ["nats"] [[outbound]] peers = ["nats:orders.created"] baggage = ["tenant.id"]"#,
             ),
             (
                 outbound,

@@ -1,6 +1,6 @@
 //! Jaeger: ids and baggage.
 
-use propagation_core::{BaggageFormat, Direction, JaegerFormat, Peer, RejectReason, SamplingDecision};
+use propagation_core::{BaggageFormat, Direction, JaegerFormat, Peer, RejectReason, SamplingDecision, Transport};
 
 use super::{SPAN, TRACE, between, check, read, write};
 
@@ -59,15 +59,15 @@ fn jaeger_baggage_becomes_baggage_and_goes_out_again() {
 fn jaeger_baggage_has_the_limits_of_baggage() {
     let propagator = between(Box::new(JaegerFormat), Box::new(JaegerFormat));
     let many: Vec<_> = (0..1000).map(|i| (format!("uberctx-k{i}"), b"v".to_vec())).collect();
-    assert_eq!(propagator.extract(&Peer::http(""), &many).context.baggage.len(), 64);
+    assert_eq!(propagator.extract(&Peer::caller(Transport::HTTP), &many).context.baggage.len(), 64);
     let large: Vec<_> = (0..60).map(|i| (format!("uberctx-k{i}"), vec![b'v'; 1000])).collect();
-    let baggage = propagator.extract(&Peer::http(""), &large).context.baggage;
+    let baggage = propagator.extract(&Peer::caller(Transport::HTTP), &large).context.baggage;
     assert_eq!(baggage.len(), 8);
     let escaped: Vec<_> = (0..60).map(|i| (format!("uberctx-k{i}"), vec![0xff; 200])).collect();
-    assert!(propagator.extract(&Peer::http(""), &escaped).context.baggage.as_wire().len() <= 8192);
+    assert!(propagator.extract(&Peer::caller(Transport::HTTP), &escaped).context.baggage.as_wire().len() <= 8192);
     // What fits as it came may not fit once it is encoded.
     let growing: Vec<_> = (0..20).map(|i| (format!("uberctx-k{i}"), vec![b' '; 390])).collect();
-    let admission = propagator.extract(&Peer::http(""), &growing);
+    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &growing);
     assert_eq!((admission.context.baggage.len(), admission.rejections.len()), (6, 14));
     assert_eq!(propagator.counters().get(Direction::Inbound, RejectReason::TooManyMembers), 32);
 }
@@ -76,7 +76,9 @@ fn jaeger_baggage_has_the_limits_of_baggage() {
 fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
     let propagator = between(Box::new(BaggageFormat), Box::new(JaegerFormat));
     let list = "a=,b=1;p=2,B=2,c=%20";
-    let received = propagator.extract(&Peer::http(""), &vec![("baggage".to_owned(), list.as_bytes().to_vec())]).context;
+    let received = propagator
+        .extract(&Peer::caller(Transport::HTTP), &vec![("baggage".to_owned(), list.as_bytes().to_vec())])
+        .context;
     let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
     let injection = propagator.inject(&Peer::http("x"), &received, &mut sent);
     let expected: [(&str, &[u8]); 3] = [("uberctx-a", b""), ("uberctx-b", b"1"), ("uberctx-c", b"%20")];
@@ -92,12 +94,13 @@ fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
 fn what_is_too_long_once_jaeger_has_escaped_it_does_not_go_out() {
     let from_w3c = between(Box::new(BaggageFormat), Box::new(JaegerFormat));
     let list = format!("a=1,b={},c=2", "'".repeat(4000));
-    let received = from_w3c.extract(&Peer::http(""), &vec![("baggage".to_owned(), list.into_bytes())]).context;
+    let received =
+        from_w3c.extract(&Peer::caller(Transport::HTTP), &vec![("baggage".to_owned(), list.into_bytes())]).context;
     assert_eq!(received.baggage.len(), 3);
     let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
     let injection = from_w3c.inject(&Peer::http("x"), &received, &mut sent);
     assert_eq!(sent.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["uberctx-a", "uberctx-c"]);
     assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::TooLong]);
-    let again = between(Box::new(JaegerFormat), Box::new(JaegerFormat)).extract(&Peer::http(""), &sent);
+    let again = between(Box::new(JaegerFormat), Box::new(JaegerFormat)).extract(&Peer::caller(Transport::HTTP), &sent);
     assert_eq!((again.context.baggage.len(), again.rejections.len()), (2, 0));
 }

@@ -1,6 +1,6 @@
 //! A trace-id without a parent-id, from each format that can carry one to every format.
 
-use propagation_core::{Formats, Peer, PropagationContext, Propagator};
+use propagation_core::{Formats, Peer, PropagationContext, Propagator, Transport};
 
 use super::{LOW_DECIMAL, TRACE, message};
 use crate::wire::open_policy;
@@ -42,11 +42,11 @@ fn a_root_trace_id_translates_to_every_format() {
         let with_origin = fields.iter().any(|(name, _)| *name == "x-datadog-origin");
         for to in ["tracecontext", "b3", "b3multi", "jaeger", "xray", "datadog", "gcp", "grpc-trace-bin"] {
             let propagator = propagator(from, to);
-            let context = propagator.extract(&Peer::http(""), &message(&fields)).context;
+            let context = propagator.extract(&Peer::caller(Transport::HTTP), &message(&fields)).context;
             let sent = written(&propagator, &context);
             assert_eq!(sent, written(&propagator, &context), "{from} to {to}: one parent-id for the hop");
 
-            let back = self::propagator(to, to).extract(&Peer::http(""), &owned(&sent));
+            let back = self::propagator(to, to).extract(&Peer::caller(Transport::HTTP), &owned(&sent));
             assert_eq!(back.rejections, [], "{from} to {to}");
             let trace = &back.context.trace;
             assert_eq!(trace.trace_id().unwrap().to_string(), TRACE, "{from} to {to}: {sent:?}");
@@ -70,7 +70,8 @@ fn a_root_trace_id_passes_x_ray_as_it_came() {
         (format!("{root};Parent=;Sampled=0"), format!("{root};Sampled=0")),
         (format!("Sampled=?;{root}"), root),
     ] {
-        let context = propagator.extract(&Peer::http(""), &message(&[("x-amzn-trace-id", &received)])).context;
+        let context =
+            propagator.extract(&Peer::caller(Transport::HTTP), &message(&[("x-amzn-trace-id", &received)])).context;
         assert_eq!(written(&propagator, &context), [("x-amzn-trace-id".to_owned(), expected)]);
     }
 }
@@ -80,7 +81,9 @@ fn each_hop_makes_a_parent_id_of_its_own() {
     let propagator = propagator("gcp", "tracecontext");
     let received = format!("{TRACE}/0;o=1");
     let sent = || {
-        let context = propagator.extract(&Peer::http(""), &message(&[("x-cloud-trace-context", &received)])).context;
+        let context = propagator
+            .extract(&Peer::caller(Transport::HTTP), &message(&[("x-cloud-trace-context", &received)]))
+            .context;
         let hop = propagator.continue_from(context);
         let [first, second] = [(); 2].map(|()| hop.in_scope(|| written(&propagator, &propagator.current())));
         assert_eq!(first, second);
@@ -98,7 +101,7 @@ fn a_parent_id_of_a_later_format_wins_over_a_root() {
     for order in ["xray,tracecontext", "tracecontext,xray"] {
         let propagator = propagator(order, "tracecontext");
         let both = message(&[("x-amzn-trace-id", &root), ("traceparent", parent)]);
-        let context = propagator.extract(&Peer::http(""), &both).context;
+        let context = propagator.extract(&Peer::caller(Transport::HTTP), &both).context;
         assert_eq!(written(&propagator, &context)[0].1, parent, "{order}");
     }
     let propagator = propagator("b3,xray,gcp", "xray");
@@ -107,6 +110,6 @@ fn a_parent_id_of_a_later_format_wins_over_a_root() {
         ("x-amzn-trace-id", &root),
         ("x-cloud-trace-context", "11111111111111111111111111111111"),
     ]);
-    let context = propagator.extract(&Peer::http(""), &roots).context;
+    let context = propagator.extract(&Peer::caller(Transport::HTTP), &roots).context;
     assert_eq!(written(&propagator, &context)[0].1, root);
 }

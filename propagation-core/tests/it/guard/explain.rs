@@ -2,7 +2,7 @@
 
 use propagation_core::{
     Decision, Direction, ExplainedField, InboundRule, OutboundRule, Peer, Policy, PropagationContext, RejectReason,
-    SamplingDecision, TraceContext, TraceState, TraceStateRule, TraceTrust,
+    SamplingDecision, TraceContext, TraceState, TraceStateRule, TraceTrust, Transport,
 };
 
 use crate::wire::PARENT;
@@ -30,7 +30,7 @@ fn explain_inbound_covers_trust_trace_and_tracestate() {
     ] {
         let rule = InboundRule::peers(["http:*"]).named("callers").trust(trust).allow("tenant.id");
         let policy = Policy::builder().inbound(rule).build().unwrap();
-        let explained = policy.explain(Direction::Inbound, &Peer::http(""), &context());
+        let explained = policy.explain(Direction::Inbound, &Peer::caller(Transport::HTTP), &context());
         assert_eq!((&*explained.rule, explained.trust, explained.linked), ("callers", Some(trust), linked));
         let found = of(&explained.fields, "traceparent", None);
         assert_eq!((found.decision, found.reason), (parent, reason), "{trust:?}");
@@ -38,7 +38,7 @@ fn explain_inbound_covers_trust_trace_and_tracestate() {
         assert_eq!(of(&explained.fields, "baggage", Some("tenant.id")).decision, Decision::Allowed);
         assert_eq!(of(&explained.fields, "baggage", Some("other")).reason, Some(RejectReason::NotAllowed));
     }
-    let explained = Policy::default().explain(Direction::Inbound, &Peer::http(""), &context());
+    let explained = Policy::default().explain(Direction::Inbound, &Peer::caller(Transport::HTTP), &context());
     assert_eq!((&*explained.rule, explained.trust), ("default", Some(TraceTrust::Full)));
     let personal = of(&explained.fields, "tracestate", Some("other"));
     assert_eq!((personal.decision, personal.detector.as_deref()), (Decision::Blocked, Some("email")));
@@ -108,13 +108,13 @@ fn explain_agrees_with_admit_and_release() {
 fn explain_without_a_trace_has_only_trust_and_baggage() {
     let mut context = PropagationContext::EMPTY;
     context.baggage.set("a", "1").unwrap();
-    let explained = Policy::edge().explain(Direction::Inbound, &Peer::http(""), &context);
+    let explained = Policy::edge().explain(Direction::Inbound, &Peer::caller(Transport::HTTP), &context);
     assert_eq!(
         (explained.trust, explained.linked, explained.fields.len()),
         (Some(TraceTrust::RestartWithLink), false, 1)
     );
     // A decision about sampling without ids is a trace context, too.
     let context = PropagationContext::new(TraceContext::EMPTY.with_sampling(SamplingDecision::from_sampled(false)));
-    let explained = Policy::edge().explain(Direction::Inbound, &Peer::http(""), &context);
+    let explained = Policy::edge().explain(Direction::Inbound, &Peer::caller(Transport::HTTP), &context);
     assert_eq!(of(&explained.fields, "traceparent", None).decision, Decision::Blocked);
 }

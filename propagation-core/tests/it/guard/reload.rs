@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use propagation_core::{Peer, Policy, PropagationContext, Propagator, Reload};
+use propagation_core::{Peer, Policy, PropagationContext, Propagator, Reload, Transport};
 use tracing::{Event, Metadata, Subscriber, field::Visit, span};
 
 const CLIENTS: usize = 4;
@@ -36,7 +36,7 @@ fn serve(listener: &TcpListener, propagator: &Propagator, everything: &Propagati
             .map_while(|line| line.ok().filter(|line| !line.is_empty()))
             .filter_map(|line| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec())))
             .collect();
-        let admitted = propagator.extract(&Peer::http(""), &carrier).context;
+        let admitted = propagator.extract(&Peer::caller(Transport::HTTP), &carrier).context;
         let admitted = String::from_utf8(admitted.baggage.as_wire().into_owned()).unwrap();
         let mut sent = Vec::new();
         propagator.inject(&Peer::http("api"), everything, &mut sent);
@@ -97,7 +97,8 @@ fn a_reload_under_load_loses_no_request_and_each_extract_and_inject_sees_one_pol
     fs::write(&file, letter("a")).unwrap();
     let open = Policy::from_toml("[[inbound]]\npeers = [\"*\"]\nbaggage = [\"*\"]\n").unwrap();
     let carrier = vec![("baggage".to_owned(), ALL.as_bytes().to_vec())];
-    let everything = Propagator::builder().policy(open).build().extract(&Peer::http(""), &carrier).context;
+    let everything =
+        Propagator::builder().policy(open).build().extract(&Peer::caller(Transport::HTTP), &carrier).context;
 
     let propagator = Propagator::default();
     let reload = Reload::start(propagator.clone(), &file).unwrap();
@@ -175,7 +176,8 @@ impl Watched {
     fn letter(&self) -> String {
         let everyone = Policy::from_toml("[[inbound]]\npeers = [\"*\"]\nbaggage = [\"*\"]\n").unwrap();
         let carrier = vec![("baggage".to_owned(), ALL.as_bytes().to_vec())];
-        let everything = Propagator::builder().policy(everyone).build().extract(&Peer::http(""), &carrier).context;
+        let everything =
+            Propagator::builder().policy(everyone).build().extract(&Peer::caller(Transport::HTTP), &carrier).context;
         let release = self.propagator.policy().release(&Peer::kafka("orders"), &everything);
         release.context.baggage.iter().map(|member| member.key()[..1].to_owned()).next().unwrap_or_default()
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use propagation_core::{InboundRule, KeyRule, Peer, Policy, Propagator};
+use propagation_core::{InboundRule, KeyRule, Peer, Policy, Propagator, Transport};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -65,15 +65,15 @@ fn report_mode_logs_that_the_key_crossed_and_why_not() {
 fn denied_key_event_contains_the_rule_to_write() {
     for (policy, peer, expected) in [
         (Policy::default(), Peer::kafka("orders"), r#"[[inbound]] peers = ["kafka:orders"] baggage = ["tenant.id"]"#),
-        (Policy::default(), Peer::http(""), r#"[[inbound]] peers = ["http:*"] baggage = ["tenant.id"]"#),
+        (Policy::default(), Peer::caller(Transport::HTTP), r#"[[inbound]] peers = ["http:*"] baggage = ["tenant.id"]"#),
         (
             Policy::edge(),
-            Peer::grpc(""),
+            Peer::caller(Transport::GRPC),
             r#"[[inbound]] peers = ["grpc:*"] trust = "restart-with-link" baggage = ["tenant.id"]"#,
         ),
         (
             inbound(InboundRule::peers(["*"]).named("partners")),
-            Peer::http(""),
+            Peer::caller(Transport::HTTP),
             r#"add to the inbound rule "partners": baggage = ["tenant.id"]"#,
         ),
     ] {
@@ -95,7 +95,7 @@ fn counters_debug_names_counts_that_are_not_zero() {
     assert_eq!(format!("{:?}", propagator.counters()), "Counters { inbound: {}, outbound: {} }");
     let carrier =
         vec![("traceparent".to_owned(), b"00-nonsense".to_vec()), ("baggage".to_owned(), b"a=1,b=2".to_vec())];
-    let _ = propagator.extract(&Peer::http(""), &carrier);
+    let _ = propagator.extract(&Peer::caller(Transport::HTTP), &carrier);
     let shown = format!("{:?}", propagator.counters());
     assert_eq!(shown, "Counters { inbound: {malformed: 1, not_allowed: 2}, outbound: {} }");
 }

@@ -1,6 +1,6 @@
 use propagation_core::{
     EnvironmentCarrier, FieldName, Formats, Peer, PropagationContext, Propagator, SamplingDecision, SamplingPriority,
-    StoredContext, TraceContext, TraceParent, XRayFormat,
+    StoredContext, TraceContext, TraceParent, Transport, XRayFormat,
 };
 use proptest::prelude::*;
 
@@ -124,7 +124,7 @@ proptest! {
         let names: Vec<&str> = propagator.fields().names().map(FieldName::as_str).chain(["uberctx-k", "Uberctx-K", "uberctx-"]).collect();
         let received: Vec<(String, Vec<u8>)> =
             texts.into_iter().map(|(index, text)| (index.get(&names).to_string(), text)).collect();
-        for peer in [Peer::http(""), Peer::kafka("orders")] {
+        for peer in [Peer::caller(Transport::HTTP), Peer::kafka("orders")] {
             let context = propagator.extract(&peer, &received).context;
             let mut sent: Vec<(String, Vec<u8>)> = received.clone();
             propagator.inject(&peer, &context, &mut sent);

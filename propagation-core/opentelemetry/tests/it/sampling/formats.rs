@@ -4,7 +4,7 @@ use propagation_core::{
     Formats, Peer, PropagationContext, Propagator,
     SamplingDecision::{self, Debug, Defer, Drop, Priority, Sample},
     SamplingPriority::{Keep, Reject, UserKeep, UserReject},
-    TraceContext, TraceState,
+    TraceContext, TraceState, Transport,
 };
 
 use crate::wire::{PARENT, open_policy};
@@ -28,7 +28,7 @@ fn received(formats: &str, sent: TraceContext) -> TraceContext {
     let propagator = propagator(formats);
     let mut fields: Vec<(String, Vec<u8>)> = Vec::new();
     propagator.inject(&Peer::http("api"), &PropagationContext::new(sent), &mut fields);
-    propagator.extract(&Peer::http(""), &fields).context.trace
+    propagator.extract(&Peer::caller(Transport::HTTP), &fields).context.trace
 }
 
 #[test]

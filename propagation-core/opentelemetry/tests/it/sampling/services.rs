@@ -10,7 +10,7 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
     Formats, Hop, InboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SpanKind, TraceContext,
-    TraceTrust,
+    TraceTrust, Transport,
 };
 use propagation_opentelemetry::{
     OpenTelemetryBridge, OpenTelemetryPropagator,
@@ -58,7 +58,7 @@ impl Service {
     /// Handles a message: a server span, a span of the user's in it, and a call whose headers are the answer.
     fn handle(&self, received: &Headers) -> Headers {
         let run = || {
-            let admission = self.propagator.extract(&Peer::http(""), received);
+            let admission = self.propagator.extract(&Peer::caller(Transport::HTTP), received);
             let hop = self.propagator.start(Hop::admitted(SpanKind::Server, admission).named("server"));
             let sent = hop.in_scope(|| self.inside());
             hop.end(&Outcome::Unset);
@@ -268,10 +268,10 @@ fn what_one_caller_said_is_not_said_of_another_whose_message_is_handled_inside()
     for tracing in [false, cfg!(feature = "tracing")] {
         let service = Service::build(sampler(), "b3,tracecontext", open_policy(), tracing);
         let nested = |received: &Headers| {
-            let outer = service.propagator.extract(&Peer::http(""), &headers(&[("b3", "d")]));
+            let outer = service.propagator.extract(&Peer::caller(Transport::HTTP), &headers(&[("b3", "d")]));
             let outer = service.propagator.start(Hop::admitted(SpanKind::Server, outer));
             let sent = outer.in_scope(|| {
-                let inner = service.propagator.extract(&Peer::http(""), received);
+                let inner = service.propagator.extract(&Peer::caller(Transport::HTTP), received);
                 let inner = service.propagator.start(Hop::admitted(SpanKind::Consumer, inner));
                 let sampled = inner.context().trace.flags().is_sampled();
                 inner.end(&Outcome::Unset);

@@ -14,7 +14,7 @@ use opentelemetry_sdk::{
     error::OTelSdkResult,
     trace::{InMemorySpanExporter, InMemorySpanExporterBuilder, Sampler, SpanData, SpanExporter},
 };
-use propagation_core::{Exception, Hop, Outcome, Peer, PropagationContext, Propagator, SpanKind};
+use propagation_core::{Exception, Hop, Outcome, Peer, PropagationContext, Propagator, SpanKind, Transport};
 use propagation_opentelemetry::{
     sampling::CompositeSampler,
     setup::{Setup, Telemetry},
@@ -131,7 +131,7 @@ fn a_rate_without_a_number_is_refused() {
 fn caller(propagator: &Propagator, headers: &[(&str, &str)]) -> propagation_core::Admission {
     let received: Vec<_> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
-    propagator.extract(&Peer::http(""), &received)
+    propagator.extract(&Peer::caller(Transport::HTTP), &received)
 }
 
 #[test]
