@@ -59,7 +59,7 @@ struct Inner {
     policy: ArcSwap<Policy>,
     bridge: Arc<dyn Bridge>,
     counters: Arc<Counters>,
-    notices: RejectionReporter,
+    reporter: RejectionReporter,
     enabled: AtomicBool,
     deliveries: Deliveries,
     guard_leaks: GuardLeaks,
@@ -113,7 +113,8 @@ impl Propagator {
         rejections.retain(|rejection| rejection.field == "baggage");
         let policy = self.policy();
         for rejection in &mut rejections {
-            rejection.key.take_if(|key| !policy.allows_in_telemetry(rejection.field, key));
+            let field = rejection.field;
+            rejection.retain_key(|key| policy.allows_in_telemetry(field, key));
         }
         // A handler may have copied the headers that it was called with.
         let found = PropagationContext::EMPTY.with_baggage(found.baggage);
@@ -310,7 +311,7 @@ impl Propagator {
 
     /// Counts something that an adapter has met and that no carrier could report.
     pub fn record_rejection(&self, direction: Direction, reason: RejectReason) {
-        self.0.counters.add(direction, reason);
+        self.0.counters.add(direction, reason, 1);
     }
 
     /// What a carrier of our own brings, before any evaluation: what a message already says when it is about to be sent.
@@ -352,8 +353,8 @@ impl Propagator {
     /// Counts what was refused, and says it. Rare, and so kept out of the way.
     #[cold]
     fn report(&self, direction: Direction, peer: &Peer<'_>, rejections: &[Rejection]) {
-        self.0.counters.note(direction, rejections);
-        self.0.notices.say(direction, peer, rejections);
+        self.0.counters.record(direction, rejections);
+        self.0.reporter.report(direction, peer, rejections);
     }
 
     /// Whether code here runs inside a hop, or inside a span of the tracing API.

@@ -1,4 +1,4 @@
-use super::{InboundRule, Policy, TraceTrust};
+use super::{InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
     Attribute, Baggage, ExternalText, Peer, PropagationContext, RejectReason, Rejection, SamplingDecision,
     TraceContext, TraceState, policy::KeyRule,
@@ -38,7 +38,8 @@ impl Policy {
     /// Takes the keys out that may not be shown: nothing that comes in was scrubbed yet, and a key may be personal itself.
     pub(super) fn hide_personal_keys(&self, rejections: &mut [Rejection]) {
         for rejection in rejections {
-            rejection.key.take_if(|key| !self.allows_in_telemetry(rejection.field, key));
+            let field = rejection.field;
+            rejection.retain_key(|key| self.allows_in_telemetry(field, key));
         }
     }
 
@@ -51,14 +52,14 @@ impl Policy {
             return;
         }
         // Without a rule the trace is trusted, and no baggage.
-        let evaluator = rule.map_or_else(|| super::evaluate::Evaluator::deny(None), |rule| rule.evaluator(None));
+        let evaluator = rule.map_or_else(|| Evaluator::deny(None), |rule| rule.evaluator(None));
         admission.restrict_baggage(&evaluator);
         if let Some(rule) = rule {
             if !admission.context.baggage.is_empty() {
                 copy_attributes(&admission.context.baggage, rule.keys(), &mut admission.attributes);
             }
             if admission.trust != TraceTrust::Full {
-                admission.restrict_trace(rule.name());
+                admission.restrict_trace(&evaluator);
             }
         }
         // Every span of the trace says its tracestate, so what is personal in it stays out from the start.
@@ -69,21 +70,20 @@ impl Policy {
         if self.scrub.clears_state(state) {
             // It is not asked again on the way out.
             state.set_plain();
-        } else if let Some(left) = self.scrub_state(state, evaluator.rule, evaluator.report, &mut admission.rejections)
-        {
+        } else if let Some(left) = self.scrub_state(state, Some(&evaluator), &mut admission.rejections) {
             *state = left;
         }
     }
 }
 
 impl Admission {
-    pub(super) fn restrict_baggage(&mut self, evaluator: &super::evaluate::Evaluator<'_>) {
-        if let Some(left) = evaluator.filter(&self.context.baggage, &mut |rejection| self.rejections.push(rejection)) {
+    pub(super) fn restrict_baggage(&mut self, evaluator: &Evaluator<'_>) {
+        if let Some(left) = evaluator.filter(&self.context.baggage, &mut self.rejections) {
             self.context.baggage = left;
         }
     }
 
-    pub(super) fn restrict_trace(&mut self, rule: &str) {
+    pub(super) fn restrict_trace(&mut self, evaluator: &Evaluator<'_>) {
         let trust = self.trust;
         let trace = &mut self.context.trace;
         if trust == TraceTrust::IdsOnly {
@@ -98,7 +98,7 @@ impl Admission {
             return;
         }
         let reason = if trust == TraceTrust::Ignore { RejectReason::Untrusted } else { RejectReason::Restarted };
-        self.rejections.push(Rejection::new("traceparent", reason).with_rule(rule));
+        self.rejections.push(Rejection::new("traceparent", reason).by(Some(evaluator.name()), None));
         if trust == TraceTrust::RestartWithLink && caller.has_ids() {
             // Whom we don't believe does not decide for us, by a link either.
             self.links.push(TraceContext { sampling: SamplingDecision::Defer, state: TraceState::EMPTY, ..caller });

@@ -1,11 +1,19 @@
 //! Evaluation of one baggage member by one rule, shared by extract, inject and `explain`.
 
-use super::{key_rule::KeyRule, scrubbing::Scrub};
-use crate::{Baggage, Member, RejectReason, Rejection, model::Rewrite};
+use std::borrow::Cow;
+
+use super::{
+    key_rule::KeyRule,
+    scrubbing::{DetectorRef, Scrub},
+};
+use crate::{Baggage, Member, RejectReason, Rejection, model::Rewrite, rejection::PolicyName};
+
+/// The name of the defaults in reports, for peers that no rule matches.
+pub(super) static DEFAULT: Cow<'static, str> = Cow::Borrowed("default");
 
 /// The baggage part of the rule that matches a peer.
 pub(super) struct Evaluator<'a> {
-    pub(super) rule: &'a str,
+    pub(super) rule: &'a Cow<'static, str>,
     pub(super) keys: &'a [KeyRule],
     /// Whether the rule is in report mode.
     pub(super) report: bool,
@@ -26,7 +34,7 @@ pub(super) struct Evaluation<'a> {
 pub(super) struct Violation<'a> {
     pub(super) reason: RejectReason,
     /// The detector or pattern that matched.
-    pub(super) detector: Option<&'a str>,
+    pub(super) detector: Option<DetectorRef<'a>>,
     /// Whether report mode lets the member cross.
     pub(super) reported: bool,
 }
@@ -34,7 +42,7 @@ pub(super) struct Violation<'a> {
 impl<'a> Evaluator<'a> {
     /// Returns the evaluator for peers without a rule: no key crosses.
     pub(super) fn deny(scrub: Option<&'a Scrub>) -> Self {
-        Evaluator { rule: "default", keys: &[], report: false, scrub }
+        Evaluator { rule: &DEFAULT, keys: &[], report: false, scrub }
     }
 
     pub(super) fn evaluate(&self, member: &Member<'_>) -> Evaluation<'a> {
@@ -75,17 +83,26 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Returns the baggage that may cross; `None` if all of it may cross unchanged.
-    pub(super) fn filter(&self, baggage: &Baggage, stopped: &mut dyn FnMut(Rejection)) -> Option<Baggage> {
+    pub(super) fn filter(&self, baggage: &Baggage, rejections: &mut Vec<Rejection>) -> Option<Baggage> {
         if baggage.is_empty() || self.lets_all_pass() {
             return None;
         }
+        let (mut left, mut name) = (baggage.len(), None);
         baggage.rewritten(|member| {
             let evaluation = self.evaluate(member);
             if let Some(violation) = evaluation.violation {
-                stopped(self.rejection(member, &evaluation, violation));
+                let rule = name.get_or_insert_with(|| self.name());
+                rejections.reserve(left);
+                rejections.push(rejection(member, rule, &evaluation, violation));
             }
+            left = left.saturating_sub(1);
             evaluation.effect
         })
+    }
+
+    /// Returns the rule's name for rejections. Copied at most once for each message.
+    pub(super) fn name(&self) -> PolicyName {
+        self.rule.clone().into()
     }
 
     /// Whether no member can meet an violation: then none is looked at.
@@ -94,19 +111,21 @@ impl<'a> Evaluator<'a> {
             key.takes_everything() && (!key.is_scrubbed() || self.scrub.is_none_or(Scrub::finds_nothing))
         })
     }
-
-    fn rejection(&self, member: &Member<'_>, evaluation: &Evaluation<'_>, violation: Violation<'_>) -> Rejection {
-        let rejection = Rejection::new("baggage", violation.reason);
-        let rejection = if violation.reported { rejection.reported() } else { rejection };
-        let rejection = if evaluation.key_shown { rejection.with_key(member.key().as_bytes()) } else { rejection };
-        match violation.detector {
-            Some(detector) => rejection.with_rule(&format!("{}, {detector}", self.rule)),
-            None => rejection.with_rule(self.rule),
-        }
-    }
 }
 
-fn stopped(reason: RejectReason, detector: Option<&str>, reported: bool, key_shown: bool) -> Evaluation<'_> {
+fn rejection(
+    member: &Member<'_>,
+    rule: &PolicyName,
+    evaluation: &Evaluation<'_>,
+    violation: Violation<'_>,
+) -> Rejection {
+    let rejection = Rejection::new("baggage", violation.reason);
+    let rejection = if violation.reported { rejection.reported() } else { rejection };
+    let rejection = if evaluation.key_shown { rejection.with_key(member.wire_key()) } else { rejection };
+    rejection.by(Some(rule.clone()), violation.detector.map(Into::into))
+}
+
+fn stopped(reason: RejectReason, detector: Option<DetectorRef<'_>>, reported: bool, key_shown: bool) -> Evaluation<'_> {
     Evaluation {
         effect: if reported { Rewrite::Keep } else { Rewrite::Drop },
         violation: Some(Violation { reason, detector, reported }),

@@ -116,7 +116,7 @@ impl Policy {
                 rule.map_or_else(|| Evaluator::deny(scrub), |rule| rule.evaluator(scrub))
             }
         };
-        evaluator.rule.clone_into(&mut explanation.rule);
+        explanation.rule = evaluator.rule.to_string();
         explanation.fields.extend(context.baggage.iter().map(|member| explain_member(&evaluator, &member)));
         explanation
     }
@@ -165,7 +165,9 @@ impl Policy {
                 key: Some(key.to_owned()),
                 decision: Decision::of(value, found),
                 reason,
-                detector: detector.filter(|_| reason == Some(RejectReason::PersonalData)).map(str::to_owned),
+                detector: detector
+                    .filter(|_| reason == Some(RejectReason::PersonalData))
+                    .map(|detector| detector.name().to_owned()),
                 output: found.map(str::to_owned),
             });
         }
@@ -184,7 +186,10 @@ fn explain_member(evaluator: &Evaluator<'_>, member: &Member<'_>) -> ExplainedFi
         key: Some(member.key().to_owned()),
         decision,
         reason: evaluation.violation.map(|violation| violation.reason),
-        detector: evaluation.violation.and_then(|violation| violation.detector).map(str::to_owned),
+        detector: evaluation
+            .violation
+            .and_then(|violation| violation.detector)
+            .map(|detector| detector.name().to_owned()),
         output,
     }
 }

@@ -1,6 +1,9 @@
 //! Forwarding: context that an outgoing carrier holds already is judged by the rule that admitted the current hop.
 
-use super::{Admission, InboundRule, Policy, TraceTrust, evaluate::Evaluator};
+use super::{
+    Admission, InboundRule, Policy, TraceTrust,
+    evaluate::{DEFAULT, Evaluator},
+};
 use crate::{
     PropagationContext, RejectReason, Rejection, TraceContext, TraceState,
     model::origin::{AdmissionToken, Origin},
@@ -64,13 +67,13 @@ impl Policy {
         let rule = self.rule_of(token);
         let evaluator = match rule.filter(|_| token.with_baggage) {
             Some(rule) => rule.evaluator(None),
-            None => Evaluator { rule: rule.map_or("default", InboundRule::name), ..Evaluator::deny(None) },
+            None => Evaluator { rule: rule.map_or(&DEFAULT, InboundRule::name), ..Evaluator::deny(None) },
         };
         let trust = self.trust_of(token);
         let mut admission = Admission { context: found, trust, ..Admission::default() };
         admission.restrict_baggage(&evaluator);
         if trust != TraceTrust::Full {
-            admission.restrict_trace(evaluator.rule);
+            admission.restrict_trace(&evaluator);
         }
         let ids_only = trust == TraceTrust::IdsOnly;
         if ids_only {

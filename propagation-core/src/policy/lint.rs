@@ -137,13 +137,13 @@ impl Policy {
             let mut before = Coverage::default();
             for (rule, (name, peers, keys)) in rules.iter().enumerate() {
                 let mut warn = |part, kind| {
-                    let location = RuleLocation { rule, name: (*name).to_owned(), part };
+                    let location = RuleLocation { rule, name: name.to_string(), part };
                     warnings.push(PolicyWarning { direction, location, kind });
                 };
                 for (at, pattern) in peers.iter().enumerate() {
                     let by = before.first_covering(pattern).and_then(|by| rules.get(by));
                     if let Some((by, ..)) = by {
-                        let (peer, by) = (pattern.describe(), (*by).to_owned());
+                        let (peer, by) = (pattern.describe(), by.to_string());
                         warn(RulePart::Peer(at), PolicyWarningKind::UnreachablePeer { peer, by });
                     }
                 }

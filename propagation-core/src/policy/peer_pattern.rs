@@ -101,8 +101,8 @@ impl Peers {
         self.patterns.iter()
     }
 
-    pub(super) fn describe(&self) -> Box<str> {
-        self.patterns.iter().map(PeerPattern::describe).collect::<Vec<_>>().join(" ").into()
+    pub(super) fn describe(&self) -> String {
+        self.patterns.iter().map(PeerPattern::describe).collect::<Vec<_>>().join(" ")
     }
 }
 

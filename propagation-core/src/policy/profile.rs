@@ -20,8 +20,8 @@ impl Policy {
     /// Names are compared as text; nothing is resolved.
     #[must_use]
     pub fn internal<I: IntoIterator<Item = K>, K: Into<KeyRule>>(keys: I) -> Self {
-        let inbound = InboundRule::peers(["*"]).named("internal");
-        let outbound = OutboundRule::peers(INTERNAL_PEERS).named("internal");
+        let inbound = InboundRule::peers(["*"]).profile("internal");
+        let outbound = OutboundRule::peers(INTERNAL_PEERS).profile("internal");
         let (inbound, outbound) = keys
             .into_iter()
             .map(Into::into)
@@ -33,7 +33,7 @@ impl Policy {
     /// receives the ids, without tracestate and baggage.
     #[must_use]
     pub fn third_party() -> Self {
-        let outbound = OutboundRule::peers(["*"]).tracestate(TraceStateRule::None).named("third-party");
+        let outbound = OutboundRule::peers(["*"]).tracestate(TraceStateRule::None).profile("third-party");
         Self { inbound: vec![restart("third-party")], outbound: vec![outbound], ..Self::default() }
     }
 
@@ -69,8 +69,8 @@ const INTERNAL_PEERS: [&str; 13] = [
     "process:*",
 ];
 
-fn restart(name: &str) -> InboundRule {
-    InboundRule::peers(["http:*", "grpc:*"]).trust(TraceTrust::RestartWithLink).named(name)
+fn restart(name: &'static str) -> InboundRule {
+    InboundRule::peers(["http:*", "grpc:*"]).trust(TraceTrust::RestartWithLink).profile(name)
 }
 
 /// The profile name is unknown.

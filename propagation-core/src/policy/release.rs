@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use super::{OutboundRule, Policy, Scrub, TraceStateRule};
+use super::{OutboundRule, Policy, Scrub, TraceStateRule, evaluate::Evaluator, scrubbing::DetectorRef};
 use crate::{Peer, PropagationContext, RejectReason, Rejection, TraceContext, TraceState};
 
 /// An outbound context after the policy was applied.
@@ -20,9 +20,9 @@ impl Policy {
         let mut rejections = Vec::new();
         let rule = self.outbound_rule(peer);
         let scrub = Some(&self.scrub);
-        let evaluator = rule.map_or_else(|| super::evaluate::Evaluator::deny(scrub), |rule| rule.evaluator(scrub));
+        let evaluator = rule.map_or_else(|| Evaluator::deny(scrub), |rule| rule.evaluator(scrub));
         let mut released = Cow::Borrowed(context);
-        if let Some(baggage) = evaluator.filter(&context.baggage, &mut |rejection| rejections.push(rejection)) {
+        if let Some(baggage) = evaluator.filter(&context.baggage, &mut rejections) {
             released.to_mut().baggage = baggage;
         }
         if let Some(rule) = rule
@@ -30,14 +30,13 @@ impl Policy {
         {
             released.to_mut().trace = trace;
         }
-        if let Some(state) = self.scrub_state(&released.trace.state, evaluator.rule, evaluator.report, &mut rejections)
-        {
+        if let Some(state) = self.scrub_state(&released.trace.state, Some(&evaluator), &mut rejections) {
             released.to_mut().trace.state = state;
         }
         Release { context: released, rejections }
     }
 
-    pub(super) fn find_in_state(&self, key: &str, value: &str) -> Option<&str> {
+    pub(super) fn find_in_state(&self, key: &str, value: &str) -> Option<DetectorRef<'_>> {
         find_in_member(&self.scrub, key, value)
     }
 
@@ -47,14 +46,13 @@ impl Policy {
     pub(super) fn scrub_state(
         &self,
         state: &TraceState,
-        rule: &str,
-        report: bool,
+        evaluator: Option<&Evaluator<'_>>,
         rejections: &mut Vec<Rejection>,
     ) -> Option<TraceState> {
         if state.is_empty() || self.scrub.finds_nothing() || self.scrub.clears_state(state) {
             return None;
         }
-        scrub_state(&self.scrub, state, rule, report, rejections)
+        scrub_state(&self.scrub, state, evaluator, rejections)
     }
 }
 
@@ -64,7 +62,7 @@ fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Ve
         if trace.is_empty() {
             return None;
         }
-        rejections.push(Rejection::new("traceparent", RejectReason::Untrusted).with_rule(rule.name()));
+        rejections.push(Rejection::new("traceparent", RejectReason::Untrusted).with_rule(rule.name().clone()));
         return Some(TraceContext::EMPTY);
     }
     let mut state = match rule.state() {
@@ -78,7 +76,7 @@ fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Ve
     if state.len() == trace.state.len() {
         return None;
     }
-    rejections.push(Rejection::new("tracestate", RejectReason::Untrusted).with_rule(rule.name()));
+    rejections.push(Rejection::new("tracestate", RejectReason::Untrusted).with_rule(rule.name().clone()));
     Some(trace.clone().with_state(state))
 }
 
@@ -86,18 +84,17 @@ fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Ve
 fn scrub_state(
     scrub: &Scrub,
     state: &TraceState,
-    rule: &str,
-    report: bool,
+    evaluator: Option<&Evaluator<'_>>,
     rejections: &mut Vec<Rejection>,
 ) -> Option<TraceState> {
-    let found: Vec<(String, String)> = state
-        .iter()
-        .filter_map(|(key, value)| Some((key.to_owned(), find_in_member(scrub, key, value)?.to_owned())))
-        .collect();
+    let report = evaluator.is_some_and(|evaluator| evaluator.report);
+    let rule = evaluator.map(Evaluator::name);
+    let found: Vec<(String, DetectorRef<'_>)> =
+        state.iter().filter_map(|(key, value)| Some((key.to_owned(), find_in_member(scrub, key, value)?))).collect();
     for (_, detector) in &found {
         let rejection = Rejection::new("tracestate", RejectReason::PersonalData);
         let rejection = if report { rejection.reported() } else { rejection };
-        rejections.push(rejection.with_rule(&format!("{rule}, {detector}")));
+        rejections.push(rejection.by(rule.clone(), Some((*detector).into())));
     }
     if found.is_empty() || report {
         return None;
@@ -108,7 +105,7 @@ fn scrub_state(
 }
 
 /// Returns the detector that finds something in a member of tracestate.
-fn find_in_member<'s>(scrub: &'s Scrub, key: &str, value: &str) -> Option<&'s str> {
+fn find_in_member<'s>(scrub: &'s Scrub, key: &str, value: &str) -> Option<DetectorRef<'s>> {
     // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
     if key == "ot" && is_of_sampling(value) {
         return None;

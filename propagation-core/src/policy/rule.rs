@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::{evaluate::Evaluator, key_rule::KeyRule, peer_pattern::Peers, scrubbing::Scrub};
 use crate::{Direction, Peer};
 
@@ -61,7 +63,7 @@ impl TraceTrust {
 /// ```
 #[derive(Clone, Debug)]
 pub struct InboundRule {
-    name: Box<str>,
+    name: Cow<'static, str>,
     peers: Peers,
     trust: TraceTrust,
     keys: Vec<KeyRule>,
@@ -74,13 +76,13 @@ impl InboundRule {
     #[must_use]
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
-        Self { name: peers.describe(), peers, trust: TraceTrust::Full, keys: Vec::new(), report: false }
+        Self { name: Cow::Owned(peers.describe()), peers, trust: TraceTrust::Full, keys: Vec::new(), report: false }
     }
 
     /// Sets the rule's name in reports. The default is the list of its peers.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
-        self.name = name.into();
+        self.name = Cow::Owned(name.to_owned());
         self
     }
 
@@ -149,7 +151,7 @@ impl TraceStateRule {
 /// ```
 #[derive(Clone, Debug)]
 pub struct OutboundRule {
-    name: Box<str>,
+    name: Cow<'static, str>,
     peers: Peers,
     trace_context: bool,
     state: TraceStateRule,
@@ -163,7 +165,7 @@ impl OutboundRule {
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
         Self {
-            name: peers.describe(),
+            name: Cow::Owned(peers.describe()),
             peers,
             trace_context: true,
             state: TraceStateRule::All,
@@ -175,7 +177,7 @@ impl OutboundRule {
     /// Sets the rule's name in reports. The default is the list of its peers.
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
-        self.name = name.into();
+        self.name = Cow::Owned(name.to_owned());
         self
     }
 
@@ -224,8 +226,14 @@ macro_rules! shared {
                 self.peers.matches($direction, peer)
             }
 
-            pub(super) fn name(&self) -> &str {
+            pub(super) fn name(&self) -> &Cow<'static, str> {
                 &self.name
+            }
+
+            /// Like [`named`](Self::named), for a rule of a profile.
+            pub(super) fn profile(mut self, name: &'static str) -> Self {
+                self.name = Cow::Borrowed(name);
+                self
             }
 
             pub(super) fn peer_patterns(&self) -> &Peers {

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use super::{pattern::Pattern, pseudonym::Pseudonymizer};
 use crate::{
     Member, PolicyError, TraceState, model, octets,
+    rejection::PolicyName,
     scrub::{self, Detector, Detectors},
 };
 
@@ -67,10 +68,35 @@ pub struct Scrub {
     pseudonyms: Option<Arc<Pseudonymizer>>,
 }
 
-/// Where something was found in a member.
+/// A finding in a member.
 pub(super) struct Found<'a> {
-    pub(super) detector: &'a str,
+    pub(super) detector: DetectorRef<'a>,
     pub(super) in_properties: bool,
+}
+
+/// A detector, or a pattern of the policy's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DetectorRef<'a> {
+    BuiltIn(Detector),
+    Pattern(&'a str),
+}
+
+impl<'a> DetectorRef<'a> {
+    pub(super) fn name(self) -> &'a str {
+        match self {
+            Self::BuiltIn(detector) => detector.name(),
+            Self::Pattern(name) => name,
+        }
+    }
+}
+
+impl From<DetectorRef<'_>> for PolicyName {
+    fn from(detector: DetectorRef<'_>) -> Self {
+        match detector {
+            DetectorRef::BuiltIn(detector) => Self::Static(detector.name()),
+            DetectorRef::Pattern(name) => Self::Shared(name.into()),
+        }
+    }
 }
 
 impl Default for Scrub {
@@ -163,7 +189,7 @@ impl Scrub {
     }
 
     /// What is personal in a key.
-    pub(super) fn find_in_key(&self, key: &str) -> Option<&str> {
+    pub(super) fn find_in_key(&self, key: &str) -> Option<DetectorRef<'_>> {
         self.find_in(&[], key)
     }
 
@@ -179,26 +205,28 @@ impl Scrub {
     }
 
     /// What is personal in the properties of a member, whatever its value holds.
-    pub(super) fn find_in_properties(&self, member: &Member<'_>) -> Option<&str> {
+    pub(super) fn find_in_properties(&self, member: &Member<'_>) -> Option<DetectorRef<'_>> {
         self.find_in(member.key().as_bytes(), member.properties())
     }
 
     /// What is personal in a text, under a key that may tell.
-    pub(super) fn find_in(&self, key: &[u8], text: &str) -> Option<&str> {
+    pub(super) fn find_in(&self, key: &[u8], text: &str) -> Option<DetectorRef<'_>> {
         self.find_by(self.detectors, key, text)
     }
 
     /// Like [`find_in`](Self::find_in), for a text that names a machine: an address in it is no finding.
-    pub(super) fn find_in_location(&self, key: &[u8], text: &str) -> Option<&str> {
+    pub(super) fn find_in_location(&self, key: &[u8], text: &str) -> Option<DetectorRef<'_>> {
         self.find_by(self.detectors.without(Detector::Ipv4).without(Detector::Ipv6), key, text)
     }
 
-    fn find_by(&self, detectors: Detectors, key: &[u8], text: &str) -> Option<&str> {
+    fn find_by(&self, detectors: Detectors, key: &[u8], text: &str) -> Option<DetectorRef<'_>> {
         if text.is_empty() {
             return None;
         }
-        let own = || self.patterns.iter().find(|(_, pattern)| pattern.matches(text)).map(|(name, _)| &**name);
-        let found = scrub::scan(detectors, key, text.as_bytes()).map(|finding| finding.detector.name());
+        let own = || {
+            self.patterns.iter().find(|(_, pattern)| pattern.matches(text)).map(|(name, _)| DetectorRef::Pattern(name))
+        };
+        let found = scrub::scan(detectors, key, text.as_bytes()).map(|finding| DetectorRef::BuiltIn(finding.detector));
         found.or_else(own)
     }
 

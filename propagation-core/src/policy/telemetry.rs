@@ -101,6 +101,6 @@ impl TextGuard for Policy {
     }
 
     fn allows_link_state(&self, trace: &TraceContext) -> bool {
-        self.scrub_state(&trace.state, "", false, &mut Vec::new()).is_none()
+        self.scrub_state(&trace.state, None, &mut Vec::new()).is_none()
     }
 }

@@ -112,7 +112,7 @@ impl PropagatorBuilder {
             policy: ArcSwap::from_pointee(self.policy),
             bridge: self.bridge.filter(|_| !self.without_spans).unwrap_or_else(|| Arc::new(NoBridge)),
             counters: Arc::new(Counters::default()),
-            notices: RejectionReporter::default(),
+            reporter: RejectionReporter::default(),
             enabled: AtomicBool::new(!self.disabled),
             deliveries: crate::messaging::Deliveries::default(),
             guard_leaks: self.guard_leaks,

@@ -38,14 +38,14 @@ impl Direction {
 /// assert_eq!(propagator.counters().get(Direction::Inbound, RejectReason::Malformed), 1);
 /// ```
 pub struct Counters {
-    inbound: Box<[AtomicU64]>,
-    outbound: Box<[AtomicU64]>,
+    inbound: Box<[Counter]>,
+    outbound: Box<[Counter]>,
     spans_not_exported: AtomicU64,
 }
 
 impl Default for Counters {
     fn default() -> Self {
-        let zeros = || RejectReason::ALL.iter().map(|_| AtomicU64::new(0)).collect();
+        let zeros = || RejectReason::ALL.iter().map(|_| Counter::default()).collect();
         Self { inbound: zeros(), outbound: zeros(), spans_not_exported: AtomicU64::new(0) }
     }
 }
@@ -54,7 +54,7 @@ impl Counters {
     /// How often something was refused for a reason.
     #[must_use]
     pub fn get(&self, direction: Direction, reason: RejectReason) -> u64 {
-        self.slot(direction, reason).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.counter(direction, reason).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
     /// All counts that are not zero.
@@ -78,25 +78,42 @@ impl Counters {
         self.spans_not_exported.fetch_add(spans, Ordering::Relaxed);
     }
 
-    pub(crate) fn note<'r>(&self, direction: Direction, rejections: impl IntoIterator<Item = &'r Rejection>) {
-        for rejection in rejections {
-            self.add(direction, rejection.reason);
+    /// Counts the rejections of one message: one write for each reason, however many members it has.
+    pub(crate) fn record(&self, direction: Direction, rejections: &[Rejection]) {
+        for (reason, count) in by_reason(rejections) {
+            self.add(direction, reason, count);
         }
     }
 
-    pub(crate) fn add(&self, direction: Direction, reason: RejectReason) {
-        if let Some(count) = self.slot(direction, reason) {
-            count.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn add(&self, direction: Direction, reason: RejectReason, count: u64) {
+        if let Some(counter) = self.counter(direction, reason) {
+            counter.fetch_add(count, Ordering::Relaxed);
         }
     }
 
-    fn slot(&self, direction: Direction, reason: RejectReason) -> Option<&AtomicU64> {
+    fn counter(&self, direction: Direction, reason: RejectReason) -> Option<&AtomicU64> {
         let counts = match direction {
             Direction::Inbound => &self.inbound,
             Direction::Outbound => &self.outbound,
         };
-        counts.get(reason as usize)
+        counts.get(reason as usize).map(|counter| &counter.0)
     }
+}
+
+/// A counter on a cache line of its own: threads that count other reasons do not wait for it.
+#[derive(Default)]
+#[repr(align(64))]
+struct Counter(AtomicU64);
+
+/// Returns the reasons of one message's rejections, in the order of the counters, each with its number.
+pub(super) fn by_reason(rejections: &[Rejection]) -> impl Iterator<Item = (RejectReason, u64)> {
+    let mut counts = [0_u64; RejectReason::ALL.len()];
+    for rejection in rejections {
+        if let Some(count) = counts.get_mut(rejection.reason as usize) {
+            *count += 1;
+        }
+    }
+    RejectReason::ALL.iter().copied().zip(counts).filter(|(_, count)| *count > 0)
 }
 
 impl fmt::Debug for Counters {

@@ -168,7 +168,7 @@ fn log_loosened(path: &Path, loosened: &[crate::Loosening]) {
         target: "propagation",
         file = %EscapedText::new(&path.to_string_lossy()).with_max_bytes(4096),
         loosened = loosened.len(),
-        unsaid = loosened.len().saturating_sub(MOST),
+        suppressed = loosened.len().saturating_sub(MOST),
         "policy reloaded"
     );
 }

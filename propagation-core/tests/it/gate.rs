@@ -315,7 +315,7 @@ fn error_texts_stay_on_one_bounded_line() {
         assert_one_line(&formats.unwrap_err().to_string());
         assert_one_line(&Peer::amqp_queue(text).to_string());
         let rejection = propagation_core::Rejection::new("baggage", propagation_core::RejectReason::NotAllowed);
-        assert_one_line(&rejection.with_rule(text).to_string());
+        assert_one_line(&rejection.with_rule(text.to_owned()).to_string());
         let rule = || InboundRule::peers([format!("kafka:{text}")]).named(text);
         let policy = Policy::builder().inbound(rule().allow(text)).inbound(rule()).build().unwrap();
         let warnings = policy.lint();

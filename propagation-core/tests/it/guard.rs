@@ -53,8 +53,8 @@ fn a_personal_key_is_not_even_named() {
     let release = open(Scrub::default()).release(&Peer::kafka("orders"), &context);
     assert!(release.context.baggage.is_empty());
     assert_eq!(
-        release.rejections.iter().map(|rejection| (&rejection.key, rejection.reason)).collect::<Vec<_>>(),
-        [(&None, RejectReason::PersonalData)]
+        release.rejections.iter().map(|rejection| (rejection.key(), rejection.reason)).collect::<Vec<_>>(),
+        [(None, RejectReason::PersonalData)]
     );
 }
 
@@ -63,7 +63,7 @@ fn a_personal_key_is_not_named_on_the_way_in_either() {
     for policy in [Policy::default(), Policy::edge()] {
         let admission =
             policy.admit(&Peer::caller(Transport::HTTP), context("4111111111111111=x,plan=pro"), Vec::new());
-        let keys: Vec<_> = admission.rejections.iter().map(|rejection| rejection.key.as_deref()).collect();
+        let keys: Vec<_> = admission.rejections.iter().map(|rejection| rejection.key()).collect();
         assert_eq!(keys, [None, Some("plan")]);
     }
 }
@@ -228,7 +228,10 @@ fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
     let reasons: Vec<_> = stopped.iter().map(|stopped| (stopped.reason, stopped.underlying.unwrap())).collect();
     let underlying = [RejectReason::ValueNotAllowed, RejectReason::PersonalData, RejectReason::NotAllowed];
     assert_eq!(reasons, underlying.map(|underlying| (RejectReason::ReportOnly, underlying)));
-    assert_eq!(stopped[0].to_string(), "baggage plan: allowed by report mode, would be blocked: value_not_allowed (*)",);
+    assert_eq!(
+        stopped[0].to_string(),
+        "baggage plan: allowed by report mode, would be blocked: value_not_allowed (rule *)",
+    );
     let explained = policy.explain(Direction::Outbound, &Peer::kafka("orders"), &context(baggage));
     let reasons: Vec<_> = explained.baggage().map(|key| (key.decision, key.reason.unwrap())).collect();
     assert_eq!(

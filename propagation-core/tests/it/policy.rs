@@ -110,7 +110,7 @@ fn a_personal_key_is_not_named_whatever_its_value_breaks() {
     context.baggage.set("4111111111111111", "blue").unwrap();
     context.baggage.set("tenant.id", "blue").unwrap();
     let release = policy.release(&Peer::kafka("orders"), &context);
-    let keys: Vec<Option<&str>> = release.rejections.iter().map(|rejection| rejection.key.as_deref()).collect();
+    let keys: Vec<Option<&str>> = release.rejections.iter().map(|rejection| rejection.key()).collect();
     assert_eq!(keys, [None, Some("tenant.id")]);
 }
 
@@ -152,7 +152,7 @@ fn a_member_that_cannot_be_read_is_not_named_by_a_personal_key() {
     // One that tells nothing of anybody is named, so that its sender can be found.
     let fields = vec![("baggage".to_owned(), b"ten@nt=1".to_vec())];
     let admission = Propagator::default().extract(&Peer::caller(Transport::HTTP), &fields);
-    assert_eq!(admission.rejections[0].key.as_deref(), Some("ten@nt"));
+    assert_eq!(admission.rejections[0].key(), Some("ten@nt"));
 }
 
 #[test]

@@ -83,7 +83,8 @@ impl<S: Subscriber> Layer<S> for Stops {
             } else {
                 format!("{service} → {}", kept.peer)
             };
-            Event::Stopped { key, at, reason: kept.reason, rule: kept.rule, reported: kept.reported }.tell();
+            let rule = kept.detector.map_or(kept.rule.clone(), |detector| format!("{}, {detector}", kept.rule));
+            Event::Stopped { key, at, reason: kept.reason, rule, reported: kept.reported }.tell();
         }
     }
 }
@@ -95,6 +96,7 @@ struct KeptBack {
     key: Option<String>,
     reason: String,
     rule: String,
+    detector: Option<String>,
     reported: bool,
 }
 
@@ -105,6 +107,7 @@ impl Visit for KeptBack {
             "key" => self.key = Some(value.to_owned()),
             "reason" => value.clone_into(&mut self.reason),
             "rule" => value.clone_into(&mut self.rule),
+            "detector" => self.detector = Some(value.to_owned()),
             "mode" => self.reported = value == "report",
             _ => {}
         }

@@ -6,8 +6,8 @@ use crate::{Direction, Peer, RejectReason, Rejection, Transport};
 /// can't be written into a policy as it is.
 pub(super) fn remedy(direction: Direction, peer: &Peer<'_>, rejection: &Rejection) -> Option<String> {
     let denied = rejection.underlying.unwrap_or(rejection.reason) == RejectReason::NotAllowed;
-    let key = rejection.key.as_deref().filter(|key| denied && is_plain(key))?;
-    let rule = rejection.rule.as_deref().unwrap_or("default");
+    let key = rejection.key().filter(|key| denied && is_plain(key))?;
+    let rule = rejection.rule().unwrap_or("default");
     if rejection.forwarded {
         return forwarded(rule, key);
     }
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     fn denied(key: &str, rule: &str) -> Rejection {
-        Rejection::new("baggage", RejectReason::NotAllowed).with_key(key.as_bytes()).with_rule(rule)
+        Rejection::new("baggage", RejectReason::NotAllowed).with_key(key.as_bytes()).with_rule(rule.to_owned())
     }
 
     #[test]
@@ -118,11 +118,13 @@ mod tests {
             ("edge", r#"[[inbound]] peers = ["<caller>"] baggage = ["sentry-release"]"#),
             ("partners", r#"add to the inbound rule "partners""#),
         ] {
-            let rejection = Rejection { forwarded: true, ..denied("sentry-release", rule) };
+            let mut rejection = denied("sentry-release", rule);
+            rejection.forwarded = true;
             let found = remedy(Direction::Outbound, &Peer::http("api"), &rejection).unwrap();
             assert!(found.contains(expected) && !found.contains("outbound"), "{found}");
         }
-        let rejection = Rejection { forwarded: true, ..denied("a", "ru\"le") };
+        let mut rejection = denied("a", "ru\"le");
+        rejection.forwarded = true;
         assert_eq!(remedy(Direction::Outbound, &Peer::http("api"), &rejection), None);
     }
 

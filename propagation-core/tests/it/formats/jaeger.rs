@@ -84,7 +84,7 @@ fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
     let expected: [(&str, &[u8]); 3] = [("uberctx-a", b""), ("uberctx-b", b"1"), ("uberctx-c", b"%20")];
     assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
     assert_eq!(
-        injection.left_out.iter().map(|left| (left.key.as_deref(), left.reason)).collect::<Vec<_>>(),
+        injection.left_out.iter().map(|left| (left.key(), left.reason)).collect::<Vec<_>>(),
         [(Some("b"), RejectReason::Unrepresentable), (Some("B"), RejectReason::DuplicateKey)]
     );
     assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::Unrepresentable), 1);
