@@ -116,7 +116,7 @@ impl ConsumerPropagation {
 
     /// Runs a handler of several messages in one process span, and ends the span with the handler's result.
     ///
-    /// The span links to every message. It names exchange and routing key only if all messages share them. Its parent and its baggage are
+    /// The span links to every message, with its delivery tag and ids. It names exchange and routing key only if all messages share them. Its parent and its baggage are
     /// the current ones, because the messages may belong to different traces.
     ///
     /// # Errors
@@ -127,7 +127,7 @@ impl ConsumerPropagation {
         deliveries: &[Delivery],
         handler: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        let creations: Vec<_> = deliveries.iter().map(|delivery| self.creation(delivery)).collect();
+        let creations: Vec<_> = deliveries.iter().map(|delivery| self.described(delivery)).collect();
         let place = |delivery: &Delivery| (delivery.exchange.clone(), delivery.routing_key.clone());
         let (exchange, routing_key) = match deliveries.split_first() {
             Some((first, rest)) if rest.iter().all(|delivery| place(delivery) == place(first)) => place(first),
@@ -172,9 +172,9 @@ impl ConsumerPropagation {
         let queue = ShortString::try_new(self.queue.as_str()).unwrap_or_default();
         let received = hop.scope(channel.basic_get(queue, options)).await;
         if let Ok(Some(message)) = &received
-            && hop.is_recording()
+            && let Some(link) = self.described(&message.delivery).link()
         {
-            hop.add_link(&self.creation(&message.delivery).trace);
+            hop.add_link(link);
         }
         hop.end(&Outcome::of(&received));
         received
@@ -238,6 +238,15 @@ impl ConsumerPropagation {
         )
     }
 
+    /// Returns the creation context with the attributes of the message, for the link of a span that covers several messages.
+    fn described(&self, delivery: &Delivery) -> CreationContext {
+        let creation = self.creation(delivery);
+        if !self.propagator.is_recording() {
+            return creation;
+        }
+        creation.with_attributes(message_attributes(delivery).collect())
+    }
+
     fn destination<'a>(&'a self, delivery: &'a Delivery) -> Destination<'a> {
         self.source(delivery.exchange.as_str(), delivery.routing_key.as_str())
     }
@@ -261,7 +270,12 @@ fn describe(
     kind: &'static str,
 ) {
     destination.describe(hop, operation, kind);
+    hop.attributes.extend(message_attributes(delivery));
+}
+
+/// Returns the delivery tag, the message id and the conversation id.
+fn message_attributes(delivery: &Delivery) -> impl Iterator<Item = Attribute> {
     let tag = i64::try_from(delivery.delivery_tag).unwrap_or(i64::MAX);
-    hop.attributes.push(Attribute::new("messaging.rabbitmq.message.delivery_tag", tag));
-    hop.attributes.extend(ids(&delivery.properties));
+    let tag = Attribute::new("messaging.rabbitmq.message.delivery_tag", tag);
+    std::iter::once(tag).chain(ids(&delivery.properties))
 }

@@ -81,9 +81,9 @@ impl Client {
         self.describe_content(hop, record.key, record.tombstone);
     }
 
-    /// Adds the attributes of a received message. Settle spans have only [`describe_place`].
+    /// Adds the attributes of a received message. Settle spans have only its [`place`].
     pub(crate) fn describe_message(&self, hop: &mut Hop, message: &impl Message) {
-        describe_place(hop, message);
+        hop.attributes.extend(place(message));
         self.describe_content(hop, message.key(), message.payload().is_none());
     }
 
@@ -98,10 +98,9 @@ impl Client {
     }
 }
 
-/// Adds the partition and offset of a received message.
-pub(crate) fn describe_place(hop: &mut Hop, message: &impl Message) {
-    hop.attributes.push(partition_id(message.partition()));
-    hop.attributes.push(Attribute::new("messaging.kafka.offset", message.offset()));
+/// Returns the partition and offset of a received message.
+pub(crate) fn place(message: &impl Message) -> [Attribute; 2] {
+    [partition_id(message.partition()), Attribute::new("messaging.kafka.offset", message.offset())]
 }
 
 const MESSAGE_KEY: &str = "messaging.kafka.message.key";

@@ -126,7 +126,8 @@ impl ConsumerPropagation {
         message.extract(&self.propagator)
     }
 
-    /// Starts the receive span of messages that were polled together, linked to each of them.
+    /// Starts the receive span of messages that were polled together, linked to each of them. A link has the message's partition
+    /// and offset.
     ///
     /// Run [`process`](Self::process) of each message in the hop and then end the hop, or end it at once. A span has one destination
     /// and at most [`LINKS_PER_SPAN`](messaging::LINKS_PER_SPAN) links. For more topics or messages, further spans are started as
@@ -138,7 +139,7 @@ impl ConsumerPropagation {
 
     /// Runs a handler of several messages in one process span, and ends the span with the handler's result.
     ///
-    /// The span links to every message. Its parent and its baggage are the current ones, because the messages may belong to
+    /// The span links to every message, with its partition and offset. Its parent and its baggage are the current ones, because the messages may belong to
     /// different traces.
     ///
     /// # Errors
@@ -168,7 +169,7 @@ impl ConsumerPropagation {
         let creation = || self.creation(message);
         let hop = messaging::settle(&self.propagator, self.key(message), creation, |hop| {
             self.client.describe(hop, Operation::COMMIT, message.topic());
-            attributes::describe_place(hop, message);
+            hop.attributes.extend(attributes::place(message));
         });
         let committed = hop.in_scope(|| consumer.commit_message(message, mode));
         hop.end(&attributes::outcome(&committed));
@@ -204,7 +205,10 @@ impl ConsumerPropagation {
     ) -> HopSpan {
         let mut topics: Vec<(&str, Vec<CreationContext>)> = Vec::new();
         for message in messages {
-            let creation = self.creation(message);
+            let mut creation = self.creation(message);
+            if self.propagator.is_recording() {
+                creation = creation.with_attributes(attributes::place(message).into());
+            }
             // Work runs in the first span, so that one gets the strictest admission.
             if let Some((_, [first, ..])) = topics.first_mut().map(|(topic, all)| (topic, all.as_mut_slice())) {
                 first.restrict(&self.propagator, &creation);

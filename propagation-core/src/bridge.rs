@@ -14,7 +14,7 @@ pub use error::BridgeError;
 pub use exports::{failed_exports, record_failed_export};
 pub use none::NoBridge;
 
-use crate::{Attribute, Hop, Outcome, PropagationContext, SpanId, TraceContext};
+use crate::{Attribute, Hop, Link, Outcome, PropagationContext, SpanId, TraceContext};
 
 /// Turns hops into spans, and knows which span is current.
 ///
@@ -96,7 +96,7 @@ pub trait BridgeSpan: fmt::Debug + Send + Sync {
     fn set_attribute(&self, attribute: Attribute);
 
     /// Adds a link.
-    fn add_link(&self, trace: &TraceContext);
+    fn add_link(&self, link: Link);
 
     /// Changes the name, where it is known only after the start (a route).
     fn rename(&self, name: Cow<'static, str>);

@@ -6,6 +6,7 @@ mod exception;
 mod external;
 pub(crate) mod gate;
 mod guard_leak;
+mod link;
 mod outcome;
 mod run;
 mod scope;
@@ -22,6 +23,7 @@ pub use self::{
     external::ExternalText,
     gate::{TelemetryLimits, TextGuard},
     guard_leak::GuardLeaks,
+    link::Link,
     outcome::Outcome,
     scope::Scope,
     span::HopSpan,
@@ -30,7 +32,7 @@ pub(crate) use self::{
     guard_leak::CallSite,
     stack::{innermost, is_inside, origin_of},
 };
-use crate::{Admission, PropagationContext, TraceContext, bridge::HopId};
+use crate::{Admission, PropagationContext, bridge::HopId};
 
 /// The span kind, closed by OpenTelemetry's specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,8 +66,8 @@ pub struct Hop {
     pub parent: PropagationContext,
     /// Whether the parent is in this process.
     pub local: bool,
-    /// What the span links to.
-    pub links: Vec<TraceContext>,
+    /// The span's links.
+    pub links: Vec<Link>,
     /// What is known at the start: samplers may look at it.
     pub attributes: Vec<Attribute>,
     /// Keys of attributes that go on the span and on no metric: a caller chose their values, so each would be a time series of its own.
@@ -91,6 +93,7 @@ impl Hop {
     #[must_use]
     pub fn admitted(kind: SpanKind, admission: Admission) -> Self {
         let Admission { context, links, attributes, .. } = admission;
+        let links = links.into_iter().map(Link::from).collect();
         Self { links, attributes, ..Self::remote(kind, context) }
     }
 
@@ -127,10 +130,10 @@ impl Hop {
         self
     }
 
-    /// The same with links.
+    /// Replaces the links.
     #[must_use]
-    pub fn linked(mut self, links: Vec<TraceContext>) -> Self {
-        self.links = links;
+    pub fn linked(mut self, links: impl IntoIterator<Item: Into<Link>>) -> Self {
+        self.links = links.into_iter().map(Into::into).collect();
         self
     }
 

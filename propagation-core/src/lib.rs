@@ -33,7 +33,7 @@ pub use format::{
 };
 pub use glob::Glob;
 pub use hop::{
-    Attribute, AttributeValue, Exception, ExternalText, GuardLeaks, Hop, HopSpan, Outcome, Scope, SpanKind,
+    Attribute, AttributeValue, Exception, ExternalText, GuardLeaks, Hop, HopSpan, Link, Outcome, Scope, SpanKind,
     TelemetryLimits, TextGuard, dyn_error_type, error_type,
 };
 pub use model::{

@@ -14,4 +14,4 @@ pub use batch::{CreationContext, LINKS_PER_SPAN, batch, creation_context, receiv
 pub use memory::DeliveryKey;
 pub use process::{ParentMode, Processing, age, process, recall, remember, settle};
 pub(crate) use send::sampled_as;
-pub use send::{ExistingContext, PreparedMessage, create, place, send};
+pub use send::{ExistingContext, PreparedMessage, place, send};

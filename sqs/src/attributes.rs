@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
+use aws_sdk_sqs::types::Message;
 use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, HopSpan, Transport, messaging::DeliveryKey};
 
 /// Returns the key of a delivery, which its receipt handle identifies.
@@ -86,6 +87,11 @@ fn without_user_info(url: &str) -> Cow<'_, str> {
 /// Adds the number of messages of a batch.
 pub(crate) fn count(hop: &mut Hop, messages: usize) {
     hop.attributes.push(Attribute::new("messaging.batch.message_count", messages));
+}
+
+/// Returns the id of a received message.
+pub(crate) fn message_id(message: &Message) -> Option<Attribute> {
+    message.message_id().map(|id| Attribute::external("messaging.message.id", id))
 }
 
 /// Records the ids of the message and the request from a response.

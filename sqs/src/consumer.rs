@@ -2,7 +2,7 @@ use std::{future::Future, time::Duration};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{
-    Admission, Attribute, HopSpan, Peer, Propagator, SpanKind,
+    Admission, HopSpan, Peer, Propagator, SpanKind,
     messaging::{self, ParentMode, Processing},
 };
 
@@ -104,7 +104,7 @@ impl ConsumerPropagation {
 
     /// Runs a handler of several messages in one process span, and ends the span with the handler's result.
     ///
-    /// The span links to every message. Its parent and its baggage are the current ones, because the messages may belong to
+    /// The span links to every message, with its id. Its parent and its baggage are the current ones, because the messages may belong to
     /// different traces.
     ///
     /// # Errors
@@ -116,7 +116,10 @@ impl ConsumerPropagation {
         handler: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
         let peer = Peer::sqs(self.queue.name());
-        let creation = |message| messaging::creation_context(&self.propagator, &peer, &self.carrier(message));
+        let creation = |message| {
+            let creation = messaging::creation_context(&self.propagator, &peer, &self.carrier(message));
+            creation.with_attributes(attributes::message_id(message).into_iter().collect())
+        };
         let creations: Vec<_> = messages.iter().map(creation).collect();
         let hop = messaging::batch(&self.propagator, SpanKind::Consumer, &creations, |hop, messages| {
             self.queue.describe(hop, "process", "process");
@@ -132,9 +135,7 @@ impl ConsumerPropagation {
         let processing = Processing::new(self.parent).with_age(age(message)).with_delivery(delivery);
         messaging::process(&self.propagator, self.extract(message), processing, |hop| {
             self.queue.describe(hop, "process", "process");
-            if let Some(id) = message.message_id() {
-                hop.attributes.push(Attribute::external("messaging.message.id", id));
-            }
+            hop.attributes.extend(attributes::message_id(message));
         })
     }
 

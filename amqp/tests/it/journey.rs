@@ -256,7 +256,7 @@ async fn batch_span_links_to_every_message() {
     let mut shop = Shop::open().await;
     let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection).with_exchange("shop", ["paid"]);
     for _ in 0..2 {
-        publish(&shop, &producer, BasicProperties::default()).await;
+        publish(&shop, &producer, BasicProperties::default().with_message_id("m-1".into())).await;
     }
     let deliveries = [shop.next().await, shop.next().await];
     let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping").with_exchange("shop", ["paid"]);
@@ -270,6 +270,10 @@ async fn batch_span_links_to_every_message() {
     let sent = shop.spans("send shop:paid").into_iter().map(|span| span.span_context.span_id());
     let linked = process.links.iter().map(|link| link.span_context.span_id());
     assert_eq!(linked.collect::<Vec<_>>(), sent.collect::<Vec<_>>());
+    let described = process.links.iter().map(|link| link.attributes.clone()).collect::<Vec<_>>();
+    let tag = |tag: i64| KeyValue::new("messaging.rabbitmq.message.delivery_tag", tag);
+    let id = KeyValue::new("messaging.message.id", "m-1");
+    assert_eq!(described, [vec![tag(1), id.clone()], vec![tag(2), id]]);
     assert!(process.attributes.contains(&KeyValue::new("messaging.batch.message_count", 2)));
 }
 

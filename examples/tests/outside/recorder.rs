@@ -6,7 +6,7 @@ use std::{
 };
 
 use propagation_core::{
-    Attribute, AttributeValue, Bridge, Hop, Outcome, PropagationContext, TraceContext,
+    Attribute, AttributeValue, Bridge, Hop, Link, Outcome, PropagationContext,
     bridge::{BridgeSpan, CurrentHop, Started},
 };
 
@@ -56,7 +56,7 @@ impl Bridge for Recorder {
     fn start(&self, hop: Hop) -> Started {
         self.add("name", hop.name.clone());
         hop.attributes.iter().for_each(|attribute| self.add_attribute(attribute));
-        hop.links.iter().for_each(|link| self.add("link", link.state.to_string()));
+        hop.links.into_iter().for_each(|link| self.add_link(link));
         Started::span(hop.parent, Box::new(self.clone()))
     }
 }
@@ -70,8 +70,9 @@ impl BridgeSpan for Recorder {
         self.add_attribute(&attribute);
     }
 
-    fn add_link(&self, trace: &TraceContext) {
-        self.add("link", trace.state.to_string());
+    fn add_link(&self, link: Link) {
+        self.add("link", link.trace.state.to_string());
+        link.attributes.iter().for_each(|attribute| self.add_attribute(attribute));
     }
 
     fn rename(&self, name: Cow<'static, str>) {

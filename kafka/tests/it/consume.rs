@@ -271,6 +271,13 @@ async fn receive_span_links_to_every_message() {
         assert_eq!(links(span), sent);
         assert_eq!(text(span, "messaging.operation.type").as_deref(), Some(kind));
         assert_eq!(text(span, "messaging.batch.message_count").as_deref(), Some("3"));
+        let places = span
+            .links
+            .iter()
+            .map(|link| link.attributes.iter().map(|each| format!("{}={}", each.key, each.value)).collect::<Vec<_>>());
+        let expected = (0..3)
+            .map(|at| ["messaging.destination.partition.id=0".to_owned(), format!("messaging.kafka.offset={at}")]);
+        assert_eq!(places.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     }
     let processed = shop.spans("process orders");
     for (process, sent) in processed.iter().zip(&sent) {
@@ -337,4 +344,17 @@ async fn span_follows_its_handler_across_threads() {
     until(|| thread.is_finished()).await;
     assert_eq!(*seen.lock().unwrap(), [true, false]);
     assert_eq!(links(&shop.span("process orders")), [ids(PARENT)]);
+}
+
+#[tokio::test]
+async fn age_of_a_message_is_on_its_process_span() {
+    let shop = Shop::open();
+    shop.consuming().process(&with_parent(Duration::from_secs(90)), async { Ok::<_, ()>(()) }).await.unwrap();
+    let age = crate::shop::attribute(&shop.span("process orders"), "propagation.message.age");
+    let Some(opentelemetry::Value::F64(seconds)) = age else { panic!("{age:?}") };
+    assert!((90.0..100.0).contains(&seconds), "{seconds}");
+    let unknown = rdkafka::message::Timestamp::NotAvailable;
+    let message = OwnedMessage::new(None, None, "undated".to_owned(), unknown, 0, 0, None);
+    shop.consuming().process(&message, async { Ok::<_, ()>(()) }).await.unwrap();
+    assert_eq!(crate::shop::attribute(&shop.span("process undated"), "propagation.message.age"), None);
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Attribute, AttributeValue, Hop};
+use super::{Attribute, AttributeValue, Hop, Link};
 use crate::{
     TraceContext,
     escape::{cut, escaped, escaped_lines},
@@ -176,11 +176,20 @@ pub(crate) fn attribute(guard: &dyn TextGuard, attribute: Attribute) -> Option<A
     Some(Attribute { key, value })
 }
 
-/// Guards a link. Returns `None` if it may be recorded as it is.
-pub(crate) fn link(guard: &dyn TextGuard, trace: &TraceContext) -> Option<TraceContext> {
-    let clean = trace.state.is_empty()
-        || trace.state.as_bytes().len() <= guard.limits().value && guard.allows_link_state(trace);
-    (!clean).then(|| TraceContext { state: crate::TraceState::EMPTY, ..trace.clone() })
+/// Guards the tracestate and the attributes of a link.
+pub(crate) fn link(guard: &dyn TextGuard, link: &mut Link) {
+    let state = &link.trace.state;
+    if !state.is_empty() && (state.as_bytes().len() > guard.limits().value || !guard.allows_link_state(&link.trace)) {
+        link.trace.state = crate::TraceState::EMPTY;
+    }
+    attributes(guard, &mut link.attributes);
+}
+
+fn attributes(guard: &dyn TextGuard, attributes: &mut Vec<Attribute>) {
+    if attributes.iter().any(|attribute| is_external(&attribute.value)) {
+        let found = std::mem::take(attributes);
+        *attributes = found.into_iter().filter_map(|found| attribute(guard, found)).collect();
+    }
 }
 
 /// Guards all that a hop starts with.
@@ -188,14 +197,9 @@ pub(crate) fn hop(guard: &dyn TextGuard, hop: &mut Hop) {
     if let Cow::Owned(_) = hop.name {
         hop.name = name(guard, std::mem::take(&mut hop.name));
     }
-    if hop.attributes.iter().any(|attribute| is_external(&attribute.value)) {
-        let attributes = std::mem::take(&mut hop.attributes);
-        hop.attributes = attributes.into_iter().filter_map(|found| attribute(guard, found)).collect();
-    }
-    for trace in &mut hop.links {
-        if let Some(left) = link(guard, trace) {
-            *trace = left;
-        }
+    attributes(guard, &mut hop.attributes);
+    for each in &mut hop.links {
+        link(guard, each);
     }
 }
 

@@ -13,12 +13,12 @@ use std::{
 };
 
 use super::{
-    Attribute, AttributeValue, CallSite, Exception, Outcome, Scope, gate,
+    Attribute, AttributeValue, CallSite, Exception, Link, Outcome, Scope, gate,
     scope::enter,
     thread_end::{self, Access},
 };
 use crate::{
-    PropagationContext, Propagator, TraceContext,
+    PropagationContext, Propagator,
     bridge::{BridgeSpan, HopId},
 };
 
@@ -205,13 +205,12 @@ impl HopSpan {
         }
     }
 
-    /// Adds a link.
-    pub fn add_link(&self, trace: &TraceContext) {
+    /// Adds a link. Its tracestate and its external attributes pass the policy's guard.
+    pub fn add_link(&self, link: impl Into<Link>) {
         let Some(span) = self.span() else { return };
-        match gate::link(&*span.propagator.policy(), trace) {
-            Some(guarded) => span.add_link(&guarded),
-            None => span.add_link(trace),
-        }
+        let mut link = link.into();
+        gate::link(&*span.propagator.policy(), &mut link);
+        span.add_link(link);
     }
 
     /// Changes the span's name.

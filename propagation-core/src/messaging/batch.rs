@@ -1,7 +1,8 @@
 use std::collections::HashSet;
 
 use crate::{
-    Admission, Extract, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, TraceContext, model::origin::AdmissionToken,
+    Admission, Attribute, Extract, Hop, HopSpan, Link, Outcome, Peer, Propagator, SpanKind, TraceContext,
+    model::origin::AdmissionToken,
 };
 
 /// The most links that one span of a batch gets: OpenTelemetry's SDKs drop further links by default.
@@ -13,6 +14,8 @@ pub const LINKS_PER_SPAN: usize = 128;
 pub struct CreationContext {
     /// The context that spans link to. Empty if the message has no ids, or the policy allows no link to the sender.
     pub trace: TraceContext,
+    /// The attributes of the message on the links of batches: its id, its partition and offset.
+    pub attributes: Vec<Attribute>,
     /// Whether spans continue the trace, or only link to it.
     continues: bool,
     admission: Option<AdmissionToken>,
@@ -27,6 +30,7 @@ impl CreationContext {
         let links = std::iter::once(trace).chain(&admission.links);
         Self {
             trace: links.clone().find(|trace| trace.has_ids()).cloned().unwrap_or_default(),
+            attributes: Vec::new(),
             continues,
             admission: admission.context.origin.admission,
         }
@@ -35,6 +39,20 @@ impl CreationContext {
     /// Returns `true` if a span may be a child of this context.
     pub(super) fn is_admitted(&self) -> bool {
         self.continues
+    }
+
+    /// Replaces the attributes of the message on the links of batches.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Vec<Attribute>) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// Returns a link to the message with its attributes, or `None` if it has no ids.
+    #[must_use]
+    pub fn link(&self) -> Option<Link> {
+        let linked = || Link::new(self.trace.clone()).with_attributes(self.attributes.clone());
+        self.trace.has_ids().then(linked)
     }
 
     /// Adopts the less trusted admission of two messages, for a span of both.
@@ -46,7 +64,7 @@ impl CreationContext {
 impl From<TraceContext> for CreationContext {
     /// Returns the creation context of a message of this service.
     fn from(trace: TraceContext) -> Self {
-        Self { continues: trace.has_ids(), trace, admission: None }
+        Self { continues: trace.has_ids(), trace, attributes: Vec::new(), admission: None }
     }
 }
 
@@ -79,7 +97,9 @@ pub fn receive(
     batch(propagator, SpanKind::Client, creations, describe)
 }
 
-/// Starts a span for a batch of messages, linked to each distinct creation context.
+/// Starts a span for a batch of messages, linked to the creation context of each.
+///
+/// Messages without [attributes](CreationContext::attributes) that share a creation context share a link.
 ///
 /// `creations` has one entry for each message; it is empty for a message without a context. `describe` names a span of the given
 /// number of messages. It is called only if the bridge records.
@@ -105,10 +125,11 @@ pub fn batch(
     let mut start = |chunk: &[CreationContext], parent| {
         let mut hop = Hop::local(kind, parent);
         if propagator.is_recording() {
-            let traces = chunk.iter().map(|creation| &creation.trace);
-            hop.links.extend(
-                traces.filter(|trace| trace.has_ids() && linked.insert((trace.trace_id(), trace.span_id()))).cloned(),
-            );
+            let mut is_new = |creation: &&CreationContext| {
+                let ids = (creation.trace.trace_id(), creation.trace.span_id());
+                linked.insert(ids) || !creation.attributes.is_empty()
+            };
+            hop.links.extend(chunk.iter().filter(|creation| is_new(creation)).filter_map(CreationContext::link));
             describe(&mut hop, chunk.len());
         }
         propagator.start(hop)

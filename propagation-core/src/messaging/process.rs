@@ -32,7 +32,8 @@ pub enum ParentMode {
 pub struct Processing {
     /// The parent of the process span.
     pub parent: ParentMode,
-    /// The time since the message was created, if the broker provides it. See [`age`].
+    /// The time since the message was created, if the broker provides it. See [`age`]. It becomes the attribute
+    /// `propagation.message.age` of the process span, in seconds.
     pub age: Option<Duration>,
     /// The key by which [`settle`] finds the process span.
     pub delivery: Option<DeliveryKey>,
@@ -88,7 +89,7 @@ pub fn process(
     let received = creation.root_trace_id();
     let mut hop = Hop::admitted(SpanKind::Consumer, admission);
     if creation.has_ids() {
-        hop.links.push(creation);
+        hop.links.push(creation.into());
     }
     let id = ProcessId::next();
     hop.parent.origin.process = Some(id);
@@ -99,6 +100,7 @@ pub fn process(
     if let Some(received) = received.filter(|received| hop.parent.trace.trace_id() != Some(*received)) {
         hop.attributes.push(Attribute::received_trace_id(received));
     }
+    hop.attributes.extend(processing.age.map(|age| Attribute::new("propagation.message.age", age.as_secs_f64())));
     describe(&mut hop);
     let hop = propagator.start(hop);
     if let Some((key, creation)) = delivered.filter(|_| propagator.makes_spans()) {
@@ -172,7 +174,7 @@ pub fn settle(
         None => {}
     }
     if creation.trace.has_ids() {
-        hop.links.push(creation.trace);
+        hop.links.push(creation.trace.into());
     }
     describe(&mut hop);
     propagator.start(hop)

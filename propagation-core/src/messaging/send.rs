@@ -45,7 +45,10 @@ pub struct PreparedMessage {
     pub creation: TraceContext,
 }
 
-/// Starts the send span of one message and writes the creation context to the message.
+/// Starts the span that sends or creates one message, and writes the creation context to the message.
+///
+/// A batch has a create span for each message, which ends with the message's outcome, and a send span that links to all of them (see
+/// [`batch`](super::batch)).
 ///
 /// The span's kind is PRODUCER if its own context is written, CLIENT if the message keeps an existing one. `describe`
 /// names the span. It is called only if the bridge records.
@@ -68,21 +71,6 @@ pub fn send<C: Extract + Inject>(
     PreparedMessage { hop, injection, creation }
 }
 
-/// Starts and ends the create span of one message of a batch, and writes its context to the message.
-///
-/// Returns the creation context for the link of the batch's send span, or `None` if it has no ids.
-pub fn create<C: Extract + Inject>(
-    propagator: &Propagator,
-    peer: &Peer<'_>,
-    existing: &ExistingContext,
-    message: &mut C,
-    describe: impl FnOnce(&mut Hop),
-) -> Option<TraceContext> {
-    let PreparedMessage { hop, creation, .. } = send(propagator, peer, existing, message, describe);
-    hop.end(&crate::Outcome::Unset);
-    creation.has_ids().then_some(creation)
-}
-
 /// Writes the send span's context to one message of a batch whose messages get no create spans.
 ///
 /// Links the send span to the existing context of the message, if the policy allows it.
@@ -95,7 +83,7 @@ pub fn place<C: Extract + Inject>(
 ) -> InjectionReport {
     let found = Found::on(propagator, peer, existing, message, hop.context());
     if let Some(link) = found.link() {
-        hop.add_link(&link);
+        hop.add_link(link);
     }
     found.write(propagator, peer, message, hop.context()).0
 }
@@ -155,7 +143,7 @@ impl Found {
 
     /// Describes on the send span a kept trace-id that it cannot link to.
     fn describe(&self, hop: &mut Hop) {
-        hop.links.extend(self.link());
+        hop.links.extend(self.link().map(Into::into));
         if let Some(received) = self.existing.context.trace.root_trace_id().filter(|_| self.stays) {
             hop.attributes.push(Attribute::received_trace_id(received));
         }

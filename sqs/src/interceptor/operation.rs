@@ -15,15 +15,25 @@ pub(super) enum Covered {
 
 impl Covered {
     pub(super) fn call(call: Call, hop: Option<HopSpan>) -> Self {
-        Self::With(InFlight { call, hop: Mutex::new(hop) })
+        Self::With(InFlight { call, hop: Mutex::new(hop), created: Mutex::default() })
+    }
+
+    /// Adds the create spans of a batch, which end with the outcomes of their messages.
+    pub(super) fn with_created(self, created: Vec<(String, HopSpan)>) -> Self {
+        match self {
+            Self::With(in_flight) => Self::With(InFlight { created: Mutex::new(created), ..in_flight }),
+            Self::No => Self::No,
+        }
     }
 }
 
-/// A call in flight. Its span ends as cancelled if the call is dropped.
+/// A call in flight. Its spans end as cancelled if the call is dropped.
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) call: Call,
     pub(super) hop: Mutex<Option<HopSpan>>,
+    /// The create spans of a batch by the id of the entry.
+    pub(super) created: Mutex<Vec<(String, HopSpan)>>,
 }
 
 #[derive(Debug)]

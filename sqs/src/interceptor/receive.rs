@@ -37,17 +37,18 @@ impl SqsInterceptor {
         let mut linked = HashSet::with_capacity(messages.len());
         let peer = Peer::sqs(queue.name());
         for message in messages {
-            let creation = messaging::creation_context(&self.propagator, &peer, &self.carrier(message));
+            let creation = messaging::creation_context(&self.propagator, &peer, &self.carrier(message))
+                .with_attributes(attributes::message_id(message).into_iter().collect());
             if self.options.settle_spans
                 && let Some(handle) = message.receipt_handle()
             {
                 messaging::remember(&self.propagator, attributes::delivery(handle), creation.clone());
             }
-            if let Some(hop) = hop
-                && creation.trace.has_ids()
-                && linked.insert((creation.trace.trace_id(), creation.trace.span_id()))
+            let ids = (creation.trace.trace_id(), creation.trace.span_id());
+            if let (Some(hop), Some(link)) = (hop, creation.link())
+                && (linked.insert(ids) || !link.attributes.is_empty())
             {
-                hop.add_link(&creation.trace);
+                hop.add_link(link);
             }
         }
         if let Some(hop) = hop {

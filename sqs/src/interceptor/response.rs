@@ -44,8 +44,29 @@ impl SqsInterceptor {
             Some(Err(error)) => Outcome::error(error_type(error)),
             None => Outcome::error("_OTHER"),
         };
+        let created = in_flight.created.lock().map(|mut created| std::mem::take(&mut *created)).unwrap_or_default();
+        if !created.is_empty() {
+            let sent = response.and_then(|response| response.ok()?.downcast_ref::<SendMessageBatchOutput>());
+            end_created(created, sent, &outcome);
+        }
         if let Some(hop) = hop {
             hop.end(&outcome);
+        }
+    }
+}
+
+/// Ends the create spans of a batch, each with the id or the failure that the response has for its message.
+fn end_created(created: Vec<(String, HopSpan)>, sent: Option<&SendMessageBatchOutput>, outcome: &Outcome) {
+    let Some(sent) = sent else {
+        return created.into_iter().for_each(|(_, hop)| hop.end(outcome));
+    };
+    for (id, hop) in created {
+        if let Some(entry) = sent.successful().iter().find(|entry| entry.id() == id) {
+            record_ids(&hop, Some(entry.message_id()), None);
+            hop.end(&Outcome::Unset);
+        } else {
+            let failed = sent.failed().iter().find(|entry| entry.id() == id);
+            hop.end(&Outcome::error(failed.map_or_else(|| "_OTHER".to_owned(), |failed| failed.code().to_owned())));
         }
     }
 }

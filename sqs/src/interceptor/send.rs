@@ -29,33 +29,36 @@ impl SqsInterceptor {
     pub(super) fn send_batch(&self, input: &mut SendMessageBatchInput, existing: &ExistingContext) -> Covered {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
         let entries = input.entries.as_deref_mut().unwrap_or_default();
-        let hop = if self.options.create_spans {
-            self.create_each(&queue, entries, existing)
-        } else {
-            self.share_one(&queue, entries, existing)
-        };
-        Covered::call(Call::SendBatch, Some(hop))
+        if !self.options.create_spans {
+            return Covered::call(Call::SendBatch, Some(self.share_one(&queue, entries, existing)));
+        }
+        let (hop, created) = self.create_each(&queue, entries, existing);
+        Covered::call(Call::SendBatch, Some(hop)).with_created(created)
     }
 
-    /// Makes a create span for each message, and a send span that links to all of them.
+    /// Starts a create span for each message, and a send span that links to all of them.
     fn create_each(
         &self,
         queue: &Queue,
         entries: &mut [SendMessageBatchRequestEntry],
         existing: &ExistingContext,
-    ) -> HopSpan {
+    ) -> (HopSpan, Vec<(String, HopSpan)>) {
         let peer = Peer::sqs(queue.name());
+        let mut creations = Vec::with_capacity(entries.len());
         let mut created = Vec::with_capacity(entries.len());
-        self.each(entries, |message| {
-            let creation = messaging::create(&self.propagator, &peer, existing, message, |hop| {
-                queue.describe(hop, "create", "create");
-            });
-            created.push(creation.map_or_else(CreationContext::default, CreationContext::from));
+        self.each(entries, |id, message| {
+            let PreparedMessage { hop, creation, .. } =
+                messaging::send(&self.propagator, &peer, existing, message, |hop| {
+                    queue.describe(hop, "create", "create");
+                });
+            creations.push(CreationContext::from(creation));
+            created.push((id.to_owned(), hop));
         });
-        messaging::batch(&self.propagator, SpanKind::Client, &created, |hop, messages| {
+        let send = messaging::batch(&self.propagator, SpanKind::Client, &creations, |hop, messages| {
             queue.describe(hop, "send", "send");
             attributes::count(hop, messages);
-        })
+        });
+        (send, created)
     }
 
     /// Writes the context of the send span to all messages.
@@ -72,17 +75,21 @@ impl SqsInterceptor {
             attributes::count(&mut hop, entries.len());
         }
         let hop = self.propagator.start(hop);
-        self.each(entries, |message| {
+        self.each(entries, |_, message| {
             messaging::place(&self.propagator, &peer, existing, message, &hop);
         });
         hop
     }
 
-    /// Calls a function with the carrier of each message.
+    /// Calls a function with the entry id and the carrier of each message.
     ///
     /// The size limit holds for the whole batch. The room that the user's own data leaves is divided evenly, so that no message's
     /// baggage takes the room of another message's ids.
-    fn each(&self, entries: &mut [SendMessageBatchRequestEntry], mut each: impl FnMut(&mut MessageCarrierMut<'_>)) {
+    fn each(
+        &self,
+        entries: &mut [SendMessageBatchRequestEntry],
+        mut each: impl FnMut(&str, &mut MessageCarrierMut<'_>),
+    ) {
         let owned = self.propagator.fields();
         let own_size = |entry: &SendMessageBatchRequestEntry| {
             entry.message_body.len().saturating_add(carrier::kept_size(entry.message_attributes.as_ref(), owned))
@@ -95,7 +102,8 @@ impl SqsInterceptor {
             left -= 1;
             // A queue may limit single messages to less than a batch.
             let limit = SizeLimit::bytes(own.saturating_add(share).min(self.options.limit.for_own_size(own)));
-            each(&mut MessageCarrierMut::new(entry, self.options.mode, limit));
+            let id = entry.id.clone();
+            each(&id, &mut MessageCarrierMut::new(entry, self.options.mode, limit));
             let after = entry.message_body.len() + carrier::attributes_size(entry.message_attributes.as_ref());
             room = room.saturating_sub(after.saturating_sub(own));
         }

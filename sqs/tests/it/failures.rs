@@ -81,7 +81,12 @@ async fn partially_failed_batch_records_the_first_code() {
     let batch = client.send_message_batch().queue_url(&endpoint.queue);
     let sent = batch.entries(entry("1", "one")).entries(entry("2", "\u{1}")).send().await.unwrap();
     let code = sent.failed().first().unwrap().code().to_owned();
-    assert_eq!(attribute(&spans.one("send orders"), "error.type"), Some(code));
+    assert_eq!(attribute(&spans.one("send orders"), "error.type"), Some(code.clone()));
+    let created = spans.named("create orders");
+    let outcomes: Vec<_> =
+        created.iter().map(|span| (attribute(span, "messaging.message.id"), attribute(span, "error.type"))).collect();
+    let accepted = sent.successful().first().unwrap().message_id().to_owned();
+    assert_eq!(outcomes, [(Some(accepted), None), (None, Some(code))]);
 
     let gone = aws_sdk_sqs::types::DeleteMessageBatchRequestEntry::builder().id("1").receipt_handle("nonsense");
     let delete = client.delete_message_batch().queue_url(&endpoint.queue).entries(gone.build().unwrap());

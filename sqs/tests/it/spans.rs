@@ -55,6 +55,13 @@ fn common(span: &opentelemetry_sdk::trace::SpanData, operation: &str, kind: &str
     }
 }
 
+/// Returns the message ids on the links of a span.
+fn linked_messages(span: &opentelemetry_sdk::trace::SpanData) -> Vec<String> {
+    let attributes = span.links.iter().flat_map(|link| &link.attributes);
+    let ids = attributes.filter(|attribute| attribute.key.as_str() == "messaging.message.id");
+    ids.map(|attribute| attribute.value.to_string()).collect()
+}
+
 #[test]
 fn send_span_is_on_the_message_and_parent_of_process() {
     with_each_bridge(|spans, propagator, endpoint| async move {
@@ -115,6 +122,9 @@ fn batch_send_links_to_a_create_span_per_message() {
         let messages = receive(&client, &endpoint.queue).await;
         let received = spans.one("receive orders");
         assert_eq!((messages.len(), links(&received)), (3, ids));
+        let message_ids: Vec<_> = messages.iter().map(|message| message.message_id().unwrap().to_owned()).collect();
+        let created: Vec<_> = created.iter().filter_map(|span| attribute(span, "messaging.message.id")).collect();
+        assert_eq!((linked_messages(&received), created), (message_ids.clone(), message_ids));
     });
 }
 
@@ -139,12 +149,15 @@ fn without_create_spans_messages_carry_the_send_span() {
 }
 
 #[test]
-fn messages_of_one_context_get_one_link() {
+fn messages_of_one_context_get_a_link_each() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
-        assert_eq!(two(&client, &endpoint).await.len(), 2);
+        let messages = two(&client, &endpoint).await;
         let received = spans.one("receive orders");
-        assert_eq!(links(&received), [id(&spans.one("send orders"))]);
+        let sent = id(&spans.one("send orders"));
+        assert_eq!(links(&received), [sent.clone(), sent]);
+        let message_ids: Vec<_> = messages.iter().map(|message| message.message_id().unwrap()).collect();
+        assert_eq!(linked_messages(&received), message_ids);
     });
 }
 
@@ -184,7 +197,7 @@ fn settle_span_links_to_the_received_message() {
 }
 
 #[test]
-fn batch_settle_links_once_to_each_context() {
+fn batch_settle_links_to_each_message() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         use aws_sdk_sqs::types::{ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry};
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
@@ -204,7 +217,9 @@ fn batch_settle_links_once_to_each_context() {
         let sent = id(&spans.one("send orders"));
         for name in ["change_visibility orders", "delete orders"] {
             let settled = spans.one(name);
-            assert_eq!(links(&settled), std::slice::from_ref(&sent), "{name}");
+            assert_eq!(links(&settled), [sent.clone(), sent.clone()], "{name}");
+            let message_ids: Vec<_> = messages.iter().map(|message| message.message_id().unwrap()).collect();
+            assert_eq!(linked_messages(&settled), message_ids, "{name}");
             assert_eq!(attribute(&settled, "messaging.batch.message_count").as_deref(), Some("2"), "{name}");
         }
     });

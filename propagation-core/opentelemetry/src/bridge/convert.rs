@@ -12,7 +12,7 @@ use opentelemetry::{
 };
 
 use propagation_core::{
-    Attribute, AttributeValue, Baggage, SamplingDecision, SpanId, SpanKind, TraceContext, TraceFlags, TraceId,
+    Attribute, AttributeValue, Baggage, Link, SamplingDecision, SpanId, SpanKind, TraceContext, TraceFlags, TraceId,
     TraceParent, TraceState,
 };
 
@@ -70,9 +70,15 @@ pub(crate) fn span_context(trace: &TraceContext, remote: bool) -> Option<SpanCon
     ))
 }
 
+/// Converts a link with its attributes. Returns `None` without ids.
+pub(crate) fn link(link: Link) -> Option<otel::Link> {
+    let attributes = link.attributes.into_iter().map(attribute).collect();
+    Some(otel::Link::new(linked(&link.trace)?, attributes, 0))
+}
+
 /// The span context of a link. It is sampled only where somebody we believe has said so: samplers that go by links must not be an
 /// outsider's way to be kept.
-pub(crate) fn linked(trace: &TraceContext) -> Option<SpanContext> {
+fn linked(trace: &TraceContext) -> Option<SpanContext> {
     let sampling = if trace.sampling.decided().is_some() { trace.sampling } else { SamplingDecision::Drop };
     span_context(&trace.clone().with_sampling(sampling), true)
 }

@@ -5,16 +5,16 @@ use std::{borrow::Cow, fmt};
 use opentelemetry::{
     Context, KeyValue,
     baggage::BaggageExt,
-    trace::{Link, Span, SpanBuilder, SpanRef, Status, TraceContextExt, Tracer},
+    trace::{Span, SpanBuilder, SpanRef, Status, TraceContextExt, Tracer},
 };
 
 use super::convert::{
-    attribute, baggage_from, baggage_into, denied, kind, linked, root_context, span_context, trace_context,
+    attribute, baggage_from, baggage_into, denied, kind, link, root_context, span_context, trace_context,
 };
 use super::received_id::{RECEIVED_TRACE_ID, handing_over, missed};
 use super::{Caller, convert};
 use propagation_core::bridge::{Bridge, BridgeSpan, CurrentHop, HopId, Started};
-use propagation_core::{Attribute, Exception, Hop, Outcome, PropagationContext, SpanId, TraceContext};
+use propagation_core::{Attribute, Exception, Hop, Link, Outcome, PropagationContext, SpanId};
 
 /// Makes spans with an OpenTelemetry tracer.
 ///
@@ -82,7 +82,7 @@ where
         };
         let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(span_kind));
         builder = builder.with_attributes(hop.attributes.into_iter().map(attribute));
-        builder = builder.with_links(hop.links.iter().filter_map(linked).map(Link::with_context).collect());
+        builder = builder.with_links(hop.links.into_iter().filter_map(link).collect());
         let mut span = handing_over(&hop.parent.trace, || self.tracer.build_with_context(builder, &parent));
         if let Some(missed) = missed(&hop.parent.trace, span.span_context()) {
             span.set_attribute(KeyValue::new(RECEIVED_TRACE_ID, missed));
@@ -174,9 +174,9 @@ impl BridgeSpan for OtelSpan {
         self.with_own(|span| span.set_attribute(convert::attribute(attribute)));
     }
 
-    fn add_link(&self, trace: &TraceContext) {
-        if let Some(linked) = linked(trace) {
-            self.with_own(|span| span.add_link(linked, Vec::new()));
+    fn add_link(&self, added: Link) {
+        if let Some(link) = link(added) {
+            self.with_own(|span| span.add_link(link.span_context, link.attributes));
         }
     }
 

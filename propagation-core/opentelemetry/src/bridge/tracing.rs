@@ -16,13 +16,13 @@ use tracing::{Dispatch, Level, Span, dispatcher, subscriber::NoSubscriber};
 use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError};
 
 use propagation_core::{
-    Attribute, Hop, Outcome, PropagationContext, SpanId, SpanKind, TraceContext,
+    Attribute, Hop, Link, Outcome, PropagationContext, SpanId, SpanKind,
     bridge::{Bridge, BridgeError, BridgeSpan, CurrentHop, HopId, Started},
 };
 
 use super::{
     Caller,
-    convert::{attribute, baggage_from, baggage_into, linked, span_context, trace_context},
+    convert::{attribute, baggage_from, baggage_into, link, span_context, trace_context},
     opentelemetry::{OtelSpan, current_in, parent_context, span_inside},
     received_id::{RECEIVED_TRACE_ID, handing_over, missed},
 };
@@ -172,8 +172,8 @@ impl Bridge for TracingBridge {
             let each = attribute(each);
             span.set_attribute(each.key, each.value);
         }
-        for linked in hop.links.iter().filter_map(linked) {
-            span.add_link(linked);
+        for link in hop.links.into_iter().filter_map(link) {
+            span.add_link_with_attributes(link.span_context, link.attributes);
         }
         // The span starts here.
         let context = handing_over(&hop.parent.trace, || span.context());
@@ -239,8 +239,8 @@ impl BridgeSpan for TracingSpan {
         self.otel.set_attribute(attribute);
     }
 
-    fn add_link(&self, trace: &TraceContext) {
-        self.otel.add_link(trace);
+    fn add_link(&self, link: Link) {
+        self.otel.add_link(link);
     }
 
     fn rename(&self, name: Cow<'static, str>) {

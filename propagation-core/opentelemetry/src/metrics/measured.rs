@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{conventions, instruments::Instruments};
-use propagation_core::{Attribute, AttributeValue, Hop, Outcome, SpanKind, TraceContext, bridge::BridgeSpan};
+use propagation_core::{Attribute, AttributeValue, Hop, Link, Outcome, SpanKind, bridge::BridgeSpan};
 
 /// A span, if a bridge makes one, that is measured when it ends.
 pub(super) struct Measured {
@@ -96,10 +96,10 @@ impl BridgeSpan for Measured {
         }
     }
 
-    fn add_link(&self, trace: &TraceContext) {
+    fn add_link(&self, link: Link) {
         self.noted().links += 1;
         if let Some(span) = &self.span {
-            span.add_link(trace);
+            span.add_link(link);
         }
     }
 

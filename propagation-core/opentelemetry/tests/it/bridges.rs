@@ -7,8 +7,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Bridge, Exception, Hop, OutboundRule, Outcome, Peer, Policy, PropagationContext, Propagator, SamplingDecision,
-    Scrub, SpanKind, TraceContext, TraceState,
+    Attribute, Bridge, Exception, Hop, Link, OutboundRule, Outcome, Peer, Policy, PropagationContext, Propagator,
+    SamplingDecision, Scrub, SpanKind, TraceContext, TraceState,
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -263,6 +263,21 @@ fn resumed_work_continues_the_trace_without_a_span_of_its_own() {
         drop(hop);
         assert_eq!(setup.span("work").parent_span_id.to_string(), "00f067aa0ba902b7");
         assert_eq!(setup.exporter.get_finished_spans().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn links_carry_their_attributes_through_each_bridge() {
+    with_each_bridge(|setup, propagator| {
+        let link = |offset: i64| Link::new(caller().trace).with_attributes(vec![Attribute::new("offset", offset)]);
+        let hop =
+            propagator.start(Hop::local(SpanKind::Client, PropagationContext::EMPTY).named("batch").linked([link(1)]));
+        hop.add_link(link(2));
+        hop.end(&Outcome::Unset);
+        let links = setup.span("batch").links;
+        let offsets: Vec<_> =
+            links.iter().flat_map(|link| &link.attributes).map(|each| each.value.to_string()).collect();
+        assert_eq!(offsets, ["1", "2"]);
     });
 }
 

@@ -166,7 +166,8 @@ async fn handle(service: &Service, from: &str, to: &'static str, way: Way, exist
                 context.baggage.set("tenant.id", "blue").unwrap();
                 p.start(Hop::local(SpanKind::Internal, context)).in_scope(|| {
                     let name = |hop: &mut Hop| hop.name = "send next".into();
-                    messaging::create(&p, &peer(to, "next"), &existing, &mut message, name);
+                    let created = messaging::send(&p, &peer(to, "next"), &existing, &mut message, name);
+                    created.hop.end(&Outcome::Unset);
                 });
                 vec![message]
             }

@@ -9,7 +9,8 @@ use crate::{
 
 fn hop(n: u8) -> HopSpan {
     let parent = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902{n:02x}-01").parse().unwrap();
-    Propagator::default().start(Hop::remote(SpanKind::Server, PropagationContext::new(TraceContext::new(parent))))
+    Propagator::default()
+        .start(Hop::remote(SpanKind::Server, PropagationContext::new(crate::TraceContext::new(parent))))
 }
 
 fn current() -> PropagationContext {
@@ -51,7 +52,7 @@ impl BridgeSpan for Idle {
 
     fn set_attribute(&self, _: Attribute) {}
 
-    fn add_link(&self, _: &TraceContext) {}
+    fn add_link(&self, _: crate::Link) {}
 
     fn rename(&self, _: std::borrow::Cow<'static, str>) {}
 
