@@ -171,10 +171,8 @@ impl ConsumerPropagation {
         let hop = self.propagator.start(hop);
         let queue = ShortString::try_new(self.queue.as_str()).unwrap_or_default();
         let received = hop.scope(channel.basic_get(queue, options)).await;
-        if let Ok(Some(message)) = &received
-            && let Some(link) = self.described(&message.delivery).link()
-        {
-            hop.add_link(link);
+        if let Ok(Some(message)) = &received {
+            hop.add_link(self.described(&message.delivery).link());
         }
         hop.end(&Outcome::of(&received));
         received

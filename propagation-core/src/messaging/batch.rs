@@ -48,11 +48,10 @@ impl CreationContext {
         self
     }
 
-    /// Returns a link to the message with its attributes, or `None` if it has no ids.
+    /// Returns a link to the message with its attributes. Bridges make no link of a context without ids.
     #[must_use]
-    pub fn link(&self) -> Option<Link> {
-        let linked = || Link::new(self.trace.clone()).with_attributes(self.attributes.clone());
-        self.trace.has_ids().then(linked)
+    pub fn link(&self) -> Link {
+        Link::new(self.trace.clone()).with_attributes(self.attributes.clone())
     }
 
     /// Adopts the less trusted admission of two messages, for a span of both.
@@ -127,9 +126,9 @@ pub fn batch(
         if propagator.is_recording() {
             let mut is_new = |creation: &&CreationContext| {
                 let ids = (creation.trace.trace_id(), creation.trace.span_id());
-                linked.insert(ids) || !creation.attributes.is_empty()
+                creation.trace.has_ids() && (linked.insert(ids) || !creation.attributes.is_empty())
             };
-            hop.links.extend(chunk.iter().filter(|creation| is_new(creation)).filter_map(CreationContext::link));
+            hop.links.extend(chunk.iter().filter(&mut is_new).map(CreationContext::link));
             describe(&mut hop, chunk.len());
         }
         propagator.start(hop)

@@ -45,10 +45,11 @@ impl SqsInterceptor {
                 messaging::remember(&self.propagator, attributes::delivery(handle), creation.clone());
             }
             let ids = (creation.trace.trace_id(), creation.trace.span_id());
-            if let (Some(hop), Some(link)) = (hop, creation.link())
-                && (linked.insert(ids) || !link.attributes.is_empty())
+            if let Some(hop) = hop
+                && creation.trace.has_ids()
+                && (linked.insert(ids) || !creation.attributes.is_empty())
             {
-                hop.add_link(link);
+                hop.add_link(creation.link());
             }
         }
         if let Some(hop) = hop {
