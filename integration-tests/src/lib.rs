@@ -1,4 +1,5 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(feature = "otlp", doc = include_str!("../README.md"))]
+#![cfg_attr(not(feature = "otlp"), doc = "Assertions on traces for test suites. The feature `otlp` adds a receiver.")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,8 @@ pub mod loopback_amqp;
 pub mod loopback_sqs;
 #[cfg(feature = "otlp")]
 pub mod otlp;
+#[cfg(feature = "runtime")]
+pub mod runtime;
 #[cfg(feature = "services")]
 pub mod services;
 mod text;

@@ -32,6 +32,8 @@ mod failure;
 mod graph;
 mod id;
 mod normal;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod selector;
 pub(crate) mod span;
 pub(crate) mod tree;

@@ -14,11 +14,11 @@ use clap::{Parser, Subcommand};
 /// How the command ends, for scripts and CI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All is well.
+    /// The checks have passed.
     Good,
-    /// What was judged is not well.
+    /// A check has failed.
     Bad,
-    /// It could not be judged: a file that cannot be read, a backend that does not answer.
+    /// The checks could not run: an unreadable file, an unreachable backend.
     Unknown,
 }
 
@@ -32,7 +32,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Judges whether traces are whole, and what a policy lets cross.
+/// Checks traces, and shows the effect of a policy.
 #[derive(Debug, Parser)]
 #[command(name = "propagation", version)]
 struct Command {
@@ -42,9 +42,9 @@ struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Sub {
-    /// Is a trace whole? Exit status 0: yes; 1: no; 2: it could not be judged.
+    /// Checks that a trace is whole. Exit status 0: whole; 1: not whole; 2: the check could not run
     Continuity(continuity::Arguments),
-    /// Looks at a policy file before a service does.
+    /// Checks a policy file before a service reads it
     #[command(subcommand)]
     Policy(policy::Policy),
 }
@@ -56,7 +56,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints to standard output; a reader that has gone away is no reason to fail.
+/// Prints to standard output. A closed pipe is not an error.
 fn say(text: impl fmt::Display) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");

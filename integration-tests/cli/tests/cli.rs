@@ -41,16 +41,16 @@ fn file(name: &str, content: &str) -> PathBuf {
 }
 
 #[track_caller]
-fn assert_ends(output: &Output, status: i32, says: &[&str]) {
+fn assert_ends(output: &Output, status: i32, parts: &[&str]) {
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert_eq!(output.status.code(), Some(status), "{said}");
-    for part in says {
-        assert!(said.contains(part), "`{part}` is not said in:\n{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` is missing in:\n{said}");
     }
 }
 
 #[test]
-fn a_whole_trace_in_a_file_is_0_with_its_tree_and_page() {
+fn whole_trace_in_a_file_exits_0_with_tree_and_page() {
     let path = file("whole.json", &otlp_json::write(&spans()).to_string());
     let html = path.with_extension("html");
     let path = path.to_str().expect("UTF-8");
@@ -72,7 +72,7 @@ fn a_whole_trace_in_a_file_is_0_with_its_tree_and_page() {
 }
 
 #[test]
-fn a_broken_trace_is_1_with_the_reason() {
+fn broken_trace_exits_1_with_the_reason() {
     let path =
         file("broken.json", &otlp_json::write(spans().iter().filter(|span| span.name != "GET /orders")).to_string());
     let path = path.to_str().expect("UTF-8");
@@ -92,7 +92,7 @@ fn a_broken_trace_is_1_with_the_reason() {
 }
 
 #[test]
-fn of_many_traces_each_is_judged_and_one_broken_is_enough() {
+fn one_broken_trace_of_many_exits_1() {
     let mut many = spans();
     let mut other = spans();
     other.iter_mut().for_each(|span| span.trace_id = TraceId::from_bytes([0xcd; 16]));
@@ -109,7 +109,7 @@ fn of_many_traces_each_is_judged_and_one_broken_is_enough() {
 }
 
 #[test]
-fn what_cannot_be_judged_is_2() {
+fn unusable_input_exits_2() {
     let junk = file("junk.json", "not JSON");
     let none = file("none.json", "{}");
     let empty = file("other.json", &otlp_json::write(&spans()).to_string());
@@ -123,8 +123,8 @@ fn what_cannot_be_judged_is_2() {
             vec!["continuity", "00000000000000000000000000000001", "--otlp-json", empty.to_str().expect("UTF-8")],
             "no such trace",
         ),
-        (vec!["continuity", TRACE, "--zipkin", &format!("http://{unused}")], "did not answer"),
-        (vec!["continuity", TRACE, "--zipkin", "https://zipkin.example"], "plain http://"),
+        (vec!["continuity", TRACE, "--zipkin", &format!("http://{unused}")], "cannot reach the backend"),
+        (vec!["continuity", TRACE, "--zipkin", "ftp://zipkin.example"], "http:// or https://"),
         (vec!["continuity", "xyz", "--zipkin", "http://127.0.0.1:1"], "not an id"),
         (vec!["continuity", TRACE], "required"),
         (vec!["continuity", "--zipkin", "http://127.0.0.1:1"], "required"),
@@ -133,9 +133,9 @@ fn what_cannot_be_judged_is_2() {
     }
 }
 
-/// A backend that knows the trace only when asked for the third time.
+/// A backend that has the trace at the third request.
 #[test]
-fn a_backend_is_asked_again_until_the_trace_is_whole() {
+fn backend_is_polled_until_the_trace_is_whole() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = format!("http://{}/prefix/", listener.local_addr().expect("an address"));
     let all = spans();
@@ -186,7 +186,7 @@ baggage = ["tenant.id", { key = "plan", values = ["free"] }]
 "#;
 
 #[test]
-fn a_policy_that_cannot_be_used_is_2_with_line_and_column() {
+fn invalid_policy_exits_2_with_line_and_column() {
     for (name, content, says) in [
         ("detector.toml", "[scrub]\ndetectors = [\"email\", \"jwtt\"]\n", "detector.toml:2:23: error: \"jwtt\""),
         ("syntax.toml", "x = [\n", "syntax.toml:1:6: error"),
@@ -233,7 +233,7 @@ fn lint_warnings_have_excerpts_and_fail_if_denied() {
 }
 
 #[test]
-fn each_key_is_explained_and_what_cannot_be_read_is_said() {
+fn explain_covers_each_key_and_invalid_members() {
     let policy = file("explain.toml", POLICY);
     let policy = policy.to_str().expect("UTF-8");
     let baggage = "tenant.id=anna%40example.com,plan=pro,other=1,no member";
@@ -276,7 +276,7 @@ fn explain_covers_trust_trace_context_and_tracestate() {
 }
 
 #[test]
-fn a_host_is_explained_as_the_adapters_name_it() {
+fn explain_accepts_a_url_as_host() {
     let policy = file("host.toml", &POLICY.replace("\"*\"", "\"http:api.example.com\""));
     let policy = policy.to_str().expect("UTF-8");
     for peer in ["http:api.example.com", "http:API.example.com", "http:api.example.com:8443", "http:api.example.com."] {
@@ -288,7 +288,7 @@ fn a_host_is_explained_as_the_adapters_name_it() {
 }
 
 #[test]
-fn each_line_is_answered_before_the_next_and_a_reader_may_go_away() {
+fn scan_prints_each_result_before_the_next_line() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_propagation"));
     let mut child =
         command.args(["policy", "scan"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
@@ -307,7 +307,7 @@ fn each_line_is_answered_before_the_next_and_a_reader_may_go_away() {
 }
 
 #[test]
-fn each_line_is_scanned_to_one_object_with_a_policy_and_without() {
+fn scan_prints_one_object_for_each_line() {
     let lines = "tenant.id=anna@example.com\nother=blue\n";
     let alone = [
         r#"{"decision":"blocked","detector":"email","key":"tenant.id","reason":"personal_data","rule":"everything"}"#,

@@ -1,36 +1,66 @@
-//! The JSON of Jaeger's query API (`/api/traces/{id}`).
-//!
-//! **Unverified**: written from the format's description and tested on hand-made answers; it has not run against a real
-//! Jaeger yet.
+//! The JSON of Jaeger's query APIs: `/api/v3/traces/{id}`, which is OTLP, and `/api/traces/{id}`.
 
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use super::BackendError;
 use super::json::{list, number, span_id, text, trace_id};
+use super::{BackendError, otlp_json};
 use crate::trace::{Attributes, Event, Link, Span, SpanKind, Status, Value};
 
-/// Reads an answer of the API, with one or more traces.
+/// Reads a response of either API, with one or more traces.
 ///
-/// Of a span's references the first `CHILD_OF` within its trace is its parent; all others are links.
+/// Of version 3: one export request of OTLP, or a stream of `{"result": …}`; ids are hexadecimal or base64. Of the older API: the
+/// first `CHILD_OF` reference within the trace is the parent; all other references are links.
 ///
 /// # Errors
-/// [`BackendError::Malformed`]: not JSON, no `data`, or an id that is none.
+/// [`BackendError::Malformed`]: not JSON, not a response of Jaeger, or an invalid id. [`BackendError::NotFound`] and
+/// [`BackendError::Refused`]: an error that the stream contains.
 pub fn read(bytes: &[u8]) -> Result<Vec<Span>, BackendError> {
-    let json: Json =
-        serde_json::from_slice(bytes).map_err(|error| BackendError::Malformed(format!("not JSON: {error}")))?;
-    if json.get("data").is_none() {
-        return Err(BackendError::Malformed("no `data`: not an answer of Jaeger's query API".to_owned()));
-    }
     let mut spans = Vec::new();
-    for trace in list(&json, &["data"]) {
+    let mut documents = 0;
+    for json in serde_json::Deserializer::from_slice(bytes).into_iter::<Json>() {
+        let json = json.map_err(|error| BackendError::Malformed(format!("not JSON: {error}")))?;
+        documents += 1;
+        if let Some(error) = json.get("error").filter(|error| error.is_object()) {
+            return Err(error_of(error));
+        }
+        let traces = json.get("result").unwrap_or(&json);
+        if otlp_json::is_traces(traces) {
+            otlp_json::read_traces(traces, &mut spans)?;
+        } else if json.get("data").is_some() {
+            read_data(&json, &mut spans)?;
+        } else {
+            return Err(BackendError::Malformed(
+                "no `resourceSpans` and no `data`: not a response of Jaeger".to_owned(),
+            ));
+        }
+    }
+    if documents == 0 {
+        return Err(BackendError::Malformed("the response is empty".to_owned()));
+    }
+    Ok(spans)
+}
+
+/// An error in a response with status 200, as a gateway of gRPC streams has it.
+fn error_of(error: &Json) -> BackendError {
+    const GRPC_NOT_FOUND: u64 = 5;
+    let code = |name| number(error.get(name)).unwrap_or_default();
+    if code("httpCode") == 404 || code("grpcCode") == GRPC_NOT_FOUND {
+        return BackendError::NotFound;
+    }
+    let status = u16::try_from(code("httpCode")).ok().filter(|status| *status > 0).unwrap_or(500);
+    BackendError::Refused(status, text(error, &["message"]).chars().take(400).collect())
+}
+
+fn read_data(json: &Json, spans: &mut Vec<Span>) -> Result<(), BackendError> {
+    for trace in list(json, &["data"]) {
         for received in list(trace, &["spans"]) {
             let process = trace.get("processes").and_then(|processes| processes.get(text(received, &["processID"])));
             spans.push(read_span(received, process)?);
         }
     }
-    Ok(spans)
+    Ok(())
 }
 
 fn read_span(json: &Json, process: Option<&Json>) -> Result<Span, BackendError> {
@@ -114,28 +144,40 @@ pub use client::Jaeger;
 #[cfg(feature = "backend")]
 mod client {
     use super::{BackendError, Span, read};
+    use crate::backend::Endpoint;
     use crate::backend::client::Client;
     use crate::trace::TraceId;
 
-    /// A Jaeger's query service at a plain `http://` address.
+    /// A client of Jaeger's query API.
     #[derive(Debug, Clone)]
     pub struct Jaeger(Client);
 
     impl Jaeger {
-        /// The Jaeger at this address: `http://127.0.0.1:16686`.
+        /// Creates a client for an address such as `http://127.0.0.1:16686`.
         ///
         /// # Errors
-        /// [`BackendError::Address`]: not a plain `http://` address.
+        /// As [`Endpoint::new`] and [`at`](Self::at).
         pub fn new(address: &str) -> Result<Self, BackendError> {
-            Client::new(address).map(Self)
+            Self::at(&Endpoint::new(address)?)
         }
 
-        /// All spans of a trace that it has so far.
+        /// Creates a client for an endpoint with headers or certificates.
         ///
         /// # Errors
-        /// It has none, does not answer, or answers something else.
+        /// [`BackendError::Certificate`]: the machine or the endpoint has no usable certificate authority.
+        pub fn at(endpoint: &Endpoint) -> Result<Self, BackendError> {
+            Client::new(endpoint).map(Self)
+        }
+
+        /// Returns all spans of a trace that Jaeger has so far. Uses the older API if version 3 does not find the trace.
+        ///
+        /// # Errors
+        /// No span, no response, or a response of another format.
         pub async fn trace(&self, trace_id: TraceId) -> Result<Vec<Span>, BackendError> {
-            let spans = read(&self.0.get(&format!("/api/traces/{trace_id}")).await?)?;
+            let spans = match self.0.get(&format!("/api/v3/traces/{trace_id}")).await.and_then(|body| read(&body)) {
+                Err(BackendError::NotFound) => read(&self.0.get(&format!("/api/traces/{trace_id}")).await?)?,
+                spans => spans?,
+            };
             if spans.is_empty() { Err(BackendError::NotFound) } else { Ok(spans) }
         }
     }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use serde_json::{Value as Json, json};
 
 use super::BackendError;
-use super::json::{list, number, span_id, text, trace_id};
+use super::json::{list, number, otlp_span_id as span_id, otlp_trace_id as trace_id, text};
 use crate::text::base64;
 use crate::trace::{Attributes, Event, Link, Span, SpanKind, Status, Value};
 
 /// Reads all spans of a file: one export request, several one after the other (a line each, or not), or a list of them.
 ///
-/// Names may be in camel case, as the specification says, or in snake case, as some writers have it. 64-bit numbers may be
-/// text or numbers, kinds and status codes numbers or names.
+/// Names may be in camel case, as the specification requires, or in snake case. 64-bit numbers may be text or numbers, kinds and
+/// status codes numbers or names, ids hexadecimal, as the specification requires, or base64.
 ///
 /// # Errors
-/// [`BackendError::Malformed`]: not JSON, not OTLP, or an id that is none.
+/// [`BackendError::Malformed`]: not JSON, not OTLP, or an invalid id.
 pub fn read(bytes: &[u8]) -> Result<Vec<Span>, BackendError> {
     let mut spans = Vec::new();
     let mut requests = 0;
@@ -37,22 +37,35 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Span>, BackendError> {
 }
 
 fn read_request(request: &Json, spans: &mut Vec<Span>) -> Result<(), BackendError> {
-    const RESOURCE_SPANS: &[&str] = &["resourceSpans", "resource_spans"];
-    if !RESOURCE_SPANS.iter().any(|name| request.get(name).is_some()) {
-        // Metrics and logs of an exporter can be in one file; other content is another format.
-        let other = ["resourceMetrics", "resourceLogs", "resource_metrics", "resource_logs", "partialSuccess"];
-        let empty = request.as_object().is_some_and(serde_json::Map::is_empty);
-        return if empty || other.iter().any(|name| request.get(name).is_some()) {
-            Ok(())
-        } else {
-            Err(BackendError::Malformed("no `resourceSpans`: not an OTLP export".to_owned()))
-        };
+    if is_traces(request) {
+        return read_traces(request, spans);
     }
+    // Metrics and logs of an exporter can be in one file; other content is another format.
+    let other = ["resourceMetrics", "resourceLogs", "resource_metrics", "resource_logs", "partialSuccess"];
+    let empty = request.as_object().is_some_and(serde_json::Map::is_empty);
+    if empty || other.iter().any(|name| request.get(name).is_some()) {
+        Ok(())
+    } else {
+        Err(BackendError::Malformed("no `resourceSpans`: not an OTLP export".to_owned()))
+    }
+}
+
+/// The names of the list of resources; Tempo's is `batches`.
+const RESOURCE_SPANS: &[&str] = &["resourceSpans", "resource_spans", "batches"];
+
+/// Whether this is an export request of spans.
+pub(super) fn is_traces(request: &Json) -> bool {
+    RESOURCE_SPANS.iter().any(|name| request.get(name).is_some())
+}
+
+/// Reads the spans of one export request.
+pub(super) fn read_traces(request: &Json, spans: &mut Vec<Span>) -> Result<(), BackendError> {
     for resource_spans in list(request, RESOURCE_SPANS) {
         let resource = resource_spans.get("resource").map(|resource| attributes(list(resource, &["attributes"])));
         let resource = Arc::new(resource.unwrap_or_default());
         for scope_spans in list(resource_spans, &["scopeSpans", "scope_spans", "instrumentationLibrarySpans"]) {
-            let scope = scope_spans.get("scope").map(|scope| text(scope, &["name"])).unwrap_or_default();
+            let scope = scope_spans.get("scope").or_else(|| scope_spans.get("instrumentationLibrary"));
+            let scope = scope.map(|scope| text(scope, &["name"])).unwrap_or_default();
             for received in list(scope_spans, &["spans"]) {
                 let mut span = read_span(received)?;
                 span.resource = resource.clone();
@@ -104,7 +117,7 @@ fn read_span(json: &Json) -> Result<Span, BackendError> {
         span.links.push(link);
     }
     let dropped = ["Attributes", "Events", "Links"]
-        .map(|what| number(json.get(format!("dropped{what}Count"))).unwrap_or_default());
+        .map(|list| number(json.get(format!("dropped{list}Count"))).unwrap_or_default());
     span.dropped =
         u32::try_from(dropped.iter().fold(0_u64, |sum, count| sum.saturating_add(*count))).unwrap_or(u32::MAX);
     Ok(span)

@@ -1,8 +1,8 @@
 //! Zipkin's v2 JSON: a reader, a writer, and a client for a Zipkin's API.
 //!
 //! Zipkin keeps less than OpenTelemetry: every attribute is text ([`Span::typed`] is false), names and service names are
-//! lower case, times are microseconds, and there are no links, flags or tracestate. The writer puts what would be lost
-//! into tags of its own (`otel.name`, `otel.links`, `w3c.tracestate`), and the reader takes it from there.
+//! lower case, times are microseconds, and there are no links, flags or tracestate. The writer keeps these
+//! in tags of its own (`otel.name`, `otel.links`, `w3c.tracestate`), which the reader restores.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use crate::trace::{Event, Link, Span, SpanId, SpanKind, Status, TraceId};
 
 /// Reads a list of spans, or a list of traces, each a list of spans.
 ///
-/// Where client and server share one span id, as B3 allows, the server's span gets an id of its own below the client's,
-/// and what the server did goes below that.
+/// If client and server share one span id, as B3 allows, the server's span gets an id of its own below the client's, and its
+/// children are moved below it.
 ///
 /// # Errors
-/// [`BackendError::Malformed`]: not JSON, not a list, or an id that is none.
+/// [`BackendError::Malformed`]: not JSON, not a list, or an invalid id.
 pub fn read(bytes: &[u8]) -> Result<Vec<Span>, BackendError> {
     let json: Json =
         serde_json::from_slice(bytes).map_err(|error| BackendError::Malformed(format!("not JSON: {error}")))?;
@@ -184,34 +184,43 @@ pub use client::Zipkin;
 #[cfg(feature = "backend")]
 mod client {
     use super::{BackendError, Span, TraceId, read, write};
+    use crate::backend::Endpoint;
     use crate::backend::client::Client;
 
-    /// A Zipkin at a plain `http://` address.
+    /// A client of Zipkin's API.
     #[derive(Debug, Clone)]
     pub struct Zipkin(Client);
 
     impl Zipkin {
-        /// The Zipkin at this address: `http://127.0.0.1:9411`.
+        /// Creates a client for an address such as `http://127.0.0.1:9411`.
         ///
         /// # Errors
-        /// [`BackendError::Address`]: not a plain `http://` address.
+        /// As [`Endpoint::new`] and [`at`](Self::at).
         pub fn new(address: &str) -> Result<Self, BackendError> {
-            Client::new(address).map(Self)
+            Self::at(&Endpoint::new(address)?)
         }
 
-        /// All spans of a trace that it has so far.
+        /// Creates a client for an endpoint with headers or certificates.
         ///
         /// # Errors
-        /// It has none, does not answer, or answers something else.
+        /// [`BackendError::Certificate`]: the machine or the endpoint has no usable certificate authority.
+        pub fn at(endpoint: &Endpoint) -> Result<Self, BackendError> {
+            Client::new(endpoint).map(Self)
+        }
+
+        /// Returns all spans of a trace that Zipkin has so far.
+        ///
+        /// # Errors
+        /// No span, no response, or a response of another format.
         pub async fn trace(&self, trace_id: TraceId) -> Result<Vec<Span>, BackendError> {
             let spans = read(&self.0.get(&format!("/api/v2/trace/{trace_id}")).await?)?;
             if spans.is_empty() { Err(BackendError::NotFound) } else { Ok(spans) }
         }
 
-        /// Sends it spans.
+        /// Sends spans to Zipkin.
         ///
         /// # Errors
-        /// It does not answer, or refuses them.
+        /// No response, or an error status.
         pub async fn post<'s>(&self, spans: impl IntoIterator<Item = &'s Span>) -> Result<(), BackendError> {
             self.0.post("/api/v2/spans", write(spans).to_string()).await
         }

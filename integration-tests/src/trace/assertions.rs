@@ -1,7 +1,7 @@
 //! Assertions on a trace, one file for each subject.
 //!
-//! Each claim is a method that returns `Result<(), Broken>`, for programs that go on; its twin `assert_…` panics with the
-//! same explanation and returns the graph, so that a test reads as a list of claims.
+//! Each assertion is a method that returns `Result<(), AssertionFailure>`. Its variant `assert_…` panics with the failure and
+//! returns the graph, so that a test can chain them.
 
 mod context;
 mod edges;
@@ -9,10 +9,13 @@ mod links;
 mod meaning;
 mod shape;
 mod times;
+mod verdict;
 
-pub use shape::Continuity;
+pub use verdict::Continuity;
 
 use super::conventions::Version;
+#[cfg(feature = "schema")]
+use super::schema::Schema;
 use super::tree::Tree;
 use super::{SpanId, SpanSelector, TraceGraph, TraceId};
 use crate::assertions::assertions;
@@ -77,4 +80,9 @@ assertions! {
     assert_causal_times = causal_times();
     /// Asserts that each span follows the semantic conventions.
     assert_conventions = conventions(version: Version);
+    /// Asserts that each span has the recommended attributes, except for these keys.
+    assert_recommended = recommended(version: Version, except: &[&str]);
+    /// Asserts that the spans comply with a schema.
+    #[cfg(feature = "schema")]
+    assert_schema = schema(schema: &Schema);
 }

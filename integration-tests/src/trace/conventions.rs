@@ -4,6 +4,7 @@
 //! types; names that were deprecated; repeated keys; legal values where they are few; the status that the outcome
 //! requires; and the name's format, which keeps its cardinality low.
 
+mod recommended;
 mod table;
 
 use std::fmt;

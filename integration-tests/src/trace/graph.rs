@@ -43,6 +43,7 @@ impl TraceGraph {
 
     /// Marks a made-up parent as [outside](Self::with_outside): the only parent that was not received, of
     /// server or consumer spans, where no span is a root.
+    #[cfg(feature = "otlp")]
     pub(crate) fn with_made_up_parent(self) -> Self {
         let made_up = {
             let mut orphans = self.orphans();

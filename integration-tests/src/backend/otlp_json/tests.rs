@@ -56,8 +56,8 @@ fn anything_else_is_refused_with_a_reason() {
         ("", "empty"),
         ("hello", "not JSON"),
         (r#"{"data":[]}"#, "not an OTLP export"),
-        (r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz","spanId":"01"}]}]}]}"#, "no trace id"),
-        (r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"01","spanId":"+1234567"}]}]}]}"#, "no span id"),
+        (r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"xyz","spanId":"01"}]}]}]}"#, "not a trace id"),
+        (r#"{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"01","spanId":"+1234567"}]}]}]}"#, "not a span id"),
     ] {
         let error = read(text.as_bytes()).expect_err(text).to_string();
         assert!(error.contains(why), "{text}: {error}");

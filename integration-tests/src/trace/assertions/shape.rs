@@ -1,7 +1,6 @@
 //! Roots, orphans, loops, traces, services.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::fmt;
 
 use crate::trace::span::shown;
 use crate::trace::tree::plural;
@@ -12,30 +11,6 @@ const EXPLAINED: usize = 8;
 
 /// Claims on the shape of the trace.
 impl TraceGraph {
-    /// The sum of the claims on shape: at least one span, legal ids, one trace, one root, no orphans, connected.
-    ///
-    /// Of several that do not hold, the error is the first; [`continuity`](Self::continuity) has all of them.
-    ///
-    /// # Errors
-    /// Where one of them does not hold.
-    pub fn continuous(&self) -> Result<(), AssertionFailure> {
-        self.continuity().broken.into_iter().next().map_or(Ok(()), Err)
-    }
-
-    /// Judges the shape of the trace and gives every reason against it.
-    #[must_use]
-    pub fn continuity(&self) -> Continuity {
-        let claims = [self.ids_valid(), self.one_trace(), self.no_orphans(), self.one_root(), self.connected()];
-        Continuity {
-            traces: self.trace_ids(),
-            services: self.services().into_iter().map(str::to_owned).collect(),
-            spans: self.len(),
-            roots: self.roots().count(),
-            orphans: self.orphans().count(),
-            broken: claims.into_iter().filter_map(Result::err).collect(),
-        }
-    }
-
     /// Each span that begins a trace receives something: it is a server or a consumer span.
     ///
     /// Not part of [`continuous`](Self::continuous): a job or a command begins with a client span, or one of its own.
@@ -354,61 +329,5 @@ impl TraceGraph {
         Err(broken
             .cause("the SDK's span limits (OTEL_SPAN_LINK_COUNT_LIMIT and its like; 128 by default)")
             .picture(self.picture(lost.iter().map(|span| span.trace_id)).to_string()))
-    }
-}
-
-/// The verdict on a trace, with every reason against it.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct Continuity {
-    /// Every trace with a span; a whole one has exactly one.
-    pub traces: Vec<TraceId>,
-    /// Every service with a span.
-    pub services: BTreeSet<String>,
-    /// How many spans there are.
-    pub spans: usize,
-    /// How many of them have no parent.
-    pub roots: usize,
-    /// How many of them name a parent that was never received.
-    pub orphans: usize,
-    /// The failed condition.
-    pub broken: Vec<AssertionFailure>,
-}
-
-impl Continuity {
-    /// Whether the trace is whole.
-    #[must_use]
-    pub fn is_continuous(&self) -> bool {
-        self.broken.is_empty()
-    }
-
-    /// The likely causes of all that does not hold, each once.
-    #[must_use]
-    pub fn causes(&self) -> Vec<&str> {
-        let mut seen = HashSet::new();
-        self.broken
-            .iter()
-            .flat_map(AssertionFailure::causes)
-            .map(String::as_str)
-            .filter(|cause| seen.insert(*cause))
-            .collect()
-    }
-}
-
-impl fmt::Display for Continuity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = format!(
-            "{}, {}, {}, {}, {}",
-            plural(self.traces.len(), "trace"),
-            plural(self.spans, "span"),
-            plural(self.services.len(), "service"),
-            plural(self.roots, "root"),
-            plural(self.orphans, "orphan")
-        );
-        if self.is_continuous() {
-            return writeln!(f, "continuous: {counts}");
-        }
-        writeln!(f, "not continuous: {counts}\n")?;
-        self.broken.iter().try_for_each(|broken| writeln!(f, "{}", broken.summary()))
     }
 }
