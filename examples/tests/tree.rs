@@ -18,7 +18,7 @@ const CALLER: &str = "00f067aa0ba902b7";
 const LOGGED: [(&str, &str); 4] = [
     ("placing an order", "place_order"),
     ("printing a label", "print_label"),
-    ("telling the warehouse", "tell_warehouse"),
+    ("notifying the warehouse", "notify_warehouse"),
     ("packing", "pack"),
 ];
 const SPANS: usize = 7;
@@ -94,7 +94,7 @@ async fn one_connected_tree(bridge: &str) -> Result<TraceGraph, Error> {
         .assert_count(SpanSelector::any(), SPANS)
         .assert_each_edge(named("POST /orders/{id}").kind(SpanKind::Server), "place_order")
         .assert_each_edge("place_order", "print_label")
-        .assert_each_edge("place_order", "tell_warehouse")
+        .assert_each_edge("place_order", "notify_warehouse")
         .assert_each_edge("place_order", named("send orders").kind(SpanKind::Producer))
         .assert_each_edge("send orders", named("process orders").kind(SpanKind::Consumer))
         .assert_each_link("process orders", "send orders")

@@ -33,7 +33,7 @@ RECALL = {
     "provider tokens": 0.98,
     "bearer": 0.98,
     "basic": 0.98,
-    "secrets under a telling key": 0.98,
+    "secrets under a secret-like key": 0.98,
 }
 # The least share of the classes in forms.py, which are not encoded again.
 FORMS = 0.95
@@ -76,7 +76,7 @@ def encodings_for(name):
 
 def lines_of(name, values, chance, encode=lambda value, _: value, inside=False):
     """Each value under a key, encoded: all of the text, or only the value in it."""
-    keys = TELLING_KEYS if name == "secrets under a telling key" else NEUTRAL_KEYS
+    keys = TELLING_KEYS if name == "secrets under a secret-like key" else NEUTRAL_KEYS
     lines = []
     for each in values:
         text, value = each if isinstance(each, tuple) else (each, each)

@@ -43,7 +43,7 @@ def personal(seed, count):
         "provider tokens": many(shapes.provider_token),
         "bearer": many(lambda: "Bearer " + chance.choice([secret.token_hex, secret.token_urlsafe, secret.api_key, secret.jwt])()),
         "basic": many(lambda: shapes.basic(person.username(), person.password(length=12))),
-        "secrets under a telling key": many(
+        "secrets under a secret-like key": many(
             lambda: chance.choice(
                 [
                     lambda: person.password(length=chance.randrange(8, 24)),

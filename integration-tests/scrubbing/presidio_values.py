@@ -73,7 +73,7 @@ def personal(seed, count):
         "provider tokens": many(shapes.provider_token),
         "bearer": many(lambda: "Bearer " + shapes.opaque_token()),
         "basic": many(lambda: shapes.basic(faker.user_name(), faker.password(length=12))),
-        "secrets under a telling key": many(
+        "secrets under a secret-like key": many(
             lambda: shapes.chance().choice(
                 [
                     lambda: faker.password(length=shapes.chance().randrange(8, 24)),

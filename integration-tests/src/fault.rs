@@ -115,7 +115,7 @@ pub fn malformed_fields() -> Vec<MalformedFields> {
             vec![("traceparent", VALID_TRACE_PARENT.into()), ("traceparent", OTHER_TRACE_PARENT.into())],
         ),
         (
-            "the same traceparent twice",
+            "traceparent repeated",
             Duplicate,
             None,
             vec![("traceparent", VALID_TRACE_PARENT.into()), ("traceparent", VALID_TRACE_PARENT.into())],
@@ -127,7 +127,7 @@ pub fn malformed_fields() -> Vec<MalformedFields> {
             parent(format!("{VALID_TRACE_PARENT}, {OTHER_TRACE_PARENT}").as_str().into()),
         ),
         (
-            "the same baggage twice",
+            "baggage repeated",
             Duplicate,
             Some(false),
             vec![("traceparent", VALID_TRACE_PARENT.into()), ("baggage", "a=1".into()), ("baggage", "a=2".into())],

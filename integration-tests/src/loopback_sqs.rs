@@ -10,8 +10,8 @@
 //!   dots in a row, and no `AWS.` or `Amazon.` in front (in any case); types are `String`, `Number` or `Binary`, with an
 //!   optional label after a dot; names, types, values and the body are never empty;
 //! - the body and the values of text consist of characters that XML 1.0 allows;
-//! - body, attribute names, types and values together are at most 1,048,576 bytes, for one message (or less, as the
-//!   queue's `MaximumMessageSize` says) and for a whole batch; a batch has 1 to 10 entries with distinct ids;
+//! - body, attribute names, types and values together are at most 1,048,576 bytes, for one message (or the
+//!   queue's `MaximumMessageSize`) and for a whole batch; a batch has 1 to 10 entries with distinct ids;
 //! - `AWSTraceHeader` is the one system attribute that a sender may set; it takes no slot and no size, and comes from the
 //!   HTTP header `X-Amzn-Trace-Id` where the request does not set it;
 //! - a receiver gets the attributes and system attributes that it asks for, and no others;

@@ -1,7 +1,7 @@
 //! Runs the contract tests on real brokers, a real Collector and a real Zipkin, to detect wrong doubles.
 //!
-//! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and says where it is. Without a stack every test
-//! here fails; none is skipped.
+//! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and passes its addresses. Without a stack every
+//! test here fails; none is skipped.
 #![cfg(all(feature = "backend", feature = "loopback-amqp", feature = "loopback-sqs", feature = "otlp"))]
 
 #[macro_use]

@@ -7,14 +7,14 @@
 //! POST /orders/{id}                    the layer around the routes
 //! └─ place_order                       a handler with #[instrument]
 //!    ├─ print_label                    on a blocking thread
-//!    ├─ tell_warehouse                 in a detached task
+//!    ├─ notify_warehouse               in a detached task
 //!    └─ send orders                    a record for Kafka
 //!       └─ process orders              who consumes it
 //!          └─ pack                     a function with #[instrument]
 //! ```
 //!
 //! The argument chooses the bridge: `tracing`, `opentelemetry`, or `none`, which makes no spans, and still hands the caller's context to
-//! Kafka and to the log lines. Nothing else of the program knows which it is. Kafka is where `KAFKA_BROKERS` says, or else librdkafka's own mock
+//! Kafka and to the log lines. No other part of the program depends on it. `KAFKA_BROKERS` names the brokers; the default is librdkafka's own mock
 //! cluster.
 
 use std::{convert::Infallible, time::Duration};
@@ -119,7 +119,7 @@ async fn place_order(State(shop): State<Shop>, Path(id): Path<u32>) -> Result<St
     tracing::info!(id, "placing an order");
     // Both run in the context of this request, on whatever thread and however long.
     let label = task::spawn_blocking(&shop.propagator, move || print_label(id));
-    task::spawn(&shop.propagator, tell_warehouse(id));
+    task::spawn(&shop.propagator, notify_warehouse(id));
 
     let label = label.await.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     let record = FutureRecord::<str, str>::to(TOPIC).payload(&label);
@@ -139,9 +139,9 @@ fn print_label(id: u32) -> String {
 }
 
 #[tracing::instrument(skip_all)]
-async fn tell_warehouse(id: u32) {
+async fn notify_warehouse(id: u32) {
     tokio::task::yield_now().await;
-    tracing::info!(id, "telling the warehouse");
+    tracing::info!(id, "notifying the warehouse");
 }
 
 async fn pack_orders(propagator: Propagator, mut config: ClientConfig) -> Result<(), Error> {

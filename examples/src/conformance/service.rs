@@ -79,8 +79,8 @@ pub fn router() -> Result<Router, Box<dyn std::error::Error>> {
     let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
     let provider =
         SdkTracerProvider::builder().with_sampler(sampler).with_id_generator(ReceivedIdGenerator::default()).build();
-    // A proxy of the environment is none of a suite's business. Each call has a connection of its own: small servers of suites close
-    // theirs after an answer and don't say so.
+    // Ignores the environment's proxies. Each call opens a connection: small servers of suites close theirs after a response without
+    // `connection: close`.
     let client = || reqwest::Client::builder().no_proxy().connect_timeout(CONNECT).pool_max_idle_per_host(0);
 
     let mut router = Router::new();

@@ -1,5 +1,5 @@
-//! A service that the internet reaches, `orders`, over sockets: by HTTP (axum) and by gRPC (tonic), straight and behind a proxy. Each
-//! request makes it call `billing` the same way, which notes what it reads.
+//! A service that the internet reaches, `orders`, over sockets: by HTTP (axum) and by gRPC (tonic), directly and behind a proxy. Each
+//! request makes it call `billing` over the same protocol, which records the headers.
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,6 @@
-//! Nothing personal leaves: a canary of each kind, in each encoding, in baggage keys, values, properties and tracestate, over every
-//! transport; searched in what each receiver read, in every span that was exported and in every line that was logged. With the
-//! policy open each canary must be found, before its absence with the guard on counts.
+//! No personal data leaves: a canary of each kind, in each encoding, in baggage keys, values, properties and tracestate, over every
+//! transport, searched in each receiver's headers, every exported span and every log line. With an open policy each canary must be
+//! found; only then does its absence under the guard count.
 
 #[path = "../shared/grpc.rs"]
 mod grpc;

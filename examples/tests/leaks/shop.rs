@@ -1,5 +1,4 @@
-//! A sender and a receiver for every transport, over endpoints of this process: what each receiver reads is on record before
-//! anything is extracted from it.
+//! A sender and a receiver for every transport, over endpoints of this process. Each message is recorded before extraction.
 
 use std::{convert::Infallible, time::Duration};
 

@@ -1,4 +1,4 @@
-//! `propagation policy`: look at a policy file before a service does.
+//! `propagation policy`: checks a policy file before a service reads it.
 
 mod explain;
 mod lint;
@@ -11,7 +11,7 @@ use propagation_core::{Peer, Transport};
 
 use super::{Exit, complain};
 
-/// What can be asked of a policy file.
+/// Operations on a policy file.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     /// Checks a policy file: errors and warnings with line, column and an excerpt of the file.
@@ -24,19 +24,19 @@ pub(crate) enum Policy {
     },
     /// Explains the effect of a policy on trust, trace context, tracestate and each key of baggage, and names the rule that decides.
     Explain(explain::Arguments),
-    /// Reads `key=value` lines from standard input and writes a JSON object for each: what becomes of it.
+    /// Reads `key=value` lines from standard input and writes the policy's decision on each as a JSON object.
     ///
-    /// Without a file every key is allowed, every detector is on, and what they find is dropped.
+    /// Without a file every key is allowed, every detector is on, and values with findings are dropped.
     Scan {
         /// The policy file.
         file: Option<PathBuf>,
-        /// Who it would go to, such as `kafka:orders`. Without it, the first peer that the file's outbound rules are for.
+        /// The receiver, such as `kafka:orders`. Without it, the first peer of the file's outbound rules.
         #[arg(long, value_name = "TRANSPORT:NAME")]
         peer: Option<String>,
     },
 }
 
-/// Good if all is well, bad if something was found, unknown if the file can't be used.
+/// Returns good without findings, bad with findings, unknown if the file can't be used.
 pub(crate) fn run(policy: &Policy) -> Exit {
     let ended = match policy {
         Policy::Lint { file, deny } => lint::run(file, *deny),

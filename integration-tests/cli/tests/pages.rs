@@ -1,4 +1,4 @@
-//! What the repository's pages say and no compiler reads: files of a policy, what the detectors miss, a test shown whole.
+//! Contents of the pages that no compiler checks: policy files, values that the detectors miss, the test in the README, links.
 
 use std::{
     io::Write,
@@ -11,7 +11,7 @@ fn page(name: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The blocks of a page that are written in a language.
+/// Returns the blocks of a page in a language.
 fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced
@@ -21,7 +21,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Runs the command with a key for pseudonyms where the pages say that it is.
+/// Runs the command with a pseudonym key in the variables that the pages name.
 fn propagation(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_propagation"));
     command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -29,13 +29,13 @@ fn propagation(arguments: &[&str], input: &str) -> Output {
         command.env(variable, "0123456789abcdef0123456789abcdef");
     }
     let mut child = command.spawn().expect("it runs");
-    // A command that reads nothing may be gone already.
+    // A command that reads nothing may have exited.
     let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
     child.wait_with_output().expect("it ends")
 }
 
 #[test]
-fn a_policy_that_a_page_shows_can_be_used() {
+fn policies_on_the_pages_are_valid() {
     let mut shown = 0;
     for name in ["README.md", "docs/policy.md"] {
         let page = page(name);
@@ -61,28 +61,28 @@ fn a_policy_that_a_page_shows_can_be_used() {
 }
 
 #[test]
-fn what_the_docs_say_is_missed_is_missed() {
+fn values_listed_as_missed_are_missed() {
     let page = page("integration-tests/scrubbing/README.md");
-    let section = page.split("## What is known to be missed").nth(1).expect("the section");
+    let section = page.split("## Known misses").nth(1).expect("the section");
     let block = blocks(section, "text").concat();
     let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with('#')).collect();
     let output = propagation(&["policy", "scan"], &lines.join("\n"));
     let said = String::from_utf8(output.stdout).expect("UTF-8");
     let found = lines.iter().zip(said.lines()).filter(|(_, said)| !said.contains(r#""decision":"allowed""#));
     let found: Vec<_> = found.collect();
-    assert_eq!((lines.len(), found), (said.lines().count(), vec![]), "take what is found from the list");
+    assert_eq!((lines.len(), found), (said.lines().count(), vec![]), "remove found values from the list");
     assert!(lines.len() > 50);
 }
 
 #[test]
-fn the_test_that_the_readme_shows_is_the_whole_test_of_the_crate_it_names() {
+fn test_in_the_readme_is_that_of_the_crate() {
     let (readme, test) = (page("README.md"), page("examples/continuity/tests/continuity.rs"));
     let shown = blocks(&readme, "rust,ignore");
-    assert_eq!(shown.len(), 1, "what else is shown compiles");
+    assert_eq!(shown.len(), 1, "all other blocks compile");
     assert!(test.trim_end().ends_with(shown[0].trim_end()), "{test}");
 }
 
-/// Every page of the repository: beside the crates, in them, and one folder below.
+/// Collects the pages of the repository down to a depth.
 fn pages(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     let skipped = |name: &str| name.starts_with('.') || ["target", "node_modules", "src"].contains(&name);
     let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
@@ -95,7 +95,7 @@ fn pages(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Where the links of a page lead to: `[text](there)` and `[text]: there`.
+/// Returns the targets of the links of a page: `[text](target)` and `[text]: target`.
 fn links(page: &str) -> impl Iterator<Item = &str> {
     let inline = page.split("](").skip(1).filter_map(|rest| rest.split(')').next());
     let below =
@@ -103,14 +103,14 @@ fn links(page: &str) -> impl Iterator<Item = &str> {
     inline.chain(below)
 }
 
-/// The anchor that a heading has, as GitHub makes it.
+/// Returns the anchor of a heading, as GitHub builds it.
 fn anchor(heading: &str) -> String {
     let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
     kept.collect::<String>().to_lowercase().replace(' ', "-")
 }
 
 #[test]
-fn every_link_leads_somewhere_and_those_of_published_crates_do_from_anywhere() {
+fn every_link_leads_to_a_page_and_heading() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut found = Vec::new();
     pages(&root, 2, &mut found);

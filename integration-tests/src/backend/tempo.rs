@@ -24,7 +24,7 @@ pub fn read(bytes: &[u8]) -> Result<Vec<Span>, BackendError> {
         return Err(BackendError::Partial(text(&json, &["message"]).chars().take(400).collect()));
     }
     let trace = json.get("trace").unwrap_or(&json);
-    // Protocol Buffers leave out what is empty.
+    // The JSON mapping of Protocol Buffers omits empty fields.
     let empty = trace.is_null() || trace.as_object().is_some_and(serde_json::Map::is_empty);
     if !empty && !otlp_json::is_traces(trace) {
         return Err(BackendError::Malformed("no `trace` and no `batches`: not a response of Tempo".to_owned()));

@@ -155,7 +155,7 @@ impl Drawing<'_> {
         }
         write!(
             out,
-            "<span class=\"what\" title=\"{0}\">{0}</span><span class=\"kind\">{1}</span>",
+            "<span class=\"label\" title=\"{0}\">{0}</span><span class=\"kind\">{1}</span>",
             Text(&span.name),
             span.kind
         )?;

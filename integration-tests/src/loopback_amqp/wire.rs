@@ -188,7 +188,7 @@ pub(super) enum FrameKind {
 
 /// Refuses a payload whose tables could nest deeper than [`MAX_NESTING`].
 ///
-/// A nested table or array is a tag and a length that fits into what is left. The intervals that all such places span
+/// A nested table or array is a tag and a length that fits into the remaining bytes. The intervals that all such places span
 /// bound the true depth from above, without knowing where a table begins; text never looks like one, because four
 /// printable octets are a length far beyond any frame.
 fn refuse_deep_nesting(payload: &[u8]) -> Result<(), Fault> {

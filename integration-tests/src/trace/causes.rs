@@ -88,8 +88,8 @@ fn service_receives(graph: &TraceGraph, service: &str) -> bool {
     graph.spans().any(|span| span.service() == service && receives(span))
 }
 
-/// The span of another service in which something was sent that no client or producer span tells of: one that ran when `receiver` began,
-/// or the last that ended before, without a sender below it that went elsewhere.
+/// Returns the span of another service that probably sent without a client or producer span: one that ran when `receiver` began, or the
+/// last that ended before, without a sender below it that went elsewhere.
 fn likely_origin<'g>(graph: &'g TraceGraph, receiver: &Span, clocks: &Clocks) -> Option<&'g Span> {
     let began = clocks.start(receiver);
     let fits = |span: &&Span| {

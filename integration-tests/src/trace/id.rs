@@ -17,8 +17,8 @@ impl std::error::Error for InvalidId {}
 
 /// The id of a trace: 16 bytes, shown as 32 lower-case hexadecimal digits.
 ///
-/// Holds whatever arrived. A zero id is not valid on the wire, but a broken exporter can send one, and the graph must
-/// be able to say so: see [`TraceId::is_zero`].
+/// Holds any bytes that arrived. A zero id is not valid on the wire, but a broken exporter can send one:
+/// see [`TraceId::is_zero`].
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct TraceId([u8; 16]);
 

@@ -7,7 +7,6 @@
 //!
 //! let schema = Schema::from_toml(
 //!     r#"
-//!     # Rejects keys that differ only in case and separators, such as `userId` beside `user_id`.
 //!     consistent_spelling = true
 //!
 //!     [[required]]
@@ -32,8 +31,10 @@
 //!     max_distinct = 50
 //!     "#,
 //! )?;
-//! # let graph = propagation_testkit::trace::TraceGraph::default();
-//! graph.assert_schema(&schema);
+//! # fn test(graph: &propagation_testkit::trace::TraceGraph, schema: &Schema) {
+//! graph.assert_schema(schema);
+//! # }
+//! # let _ = schema;
 //! # Ok::<(), propagation_testkit::trace::schema::SchemaError>(())
 //! ```
 //!
@@ -43,7 +44,7 @@
 //! | `[[synonyms]]` | `key`, `forbidden` | no span, event, link or resource has a forbidden key |
 //! | `[[values]]` | `key`, `allowed`, `max_distinct` | each value of the key, on spans and resources, is one of these; there are at most so many of them in all spans |
 //! | `[[span_names]]` | `max_distinct` | each service has at most so many span names |
-//! | `consistent_spelling` | `true` | no two keys are equal without case, `.`, `_` and `-` |
+//! | `consistent_spelling` | `true` | no two keys are equal without case, `.`, `_` and `-`, such as `userId` and `user_id` |
 //!
 //! Each rule but the last can be limited to `services` and span `names`, in both of which `*` matches any text, and to `kinds`. A rule
 //! that matches no span holds: see [`Schema::unmatched`].

@@ -94,8 +94,8 @@ impl Span {
         Duration::from_nanos(self.end.saturating_sub(self.start))
     }
 
-    /// The W3C trace flags; `None` when they are not known. OpenTelemetry's exporter for Python says of the parent whether it is
-    /// remote and leaves the trace flags out: from there, none is no statement.
+    /// Returns the W3C trace flags; `None` if they are not known. OpenTelemetry's exporter for Python sets only the bits on the remote
+    /// parent, so its zero trace flags count as unknown.
     #[must_use]
     pub fn trace_flags(&self) -> Option<u8> {
         let flags = self.flags.map(|flags| flags.to_le_bytes()[0])?;

@@ -1,8 +1,8 @@
-//! What a RabbitMQ client may rely on, as functions of a broker's URI: the loopback double and a real RabbitMQ (3.10)
-//! are held to the same words, so a double that lies is caught.
+//! The contract of RabbitMQ for clients, as functions of a broker's URI. The loopback double and a real RabbitMQ (3.10) are tested
+//! by the same functions, which detects a wrong double.
 //!
-//! Each function makes names of its own, leaves nothing behind, and panics on the first broken promise. A test target
-//! calls [`amqp_contract!`] with an async function that gives it a broker.
+//! Each function uses names of its own, leaves nothing behind, and panics on the first violation. A test target calls
+//! [`amqp_contract!`] with an async function that returns a broker.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -116,8 +116,8 @@ async fn connect(uri: &str) -> Connection {
     Connection::connect(uri, ConnectionProperties::default()).await.expect("connects")
 }
 
-/// Says goodbye. lapin gives up a connection of which it is just about to close a channel, and it closes a channel in
-/// the background when the last handle is dropped: to be sure of the goodbye, keep the channels until after it.
+/// Closes a connection. lapin aborts a connection while it closes one of its channels, and it closes a channel in the background when
+/// the last handle is dropped: keep the channels until after this call.
 async fn close(connection: Connection) {
     if let Err(error) = connection.close(200, "done".into()).await {
         let kind = error.kind();

@@ -1,7 +1,7 @@
 //! The contract of SQS for senders and receivers, for any endpoint with its JSON protocol.
 //!
 //! Each function of the modules below is a test of its own, on queues of its own, so that they may run at once and again on an endpoint that
-//! keeps its queues. [`sqs_contract!`] makes a test of each. What real stand-ins are known not to enforce is in
+//! keeps its queues. [`sqs_contract!`] makes a test of each. Rules that known stand-ins do not enforce are in
 //! `sqs_strict.rs`.
 
 mod attributes;

@@ -1,5 +1,5 @@
-//! The order shop as its user runs it on the stack: each service in a container of its own, and none left behind. Whether it was in
-//! containers is for the engine to say.
+//! The order shop as its user runs it on the stack: each service in a container of its own, and no container is left behind. The engine's
+//! events show that the services ran in containers.
 
 use std::{collections::BTreeSet, path::PathBuf, process::Stdio, time::Duration};
 
@@ -34,8 +34,8 @@ async fn run(arguments: &[&str]) -> Run {
     Run { report: serde_json::from_slice(&report).unwrap(), said, status: output.status.code() }
 }
 
-/// The services of this project whose containers the engine starts, as it says itself while they start: it keeps few events,
-/// and health checks are events, too.
+/// The services of this project whose containers the engine starts, read from its events while they start: it keeps few events, and
+/// health checks are events, too.
 struct Started {
     _engine: Child,
     names: Lines<BufReader<ChildStdout>>,

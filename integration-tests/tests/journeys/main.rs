@@ -1,8 +1,9 @@
 //! Journeys over real brokers with the adapters of this family: the whole way and each transport alone, with a service in
 //! Python in the middle, with brokers that restart and messages that are broken.
 //!
-//! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and says where it is. Without a stack every test
-//! here fails; none is skipped. What is in `restarts` stops brokers, and so runs alone and last; what is in `demo` runs the shop in containers, one run at a time.
+//! Not part of `cargo test`: `integration-tests/setup/suite.sh` starts the stack and passes its addresses. Without a stack every
+//! test here fails; none is skipped. Tests in `restarts` stop brokers, and run alone and last; tests in `demo` run the shop in containers,
+//! one at a time.
 #![cfg(feature = "otlp")]
 
 mod alone;

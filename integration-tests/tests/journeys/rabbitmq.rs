@@ -79,7 +79,7 @@ pub(crate) async fn declare(queue: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Publishes a message just as it is. All headers of a message are in one frame: what is larger is no message.
+/// Publishes a message unchanged. All headers of a message must fit into one frame.
 pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, MalformedValue)]) -> Result<(), Failure> {
     let mut table = FieldTable::default();
     for (name, value) in fields {

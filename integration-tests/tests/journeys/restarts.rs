@@ -1,5 +1,5 @@
-//! Brokers that are restarted, or killed and started again, in the middle of the work: what they have confirmed arrives, before
-//! and after, and every message is still in the trace that it was sent in.
+//! Brokers that are restarted, or killed and started again, in the middle of the work: confirmed messages arrive, before
+//! and after, and every message stays in the trace that it was sent in.
 //!
 //! One at a time, and no other test beside it: `--test-threads 1`.
 

@@ -115,8 +115,8 @@ impl Shop {
         .unwrap();
     }
 
-    /// Waits until a claim holds on the trace of this request, with the span of its caller as known. What services did on their
-    /// own account, such as asking a queue that was empty, is in other traces.
+    /// Waits until an assertion holds on the trace of this request, with the span of its caller as known. Work of the services
+    /// themselves, such as polling an empty queue, is in other traces.
     #[track_caller]
     pub(crate) fn trace(
         &self,

@@ -1,4 +1,4 @@
-//! What all five transports have in common for a journey: an address, something that sends, something that receives.
+//! The common part of the five transports in a journey: an address, a sender, a receiver.
 
 use std::sync::Arc;
 

@@ -24,7 +24,7 @@ pub(crate) struct Transit {
 }
 
 /// The running proxies and relays. They stop when dropped.
-#[allow(dead_code, reason = "held for what dropping it does")]
+#[allow(dead_code, reason = "stops the proxy or relay when dropped")]
 enum Relay {
     Thread(messages::KafkaRelay),
     Task(AbortOnDrop),

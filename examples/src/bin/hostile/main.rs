@@ -126,7 +126,7 @@ async fn measure(connections: u32, waves: u32) -> Result<bool, Box<dyn Error>> {
         "| Server | p99 of the good client | its requests | resident memory after each wave, MiB |\n|---|---|---|---|"
     );
     println!("{}\n{}", bare.row("without layer"), layer.row("layer, OpenTelemetry bridge"));
-    println!("{}\n", hanging.row("the same, exporter hangs"));
+    println!("{}\n", hanging.row("layer, hanging exporter"));
     println!("p99 with the layer / without: {:.2}", layer.p99().as_secs_f64() / bare.p99().as_secs_f64());
     let served = [("layer", &layer), ("hanging exporter", &hanging)];
     for (name, _) in served.iter().filter(|(_, served)| !served.is_flat()) {

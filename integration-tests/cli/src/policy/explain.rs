@@ -21,13 +21,13 @@ pub(crate) struct Arguments {
     /// The other side, such as `kafka:orders`, or `http:` for a caller.
     #[arg(long, value_name = "TRANSPORT:NAME")]
     peer: String,
-    /// A caller's address, for inbound rules that go by it.
+    /// A caller's address, for inbound rules with address ranges.
     #[arg(long)]
     address: Option<std::net::IpAddr>,
-    /// A caller's identity, for inbound rules that go by it.
+    /// A caller's identity, for inbound rules with identities.
     #[arg(long)]
     identity: Option<String>,
-    /// The traceparent; without it, one that is sampled.
+    /// The traceparent; sampled by default.
     #[arg(long, default_value = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")]
     traceparent: TraceParent,
     /// The tracestate, as in its header: `dd=s:1,ot=th:8`.
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     /// The baggage, as in its header: `tenant.id=blue,plan=free`.
     #[arg(long, default_value = "")]
     baggage: String,
-    /// One JSON object for each of them instead of text.
+    /// Print one JSON object for each instead of text.
     #[arg(long)]
     json: bool,
 }
@@ -64,7 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let baggage = Baggage::parse(arguments.baggage.as_bytes());
     let given = arguments.baggage.split(',').filter(|member| !member.trim().is_empty()).count();
     if baggage.len() < given {
-        complain(format_args!("{} of {given} members can't be read, and go nowhere", given - baggage.len()));
+        complain(format_args!("{} of {given} members can't be read and are dropped", given - baggage.len()));
     }
     let state = match arguments.tracestate.as_str() {
         "" => TraceState::EMPTY,

@@ -13,13 +13,13 @@ pub(super) fn run(file: Option<&Path>, peer: Option<&str>) -> Result<Exit, Error
         Some(file) => Policy::from_file(file)?,
         None => Policy::builder().outbound(OutboundRule::peers(["*"]).allow("*").named("everything")).build()?,
     };
-    // A rule for everyone is for whomever we name.
+    // A rule for `*` applies to any name.
     let first = policy.outbound_peers().find(|peer| super::peer(peer, &policy).is_ok() || peer == "*");
     let first = first.filter(|first| first != "*").unwrap_or_else(|| "process:scan".to_owned());
     let (transport, name) = super::peer(peer.unwrap_or(&first), &policy)?;
     let peer = super::peer_of(transport, &name);
     match scan_all(&policy, &peer, io::stdin().lock(), io::stdout().lock()) {
-        // A reader that has gone away is no reason to fail.
+        // A closed pipe is not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Exit::Good),
         ended => Ok(ended.map(|()| Exit::Good)?),
     }
@@ -29,7 +29,7 @@ fn scan_all(policy: &Policy, peer: &Peer<'_>, lines: impl Read, out: impl Write)
     let (mut lines, mut out) = (BufReader::new(lines), io::BufWriter::new(out));
     let mut line = Vec::new();
     loop {
-        // Whoever waits for an answer before the next line gets it.
+        // Flushes before a blocking read: the other side may wait for this result.
         if lines.buffer().is_empty() {
             out.flush()?;
         }
@@ -46,10 +46,10 @@ fn scan_all(policy: &Policy, peer: &Peer<'_>, lines: impl Read, out: impl Write)
 }
 
 fn scan(policy: &Policy, peer: &Peer<'_>, line: &str) -> Value {
-    // The first `=` parts them; what has none is a value without a key.
+    // A line without `=` is a value without a key.
     let (key, value) = line.split_once('=').unwrap_or(("", line));
     let mut baggage = Baggage::new();
-    // What can't be baggage at all does not cross, whatever it holds.
+    // Invalid baggage never crosses.
     if let Err(error) = baggage.set(key, value) {
         return serde_json::json!({ "key": key, "decision": "blocked", "rule": error.to_string() });
     }

@@ -55,7 +55,7 @@ impl TraceGraph {
     }
 
     /// Each span's `tracestate` still has each member that its parent's has, in the same order. A member may change its
-    /// value if it then stands first, as the specification lets its owner do; members may be added in front.
+    /// value if it is first then, as the specification allows its owner; members may be added in front.
     ///
     /// # Errors
     /// With each span that lost, moved or changed one.
@@ -94,11 +94,11 @@ impl TraceGraph {
         Err(broken.picture(self.picture(wrong.iter().map(|span| span.trace_id)).to_string()))
     }
 
-    /// Each trace has at most one value of this attribute, over all its spans, and no two traces share a value: what one
-    /// request carries is not seen in another. For a marker that each request has its own of.
+    /// Each trace has at most one value of this attribute, over all its spans, and no two traces share a value. Use it with
+    /// an attribute that is unique to each request, to detect cross-talk between requests.
     ///
     /// # Errors
-    /// With each trace that has several values and each value that several traces have; also where no span has it.
+    /// With each trace that has several values and each value that several traces have; also if no span has the attribute.
     pub fn one_value_per_trace(&self, key: &str) -> Result<(), AssertionFailure> {
         let mut broken =
             AssertionFailure::new(format!("no cross-talk: one value of `{key}` for each trace, and none in two"));

@@ -49,8 +49,8 @@ impl TraceGraph {
 
     /// Each span meant by `parent` has exactly one child meant by `child`, and each of those has such a parent.
     ///
-    /// The claim for messages: one that took the context of the message before it still has *an* edge, and this says that
-    /// it has the wrong one.
+    /// Use it for messages: a message with the context of the message before it still has *an* edge, which [`edge`](Self::edge)
+    /// accepts.
     ///
     /// # Errors
     /// With each parent that has none or several, and each child that has another; also where neither is there at all.

@@ -6,11 +6,11 @@ use crate::trace::{AssertionFailure, Clocks, Span, SpanSelector, TraceGraph, cau
 
 /// Claims on time.
 impl TraceGraph {
-    /// The first spans of these kinds began in this order, with the difference between clocks taken out as far as the
-    /// calls between them tell it ([`Clocks`]).
+    /// The first spans that match these selectors began in this order. Differences between clocks are corrected as far as calls
+    /// between the services show them ([`Clocks`]).
     ///
     /// # Errors
-    /// With the two that are the wrong way round, or the one that is missing.
+    /// With the two spans in the wrong order, or the missing one.
     pub fn ordered(&self, steps: &[SpanSelector]) -> Result<(), AssertionFailure> {
         let clocks = Clocks::of(self);
         let mut before: Option<(&Span, &SpanSelector)> = None;
