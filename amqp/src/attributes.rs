@@ -82,31 +82,27 @@ impl Destination<'_> {
     /// Sets a hop's name, and the attributes of the operation and destination.
     pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
         let name = self.name();
-        let mut described = std::mem::replace(hop, Hop::resume(propagation_core::PropagationContext::EMPTY))
-            .named(operation)
-            .with("messaging.system", "rabbitmq")
-            .with("messaging.operation.name", operation)
-            .with("messaging.operation.type", kind);
+        hop.name = operation.into();
+        hop.add_attribute("messaging.system", "rabbitmq");
+        hop.add_attribute("messaging.operation.name", operation);
+        hop.add_attribute("messaging.operation.type", kind);
         // A receive span of a queue with a generated name has no destination name.
         if !self.is_receive() || name.name != DEFAULT_EXCHANGE {
-            described = described
-                .named(format!("{operation} {}", name.for_span()))
-                .with("messaging.destination.name", name.name);
+            hop.name = format!("{operation} {}", name.for_span()).into();
+            hop.add_attribute("messaging.destination.name", name.name);
         }
         if let Some(template) = name.template {
-            described = described.with("messaging.destination.template", template);
+            hop.add_attribute("messaging.destination.template", template);
         }
         if self.temporary || self.is_anonymous() {
-            described = described.with("messaging.destination.temporary", true);
+            hop.add_attribute("messaging.destination.temporary", true);
         }
         if self.is_anonymous() {
-            described = described.with("messaging.destination.anonymous", true);
+            hop.add_attribute("messaging.destination.anonymous", true);
         }
         if !self.routing_key.is_empty() {
-            described =
-                described.with("messaging.rabbitmq.destination.routing_key", ExternalText::from(self.routing_key));
+            hop.add_attribute("messaging.rabbitmq.destination.routing_key", ExternalText::from(self.routing_key));
         }
-        *hop = described;
     }
 }
 

@@ -10,10 +10,9 @@ use crate::{FrameLimit, PropertiesCarrier, PropertiesCarrierMut, sealed::Sealed}
 /// ```
 /// # async fn example(delivery: lapin::message::Delivery, propagator: propagation_core::Propagator) {
 /// use propagation_amqp::DeliveryExt;
-/// use propagation_core::Hop;
 ///
 /// let admission = delivery.extract(&propagator, "shipping");
-/// let hop = propagator.start(Hop::resume(admission.context));
+/// let hop = propagator.continue_from(admission.context);
 /// hop.scope(async { /* handle it */ }).await;
 /// # }
 /// ```

@@ -52,7 +52,7 @@ impl Interceptor for ClientInterceptor {
 /// Extracts the context of calls, as far as the policy admits it, into their extensions as [`Admitted`]. Handlers enter it explicitly.
 ///
 /// ```
-/// use propagation_core::{Hop, Propagator};
+/// use propagation_core::Propagator;
 /// use propagation_grpc::{Admitted, ServerInterceptor};
 /// use tonic::{Request, Response, Status};
 ///
@@ -62,7 +62,7 @@ impl Interceptor for ClientInterceptor {
 /// async fn place(propagator: &Propagator, request: Request<()>) -> Result<Response<()>, Status> {
 ///     let admitted = request.extensions().get::<Admitted>().cloned();
 ///     let context = admitted.map(|Admitted(admission)| admission.context).unwrap_or_default();
-///     let hop = propagator.start(Hop::resume(context));
+///     let hop = propagator.continue_from(context);
 ///     hop.scope(async { Ok(Response::new(())) }).await
 /// }
 /// # let _ = (interceptor, place);
@@ -76,7 +76,7 @@ pub struct ServerInterceptor {
 
 type Identity = dyn Fn(&Request<()>) -> Option<String> + Send + Sync;
 
-/// The admitted context of a call, in its extensions. A handler enters it with `propagator.start(Hop::resume(admitted.0.context))`.
+/// The admitted context of a call, in its extensions. A handler enters it with `propagator.continue_from(admitted.0.context)`.
 #[derive(Clone, Debug)]
 pub struct Admitted(pub Admission);
 

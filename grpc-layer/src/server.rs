@@ -199,11 +199,8 @@ impl Options {
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, &head.headers));
         peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &MetadataCarrier::new(&head.headers));
-        if !self.propagator.is_recording() {
+        if !self.propagator.is_recording() || !self.has_span(head) {
             return (self.propagator.continue_from(admission.context), None);
-        }
-        if !self.has_span(head) {
-            return (self.propagator.start(Hop::resume(admission.context)), None);
         }
         let mut hop = Hop::admitted(SpanKind::Server, admission);
         let method = MethodName::from_path(head.uri.path(), &self.methods);

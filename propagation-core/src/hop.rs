@@ -1,15 +1,21 @@
-//! One hop: what an adapter says of it once, for whichever tracing API the application uses.
+//! One unit of work at a boundary: its description, its running span, and the stack of hops that a thread is inside of.
+//!
+//! A hop follows its future, not the thread: it is entered on every poll, and on drop, and left again. After it, the context from
+//! before it is current again.
 
+mod active;
 mod attribute;
 mod error_type;
 mod exception;
 mod external;
 pub(crate) mod gate;
 mod guard_leak;
+mod id;
 mod link;
 mod outcome;
 mod run;
 mod scope;
+mod seam;
 mod span;
 mod stack;
 pub(crate) mod thread_end;
@@ -23,16 +29,19 @@ pub use self::{
     external::ExternalText,
     gate::{TelemetryLimits, TextGuard},
     guard_leak::GuardLeaks,
+    id::HopId,
     link::Link,
     outcome::Outcome,
     scope::Scope,
+    seam::{BridgeSpan, CurrentHop},
     span::HopSpan,
 };
 pub(crate) use self::{
     guard_leak::CallSite,
-    stack::{innermost, is_inside, origin_of},
+    seam::HopHost,
+    stack::{current_id, innermost, is_inside, origin_of},
 };
-use crate::{Admission, PropagationContext, bridge::HopId};
+use crate::PropagationContext;
 
 /// The span kind, closed by OpenTelemetry's specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -49,68 +58,48 @@ pub enum SpanKind {
     Internal,
 }
 
-/// A hop that is about to start.
+/// The description of a hop that is about to start.
 ///
-/// An adapter fills in name and attributes only where the bridge [records](crate::Propagator::is_recording) something.
+/// An adapter fills in name and attributes only if the bridge [records](crate::Propagator::is_recording).
 ///
 /// [`Propagator::start`](crate::Propagator::start) passes the name, the external attributes and the links through the policy's
-/// [`TextGuard`] before the bridge sees them.
+/// [`TextGuard`] before the bridge sees them. Work that continues in a context without a span of its own needs no description: see
+/// [`Propagator::continue_from`](crate::Propagator::continue_from).
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Hop {
-    /// `None` makes no span: the context becomes current, and that is all.
-    pub kind: Option<SpanKind>,
+    /// The kind of the span.
+    pub kind: SpanKind,
     /// A name of low cardinality, by the semantic conventions. An owned name is external, a borrowed one is not.
     pub name: Cow<'static, str>,
-    /// What the span is a child of, and the baggage that goes with it. Without a bridge, what the hop goes on with.
+    /// The parent of the span, and the baggage of the hop. Without a bridge, the context of the hop itself.
     pub parent: PropagationContext,
     /// Whether the parent is in this process.
     pub local: bool,
-    /// The span's links.
+    /// The links of the span.
     pub links: Vec<Link>,
-    /// What is known at the start: samplers may look at it.
+    /// The attributes that are known at the start, which samplers see.
     pub attributes: Vec<Attribute>,
     /// Keys of attributes that go on the span and on no metric: a caller chose their values, so each would be a time series of its own.
     pub span_only: Vec<&'static str>,
     /// Identifies the hop among those on this thread.
-    pub(crate) id: HopId,
+    id: HopId,
 }
 
 impl Hop {
-    /// A hop of this kind under a parent from another process.
+    /// Returns a hop whose parent is in another process.
     #[must_use]
     pub fn remote(kind: SpanKind, parent: PropagationContext) -> Self {
-        Self::new(Some(kind), parent, false)
+        Self::new(kind, parent, false)
     }
 
-    /// A hop of this kind under what is current in this process.
+    /// Returns a hop whose parent is in this process: the current context.
     #[must_use]
     pub fn local(kind: SpanKind, parent: PropagationContext) -> Self {
-        Self::new(Some(kind), parent, true)
+        Self::new(kind, parent, true)
     }
 
-    /// A hop of this kind for what a policy has let in: with its links, and what it copies from baggage to attributes.
-    #[must_use]
-    pub fn admitted(kind: SpanKind, admission: Admission) -> Self {
-        let Admission { context, links, attributes, .. } = admission;
-        let links = links.into_iter().map(Link::from).collect();
-        Self { links, attributes, ..Self::remote(kind, context) }
-    }
-
-    /// No hop at all: work that is resumed in a context, stored or handed over.
-    #[must_use]
-    pub fn resume(context: PropagationContext) -> Self {
-        Self::new(None, context, false)
-    }
-
-    /// No hop at all: what is current here, handed over within the process. It keeps the id of the hop that it is taken from,
-    /// so that user spans of that hop still count as inside.
-    pub(crate) fn carry(context: PropagationContext, id: Option<HopId>) -> Self {
-        let hop = Self::new(None, context, true);
-        Self { id: id.unwrap_or(hop.id), ..hop }
-    }
-
-    fn new(kind: Option<SpanKind>, parent: PropagationContext, local: bool) -> Self {
+    fn new(kind: SpanKind, parent: PropagationContext, local: bool) -> Self {
         Self {
             kind,
             name: Cow::Borrowed(""),
@@ -123,7 +112,7 @@ impl Hop {
         }
     }
 
-    /// The same with a name.
+    /// Sets the name.
     #[must_use]
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = name.into();
@@ -137,14 +126,19 @@ impl Hop {
         self
     }
 
-    /// The same with one more attribute.
+    /// Adds an attribute.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl Into<AttributeValue>) -> Self {
-        self.attributes.push(Attribute::new(key, value));
+    pub fn with(mut self, key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) -> Self {
+        self.add_attribute(key, value);
         self
     }
 
-    /// What identifies the hop; a bridge leaves it in its own context.
+    /// Adds an attribute, for code that describes a hop in place.
+    pub fn add_attribute(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
+        self.attributes.push(Attribute::new(key, value));
+    }
+
+    /// Returns the id of the hop, which a bridge leaves in its own context.
     #[must_use]
     pub fn id(&self) -> HopId {
         self.id

@@ -50,7 +50,7 @@ pub use policy::{
 #[cfg(feature = "policy-file")]
 pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};
 pub use propagation_scrub as scrub;
-pub use propagator::{Counters, Direction, Propagator, PropagatorBuilder};
-pub use rejection::Rejection;
+pub use propagator::{Counters, Propagator, PropagatorBuilder};
+pub use rejection::{Direction, Rejection};
 #[cfg(feature = "reload")]
 pub use reload::{Reload, ReloadThread};

@@ -4,14 +4,11 @@
 //! links to it and continues its trace, unless a hop of the whole batch is current.
 
 mod batch;
-mod memory;
 mod process;
 mod send;
 
-pub(crate) use memory::Deliveries;
-
-pub use batch::{CreationContext, LINKS_PER_SPAN, batch, creation_context, receive};
-pub use memory::DeliveryKey;
+pub use batch::{LINKS_PER_SPAN, batch, creation_context, receive};
 pub use process::{ParentMode, Processing, age, process, recall, remember, settle};
-pub(crate) use send::sampled_as;
 pub use send::{ExistingContext, PreparedMessage, place, send};
+
+pub use crate::propagator::{CreationContext, DeliveryKey};

@@ -1,7 +1,10 @@
 //! The propagator: formats, policy and bridge in one handle.
 
+mod admitted;
 mod builder;
 mod counters;
+mod deliveries;
+mod host;
 mod report;
 
 use std::{
@@ -15,18 +18,19 @@ use std::{
 use arc_swap::ArcSwap;
 
 pub use builder::PropagatorBuilder;
-pub use counters::{Counters, Direction};
+pub use counters::Counters;
+pub use deliveries::{CreationContext, DeliveryKey};
+pub(crate) use deliveries::{Delivered, Deliveries};
 
 use self::report::RejectionReporter;
 use crate::{
-    Admission, Bridge, Extract, Extracted, Format, Hop, HopSpan, Inject, InjectionReport, OutgoingFields, Peer, Policy,
-    PolicySink, PropagationContext, RejectReason, Rejection, SpanId, Transport,
-    bridge::{BridgeError, CurrentHop, HopId},
+    Admission, Bridge, Direction, Extract, Extracted, Format, Hop, HopSpan, Inject, InjectionReport, OutgoingFields,
+    Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection, Transport,
+    bridge::{BridgeError, Continued, CurrentHop, HopId},
     hop::{
         self, GuardLeaks, gate,
         thread_end::{self, Access, access},
     },
-    messaging::{Deliveries, sampled_as},
     model::origin::Origin,
     policy::Forwarded,
 };
@@ -201,15 +205,34 @@ impl Propagator {
         };
         started.context.origin = origin;
         match started.span {
-            Some(span) => HopSpan::telling(started.context, id, span, self.clone()),
+            Some(span) => HopSpan::with_span(started.context, id, span, self.host()),
             None => HopSpan::new(started.context, id),
         }
     }
 
-    /// Goes on in a context where the bridge [records](Self::is_recording) nothing: a hop that nobody would hear of need not be described.
+    /// Continues in a context that was admitted, stored or made by hand, without a span: calls made inside the hop carry the context.
     #[must_use]
     pub fn continue_from(&self, context: PropagationContext) -> HopSpan {
-        self.pass_by(context, HopId::next())
+        self.continue_in(context, HopId::next(), false)
+    }
+
+    /// Continues in the current context elsewhere in the process. The work keeps the id of its hop, so that spans of user code in
+    /// that hop still count as inside.
+    pub(crate) fn carry(&self, context: PropagationContext, hop: Option<HopId>) -> HopSpan {
+        self.continue_in(context, hop.unwrap_or_else(HopId::next), true)
+    }
+
+    fn continue_in(&self, context: PropagationContext, id: HopId, local: bool) -> HopSpan {
+        if !self.is_recording() {
+            return self.pass_by(context, id);
+        }
+        let origin = hop::origin_of(&context);
+        let context = PropagationContext { origin, ..context };
+        let continued = Continued::new(id, &context, local);
+        match access(Access::Start, || self.0.bridge.continue_from(continued)).flatten() {
+            Some(span) => HopSpan::with_span(context, id, span, self.host()),
+            None => HopSpan::new(context, id),
+        }
     }
 
     fn pass_by(&self, context: PropagationContext, id: HopId) -> HopSpan {
@@ -233,7 +256,7 @@ impl Propagator {
         let Forwarded { mut context, ids_only, .. } =
             self.existing_in(hop::origin_of(&PropagationContext::EMPTY), peer, carrier);
         if ids_only && context.trace.trace_id().is_some() {
-            context.trace = sampled_as(context.trace, &self.current().trace);
+            context.trace = context.trace.sampled_as(&self.current().trace);
         }
         context
     }
@@ -325,19 +348,6 @@ impl Propagator {
         for format in &self.0.extract {
             format.extract(from, reading);
         }
-    }
-
-    pub(crate) fn span_inside(&self, id: HopId) -> Option<SpanId> {
-        access(Access::Current, || self.0.bridge.span_inside(id)).flatten()
-    }
-
-    pub(crate) fn guard_leaks(&self) -> GuardLeaks {
-        self.0.guard_leaks
-    }
-
-    /// Whether the tracing API's innermost span is inside of a hop. Asking may start the span.
-    pub(crate) fn sees(&self, innermost: CurrentHop<'_>) -> bool {
-        self.bridge_current(Some(innermost)).is_some()
     }
 
     /// The bridge's current context; none while the thread ends.

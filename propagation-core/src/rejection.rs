@@ -179,3 +179,23 @@ mod tests {
         }
     }
 }
+
+/// The direction of a context at a boundary of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Extracted.
+    Inbound,
+    /// Injected.
+    Outbound,
+}
+
+impl Direction {
+    /// Returns `inbound` or `outbound`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}

@@ -34,7 +34,7 @@ pub use stream::InContextStreamExt;
 pub use tokio::{JoinSetExt, spawn, spawn_blocking};
 
 use crate::{
-    Hop, HopSpan, PropagationContext, Propagator,
+    HopSpan, PropagationContext, Propagator,
     hop::{
         self, CallSite,
         thread_end::{self, Access},
@@ -65,13 +65,13 @@ impl Current {
     #[must_use]
     #[track_caller]
     pub fn capture(propagator: &Propagator) -> Self {
-        let id = hop::innermost(|hop| hop.map(|(_, id)| id));
+        let id = hop::current_id();
         // Spans of user code inherit the id of their hop. A `tracing` span outside a hop has no id: its children find their
         // parent through the bridge's context.
         let own = id.is_some() || !propagator.makes_spans();
         let current = || if own { Span::current() } else { Span::none() };
         let span = thread_end::access(Access::Current, current).unwrap_or_else(Span::none);
-        let hop = propagator.start(Hop::carry(propagator.current(), id));
+        let hop = propagator.carry(propagator.current(), id);
         Self(Arc::new(Inner { hop, span, place: CallSite::here() }))
     }
 
@@ -79,7 +79,7 @@ impl Current {
     #[must_use]
     #[track_caller]
     pub fn resume(propagator: &Propagator, context: PropagationContext) -> Self {
-        let hop = propagator.start(Hop::resume(context));
+        let hop = propagator.continue_from(context);
         Self(Arc::new(Inner { hop, span: Span::none(), place: CallSite::here() }))
     }
 

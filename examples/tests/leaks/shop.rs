@@ -16,7 +16,7 @@ use lapin::{
     options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable},
 };
-use propagation_core::{Baggage, Extract, Hop, Peer, PropagationContext, Propagator, StoredContext};
+use propagation_core::{Baggage, Extract, Peer, PropagationContext, Propagator, StoredContext};
 use propagation_http::ReqwestPropagation;
 use propagation_testkit::{
     loopback_amqp::LoopbackAmqp,
@@ -126,7 +126,7 @@ impl Shop {
     /// Sends one message in this context over every transport.
     pub(crate) async fn send(&self, number: usize, context: &PropagationContext) {
         let body = number.to_string();
-        let hop = self.receiver.propagator.start(Hop::resume(context.clone()));
+        let hop = self.receiver.propagator.continue_from(context.clone());
         hop.scope(async {
             let (client, url) = &self.http;
             for path in ["orders", "moved"] {

@@ -388,7 +388,7 @@ async fn baggage_of_other_code_on_metadata_is_merged() {
     propagator.set_policy(Policy::builder().outbound(rule).build().unwrap());
     context.baggage.set("tenant.id", "blue").unwrap();
     let theirs = "sentry-release=1,tenant.id=red,secret=x";
-    let hop = propagator.start(Hop::resume(context));
+    let hop = propagator.continue_from(context);
 
     let mut request = tonic::Request::new(());
     request.metadata_mut().insert("baggage", theirs.parse().unwrap());

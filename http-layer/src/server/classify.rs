@@ -38,7 +38,7 @@ impl ClassifyResponse for ServerClassifier {
         let policy = self.options.propagator.policy();
         self.options.headers.record_response(&mut attributes, &head.headers, &policy);
         for attribute in attributes {
-            hop.set(attribute);
+            hop.set_attribute(attribute.key, attribute.value);
         }
     }
 

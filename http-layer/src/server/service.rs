@@ -62,10 +62,9 @@ impl Options {
         }
         let identity = self.identity.as_ref().and_then(|identity| identity(&head));
         let admission = self.admit(&head.headers, address, identity.as_deref());
-        let hop = if !self.propagator.is_recording() {
+        let filtered = |head: &Parts| self.filter.as_ref().is_some_and(|filter| !filter(head));
+        let hop = if !self.propagator.is_recording() || filtered(&head) {
             self.propagator.continue_from(admission.context)
-        } else if self.filter.as_ref().is_some_and(|filter| !filter(&head)) {
-            self.propagator.start(Hop::resume(admission.context))
         } else {
             let mut hop = Hop::admitted(SpanKind::Server, admission);
             self.describe(&head, address, &mut hop);

@@ -5,14 +5,14 @@ use std::{convert::Infallible, io, sync::Mutex};
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
-use propagation_core::{AttributeValue, Extract, FieldName, Hop, PropagationContext};
+use propagation_core::{AttributeValue, Extract, FieldName, Hop, PropagationContext, SpanKind};
 use propagation_http::{ClientPropagationLayer, HeaderCarrierMut, KnownMethods, attributes};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::telemetry::{Telemetry, attribute};
 
 fn attributes_of(describe: impl FnOnce(&mut Hop)) -> Vec<(String, AttributeValue)> {
-    let mut hop = Hop::resume(PropagationContext::EMPTY);
+    let mut hop = Hop::local(SpanKind::Client, PropagationContext::EMPTY);
     describe(&mut hop);
     hop.attributes.into_iter().map(|attribute| (attribute.key.to_string(), attribute.value)).collect()
 }

@@ -3,7 +3,7 @@
 use axum::{Router, body::Body, http::HeaderMap, routing::any};
 use http::{HeaderValue, Request, Response};
 use propagation_core::{
-    Direction, Hop, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, TraceContext,
+    Direction, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, TraceContext,
     TraceTrust,
 };
 use propagation_http::{ClientPropagationLayer, ReqwestPropagation};
@@ -91,7 +91,7 @@ async fn baggage_of_other_code_passes_the_tower_layer() {
     });
     let client = ClientPropagationLayer::new(propagator.clone()).layer(echo);
     let request = Request::get("http://127.0.0.1/").header("baggage", THEIRS).body(Body::empty()).unwrap();
-    let hop = propagator.start(Hop::resume(ours()));
+    let hop = propagator.continue_from(ours());
     let body = hop.scope(client.oneshot(request)).await.unwrap().into_body();
     assert_eq!(axum::body::to_bytes(Body::new(body), 100).await.unwrap(), "tenant.id=blue,sentry-release=1");
 }
@@ -113,7 +113,7 @@ async fn baggage_of_other_code_passes_reqwest_unless_withheld() {
         .with(ReqwestPropagation::new(propagator.clone()))
         .build();
     for (client, expected) in [(guarded, "[\"tenant.id=blue,sentry-release=1\"]"), (unknown, "[]")] {
-        let hop = propagator.start(Hop::resume(ours()));
+        let hop = propagator.continue_from(ours());
         let answer = hop.scope(client.get(&url).header("baggage", THEIRS).send()).await.unwrap();
         assert_eq!(answer.text().await.unwrap(), expected);
     }
@@ -144,7 +144,7 @@ async fn headers_keep_to_a_configured_limit() {
             )))
         });
         let client = ClientPropagationLayer::new(propagator.clone()).with_header_limit(limit).layer(echo);
-        let hop = propagator.start(Hop::resume(context.clone()));
+        let hop = propagator.continue_from(context.clone());
         let request = Request::get("http://127.0.0.1/").body(Body::empty()).unwrap();
         let body = hop.scope(client.oneshot(request)).await.unwrap().into_body();
         let seen = axum::body::to_bytes(Body::new(body), 1_000).await.unwrap();

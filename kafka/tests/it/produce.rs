@@ -272,7 +272,7 @@ async fn without_bridge_the_current_context_is_sent() {
     let producer = shop.producer();
     let from = headers(&[("traceparent", Some(OTHER.as_bytes()))]);
     let context = propagation_kafka::HeadersExt::extract(&from, &propagator, TOPIC).context;
-    let hop = propagator.start(propagation_core::Hop::resume(context));
+    let hop = propagator.continue_from(context);
     let record = || FutureRecord::to(TOPIC).key("4711").payload("{}");
     hop.scope(propagation.send(&producer, record(), WAIT)).await.unwrap();
     propagator.set_enabled(false);

@@ -1,7 +1,7 @@
 //! Added fields never make a send fail that would succeed without them.
 
 use opentelemetry::trace::Status;
-use propagation_core::{Direction, Hop, PropagationContext, RejectReason, TraceContext, TraceState};
+use propagation_core::{Direction, PropagationContext, RejectReason, TraceContext, TraceState};
 use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer},
@@ -65,7 +65,7 @@ async fn baggage_is_dropped_before_tracestate_before_ids() {
         let trace = TraceContext::new(PARENT.parse().unwrap()).with_state(TraceState::parse(STATE.as_bytes()).unwrap());
         let mut context = PropagationContext::new(trace);
         context.baggage.set("tenant.id", "blue").unwrap();
-        let hop = shop.propagator.start(Hop::resume(context));
+        let hop = shop.propagator.continue_from(context);
         let producer: FutureProducer = small(&shop).create().unwrap();
         let record = FutureRecord::<[u8], [u8]>::to(TOPIC).payload(&payload);
         hop.scope(shop.producing().send(&producer, record, WAIT)).await.unwrap();

@@ -56,7 +56,7 @@ use self::{
 };
 use propagation_core::{
     Hop, PropagationContext, SpanId,
-    bridge::{Bridge, BridgeError, CurrentHop, HopId, Started},
+    bridge::{Bridge, BridgeError, BridgeSpan, Continued, CurrentHop, HopId, Started},
 };
 
 pub use counters::observe_counters;
@@ -118,5 +118,9 @@ impl<B: Bridge> Bridge for HopMetrics<B> {
         let Some(noted) = Noted::of(&hop) else { return self.inner.start(hop) };
         let Started { context, span, .. } = self.inner.start(hop);
         Started::span(context, Box::new(Measured::new(span, noted, Arc::clone(&self.instruments))))
+    }
+
+    fn continue_from(&self, continued: Continued<'_>) -> Option<Box<dyn BridgeSpan>> {
+        self.inner.continue_from(continued)
     }
 }

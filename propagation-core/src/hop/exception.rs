@@ -73,7 +73,7 @@ impl Exception {
     /// # assert!(quantity("x").is_err());
     /// ```
     pub fn record_exception(self) {
-        stack::note(self);
+        stack::record_exception(self);
     }
 
     /// Passes every owned text through the guard.

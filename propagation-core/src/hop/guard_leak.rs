@@ -1,25 +1,28 @@
-//! Names the place where a guard of the tracing API was left behind.
+//! Detects guards of the tracing API that outlive the scope of a hop.
 //!
-//! Hops are entered by closures, so there is no guard of ours to leak; but a guard of the tracing API can be: one that is held
-//! across an await, or forgotten, is still in force when the poll has returned, and work that runs next on the thread runs inside of
-//! it. And code that switches stacks in the middle of a hop (stackful coroutines) leaves hops in another order than it entered them.
+//! Hops are entered by closures, so no guard of ours can leak. A guard of the tracing API can: held across an await, or forgotten, it is
+//! still in force when the poll has returned, and work that runs next on the thread runs inside its span. Code that switches stacks in
+//! the middle of a hop (stackful coroutines) leaves hops in another order than it entered them.
 
 use std::{fmt, panic::Location, sync::Arc};
 
 use super::{
-    span::{Active, Telling},
-    stack, thread_end,
+    CurrentHop,
+    active::{ActiveHop, SpanState},
+    seam::HopHost,
+    stack,
+    thread_end::{self, Access},
 };
-use crate::{SpanId, bridge::CurrentHop};
+use crate::SpanId;
 
-/// The reaction to a guard of the tracing API that is still in force when its hop is left.
+/// The reaction to a guard of the tracing API that is still in force after its scope.
 ///
-/// The default is [`Report`](Self::Report) in builds with debug assertions, and [`Ignore`](Self::Ignore) in others: looking costs some hundred
-/// instructions for each poll of a hop with a span.
+/// The default is [`Report`](Self::Report) in builds with debug assertions, and [`Ignore`](Self::Ignore) in others: the check costs some
+/// hundred instructions for each poll of a hop with a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum GuardLeaks {
-    /// Does not look.
+    /// Makes no check.
     Ignore,
     /// Emits an error event of the target `propagation` with the file and line of the scope, and of the span if it is one of `tracing`.
     Report,
@@ -41,12 +44,12 @@ impl GuardLeaks {
     }
 }
 
-/// The place where a hop is entered, or was captured.
+/// The code that entered or captured a hop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallSite(&'static Location<'static>);
 
 impl CallSite {
-    /// The caller's place.
+    /// Returns the caller's location.
     #[track_caller]
     pub(crate) fn here() -> Self {
         Self(Location::caller())
@@ -59,40 +62,42 @@ impl fmt::Display for CallSite {
     }
 }
 
-/// Compares the spans in force on this thread before a hop is entered with those after it was left.
+/// Compares the spans in force on this thread before and after a scope of a hop.
 pub(super) struct GuardLeakCheck<'a> {
-    active: &'a Arc<Active>,
-    telling: &'a Telling,
-    place: CallSite,
+    hop: &'a ActiveHop,
+    host: &'a dyn HopHost,
+    site: CallSite,
     panics: bool,
+    /// The number of hops on the stack before.
     depth: usize,
-    /// The `tracing` span that is current.
+    /// The current `tracing` span before.
     span: Option<tracing::Id>,
-    /// The span of OpenTelemetry's own context, if that is inside of the hop already.
+    /// The span of OpenTelemetry's own context before, if it was inside the hop already.
     inside: Option<SpanId>,
-    /// A hop that is entered inside of itself has spans around it that may rightly end.
-    again: bool,
+    /// Whether the hop was entered inside itself: spans around the inner scope may end in it.
+    reentered: bool,
 }
 
 impl<'a> GuardLeakCheck<'a> {
-    /// `None` for a hop without a span, and where nobody wants to know.
-    pub(super) fn before(active: &'a Arc<Active>, place: CallSite) -> Option<Self> {
-        let telling = active.span.as_ref()?;
-        let leaks = telling.propagator.guard_leaks();
+    /// Returns `None` for a hop without a span, and if leaks are ignored.
+    pub(super) fn before(hop: &'a Arc<ActiveHop>, site: CallSite) -> Option<Self> {
+        let SpanState { host, .. } = hop.span.as_ref()?;
+        let leaks = host.guard_leaks();
         if leaks == GuardLeaks::Ignore || thread_end::is_ending() {
             return None;
         }
-        let (depth, again) =
-            stack::look(|entered| (entered.len(), entered.iter().any(|each| each.active.id == active.id)));
-        let inside = telling.propagator.span_inside(active.id);
-        let span = thread_end::access(thread_end::Access::Current, || tracing::Span::current().id()).flatten();
-        Some(Self { active, telling, place, panics: leaks == GuardLeaks::Panic, depth, span, inside, again })
+        let (depth, reentered) =
+            stack::peek(|entries| (entries.len(), entries.iter().any(|entry| entry.hop.id == hop.id)));
+        let inside = host.span_inside(hop.id);
+        let span = thread_end::access(Access::Current, || tracing::Span::current().id()).flatten();
+        let panics = leaks == GuardLeaks::Panic;
+        Some(Self { hop, host: &**host, site, panics, depth, span, inside, reentered })
     }
 
-    /// Only where the work has returned: while a panic unwinds, guards are on their way out.
+    /// Reports a leak. Called only after the work has returned: while a panic unwinds, guards are about to be dropped.
     pub(super) fn after(self) {
-        let Some(left_behind) = self.stack().or_else(|| self.tracing_api()) else { return };
-        let place = self.place;
+        let Some(left_behind) = self.entered_hop().or_else(|| self.entered_span()) else { return };
+        let place = self.site;
         tracing::error!(
             target: "propagation",
             %place,
@@ -105,27 +110,27 @@ impl<'a> GuardLeakCheck<'a> {
         );
     }
 
-    /// Hops that were entered after this one and are not left.
-    fn stack(&self) -> Option<String> {
-        let above = stack::look(|entered| entered.get(self.depth).map(|entered| entered.place));
-        above.map(|place| format!("the hop that was entered at {place} was still entered"))
+    /// Returns a hop that was entered after this one and has not been left.
+    fn entered_hop(&self) -> Option<String> {
+        let above = stack::peek(|entries| entries.get(self.depth).map(|entry| entry.site));
+        above.map(|site| format!("the hop that was entered at {site} was still entered"))
     }
 
-    /// A span or context of the tracing API that was entered inside of the hop.
-    fn tracing_api(&self) -> Option<String> {
-        if self.again || thread_end::is_ending() {
+    /// Returns a span or context of the tracing API that was entered inside the hop and has not been left.
+    fn entered_span(&self) -> Option<String> {
+        if self.reentered || thread_end::is_ending() {
             return None;
         }
-        let propagator = &self.telling.propagator;
         let current = tracing::Span::current();
         let changed = current.id().filter(|id| Some(id) != self.span.as_ref()).is_some();
-        // A user's span that is current as before is not asked: asking starts it.
-        if changed && propagator.sees(CurrentHop { id: self.active.id, trace: &self.active.context.trace }) {
+        // Only a new span is looked at: looking starts it.
+        let innermost = CurrentHop { id: self.hop.id, trace: &self.hop.context.trace };
+        if changed && self.host.has_span_inside(innermost) {
             let metadata = current.metadata()?;
             let (file, line) = (metadata.file().unwrap_or("?"), metadata.line().unwrap_or_default());
             return Some(format!("the span `{}` of {file}:{line} was still entered", metadata.name()));
         }
-        let inside = propagator.span_inside(self.active.id).filter(|span| Some(*span) != self.inside)?;
+        let inside = self.host.span_inside(self.hop.id).filter(|span| Some(*span) != self.inside)?;
         Some(format!("a context of OpenTelemetry was still attached, with the span {inside}"))
     }
 }

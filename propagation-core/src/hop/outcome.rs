@@ -1,12 +1,11 @@
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt};
 
 use super::{
-    Exception,
+    Exception, TextGuard,
     error_type::{error_type, is_opaque},
     external::{self, bounded_cow},
     gate,
 };
-use crate::Policy;
 
 /// How a hop ended.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -77,22 +76,21 @@ impl Outcome {
         }
     }
 
-    /// Adds an exception that was recorded inside of the hop, and passes every owned text through the guard.
-    pub(crate) fn guarded(&self, noted: Option<&Exception>, policy: impl FnOnce() -> Arc<Policy>) -> Cow<'_, Self> {
+    /// Adds an exception that was recorded inside the hop, and passes every owned text through the guard.
+    pub(super) fn guarded(&self, recorded: Option<&Exception>, guard: &dyn TextGuard) -> Cow<'_, Self> {
         let Self::Error { kind, description, exception } = self else { return Cow::Borrowed(self) };
-        // A type that was lost in a box is known to the code that noted the error.
-        let kind = noted.map(|noted| &noted.kind).filter(|_| is_opaque(kind)).unwrap_or(kind);
-        // What the code inside says of an error is more than its type.
+        // A box hides its error's type; the code that recorded the error knew it.
+        let kind = recorded.map(|recorded| &recorded.kind).filter(|_| is_opaque(kind)).unwrap_or(kind);
+        // An own exception without a message has only a type: the recorded one has more.
         let own = exception.as_deref();
-        let exception = own.filter(|exception| exception.message.is_some()).or(noted).or(own);
+        let exception = own.filter(|exception| exception.message.is_some()).or(recorded).or(own);
         if exception.is_none() && description.is_empty() && matches!(kind, Cow::Borrowed(_)) {
             return Cow::Borrowed(self);
         }
-        let policy = policy();
         Cow::Owned(Self::Error {
-            kind: gate::error_type(&*policy, kind.clone()),
-            description: gate::value(&*policy, "exception.message", description.clone()).unwrap_or_default(),
-            exception: exception.map(|exception| Box::new(exception.clone().guarded(&*policy))),
+            kind: gate::error_type(guard, kind.clone()),
+            description: gate::value(guard, "exception.message", description.clone()).unwrap_or_default(),
+            exception: exception.map(|exception| Box::new(exception.clone().guarded(guard))),
         })
     }
 }

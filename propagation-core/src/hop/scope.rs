@@ -12,33 +12,34 @@ use pin_project_lite::pin_project;
 
 use super::{
     CallSite,
+    active::{ActiveHop, PanicMark},
     guard_leak::GuardLeakCheck,
-    span::{Active, PanicMark},
     stack::push,
     thread_end,
 };
 
 pin_project! {
-    /// The future of [`HopSpan::scope`].
+    /// The future of [`HopSpan::scope`](super::HopSpan::scope).
+    #[must_use = "futures do nothing unless polled"]
     pub struct Scope<F> {
-        hop: Arc<Active>,
-        place: CallSite,
+        hop: Arc<ActiveHop>,
+        site: CallSite,
         #[pin]
         future: Option<F>,
     }
 
     impl<F> PinnedDrop for Scope<F> {
-        // What the future holds may make calls while it is dropped: they belong to the hop, too.
+        // Destructors of the future's values may make calls, which belong to the hop.
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            enter(this.hop, *this.place, || this.future.set(None));
+            enter(this.hop, *this.site, || this.future.set(None));
         }
     }
 }
 
 impl<F> Scope<F> {
-    pub(super) fn new(hop: Arc<Active>, place: CallSite, future: F) -> Self {
-        Self { hop, place, future: Some(future) }
+    pub(super) fn new(hop: Arc<ActiveHop>, site: CallSite, future: F) -> Self {
+        Self { hop, site, future: Some(future) }
     }
 }
 
@@ -48,7 +49,7 @@ impl<F: Future> Future for Scope<F> {
     fn poll(self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         match this.future.as_pin_mut() {
-            Some(future) => enter(this.hop, *this.place, || future.poll(task)),
+            Some(future) => enter(this.hop, *this.site, || future.poll(task)),
             None => Poll::Pending,
         }
     }
@@ -60,20 +61,21 @@ impl<F> fmt::Debug for Scope<F> {
     }
 }
 
-pub(super) fn enter<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R) -> R {
-    let check = GuardLeakCheck::before(active, place);
-    let answer = enter_span(active, place, run);
+/// Runs `run` inside a hop: on this thread's stack, and in the hop's span.
+pub(super) fn enter<R>(hop: &Arc<ActiveHop>, site: CallSite, run: impl FnOnce() -> R) -> R {
+    let check = GuardLeakCheck::before(hop, site);
+    let result = enter_span(hop, site, run);
     if let Some(check) = check {
         check.after();
     }
-    answer
+    result
 }
 
-fn enter_span<R>(active: &Arc<Active>, place: CallSite, run: impl FnOnce() -> R) -> R {
-    let _left = push(active, place);
-    let Some(span) = &active.span else { return run() };
-    let mut mark = PanicMark(Some(span));
-    let answer = thread_end::enter(|within| span.enter(within), run);
-    mark.0 = None;
-    answer
+fn enter_span<R>(hop: &Arc<ActiveHop>, site: CallSite, run: impl FnOnce() -> R) -> R {
+    let _pop = push(hop, site);
+    let Some(span) = &hop.span else { return run() };
+    let mark = PanicMark::new(span);
+    let result = thread_end::enter(|within| span.span.enter(within), run);
+    mark.disarm();
+    result
 }

@@ -2,95 +2,98 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use super::{CallSite, Exception, span::Active};
-use crate::{PropagationContext, bridge::HopId, model::origin::Origin};
+use super::{CallSite, Exception, HopId, active::ActiveHop};
+use crate::{PropagationContext, model::origin::Origin};
 
 thread_local! {
     /// The hops that this thread is inside of, innermost last.
-    static STACK: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    static STACK: RefCell<Vec<StackEntry>> = const { RefCell::new(Vec::new()) };
 }
 
-pub(super) struct Entered {
-    pub(super) active: Arc<Active>,
-    pub(super) place: CallSite,
+pub(super) struct StackEntry {
+    pub(super) hop: Arc<ActiveHop>,
+    /// The call that entered the hop.
+    pub(super) site: CallSite,
 }
 
-/// The innermost hop on this thread.
+/// Calls `look` with the context and id of the innermost hop. The stack is not borrowed meanwhile: `look` may run foreign code.
 pub(crate) fn innermost<R>(look: impl FnOnce(Option<(&PropagationContext, HopId)>) -> R) -> R {
-    look(top().as_ref().map(|active| (&active.context, active.id)))
+    let top = peek(|stack| stack.last().map(|entry| Arc::clone(&entry.hop)));
+    look(top.as_ref().map(|hop| (&hop.context, hop.id)))
 }
 
-/// The origin of a context. One that was made by hand inherits the admission of the hop that it is used in.
+/// Returns the origin of a context. A context that was made by hand inherits the admission of the hop that it is used in.
 pub(crate) fn origin_of(context: &PropagationContext) -> Origin {
     let mut origin = context.origin;
     if origin.admission.is_none() {
-        origin.admission = innermost(|hop| hop.and_then(|(context, _)| context.origin.admission));
+        origin.admission = peek(|stack| stack.last()?.hop.context.origin.admission);
     }
     origin
 }
 
-/// Shared, so that nothing of ours is borrowed while others' code looks at it.
-pub(super) fn top() -> Option<Arc<Active>> {
-    let top =
-        |stack: &RefCell<Vec<Entered>>| stack.try_borrow().ok()?.last().map(|entered| Arc::clone(&entered.active));
-    STACK.try_with(top).ok().flatten()
+/// Returns the id of the innermost hop.
+pub(crate) fn current_id() -> Option<HopId> {
+    peek(|stack| stack.last().map(|entry| entry.hop.id))
 }
 
-/// Whether this thread is inside a hop.
+/// Returns `true` if this thread is inside a hop.
 pub(crate) fn is_inside() -> bool {
-    STACK.try_with(|stack| stack.try_borrow().is_ok_and(|stack| !stack.is_empty())).unwrap_or(false)
+    peek(|stack| !stack.is_empty())
 }
 
-pub(super) fn look<R: Default>(look: impl FnOnce(&[Entered]) -> R) -> R {
+/// Looks at the stack while it is borrowed: `look` must not run foreign code.
+pub(super) fn peek<R: Default>(look: impl FnOnce(&[StackEntry]) -> R) -> R {
     STACK.try_with(|stack| stack.try_borrow().map(|stack| look(&stack)).unwrap_or_default()).unwrap_or_default()
 }
 
-/// Puts a hop on this thread's stack; leaving removes it, also when the work panics.
-pub(super) fn push(active: &Arc<Active>, place: CallSite) -> Left<'_> {
-    let entered = Entered { active: Arc::clone(active), place };
-    let pushed = STACK.try_with(|stack| stack.try_borrow_mut().map(|mut stack| stack.push(entered)).is_ok());
-    Left { active: pushed.unwrap_or(false).then_some(active) }
-}
-
-pub(super) struct Left<'a> {
-    active: Option<&'a Arc<Active>>,
-}
-
-/// What is still inside stays.
-#[cold]
-fn leave_out_of_order(stack: &mut Vec<Entered>, top: Entered, active: &Arc<Active>) -> Option<Entered> {
-    stack.push(top);
-    let own = stack.iter().rposition(|entered| Arc::ptr_eq(&entered.active, active))?;
-    Some(stack.remove(own))
-}
-
-impl Drop for Left<'_> {
-    fn drop(&mut self) {
-        let Some(active) = self.active else { return };
-        let left = STACK.try_with(|stack| {
-            let mut stack = stack.try_borrow_mut().ok()?;
-            let left = stack.pop()?;
-            if Arc::ptr_eq(&left.active, active) { Some(left) } else { leave_out_of_order(&mut stack, left, active) }
-        });
-        // Dropped outside the borrow: the last owner of a hop may run user code.
-        drop(left);
-    }
-}
-
 impl PropagationContext {
-    /// The context of the innermost hop that this code runs in, without asking any tracing API; empty outside of one.
+    /// Returns the context of the innermost hop on this thread, without looking at any tracing API; empty outside of hops.
     ///
-    /// Outgoing calls carry [`Propagator::current`](crate::Propagator::current), which knows the spans inside the hop, too.
+    /// Outgoing calls carry [`Propagator::current`](crate::Propagator::current), which includes spans inside the hop.
     #[must_use]
     pub fn current() -> Self {
-        innermost(|hop| hop.map(|(context, _)| context.clone()).unwrap_or_default())
+        peek(|stack| stack.last().map(|entry| entry.hop.context.clone()).unwrap_or_default())
     }
 }
 
-/// Keeps an exception for the record of the innermost hop, if that has none yet.
-pub(crate) fn note(exception: Exception) {
-    if let Some(span) = top().as_ref().and_then(|active| active.span.as_ref()) {
-        // Whoever sees an error first knows the most of it.
-        let _ = span.noted.set(Box::new(exception));
+/// Keeps an exception for the record of the innermost hop, unless that has one already: the first one has seen the error closest.
+pub(super) fn record_exception(exception: Exception) {
+    let top = peek(|stack| stack.last().map(|entry| Arc::clone(&entry.hop)));
+    if let Some(span) = top.as_ref().and_then(|hop| hop.span.as_ref()) {
+        let _ = span.exception.set(Box::new(exception));
     }
+}
+
+/// Puts a hop on this thread's stack. The guard removes it, also when the work panics.
+pub(super) fn push(hop: &Arc<ActiveHop>, site: CallSite) -> PopGuard<'_> {
+    let entry = StackEntry { hop: Arc::clone(hop), site };
+    let pushed = STACK.try_with(|stack| stack.try_borrow_mut().map(|mut stack| stack.push(entry)).is_ok());
+    PopGuard { hop: pushed.unwrap_or(false).then_some(hop) }
+}
+
+/// Removes a hop from the stack when it is dropped.
+pub(super) struct PopGuard<'a> {
+    /// `None` if the stack was not accessible.
+    hop: Option<&'a Arc<ActiveHop>>,
+}
+
+impl Drop for PopGuard<'_> {
+    fn drop(&mut self) {
+        let Some(hop) = self.hop else { return };
+        let removed = STACK.try_with(|stack| {
+            let mut stack = stack.try_borrow_mut().ok()?;
+            let top = stack.pop()?;
+            if Arc::ptr_eq(&top.hop, hop) { Some(top) } else { remove_out_of_order(&mut stack, top, hop) }
+        });
+        // Dropped outside the borrow: the last owner of a hop may run foreign code.
+        drop(removed);
+    }
+}
+
+/// Removes a hop that is not at the top. Hops that were entered after it stay.
+#[cold]
+fn remove_out_of_order(stack: &mut Vec<StackEntry>, top: StackEntry, hop: &Arc<ActiveHop>) -> Option<StackEntry> {
+    stack.push(top);
+    let own = stack.iter().rposition(|entry| Arc::ptr_eq(&entry.hop, hop))?;
+    Some(stack.remove(own))
 }

@@ -1,10 +1,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{
-    CreationContext,
-    memory::{Delivered, DeliveryKey},
+use crate::{
+    Admission, Attribute, Hop, HopSpan, Propagator, SpanKind, TraceContext,
+    model::origin::ProcessId,
+    propagator::{CreationContext, Delivered, DeliveryKey},
 };
-use crate::{Admission, Attribute, Hop, HopSpan, Propagator, SpanKind, TraceContext, model::origin::ProcessId};
 
 /// The parent of a process span. It links to the message's creation context in any case.
 ///

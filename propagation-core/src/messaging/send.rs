@@ -1,6 +1,6 @@
 use crate::{
-    Attribute, Extract, Hop, HopSpan, Inject, InjectionReport, Peer, PropagationContext, Propagator, SamplingDecision,
-    SpanKind, StoredContext, TraceContext, policy::Forwarded,
+    Attribute, Extract, Hop, HopSpan, Inject, InjectionReport, Peer, PropagationContext, Propagator, SpanKind,
+    StoredContext, TraceContext, hop, policy::Forwarded,
 };
 
 /// The treatment of a context that an outgoing message already carries: forwarded, dead-lettered, retried, or from an outbox.
@@ -119,7 +119,7 @@ impl Found {
             _ if !propagator.is_enabled() => (empty(), Precedence::Own),
             ExistingContext::Replace => (empty(), Precedence::Own),
             ExistingContext::Keep => {
-                let origin = crate::hop::origin_of(current);
+                let origin = hop::origin_of(current);
                 let baggage = if origin.admission.is_some() { Precedence::Own } else { Precedence::Message };
                 (propagator.existing_in(origin, peer, message), baggage)
             }
@@ -169,16 +169,11 @@ impl Found {
             outgoing.baggage.merge(second);
         }
         outgoing.trace = match self.stays {
-            true if ids_only => sampled_as(existing.trace, &context.trace),
+            true if ids_only => existing.trace.sampled_as(&context.trace),
             true => existing.trace,
             false => context.trace.clone(),
         };
         let injection = propagator.inject(peer, &outgoing, message);
         (injection, outgoing.trace)
     }
-}
-
-/// Combines untrusted ids with the sampling decision of this service.
-pub(crate) fn sampled_as(ids: TraceContext, own: &TraceContext) -> TraceContext {
-    ids.with_sampling(own.sampling.decided().map_or(SamplingDecision::Defer, SamplingDecision::from_sampled))
 }

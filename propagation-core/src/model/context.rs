@@ -74,6 +74,12 @@ impl TraceContext {
         self
     }
 
+    /// Replaces the sampling decision with the one of another trace: untrusted ids continue under the decision of this service.
+    #[must_use]
+    pub(crate) fn sampled_as(self, own: &Self) -> Self {
+        self.with_sampling(own.sampling.decided().map_or(SamplingDecision::Defer, SamplingDecision::from_sampled))
+    }
+
     /// Returns the trace-id, with a parent-id or without.
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {

@@ -2,7 +2,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use arc_swap::ArcSwap;
 
-use super::{Inner, Propagator, report::RejectionReporter};
+use super::{Deliveries, Inner, Propagator, report::RejectionReporter};
 use crate::{Bridge, Counters, Format, Formats, GuardLeaks, NoBridge, OutgoingFields, Policy};
 
 /// Puts a [`Propagator`] together.
@@ -114,7 +114,7 @@ impl PropagatorBuilder {
             counters: Arc::new(Counters::default()),
             reporter: RejectionReporter::default(),
             enabled: AtomicBool::new(!self.disabled),
-            deliveries: crate::messaging::Deliveries::default(),
+            deliveries: Deliveries::default(),
             guard_leaks: self.guard_leaks,
         }))
     }

@@ -5,27 +5,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use crate::{RejectReason, Rejection};
-
-/// Which way a context was going.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// Extracted.
-    Inbound,
-    /// Injected.
-    Outbound,
-}
-
-impl Direction {
-    /// `inbound` or `outbound`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-        }
-    }
-}
+use crate::{Direction, RejectReason, Rejection};
 
 /// Counts by reason and direction since the propagator was made. Shared by all its clones.
 ///

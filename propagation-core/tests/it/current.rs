@@ -33,7 +33,7 @@ async fn the_context_follows_the_future_over_threads_and_never_leaks() {
             let propagator = propagator.clone();
             let mut own = context('1');
             own.baggage.set("n", &n.to_string()).unwrap();
-            let hop = propagator.start(Hop::resume(own.clone()));
+            let hop = propagator.continue_from(own.clone());
             let work = hop.scope(async move {
                 for _ in 0..20 {
                     assert_eq!(propagator.current(), own);
@@ -63,7 +63,7 @@ fn what_a_future_holds_is_dropped_in_its_context() {
     let propagator = Propagator::default();
     let (sender, receiver) = std::sync::mpsc::channel();
     let held = Reports(propagator.clone(), sender);
-    let hop = propagator.start(Hop::resume(context('3')));
+    let hop = propagator.continue_from(context('3'));
     drop(hop.scope(async move {
         let _held = held;
         std::future::pending::<()>().await;

@@ -106,7 +106,7 @@ fn everywhere(propagator: &Propagator, text: &str) {
         .with("bytes", ExternalText::from_bytes(text.as_bytes()));
     let span = propagator.start(hop);
     span.set_attribute("later", text.to_owned());
-    span.set(Attribute::external("later.external", text));
+    span.set_attribute("later.external", ExternalText::from(text));
     span.add_link(Link::default().with_attributes(vec![Attribute::new("linked.later", text.to_owned())]));
     span.rename(text.to_owned());
     span.rename(format!("receive {text}"));

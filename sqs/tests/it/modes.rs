@@ -56,7 +56,7 @@ async fn absent_fields_take_no_slot() {
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let mut context = caller();
     context.trace = TraceContext::new(PARENT.parse().unwrap());
-    let hop = propagator.start(propagation_core::Hop::resume(context));
+    let hop = propagator.continue_from(context);
     let send =
         client.send_message().queue_url(&endpoint.queue).message_body("{}").set_message_attributes(Some(numbered(8)));
     hop.scope(send.send()).await.unwrap();
@@ -354,7 +354,7 @@ async fn ids_get_room_first_in_any_order_of_formats() {
 
 #[tokio::test]
 async fn illegal_name_is_dropped_and_the_send_succeeds() {
-    use propagation_core::{Hop, InboundRule, OutboundRule, Policy};
+    use propagation_core::{InboundRule, OutboundRule, Policy};
     let endpoint = Endpoint::start().await;
     let propagator = speaking("jaeger");
     let everything = Policy::builder()
@@ -365,7 +365,7 @@ async fn illegal_name_is_dropped_and_the_send_succeeds() {
     let mut context = caller();
     context.baggage.set("plan!", "pro").unwrap();
     let send = client.send_message().queue_url(&endpoint.queue).message_body("{}").send();
-    propagator.start(Hop::resume(context)).scope(send).await.unwrap();
+    propagator.continue_from(context).scope(send).await.unwrap();
     assert_eq!(endpoint.one().names(), ["uber-trace-id", "uberctx-tenant.id"]);
     assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::Unrepresentable), 1);
 }

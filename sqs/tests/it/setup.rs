@@ -13,7 +13,7 @@ use aws_sdk_sqs::{
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, TraceContext, TraceState,
+    HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, TraceContext, TraceState,
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use propagation_sqs::SqsInterceptor;
@@ -136,7 +136,7 @@ pub(crate) fn caller() -> PropagationContext {
 
 /// A place in the caller's context.
 pub(crate) fn inside(propagator: &Propagator) -> HopSpan {
-    propagator.start(Hop::resume(caller()))
+    propagator.continue_from(caller())
 }
 
 pub(crate) fn string(value: &str) -> MessageAttributeValue {

@@ -13,7 +13,7 @@ use super::convert::{
 };
 use super::received_id::{RECEIVED_TRACE_ID, handing_over, missed};
 use super::{Caller, convert};
-use propagation_core::bridge::{Bridge, BridgeSpan, CurrentHop, HopId, Started};
+use propagation_core::bridge::{Bridge, BridgeSpan, Continued, CurrentHop, HopId, Started};
 use propagation_core::{Attribute, Exception, Hop, Link, Outcome, PropagationContext, SpanId};
 
 /// Makes spans with an OpenTelemetry tracer.
@@ -76,11 +76,8 @@ where
 
     fn start(&self, hop: Hop) -> Started {
         let id = hop.id();
-        let parent = parent_context(&hop);
-        let Some(span_kind) = hop.kind else {
-            return Started::span(hop.parent, Box::new(OtelSpan::around(parent.with_value(id))));
-        };
-        let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(span_kind));
+        let parent = parent_context(&hop.parent, !hop.local, hop.local);
+        let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(hop.kind));
         builder = builder.with_attributes(hop.attributes.into_iter().map(attribute));
         builder = builder.with_links(hop.links.into_iter().filter_map(link).collect());
         let mut span = handing_over(&hop.parent.trace, || self.tracer.build_with_context(builder, &parent));
@@ -92,6 +89,11 @@ where
         let trace = if trace.has_ids() { trace } else { hop.parent.trace };
         let context = PropagationContext::new(trace).with_baggage(hop.parent.baggage);
         Started::span(context, Box::new(OtelSpan::own(parent.with_span(span).with_value(id))))
+    }
+
+    fn continue_from(&self, continued: Continued<'_>) -> Option<Box<dyn BridgeSpan>> {
+        let context = parent_context(continued.context, !continued.local, true);
+        Some(Box::new(OtelSpan::around(context.with_value(continued.id))))
     }
 }
 
@@ -115,21 +117,23 @@ pub(super) fn span_inside(context: &Context, id: HopId) -> Option<SpanId> {
     SpanId::from_bytes(context.span().span_context().span_id().to_bytes()).filter(|_| inside)
 }
 
-/// The parent of a hop's span, with the hop's baggage readable through OpenTelemetry's API.
-pub(super) fn parent_context(hop: &Hop) -> Context {
+/// Returns OpenTelemetry's context for a parent, with the parent's baggage readable through OpenTelemetry's API.
+///
+/// With `may_be_current`, the current context is kept if its span is the parent.
+pub(super) fn parent_context(parent: &PropagationContext, remote: bool, may_be_current: bool) -> Context {
     let current = Context::current();
-    let parent = span_context(&hop.parent.trace, !hop.local)
-        .or_else(|| root_context(&hop.parent.trace, !hop.local))
-        .or_else(|| denied(&hop.parent.trace));
-    let is_current = |parent: &opentelemetry::trace::SpanContext| {
-        current.has_active_span() && current.span().span_context().span_id() == parent.span_id()
+    let span = span_context(&parent.trace, remote)
+        .or_else(|| root_context(&parent.trace, remote))
+        .or_else(|| denied(&parent.trace));
+    let is_current = |span: &opentelemetry::trace::SpanContext| {
+        current.has_active_span() && current.span().span_context().span_id() == span.span_id()
     };
-    let context = match parent {
-        Some(parent) if hop.local && is_current(&parent) => current,
-        Some(parent) => current.with_remote_span_context(parent),
+    let context = match span {
+        Some(span) if may_be_current && is_current(&span) => current,
+        Some(span) => current.with_remote_span_context(span),
         None => Context::new(),
     };
-    Caller::note(&hop.parent.trace, baggage_into(&hop.parent.baggage, context))
+    Caller::note(&parent.trace, baggage_into(&parent.baggage, context))
 }
 
 #[derive(Debug)]

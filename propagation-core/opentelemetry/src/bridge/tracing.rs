@@ -17,7 +17,7 @@ use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError};
 
 use propagation_core::{
     Attribute, Hop, Link, Outcome, PropagationContext, SpanId, SpanKind,
-    bridge::{Bridge, BridgeError, BridgeSpan, CurrentHop, HopId, Started},
+    bridge::{Bridge, BridgeError, BridgeSpan, Continued, CurrentHop, HopId, Started},
 };
 
 use super::{
@@ -154,15 +154,13 @@ impl Bridge for TracingBridge {
 
     fn start(&self, hop: Hop) -> Started {
         let id = hop.id();
-        let parent = baggage_into(&hop.parent.baggage, local_parent(&hop).unwrap_or_else(|| parent_context(&hop)))
-            .with_value(id);
-        let Some(kind) = hop.kind else {
-            return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
-        };
+        let parent = Some(&hop.parent).filter(|_| hop.local).and_then(current_parent);
+        let parent = parent.unwrap_or_else(|| parent_context(&hop.parent, !hop.local, hop.local));
+        let parent = baggage_into(&hop.parent.baggage, parent).with_value(id);
         if !self.is_recording() {
             return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
         }
-        let span = callsite::span(&hop.name, kind, !hop.local);
+        let span = callsite::span(&hop.name, hop.kind, !hop.local);
         if let Err(problem) = set_parent(&span, parent.clone()) {
             self.findings.report(problem);
             leave_open(span);
@@ -193,13 +191,19 @@ impl Bridge for TracingBridge {
         let context = PropagationContext::new(trace).with_baggage(hop.parent.baggage);
         Started::span(context, Box::new(TracingSpan { span, otel }))
     }
+
+    fn continue_from(&self, continued: Continued<'_>) -> Option<Box<dyn BridgeSpan>> {
+        let Continued { id, context: parent, local, .. } = continued;
+        let context = current_parent(parent).unwrap_or_else(|| parent_context(parent, !local, true));
+        Some(Box::new(OtelSpan::around(baggage_into(&parent.baggage, context).with_value(id))))
+    }
 }
 
-/// The `tracing` span that is current, if it is the hop's parent.
-fn local_parent(hop: &Hop) -> Option<Context> {
-    let parent = span_context(&hop.parent.trace, false).filter(|_| hop.local)?;
+/// Returns the context of the current `tracing` span, if that span is the parent.
+fn current_parent(parent: &PropagationContext) -> Option<Context> {
+    let span = span_context(&parent.trace, false)?;
     let context = Span::current().context();
-    (context.span().span_context().span_id() == parent.span_id()).then(|| Caller::note(&hop.parent.trace, context))
+    (context.span().span_context().span_id() == span.span_id()).then(|| Caller::note(&parent.trace, context))
 }
 
 /// Never closes a span: closed, a layer that the bridge cannot reach would export it as the root of another trace. At most two for a bridge.

@@ -27,9 +27,9 @@ pub(super) struct Noted {
 }
 
 impl Noted {
-    /// Nothing for work that is only resumed, and for work inside a process.
+    /// Returns `None` for work inside a process.
     pub(super) fn of(hop: &Hop) -> Option<Self> {
-        let kind = hop.kind.filter(|kind| conventions::is_measured(*kind))?;
+        let kind = Some(hop.kind).filter(|kind| conventions::is_measured(*kind))?;
         let is_measured = |attribute: &&Attribute| {
             conventions::is_known(&attribute.key) && !hop.span_only.iter().any(|key| attribute.key == *key)
         };

@@ -255,7 +255,7 @@ fn a_hop_that_is_dropped_ends_as_cancelled() {
 #[test]
 fn resumed_work_continues_the_trace_without_a_span_of_its_own() {
     with_each_bridge(|setup, propagator| {
-        let hop = propagator.start(Hop::resume(caller()));
+        let hop = propagator.continue_from(caller());
         hop.in_scope(|| {
             assert_eq!(propagator.current(), caller());
             setup.provider.tracer("user").start("work").end();

@@ -225,7 +225,7 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
 fn work_that_is_no_hop_between_services_is_not_measured() {
     let metered = Metered::new();
     let propagator = metered.propagator(NoBridge);
-    drop(propagator.start(Hop::resume(caller())));
+    drop(propagator.continue_from(caller()));
     propagator.start(Hop::local(SpanKind::Internal, caller()).with("http.request.method", "GET")).end(&Outcome::Unset);
     propagator.start(Hop::remote(SpanKind::Server, caller()).named("of no system")).end(&Outcome::Unset);
     assert!(metered.said().is_empty());

@@ -20,7 +20,7 @@ fn current() -> PropagationContext {
 #[test]
 fn hops_that_are_left_out_of_order_leave_each_other_alone() {
     let (first, second) = (hop(1), hop(2));
-    let (entered_first, entered_second) = (push(&first.0, CallSite::here()), push(&second.0, CallSite::here()));
+    let (entered_first, entered_second) = (push(&first.hop, CallSite::here()), push(&second.hop, CallSite::here()));
     drop(entered_first);
     assert_eq!(&current(), second.context());
     drop(entered_second);
@@ -64,18 +64,18 @@ fn a_hop_that_is_still_entered_is_named() {
     let propagator = Propagator::builder().bridge(Idle).guard_leaks(GuardLeaks::Panic).build();
     let hop = || propagator.start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY));
     let (outer, inner) = (hop(), hop());
-    let check = GuardLeakCheck::before(&outer.0, CallSite::here()).unwrap();
-    let entered = push(&outer.0, CallSite::here());
+    let check = GuardLeakCheck::before(&outer.hop, CallSite::here()).unwrap();
+    let entered = push(&outer.hop, CallSite::here());
     let line = line!() + 1;
-    let left_behind = push(&inner.0, CallSite::here());
+    let left_behind = push(&inner.hop, CallSite::here());
     drop(entered);
     let panic = catch_unwind(AssertUnwindSafe(|| check.after())).unwrap_err();
     let message = panic.downcast_ref::<String>().unwrap();
     assert!(message.contains(&format!("{}:{line}:", file!())), "{message}");
     drop(left_behind);
 
-    let check = GuardLeakCheck::before(&outer.0, CallSite::here()).unwrap();
-    drop(push(&outer.0, CallSite::here()));
+    let check = GuardLeakCheck::before(&outer.hop, CallSite::here()).unwrap();
+    drop(push(&outer.hop, CallSite::here()));
     check.after();
 }
 

@@ -7,8 +7,75 @@ use std::{
     sync::{LazyLock, Mutex},
 };
 
-use super::CreationContext;
-use crate::{TraceContext, Transport, model::origin::ProcessId};
+use super::Propagator;
+use crate::{
+    Admission, Attribute, Link, TraceContext, Transport,
+    model::origin::{AdmissionToken, ProcessId},
+};
+
+/// The creation context of a received message and the trust it was admitted with, for spans of a batch and for settling.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct CreationContext {
+    /// The context that spans link to. Empty if the message has no ids, or the policy allows no link to the sender.
+    pub trace: TraceContext,
+    /// The attributes of the message on the links of batches: its id, its partition and offset.
+    pub attributes: Vec<Attribute>,
+    /// Whether spans continue the trace, or only link to it.
+    continues: bool,
+    admission: Option<AdmissionToken>,
+}
+
+impl CreationContext {
+    /// Returns the creation context of an admitted message.
+    #[must_use]
+    pub fn of(admission: &Admission) -> Self {
+        let trace = &admission.context.trace;
+        let continues = trace.has_ids();
+        let links = std::iter::once(trace).chain(&admission.links);
+        Self {
+            trace: links.clone().find(|trace| trace.has_ids()).cloned().unwrap_or_default(),
+            attributes: Vec::new(),
+            continues,
+            admission: admission.context.origin.admission,
+        }
+    }
+
+    /// Returns `true` if a span may be a child of this context.
+    pub(crate) fn is_admitted(&self) -> bool {
+        self.continues
+    }
+
+    /// Replaces the attributes of the message on the links of batches.
+    #[must_use]
+    pub fn with_attributes(mut self, attributes: Vec<Attribute>) -> Self {
+        self.attributes = attributes;
+        self
+    }
+
+    /// Returns a link to the message with its attributes. Bridges make no link of a context without ids.
+    #[must_use]
+    pub fn link(&self) -> Link {
+        Link::new(self.trace.clone()).with_attributes(self.attributes.clone())
+    }
+
+    /// Returns the token of the admission; `None` for a message of this service.
+    pub(crate) fn admission(&self) -> Option<AdmissionToken> {
+        self.admission
+    }
+
+    /// Adopts the less trusted admission of two messages, for a span of both.
+    pub fn restrict(&mut self, propagator: &Propagator, other: &Self) {
+        self.admission = propagator.policy().stricter(self.admission, other.admission);
+    }
+}
+
+impl From<TraceContext> for CreationContext {
+    /// Returns the creation context of a message of this service.
+    fn from(trace: TraceContext) -> Self {
+        Self { continues: trace.has_ids(), trace, attributes: Vec::new(), admission: None }
+    }
+}
 
 /// Identifies one delivery of a message within the process: a receipt handle, a topic, partition and offset, a channel and delivery tag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
