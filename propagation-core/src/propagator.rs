@@ -1,4 +1,4 @@
-//! The propagator: formats, policy and bridge in one handle.
+//! The propagator: formats, policy, bridge and counters in one handle.
 
 mod admitted;
 mod builder;
@@ -35,7 +35,7 @@ use crate::{
     policy::Forwarded,
 };
 
-/// Extracts, injects, and starts hops: the one handle that adapters are given.
+/// Extracts, injects, and starts hops: the handle that adapters get.
 ///
 /// Holds the formats, the policy in force, the bridge and the counters. Clones share all of it.
 ///
@@ -58,7 +58,7 @@ pub struct Propagator(Arc<Inner>);
 struct Inner {
     extract: Vec<Box<dyn Format>>,
     inject: Vec<Box<dyn Format>>,
-    /// The names of all formats, on either side: a stale `b3` must not stand beside a new `traceparent`.
+    /// The names of all formats, on either side: a stale `b3` must not remain beside a new `traceparent`.
     owned: OutgoingFields,
     policy: ArcSwap<Policy>,
     bridge: Arc<dyn Bridge>,
@@ -70,13 +70,13 @@ struct Inner {
 }
 
 impl Propagator {
-    /// Starts a propagator of your own; what is left out is as in [`Propagator::default`].
+    /// Returns a builder with the settings of [`Propagator::default`].
     #[must_use]
     pub fn builder() -> PropagatorBuilder {
         PropagatorBuilder::default()
     }
 
-    /// Reads what a carrier brings from a peer, and judges it. Never fails: what is refused is counted and said.
+    /// Reads the context that a carrier brings from a peer, and applies the policy. Never fails: rejected fields are counted and reported.
     #[must_use]
     pub fn extract(&self, peer: &Peer<'_>, from: &dyn Extract) -> Admission {
         if !self.is_enabled() {
@@ -93,7 +93,8 @@ impl Propagator {
         reading.into_admission()
     }
 
-    /// Writes what a peer may learn of a context. Never fails: what could not be written is counted and said.
+    /// Writes the part of a context that the policy releases to a peer. Never fails: fields that could not be written are counted and
+    /// reported.
     pub fn inject(&self, peer: &Peer<'_>, context: &PropagationContext, into: &mut dyn Inject) -> InjectionReport {
         self.write(peer, context, into, Vec::new())
     }
@@ -141,7 +142,7 @@ impl Propagator {
         self.write(peer, &merged, into, rejections)
     }
 
-    /// Writes a context, and reports `rejections` beside what is rejected here.
+    /// Writes a context, and reports `rejections` together with its own.
     fn write(
         &self,
         peer: &Peer<'_>,
@@ -167,7 +168,7 @@ impl Propagator {
         injection
     }
 
-    /// The context that outgoing calls carry: the innermost span's, or the hop's that this code runs in.
+    /// Returns the context that outgoing calls carry: that of the tracing API's span inside the innermost hop, or of the hop itself.
     #[must_use]
     pub fn current(&self) -> PropagationContext {
         hop::innermost(|hop| {
@@ -184,7 +185,7 @@ impl Propagator {
         })
     }
 
-    /// Starts a hop: a span where the bridge makes spans, and in any case a context to run in.
+    /// Starts a hop: a context to run in, and a span if the bridge makes one.
     #[must_use]
     pub fn start(&self, hop: Hop) -> HopSpan {
         let id = hop.id();
@@ -243,11 +244,11 @@ impl Propagator {
         HopSpan::new(PropagationContext { origin, ..context }, id)
     }
 
-    /// Reads the context that an outgoing carrier holds already, as far as it may go out again.
+    /// Returns the context that an outgoing carrier already holds, as far as it may go out again.
     ///
     /// Trust survives forwarding: inside a hop, context on an outgoing message or request is judged by the rule that
-    /// admitted the hop, because handlers copy received headers. Outside of any it is the application's own. What is dropped is counted.
-    /// The policy's outbound rules are not asked: [`inject`](Self::inject) does that.
+    /// admitted the hop, because handlers copy received headers. Outside of hops it is the application's own. Dropped fields are counted.
+    /// The outbound rules of the policy are applied by [`inject`](Self::inject).
     #[must_use]
     pub fn existing(&self, peer: &Peer<'_>, carrier: &dyn Extract) -> PropagationContext {
         if !self.is_enabled() {
@@ -275,53 +276,52 @@ impl Propagator {
         forwarded
     }
 
-    /// The deliveries that are being handled.
+    /// Returns the recent deliveries, for [`messaging`](crate::messaging).
     pub(crate) fn deliveries(&self) -> &Deliveries {
         &self.0.deliveries
     }
 
     /// Switches propagation off or on, for all clones.
     ///
-    /// Off, nothing is extracted and nothing injected: headers that the user set pass untouched, and no baggage of ours goes out.
+    /// While it is off, nothing is extracted or injected: headers that the user has set pass unchanged, and no baggage of ours goes out.
     pub fn set_enabled(&self, enabled: bool) {
         self.0.enabled.store(enabled, Ordering::Relaxed);
     }
 
-    /// Whether propagation is on.
+    /// Returns `true` if propagation is on.
     #[must_use]
     pub fn is_enabled(&self) -> bool {
         self.0.enabled.load(Ordering::Relaxed)
     }
 
-    /// Whether the bridge makes spans or measures: adapters describe hops only if it does.
+    /// Returns `true` if the bridge makes spans or measures. Adapters describe hops only then.
     #[must_use]
     pub fn is_recording(&self) -> bool {
         self.is_enabled() && self.0.bridge.is_recording()
     }
 
-    /// Checks that the bridge makes spans here: call it when the subscriber is installed. The one-call set-up does.
+    /// Checks that the bridge makes spans here. Call it once the subscriber is installed; the one-call set-up does.
     ///
     /// # Errors
     ///
-    /// The reason why hops get no spans, with the remedy.
+    /// Returns the reason why hops get no spans, with the remedy.
     pub fn check(&self) -> Result<(), BridgeError> {
         access(Access::Start, || self.0.bridge.check()).unwrap_or(Ok(()))
     }
 
-    /// The names that the formats read and write, and nothing to write under them: what a receiver asks for where a transport
-    /// gives only what it is asked for.
+    /// Returns the names that the formats read and write, for receivers that must request fields by name. Holds no values.
     #[must_use]
     pub fn fields(&self) -> &OutgoingFields {
         &self.0.owned
     }
 
-    /// The policy in force.
+    /// Returns the policy in force.
     #[must_use]
     pub fn policy(&self) -> Arc<Policy> {
         self.0.policy.load_full()
     }
 
-    /// Replaces the policy for all clones. An extract or inject under way finishes with the one it began with.
+    /// Replaces the policy for all clones. An extract or inject that is under way finishes with the policy it began with.
     pub fn set_policy(&self, policy: Policy) {
         self.0.policy.store(Arc::new(policy));
     }
@@ -332,12 +332,12 @@ impl Propagator {
         &self.0.counters
     }
 
-    /// Counts something that an adapter has met and that no carrier could report.
+    /// Counts a rejection that an adapter made itself, and that no carrier reports.
     pub fn record_rejection(&self, direction: Direction, reason: RejectReason) {
         self.0.counters.add(direction, reason, 1);
     }
 
-    /// What a carrier of our own brings, before any evaluation: what a message already says when it is about to be sent.
+    /// Reads a carrier without applying the policy.
     pub(crate) fn read(&self, transport: Transport, from: &dyn Extract) -> Extracted {
         let mut reading = Extracted::over(transport);
         self.read_into(&mut reading, from);
@@ -350,31 +350,31 @@ impl Propagator {
         }
     }
 
-    /// The bridge's current context; none while the thread ends.
+    /// Returns the bridge's current context; `None` while the thread ends.
     fn bridge_current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         access(Access::Current, || self.0.bridge.current(innermost)).flatten()
     }
 
-    /// Whether hops get spans: if not, a context passes through as it came.
+    /// Returns `true` if hops get spans. If not, contexts pass through unchanged.
     pub(crate) fn makes_spans(&self) -> bool {
         self.is_enabled() && self.0.bridge.makes_spans()
     }
 
-    /// Counts what was refused, and says it. Rare, and so kept out of the way.
+    /// Counts and logs rejections. Out of line: most messages have none.
     #[cold]
     fn report(&self, direction: Direction, peer: &Peer<'_>, rejections: &[Rejection]) {
         self.0.counters.record(direction, rejections);
         self.0.reporter.report(direction, peer, rejections);
     }
 
-    /// Whether code here runs inside a hop, or inside a span of the tracing API.
+    /// Returns `true` inside a hop, and inside a span of the tracing API.
     pub(crate) fn has_current(&self) -> bool {
         hop::is_inside() || self.bridge_current(None).is_some()
     }
 }
 
 impl Default for Propagator {
-    /// W3C Trace Context and Baggage, [`Policy::default`], no bridge.
+    /// Returns a propagator of W3C Trace Context and Baggage with [`Policy::default`] and without a bridge.
     fn default() -> Self {
         Self::builder().build()
     }

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-/// Why a bridge makes no spans although it should.
+/// The reason why a bridge cannot make spans.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BridgeError {

@@ -1,7 +1,7 @@
 use super::{Bridge, CurrentHop, Started};
 use crate::{Hop, PropagationContext};
 
-/// No tracing API: the context passes through, no spans are made and no ids invented.
+/// A bridge to no tracing API: contexts pass through, without spans and without new ids.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct NoBridge;
 

@@ -11,7 +11,7 @@ use std::{
     time,
 };
 
-/// Errors that are nested deeper than this are not looked at.
+/// The most errors of a chain that are examined.
 const MAX_DEPTH: usize = 16;
 
 /// The value of `error.type` for an error whose type is unknown.
@@ -19,8 +19,8 @@ const OTHER: &str = "_OTHER";
 
 /// Returns the `error.type` of an error: the name of its type.
 ///
-/// Of an `io::Error` it is the kind (`std::io::ErrorKind::TimedOut`). Of a boxed error, whose type is lost, it is the first error in its
-/// chain of sources that is of a well-known type, else `_OTHER`. A hop that ends with `_OTHER` takes the type of the exception that
+/// For an `io::Error` it is the kind (`std::io::ErrorKind::TimedOut`). For a boxed error, whose type is lost, it is the first well-known
+/// type in the chain of sources, else `_OTHER`. A hop that ends with `_OTHER` takes the type of the exception that
 /// [`Exception::record_exception`](crate::Exception::record_exception) has kept for it.
 ///
 /// ```
@@ -40,8 +40,8 @@ pub fn error_type<E: 'static>(error: &E) -> Cow<'static, str> {
     }
 }
 
-/// Returns the `error.type` of an error whose type is lost: that of the first error of a well-known type in its chain of sources, else
-/// `_OTHER`. See [`error_type`].
+/// Returns the `error.type` of an error whose type is lost: the first well-known type in its chain of sources, else `_OTHER`. See
+/// [`error_type`].
 #[must_use]
 pub fn dyn_error_type(error: &(dyn Error + 'static)) -> Cow<'static, str> {
     known_in(error, 0).unwrap_or(Cow::Borrowed(OTHER))
@@ -56,7 +56,7 @@ pub(crate) fn named<E: Error + ?Sized>(error: &E) -> Cow<'static, str> {
     error.source().and_then(|source| known_in(source, 0)).unwrap_or(Cow::Borrowed(OTHER))
 }
 
-/// Whether an `error.type` does not tell errors apart.
+/// Returns `true` if an `error.type` does not distinguish errors.
 pub(crate) fn is_opaque(name: &str) -> bool {
     let boxed = |path: &str| name.strip_prefix(path).is_some_and(|inner| inner.starts_with("<dyn "));
     name == OTHER
@@ -66,7 +66,7 @@ pub(crate) fn is_opaque(name: &str) -> bool {
         || matches!(name, "anyhow::Error" | "eyre::Report" | "axum_core::error::Error")
 }
 
-/// The error in a box of the usual kinds.
+/// Returns the error in a box of a usual kind.
 fn unboxed<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
     let any = error as &dyn Any;
     if let Some(error) = any.downcast_ref::<Box<dyn Error + Send + Sync>>() {
@@ -81,7 +81,7 @@ fn unboxed<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
     any.downcast_ref::<Box<dyn Error>>().map(|error| &**error)
 }
 
-/// The name of the first error of a well-known type, from outside inwards.
+/// Returns the first well-known type of a chain, from outside inwards.
 fn known_in(error: &(dyn Error + 'static), depth: usize) -> Option<Cow<'static, str>> {
     let mut next = Some(error);
     for depth in depth..MAX_DEPTH {
@@ -97,7 +97,7 @@ fn known_in(error: &(dyn Error + 'static), depth: usize) -> Option<Cow<'static, 
     None
 }
 
-/// The kind of an I/O error, or of the error that it wraps.
+/// Returns the kind of an I/O error, or the type of the error that it wraps.
 fn of_io(error: &io::Error, depth: usize) -> Cow<'static, str> {
     if error.kind() != io::ErrorKind::Other {
         return Cow::Owned(format!("std::io::ErrorKind::{:?}", error.kind()));
@@ -135,7 +135,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<tokio::task::JoinError>() {
         return Some(if error.is_panic() { "panic" } else { "cancelled" });
     }
-    // Types of crates that this one does not depend on, known by a text that never varies.
+    // Types of crates that this one does not depend on, recognized by their constant text.
     let texts = [
         ("deadline has elapsed", "tokio::time::error::Elapsed"),
         ("request timed out", "tower::timeout::error::Elapsed"),
@@ -145,7 +145,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<&'static str> {
     texts.iter().find(|(text, _)| reads(error, text)).map(|(_, name)| *name)
 }
 
-/// Whether an error's text is this one. Writes no more of it than that.
+/// Returns `true` if an error's text is this one. Formats no more of it than needed.
 fn reads(error: &dyn Error, text: &str) -> bool {
     struct Rest<'a>(&'a str);
 

@@ -7,17 +7,17 @@ use super::{
     gate, stack,
 };
 
-/// What failed, as an exception record on a span says it: `exception.type`, `exception.message`, `exception.stacktrace`.
+/// An exception record of a span: `exception.type`, `exception.message`, `exception.stacktrace`.
 ///
-/// A type's name says nothing of a person. A message may: it is recorded only where code asks for it, and not if the policy's
-/// scrubbers object to it.
+/// A message may hold personal data, the name of a type does not. So a message is recorded only on request, and only if the policy's
+/// scrubbers let it pass.
 ///
 /// ```
 /// use propagation_core::{Exception, Outcome};
 ///
-/// let answer = "4711x".parse::<u32>();
-/// let type_alone = Outcome::of(&answer);
-/// let with_message = answer.map_or_else(|error| Outcome::raised(Exception::of(&error)), |_| Outcome::Unset);
+/// let result = "4711x".parse::<u32>();
+/// let type_alone = Outcome::of(&result);
+/// let with_message = result.map_or_else(|error| Outcome::raised(Exception::of(&error)), |_| Outcome::Unset);
 /// # assert_eq!(type_alone.error_type(), with_message.error_type());
 /// ```
 #[derive(Clone, PartialEq, Eq)]
@@ -25,44 +25,44 @@ use super::{
 pub struct Exception {
     /// `exception.type`: the name of the error's type.
     pub kind: Cow<'static, str>,
-    /// `exception.message`, where it may be said.
+    /// `exception.message`.
     pub message: Option<Cow<'static, str>>,
-    /// `exception.stacktrace`, where one was taken.
+    /// `exception.stacktrace`.
     pub stacktrace: Option<Cow<'static, str>>,
 }
 
 impl Exception {
-    /// An exception of this type, and no more.
+    /// Returns an exception with a type alone.
     #[must_use]
     pub fn new(kind: impl Into<Cow<'static, str>>) -> Self {
         Self { kind: kind.into(), message: None, stacktrace: None }
     }
 
-    /// An error with its message. The errors behind it are left out: whoever wants them puts them into the message.
+    /// Returns an error's type and message. The messages of its sources are left out.
     #[must_use]
     pub fn of<E: Error + ?Sized>(error: &E) -> Self {
         Self::new(named(error)).with_message(bounded(error))
     }
 
-    /// The same with a message.
+    /// Sets the message.
     #[must_use]
     pub fn with_message(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.message = Some(bounded_cow(text.into()));
         self
     }
 
-    /// The same with a stack trace: a [`Backtrace`](std::backtrace::Backtrace) as text.
+    /// Sets the stack trace: a [`Backtrace`](std::backtrace::Backtrace) as text.
     #[must_use]
     pub fn with_stacktrace(mut self, text: impl Into<Cow<'static, str>>) -> Self {
         self.stacktrace = Some(bounded_cow(text.into()));
         self
     }
 
-    /// Keeps it for the hop that this code runs in: should the hop end as failed, its span gets this record.
+    /// Keeps the exception for the innermost hop: if the hop ends as failed, its span gets this record.
     ///
-    /// For code whose error does not reach the adapter, or not with its text: a handler that answers with a status, a consumer's
-    /// handler. The first that is noted counts; where the hop succeeds after all, or there are no spans, it is forgotten. Noted in
-    /// work that was [carried](crate::task) elsewhere, it is forgotten, too.
+    /// For code whose error does not reach the adapter, or only without its text: a handler that responds with a status, a consumer's
+    /// handler. The first recorded exception of a hop counts. It is dropped if the hop succeeds, if the hop has no span, and in work that
+    /// was [carried](crate::task) elsewhere.
     ///
     /// ```
     /// use propagation_core::Exception;

@@ -7,30 +7,31 @@ use super::{
     gate,
 };
 
-/// How a hop ended.
+/// The outcome of a hop.
 #[derive(Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// No error: the span's status stays unset, as the conventions ask of instrumentation.
+    /// No error. The span's status stays unset, as the conventions require of instrumentation.
     #[default]
     Unset,
-    /// It failed.
+    /// An error.
     Error {
         /// `error.type`: a status code, an exception's type, `_OTHER`; of low cardinality.
         kind: Cow<'static, str>,
-        /// The span status's description; may be empty. Left out if the policy's scrubbers object to it.
+        /// The description of the span's status; may be empty. Left out if the policy's scrubbers reject it.
         description: Cow<'static, str>,
-        /// What was raised, for an exception record.
+        /// The exception record.
         exception: Option<Box<Exception>>,
     },
-    /// It was dropped before it ended: the caller hung up, a timeout or a `select!` gave up on it. No error: the span's status stays
-    /// unset, and `error.type` is `cancelled`.
+    /// The hop was dropped before it ended: by a caller that hung up, a timeout or a `select!`. The span's status stays unset, and
+    /// `error.type` is `cancelled`.
     Cancelled,
 }
 
 impl Outcome {
-    /// Returns the outcome of a result: the [type of its error](error_type) becomes `error.type` and an exception record. Its text is
-    /// not taken: it may be personal. See [`Exception::of`] for one with its text.
+    /// Returns the outcome of a result. The [type of its error](error_type) becomes `error.type` and an exception record.
+    ///
+    /// The text of the error is not recorded: it may hold personal data. See [`Exception::of`] for a record with the text.
     #[must_use]
     pub fn of<T, E: 'static>(result: &Result<T, E>) -> Self {
         match result {
@@ -39,7 +40,7 @@ impl Outcome {
         }
     }
 
-    /// It failed with an exception; its type becomes `error.type`.
+    /// Returns an error whose `error.type` is the type of an exception.
     #[must_use]
     pub fn raised(exception: Exception) -> Self {
         Self::Error {
@@ -49,13 +50,13 @@ impl Outcome {
         }
     }
 
-    /// It failed; `kind` becomes `error.type`.
+    /// Returns an error with an `error.type`.
     #[must_use]
     pub fn error(kind: impl Into<Cow<'static, str>>) -> Self {
         Self::Error { kind: bounded_cow(kind.into()), description: Cow::Borrowed(""), exception: None }
     }
 
-    /// `error.type`, as it stands on the span and on metrics; nothing where it did not fail.
+    /// Returns the `error.type` of the span and of metrics.
     #[must_use]
     pub fn error_type(&self) -> Option<Cow<'static, str>> {
         match self {
@@ -65,7 +66,7 @@ impl Outcome {
         }
     }
 
-    /// The same, with a description for the span's status.
+    /// Sets the description of the span's status.
     #[must_use]
     pub fn described(self, text: impl Into<Cow<'static, str>>) -> Self {
         match self {

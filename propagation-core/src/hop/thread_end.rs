@@ -1,10 +1,10 @@
-//! Keeps the thread locals of tracing APIs out of reach while a thread ends.
+//! Prevents accesses to destroyed thread locals of tracing APIs while a thread ends.
 //!
 //! Destructors of thread locals run one after the other, in practice the last initialised one first. One of them may own a future of ours,
-//! or ask for the current context, when the thread locals of OpenTelemetry or `tracing` are destroyed already. An access to those panics,
-//! a panic in such a destructor aborts the process, and neither library can be asked. So a sentinel is initialised after the first access of
-//! each kind: it is destroyed before all that was initialised by the access, and from then on no access is made on the thread.
-//! The first access of a kind on a thread may come too late. It is made with its panic caught.
+//! or read the current context, after the thread locals of OpenTelemetry or `tracing` were destroyed. An access to those panics, a panic in
+//! such a destructor aborts the process, and neither library has a way to find out. So a sentinel is initialised after the first access of
+//! each kind. It is destroyed before everything that the access initialised, and from then on no access is made on the thread.
+//! The first access of a kind on a thread may come too late. Its panic is caught.
 
 use std::{
     any::Any,
@@ -14,10 +14,10 @@ use std::{
     thread,
 };
 
-/// A kind of access to others' thread locals.
+/// A kind of access to thread locals of a tracing API.
 #[derive(Clone, Copy)]
 pub(crate) enum Access {
-    /// Looks at the current span.
+    /// Reads the current span.
     Current = 1,
     /// Starts a span.
     Start = 2,
@@ -46,17 +46,17 @@ impl Drop for Sentinel {
     }
 }
 
-/// Whether others' thread locals may be destroyed on this thread.
+/// Returns `true` if thread locals of tracing APIs may be destroyed on this thread.
 pub(crate) fn is_ending() -> bool {
     STATE.get() == ENDING
 }
 
-/// Whether an access of this kind is safe for certain.
+/// Returns `true` if an access of this kind is certainly safe.
 pub(crate) fn is_known(kind: Access) -> bool {
     STATE.get() & kind as u8 != 0
 }
 
-/// Makes an access; `None` where the thread locals are destroyed.
+/// Makes an access. Returns `None` if the thread locals are destroyed.
 pub(crate) fn access<R>(kind: Access, make: impl FnOnce() -> R) -> Option<R> {
     if is_known(kind) {
         return Some(make());
@@ -64,16 +64,19 @@ pub(crate) fn access<R>(kind: Access, make: impl FnOnce() -> R) -> Option<R> {
     if is_ending() { None } else { first(kind, make, || true) }
 }
 
-/// Runs `run` within `enter`, or alone where the thread locals are destroyed.
+/// Runs `run` within `enter`, or alone if the thread locals are destroyed.
+///
+/// `enter` takes a closure that can be called more than once, because [`BridgeSpan::enter`](super::BridgeSpan::enter) must be object safe.
+/// `run` runs exactly once, also if `enter` forgets the call or repeats it.
 pub(crate) fn enter<R>(enter: impl FnOnce(&mut dyn FnMut()), run: impl FnOnce() -> R) -> R {
     let mut run = Some(run);
-    let mut answer = None;
-    // Whether the work is under way: a panic is its own then.
+    let mut result = None;
+    // A panic while this is true is that of the work.
     let working = Cell::new(false);
     let mut within = || {
         if let Some(run) = run.take() {
             working.set(true);
-            answer = Some(run());
+            result = Some(run());
             working.set(false);
         }
     };
@@ -83,10 +86,10 @@ pub(crate) fn enter<R>(enter: impl FnOnce(&mut dyn FnMut()), run: impl FnOnce() 
         first(Access::Enter, || enter(&mut within), || !working.get());
     }
     // A bridge that forgets to call back must not lose the user's work.
-    match (answer, run) {
-        (Some(answer), _) => answer,
+    match (result, run) {
+        (Some(result), _) => result,
         (None, Some(run)) => run(),
-        (None, None) => unreachable!("a closure that was taken has answered"),
+        (None, None) => unreachable!("`run` was taken and has returned"),
     }
 }
 
@@ -115,14 +118,14 @@ fn first<R>(kind: Access, make: impl FnOnce() -> R, may_catch: impl FnOnce() -> 
     }
 }
 
-/// Whether a panic is the one of a destroyed thread local: that of the standard library, or of the slab that `tracing-subscriber` uses.
+/// Returns `true` for the panic of a destroyed thread local: that of the standard library, or of the slab in `tracing-subscriber`.
 fn is_access_error(panic: &(dyn Any + Send)) -> bool {
     let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
     text.is_some_and(|text| text.contains("Thread Local Storage") || text.contains("Thread count overflowed"))
 }
 
-/// Runs work that reaches others' thread locals on a thread of its own, without waiting for it: joining a thread in a destructor of a thread
-/// local can deadlock. Where no thread can be had, the work is leaked.
+/// Runs work that accesses thread locals of tracing APIs on a thread of its own, without waiting for it: joining a thread in a destructor of
+/// a thread local can deadlock. If no thread can be spawned, the work is leaked.
 #[cold]
 pub(crate) fn elsewhere(work: impl FnOnce() + Send + 'static) {
     let work = ManuallyDrop::new(work);

@@ -5,7 +5,7 @@ use arc_swap::ArcSwap;
 use super::{Deliveries, Inner, Propagator, report::RejectionReporter};
 use crate::{Bridge, Counters, Format, Formats, GuardLeaks, NoBridge, OutgoingFields, Policy};
 
-/// Puts a [`Propagator`] together.
+/// Builds a [`Propagator`].
 #[derive(Debug, Default)]
 pub struct PropagatorBuilder {
     extract: Option<Vec<Box<dyn Format>>>,
@@ -18,21 +18,21 @@ pub struct PropagatorBuilder {
 }
 
 impl PropagatorBuilder {
-    /// The formats to read, in order: the first valid trace wins, baggage merges. Without it, W3C's.
+    /// Sets the formats to read, in order: the first valid trace wins, baggage merges. Default: W3C's.
     #[must_use]
     pub fn extract_formats(mut self, formats: Vec<Box<dyn Format>>) -> Self {
         self.extract = Some(formats);
         self
     }
 
-    /// The formats to write. Without it, W3C's.
+    /// Sets the formats to write. Default: W3C's.
     #[must_use]
     pub fn inject_formats(mut self, formats: Vec<Box<dyn Format>>) -> Self {
         self.inject = Some(formats);
         self
     }
 
-    /// The formats to read and write, in order: those of `OTEL_PROPAGATORS`, or a list of yours.
+    /// Sets the formats to read and write, in order: those of `OTEL_PROPAGATORS`, or a list of your own.
     ///
     /// ```
     /// use propagation_core::{Formats, Propagator};
@@ -46,36 +46,38 @@ impl PropagatorBuilder {
         self.extract_formats(formats.clone().into_vec()).inject_formats(formats.into_vec())
     }
 
-    /// The policy to start with. Without it, [`Policy::default`].
+    /// Sets the initial policy. Default: [`Policy::default`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
     }
 
-    /// The bridge to the application's tracing API. Without it, [`NoBridge`].
+    /// Sets the bridge to the application's tracing API. Default: [`NoBridge`].
     #[must_use]
     pub fn bridge(mut self, bridge: impl Bridge + 'static) -> Self {
         self.bridge = Some(Arc::new(bridge));
         self
     }
 
-    /// Whether propagation is on at the start.
+    /// Sets whether propagation is on at the start. Default: on.
     #[must_use]
     pub fn enabled(mut self, enabled: bool) -> Self {
         self.disabled = !enabled;
         self
     }
 
-    /// Honours the off switches of the environment: `PROPAGATION_DISABLED=true` switches propagation off, and
-    /// `OTEL_SDK_DISABLED=true` the spans, while the context still propagates and the policy still holds. And
-    /// `PROPAGATION_GUARD_LEAKS` (`ignore`, `report` or `panic`): see [`guard_leaks`](Self::guard_leaks).
+    /// Reads the switches of the environment.
+    ///
+    /// - `PROPAGATION_DISABLED=true` switches propagation off.
+    /// - `OTEL_SDK_DISABLED=true` switches spans off: the context still propagates, and the policy still applies.
+    /// - `PROPAGATION_GUARD_LEAKS` is `ignore`, `report` or `panic`: see [`guard_leaks`](Self::guard_leaks).
     #[must_use]
     pub fn switches_from_env(self) -> Self {
         self.switches_from(|name| std::env::var(name).ok())
     }
 
-    /// The same, with a look-up function for the variables.
+    /// Like [`switches_from_env`](Self::switches_from_env), with a look-up function for the variables.
     #[must_use]
     pub fn switches_from(mut self, look_up: impl Fn(&str) -> Option<String>) -> Self {
         // Only `true`, in any case, switches off (OpenTelemetry's general environment variables, Boolean).
@@ -88,14 +90,14 @@ impl PropagatorBuilder {
         self
     }
 
-    /// The reaction to guards of the tracing API that outlive their hop: by default an error event in debug builds, and none in others.
+    /// Sets the reaction to guards of the tracing API that outlive their hop. Default: an error event in debug builds, none in others.
     #[must_use]
     pub fn guard_leaks(mut self, leaks: GuardLeaks) -> Self {
         self.guard_leaks = leaks;
         self
     }
 
-    /// The propagator.
+    /// Builds the propagator.
     #[must_use]
     pub fn build(self) -> Propagator {
         // A few milliseconds that the first request would pay otherwise.

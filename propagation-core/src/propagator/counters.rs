@@ -1,4 +1,4 @@
-//! What was refused, dropped, changed or restarted, as numbers.
+//! Counters of rejected, dropped, changed and restarted fields.
 
 use std::{
     fmt,
@@ -7,7 +7,7 @@ use std::{
 
 use crate::{Direction, RejectReason, Rejection};
 
-/// Counts by reason and direction since the propagator was made. Shared by all its clones.
+/// Counts rejections by reason and direction since the propagator was made. Shared by all its clones.
 ///
 /// ```
 /// use propagation_core::{Direction, Peer, Propagator, RejectReason};
@@ -31,13 +31,13 @@ impl Default for Counters {
 }
 
 impl Counters {
-    /// How often something was refused for a reason.
+    /// Returns the number of rejections for a reason.
     #[must_use]
     pub fn get(&self, direction: Direction, reason: RejectReason) -> u64 {
         self.counter(direction, reason).map_or(0, |count| count.load(Ordering::Relaxed))
     }
 
-    /// All counts that are not zero.
+    /// Returns the counts that are not zero.
     pub fn iter(&self) -> impl Iterator<Item = (Direction, RejectReason, u64)> {
         [Direction::Inbound, Direction::Outbound]
             .into_iter()

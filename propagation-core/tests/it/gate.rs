@@ -7,7 +7,7 @@ use std::{
 
 use propagation_core::{
     Attribute, AttributeValue, Bridge, EscapedText, Exception, ExternalText, Hop, InboundRule, KeyRule, Link, Outcome,
-    Peer, Policy, PropagationContext, Propagator, SpanKind, TelemetryLimits, TraceContext, Transport,
+    Peer, Policy, PropagationContext, Propagator, Scrub, SpanKind, TelemetryLimits, TraceContext, Transport,
     bridge::{BridgeSpan, CurrentHop, Started},
 };
 use proptest::prelude::*;
@@ -362,4 +362,15 @@ impl std::io::Write for Lines {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+#[test]
+fn running_hop_is_guarded_by_a_replaced_policy() {
+    let texts = recorded(Policy::default(), |propagator| {
+        let hop = propagator.start(Hop::local(SpanKind::Internal, PropagationContext::EMPTY));
+        hop.set_attribute("before", MAIL.to_owned());
+        propagator.set_policy(Policy::builder().scrub(Scrub::off()).build().unwrap());
+        hop.set_attribute("after", MAIL.to_owned());
+    });
+    assert_eq!(texts, ["name ".to_owned(), format!("after={MAIL}")]);
 }

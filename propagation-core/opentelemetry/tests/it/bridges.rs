@@ -282,6 +282,19 @@ fn links_carry_their_attributes_through_each_bridge() {
 }
 
 #[test]
+fn continuing_in_the_current_context_keeps_its_span() {
+    with_each_bridge(|setup, propagator| {
+        let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
+        server.in_scope(|| {
+            let continued = propagator.continue_from(propagator.current());
+            continued.in_scope(|| Context::current().span().set_attribute(KeyValue::new("added", true)));
+        });
+        server.end(&Outcome::Unset);
+        assert!(setup.span("server").attributes.contains(&KeyValue::new("added", true)));
+    });
+}
+
+#[test]
 fn a_new_trace_links_to_the_callers_and_has_no_random_flag() {
     with_each_bridge(|setup, propagator| {
         let hop = propagator

@@ -18,7 +18,7 @@ fn current() -> PropagationContext {
 }
 
 #[test]
-fn hops_that_are_left_out_of_order_leave_each_other_alone() {
+fn hops_left_out_of_order_stay_independent() {
     let (first, second) = (hop(1), hop(2));
     let (entered_first, entered_second) = (push(&first.hop, CallSite::here()), push(&second.hop, CallSite::here()));
     drop(entered_first);
@@ -60,7 +60,7 @@ impl BridgeSpan for Idle {
 }
 
 #[test]
-fn a_hop_that_is_still_entered_is_named() {
+fn hop_still_entered_is_named_in_panic() {
     let propagator = Propagator::builder().bridge(Idle).guard_leaks(GuardLeaks::Panic).build();
     let hop = || propagator.start(Hop::remote(SpanKind::Server, PropagationContext::EMPTY));
     let (outer, inner) = (hop(), hop());
@@ -80,13 +80,23 @@ fn a_hop_that_is_still_entered_is_named() {
 }
 
 #[test]
-fn a_bridge_that_does_not_call_back_loses_no_work() {
+fn bridge_without_scopes_continues_in_the_context() {
+    let propagator = Propagator::builder().bridge(Idle).build();
+    let context = hop(1).context().clone();
+    let continued = propagator.continue_from(context.clone());
+    assert!(!continued.is_recording());
+    continued.in_scope(|| assert_eq!((current(), propagator.current()), (context.clone(), context)));
+    assert!(current().is_empty());
+}
+
+#[test]
+fn enter_without_callback_still_runs_the_work() {
     assert_eq!(thread_end::enter(|_| (), || 5), 5);
     assert_eq!(thread_end::enter(|run| run(), || 6), 6);
 }
 
 #[test]
-fn the_first_access_of_a_thread_passes_on_its_panic() {
+fn first_access_passes_on_the_panic_of_the_work() {
     std::thread::spawn(|| {
         let panic = catch_unwind(|| thread_end::enter(|run| run(), || -> u8 { panic!("of the user's own") }));
         assert_eq!(panic.unwrap_err().downcast_ref::<&str>(), Some(&"of the user's own"));
