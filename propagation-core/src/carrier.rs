@@ -4,7 +4,11 @@ mod collections;
 mod environment;
 mod field;
 mod joined;
+#[cfg(feature = "json")]
+mod json;
 pub mod laws;
+#[cfg(feature = "serde")]
+mod serialize;
 mod stored;
 
 use std::borrow::Cow;
@@ -16,6 +20,9 @@ use crate::{RejectReason, Rejection, TraceContext, Value};
 pub use environment::EnvironmentCarrier;
 pub use field::{Field, FieldName, FieldPriority, OutgoingFields};
 pub(crate) use joined::Joined;
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use json::{JsonCarrier, JsonCarrierMut};
 pub use stored::{StoredContext, StoredContextError};
 
 /// Shows what a message carries.

@@ -26,6 +26,9 @@ pub use carrier::{
     EnvironmentCarrier, Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields,
     StoredContext, StoredContextError, laws as carrier_laws,
 };
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use carrier::{JsonCarrier, JsonCarrierMut};
 pub use escape::EscapedText;
 pub use format::{
     B3Format, BaggageFormat, DatadogFormat, DuplicateParent, Extracted, Format, Formats, FormatsError,

@@ -7,7 +7,7 @@ use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectR
 /// A carrier that is a small piece of text: a line `name:value` for each field.
 ///
 /// Store [`to_string`](ToString::to_string) next to an outbox row or a job and [`parse`](str::parse) it when the work is resumed. It
-/// goes through the policy like any other carrier.
+/// goes through the policy like any other carrier. With the feature `serde` it is also a field of a job: a map of names and values.
 ///
 /// ```
 /// use propagation_core::{Peer, Propagator, StoredContext};
@@ -23,7 +23,7 @@ use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectR
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoredContext {
-    fields: Vec<(String, String)>,
+    pub(super) fields: Vec<(String, String)>,
 }
 
 /// Prints the names alone: a value may be personal.
