@@ -61,7 +61,11 @@ def rows(text):
 
 
 def fits(tested, required):
-    """Whether cargo would take the one for the other: the same leftmost part that is not zero, and no older."""
+    """Returns whether cargo accepts the version: the same leftmost part that is not zero, and no older; or within a range `>=a, <b`."""
+    if required.startswith(">="):
+        low, high = ([int(part) for part in bound.strip(" <>=").split(".")] for bound in required.split(","))
+        numbers = [int(part) for part in re.split(r"[.+-]", tested)[:2]]
+        return low <= numbers < high
     numbers = [int(part) for part in re.split(r"[.+-]", tested)[:3]]
     least = [int(part) for part in required.split(".")]
     leading = next((index for index, part in enumerate(least) if part), len(least) - 1) + 1

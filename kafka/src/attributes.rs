@@ -11,6 +11,7 @@ pub(crate) struct Client {
     pub(crate) id: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) server: Option<Server>,
+    pub(crate) cluster: Option<String>,
     pub(crate) message_key: bool,
 }
 
@@ -66,6 +67,9 @@ impl Client {
         }
         if let (Some(group), true) = (&self.group, operation.kind != Operation::SEND.kind) {
             add("messaging.consumer.group.name", group.clone().into());
+        }
+        if let Some(cluster) = &self.cluster {
+            add("messaging.kafka.cluster.id", AttributeValue::trusted(cluster.clone()));
         }
         if let Some(server) = &self.server {
             add("server.address", AttributeValue::trusted(server.address.clone()));

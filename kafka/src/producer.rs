@@ -91,6 +91,26 @@ impl ProducerPropagation {
         self
     }
 
+    /// Sets the cluster's id in span attributes. Brokers of version 0.10.1 and later return it.
+    ///
+    /// ```no_run
+    /// # fn id(propagation: propagation_kafka::ProducerPropagation, client: &rdkafka::producer::FutureProducer) -> propagation_kafka::ProducerPropagation {
+    /// use std::time::Duration;
+    ///
+    /// use rdkafka::producer::Producer;
+    ///
+    /// match client.client().fetch_cluster_id(Duration::from_secs(5)) {
+    ///     Some(id) => propagation.cluster_id(id),
+    ///     None => propagation,
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
+        self.client.cluster = Some(id.into());
+        self
+    }
+
     /// Records message keys as span attributes. Off by default, because a key may be personal data.
     ///
     /// Keys that are not UTF-8, or that the policy's scrubbers object to, are never recorded.
