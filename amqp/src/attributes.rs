@@ -1,6 +1,6 @@
 //! The attributes of a message on RabbitMQ (semantic conventions 1.44, messaging/rabbitmq).
 
-use lapin::BasicProperties;
+use lapin::{BasicProperties, types::AMQPValue};
 use propagation_core::{Attribute, ExternalText, Hop};
 
 use crate::names::{Names, is_generated};
@@ -104,6 +104,21 @@ impl Destination<'_> {
             hop.add_attribute("messaging.rabbitmq.destination.routing_key", ExternalText::from(self.routing_key));
         }
     }
+}
+
+/// Returns the number of this delivery, if the broker counts: quorum queues count the deliveries before this one in `x-delivery-count`.
+pub(crate) fn delivery_count(properties: &BasicProperties) -> Option<Attribute> {
+    let before = match properties.headers().as_ref()?.inner().get("x-delivery-count")? {
+        AMQPValue::ShortShortInt(count) => i64::from(*count),
+        AMQPValue::ShortShortUInt(count) => i64::from(*count),
+        AMQPValue::ShortInt(count) => i64::from(*count),
+        AMQPValue::ShortUInt(count) => i64::from(*count),
+        AMQPValue::LongInt(count) => i64::from(*count),
+        AMQPValue::LongUInt(count) => i64::from(*count),
+        AMQPValue::LongLongInt(count) => *count,
+        _ => return None,
+    };
+    Some(Attribute::new("propagation.message.delivery_count", before.checked_add(1).filter(|count| *count > 0)?))
 }
 
 /// Returns the message id and the conversation id (`correlation_id`) of a message.

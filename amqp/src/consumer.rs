@@ -13,7 +13,7 @@ use propagation_core::{
 
 use crate::{
     PropertiesCarrier,
-    attributes::{Destination, ids},
+    attributes::{Destination, delivery_count, ids},
     names::Names,
 };
 
@@ -269,6 +269,7 @@ fn describe(
 ) {
     destination.describe(hop, operation, kind);
     hop.attributes.extend(message_attributes(delivery));
+    hop.attributes.extend(delivery_count(&delivery.properties));
 }
 
 /// Returns the delivery tag, the message id and the conversation id.

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use aws_sdk_sqs::types::Message;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, HopSpan, Transport, messaging::DeliveryKey};
 
 /// Returns the key of a delivery, which its receipt handle identifies.
@@ -92,6 +92,12 @@ pub(crate) fn count(hop: &mut Hop, messages: usize) {
 /// Returns the id of a received message.
 pub(crate) fn message_id(message: &Message) -> Option<Attribute> {
     message.message_id().map(|id| Attribute::external("messaging.message.id", id))
+}
+
+/// Returns the number of this delivery, if the receiver requested `ApproximateReceiveCount`.
+pub(crate) fn delivery_count(message: &Message) -> Option<Attribute> {
+    let count = message.attributes()?.get(&MessageSystemAttributeName::ApproximateReceiveCount)?;
+    Some(Attribute::new("propagation.message.delivery_count", count.parse::<u32>().ok()?))
 }
 
 /// Records the ids of the message and the request from a response.

@@ -136,6 +136,7 @@ impl ConsumerPropagation {
         messaging::process(&self.propagator, self.extract(message), processing, |hop| {
             self.queue.describe(hop, "process", "process");
             hop.attributes.extend(attributes::message_id(message));
+            hop.attributes.extend(attributes::delivery_count(message));
         })
     }
 

@@ -18,6 +18,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::{Message, MessageAttributeValue, MessageSystemAttributeName};
+use aws_smithy_types::{Blob, base64};
 use serde_json::Value;
 
 /// A record of an event: a message and its queue.
@@ -61,9 +62,12 @@ pub fn record(record: &Value) -> Option<Record> {
 
 fn attribute(value: &Value) -> Option<MessageAttributeValue> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
+    // A binary value that is not Base64 stays malformed: it reads as an empty value.
+    let binary = text("binaryValue").map(|encoded| base64::decode(encoded).unwrap_or_default());
     MessageAttributeValue::builder()
         .data_type(text("dataType").unwrap_or("String"))
         .set_string_value(text("stringValue").map(str::to_owned))
+        .set_binary_value(binary.map(Blob::new))
         .build()
         .ok()
 }

@@ -116,6 +116,7 @@ fn malformed_envelopes_carry_no_context() {
 
 #[test]
 fn lambda_records_are_processed_like_messages() {
+    let encoded = aws_smithy_types::base64::encode(OTHER);
     let event = json!({"Records": [
         {
             "messageId": "059f36b4-87a3-44ab-83d2-661975830a7d",
@@ -130,18 +131,31 @@ fn lambda_records_are_processed_like_messages() {
             "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:orders",
             "awsRegion": "us-east-1"
         },
+        {
+            "messageId": "3",
+            "body": "{}",
+            "messageAttributes": {"traceparent": {"binaryValue": encoded, "dataType": "Binary"}},
+            "eventSource": "aws:sqs"
+        },
+        {
+            "messageId": "4",
+            "body": "{}",
+            "messageAttributes": {"traceparent": {"binaryValue": "not base64!", "dataType": "Binary"}},
+            "eventSource": "aws:sqs"
+        },
         {"messageId": "2", "body": "{}", "attributes": {"AWSTraceHeader": XRAY}, "eventSource": "aws:sqs"},
         {"eventSource": "aws:s3"},
         null
     ]});
     let propagator = propagator();
     let records: Vec<lambda::Record> = lambda::records(&event).collect();
-    assert_eq!(records.len(), 2);
+    assert_eq!(records.len(), 4);
     let parent = |record: &lambda::Record| {
         let consumer = ConsumerPropagation::new(propagator.clone(), record.queue.as_str());
-        consumer.extract(&record.message).context.trace.parent.unwrap().to_string()
+        consumer.extract(&record.message).context.trace.parent.map(|parent| parent.to_string())
     };
-    assert_eq!((parent(&records[0]).as_str(), parent(&records[1]).as_str()), (OTHER, PARENT));
+    let parents: Vec<_> = records.iter().map(parent).collect();
+    assert_eq!(parents, [Some(OTHER.to_owned()), Some(OTHER.to_owned()), None, Some(PARENT.to_owned())]);
     assert_eq!(records[0].message.message_id(), Some("059f36b4-87a3-44ab-83d2-661975830a7d"));
     assert_eq!(lambda::records(&json!({"Records": 7})).count(), 0);
 }
