@@ -1,5 +1,7 @@
 #!/usr/bin/env bash
-# Decides which images the stack runs, and writes them as variables: images.sh   (the file's name is printed)
+# Decides which images the stack runs, and writes them as variables: images.sh [jaeger]   (the file's name is printed)
+#
+# `images.sh jaeger` adds Jaeger's. Building it takes longer than all others together, so the suite builds it beside the tests.
 #
 # Official images where a registry answers. Elsewhere `propagation-local/*`, built from Debian packages, Maven Central and
 # Go modules, tagged by the hash of their sources and so built once. IMAGES=official|local skips the check.
@@ -18,6 +20,10 @@ registry_limit=20
 
 maven_plugin=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 collector_version=0.150.0
+# The Go module's version of Jaeger 2.13.0.
+jaeger_version=1.76.0
+# In seconds, beside the tests.
+jaeger_limit=2700
 
 # Prints the official image of a service: the default of NAME_IMAGE in compose.yaml.
 official() { sed -n "s/.*\${${1^^}_IMAGE:-\(.*\)}.*/\1/p" "$suite_dir/compose.yaml" | head -n 1; }
@@ -128,6 +134,37 @@ build_collector() {
   build collector "$local_collector" "$dir"
 }
 
+# build_go_jaeger DIR: the program. Without inlining and debug information it compiles in half of the time.
+build_go_jaeger() {
+  local work
+  work=$(mktemp -d)
+  (
+    cd "$work" &&
+    "$go_command" mod init jaeger-image &&
+    timeout "$jaeger_limit" "$go_command" get -tool "github.com/jaegertracing/jaeger/cmd/jaeger@v$jaeger_version" &&
+    CGO_ENABLED=0 timeout "$jaeger_limit" nice -n 15 "$go_command" build -trimpath -gcflags 'all=-dwarf=false -l' \
+      -ldflags '-s -w' -o jaeger github.com/jaegertracing/jaeger/cmd/jaeger &&
+    mkdir -p "$1" &&
+    cp jaeger "$1/jaeger"
+  ) >"$state_dir/build-jaeger.log" 2>&1 ||
+    { tail -n 20 "$state_dir/build-jaeger.log" >&2; rm -rf "$work"; fail "building Jaeger failed"; return; }
+  rm -rf "$work"
+}
+
+build_jaeger() {
+  name_local_images
+  have_image "$local_jaeger" && return
+  local dir=$cache_dir/jaeger-${local_jaeger##*-} begin=$SECONDS
+  if [[ ! -x $dir/jaeger ]]; then
+    ensure_go && build_go_jaeger "$dir" || return
+    say "Jaeger $jaeger_version is built after $((SECONDS - begin)) s"
+  fi
+  # The limit of `build` is for the other images.
+  SECONDS=0
+  cp "$images_dir/jaeger/Dockerfile" "$dir"
+  build jaeger "$local_jaeger" "$dir"
+}
+
 # Names each local image by the hash of its recipe, that of its base included.
 # shellcheck disable=SC2034 # read by name
 name_local_images() {
@@ -139,6 +176,7 @@ name_local_images() {
   local_rabbitmq=propagation-local/rabbitmq:debian-$(hash_of "$images_dir/rabbitmq" "$local_base")
   local_elasticmq=propagation-local/elasticmq:1.7.1-$(hash_of "$images_dir/elasticmq" "$local_jre")
   local_zipkin=propagation-local/zipkin:3.6.1-$(hash_of "$images_dir/zipkin" "$local_jre")
+  local_jaeger=propagation-local/jaeger:$jaeger_version-$(hash_of "$images_dir/jaeger" "$arch")
   local_collector=propagation-local/collector:$collector_version-$(hash_of "$images_dir/collector" "$arch")
 }
 
@@ -212,6 +250,7 @@ images_prepare() {
       local variable=local_$name
       chosen[$name]=${chosen[$name]:-${!variable}}
     done
+    have_image "$local_jaeger" && chosen[jaeger]=${chosen[jaeger]:-$local_jaeger}
   fi
   # A variable that the caller has set is the caller's own choice.
   {
@@ -219,13 +258,27 @@ images_prepare() {
     for name in base kafka rabbitmq elasticmq collector zipkin jaeger; do
       local variable=${name^^}_IMAGE
       image=${!variable:-${chosen[$name]:-}}
-      # Jaeger is the one that cannot be built here: unset means that it is not to be had.
+      # Jaeger is unset until `images.sh jaeger` has built it.
       if [[ -n $image ]]; then printf 'export %s=%s\n' "$variable" "$image"; fi
     done
   } >"$images_env"
   echo "$images_env"
 }
 
+# Adds Jaeger's image to those that `images_prepare` has chosen.
+images_add_jaeger() {
+  [[ -s $images_env ]] || { fail "images.sh comes first"; return; }
+  if ! grep -q '^export JAEGER_IMAGE=' "$images_env"; then
+    build_jaeger || return
+    printf 'export JAEGER_IMAGE=%s\n' "$local_jaeger" >>"$images_env"
+  fi
+  echo "$images_env"
+}
+
 if [[ ${BASH_SOURCE[0]} == "$0" ]]; then
-  images_prepare
+  case ${1:-} in
+    '') images_prepare ;;
+    jaeger) images_add_jaeger ;;
+    *) fail "usage: images.sh [jaeger]" ;;
+  esac
 fi

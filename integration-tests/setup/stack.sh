@@ -20,7 +20,7 @@ fi
 container() { compose ps -q "$1" 2>/dev/null; }
 
 # The services to start. Compose 1 lists those of every profile, and starts a profile's service when it is named, so the
-# profile is asked for here; and Jaeger may have no image.
+# profile is checked here; and Jaeger may have no image yet.
 services() {
   local name ui=no
   [[ ,${COMPOSE_PROFILES:-}, == *,ui,* ]] && ui=yes
@@ -31,10 +31,8 @@ services() {
       zipkin) [[ $ui == yes ]] || continue ;;
       jaeger)
         [[ $ui == yes ]] || continue
-        if [[ -z ${JAEGER_IMAGE:-} && ${IMAGES_FROM:-official} != official ]]; then
-          say "not run: jaeger (no image)"
-          continue
-        fi
+        # Not built yet: `images.sh jaeger`, then `stack.sh up jaeger`.
+        [[ -n ${JAEGER_IMAGE:-} || ${IMAGES_FROM:-official} == official ]] || continue
         ;;
     esac
     printf '%s\n' "$name"
@@ -54,15 +52,19 @@ stack_up() {
 
 # Polls, because `up --wait` is not in every Compose.
 stack_wait() {
-  local ready zipkin answer deadline=$((SECONDS + healthy_limit))
+  local ready zipkin jaeger answer deadline=$((SECONDS + healthy_limit))
   ready=$(container ready)
   zipkin=$(container zipkin || true)
+  jaeger=$(container jaeger || true)
   [[ -n $ready ]] || { fail "the stack is not up"; return; }
   while ((SECONDS < deadline)); do
     answer=$(docker exec "$ready" bash /probe/ready.sh 2>&1) || true
     if [[ $answer == ready ]]; then
-      if [[ -z $zipkin ]] || [[ $(fetch "${ZIPKIN_PORT:-9411}" /health) == "HTTP/1.1 200"* ]]; then return; fi
       answer="not ready: zipkin"
+      if [[ -z $zipkin ]] || [[ $(fetch "${ZIPKIN_PORT:-9411}" /health) == "HTTP/1.1 200"* ]]; then
+        answer="not ready: jaeger"
+        if [[ -z $jaeger ]] || [[ $(fetch "${JAEGER_PORT:-16686}" /api/services) == "HTTP/1.1 200"* ]]; then return; fi
+      fi
     fi
     sleep 1
   done
@@ -86,6 +88,7 @@ END
   fi
   if [[ -n $(container jaeger) ]]; then
     echo "export JAEGER_URL=http://127.0.0.1:${JAEGER_PORT:-16686}" >>"$stack_env"
+    echo "export JAEGER_OTLP_GRPC=http://127.0.0.1:${JAEGER_OTLP_PORT:-14317}" >>"$stack_env"
   fi
 }
 
@@ -116,7 +119,7 @@ stack_versions() {
       rabbitmq) version=$(fetch "${RABBITMQ_MANAGEMENT_PORT:-15672}" /api/overview 'Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=' |
         sed -n 's/.*"rabbitmq_version":"\([^"]*\)".*/\1/p') ;;
       zipkin) version=$(fetch "${ZIPKIN_PORT:-9411}" /info | sed -n 's/.*"version":"\([^"]*\)".*/\1/p') ;;
-      jaeger) version=${image##*:} ;;
+      jaeger) version=$(sed 's/.*:\([0-9.]*\).*/\1/' <<<"$image") ;;
       *) continue ;;
     esac
     printf '%-10s %-9s %s\n' "$name" "${version:-unknown}" "$image"

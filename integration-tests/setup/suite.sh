@@ -7,16 +7,18 @@ source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$suite_dir/.."
 
 clean_up() {
+  [[ -z ${jaeger:-} ]] || kill -- "-$jaeger" 2>/dev/null || true
   "$setup_dir/stack.sh" down || true
   "$setup_dir/docker.sh" down || true
 }
 trap clean_up EXIT
 
-export COMPOSE_PROFILES=ui DECISION_WAIT=${DECISION_WAIT:-5s}
+export COMPOSE_PROFILES=ui DECISION_WAIT=${DECISION_WAIT:-5s} COLLECTOR_EXPORT=${COLLECTOR_EXPORT:-ui}
 "$setup_dir/docker.sh" up
 "$setup_dir/images.sh"
+# In a process group of its own, with its compilers.
+setsid "$setup_dir/images.sh" jaeger >/dev/null & jaeger=$!
 "$setup_dir/stack.sh" up
-"$setup_dir/stack.sh" versions | tee "$state_dir/versions.txt"
 PROPAGATION_PYTHON=$("$setup_dir/python.sh")
 export PROPAGATION_PYTHON
 # shellcheck source=/dev/null
@@ -36,12 +38,23 @@ check() { # NAME COMMAND…
   fi
 }
 
+brokers=(cargo test -p propagation-testkit --all-features --test brokers --)
 # Requests of many tests at once to one broker must not time out on two cores.
-check "contracts, Collector, Zipkin" \
-  cargo test -p propagation-testkit --all-features --test brokers -- --test-threads 4
+check "contracts, Collector, Zipkin" "${brokers[@]}" --test-threads 4 --skip jaeger::
 journeys=(cargo test -p propagation-testkit --all-features --test journeys --)
 check "journeys, Python, faults, canaries" "${journeys[@]}" --test-threads 3 --skip restarts:: --skip demo::
 check "demo in containers, on real brokers" "${journeys[@]}" --test-threads 1 demo::
+# The Collector may have waited for Jaeger, longer with each attempt; started again, it begins anew.
+with_jaeger() {
+  wait "$jaeger" || return
+  jaeger=
+  "$setup_dir/stack.sh" up && "$setup_dir/stack.sh" restart collector || return
+  # shellcheck source=/dev/null
+  source "$state_dir/stack.env"
+  "${brokers[@]}" --test-threads 1 jaeger::
+}
+check "Jaeger" with_jaeger
+"$setup_dir/stack.sh" versions | tee "$state_dir/versions.txt"
 # Takes the brokers away, so last and one at a time.
 check "restarts" "${journeys[@]}" --test-threads 1 restarts::
 echo "checks: $passed passed, $failed failed"
