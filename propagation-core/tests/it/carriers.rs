@@ -97,9 +97,12 @@ mod json {
 
     #[test]
     fn json_members_of_other_types_are_kept_and_rejected_as_context() {
-        for (value, rejected) in [(json!(7), 1), (json!({"a": 1}), 1), (json!([PARENT]), 1), (json!(null), 0), (json!(PARENT), 0)] {
+        for (value, rejected) in
+            [(json!(7), 1), (json!({"a": 1}), 1), (json!([PARENT]), 1), (json!(null), 0), (json!(PARENT), 0)]
+        {
             let propagator = Propagator::default();
-            let mut meta = json!({"progressToken": 9_007_199_254_740_993_u64, "traceparent": value}).as_object().unwrap().clone();
+            let mut meta =
+                json!({"progressToken": 9_007_199_254_740_993_u64, "traceparent": value}).as_object().unwrap().clone();
             let admission = propagator.extract(&Peer::process("agent"), &JsonCarrier::new(&meta));
             assert_eq!(admission.context.trace.has_ids(), value == json!(PARENT), "{value}");
             assert_eq!(propagator.counters().get(Direction::Inbound, RejectReason::Malformed), rejected, "{value}");
@@ -142,9 +145,20 @@ mod stored_as_json {
     #[test]
     fn malformed_stored_context_does_not_fail_its_job() {
         for context in [
-            json!(null), json!("text"), json!(7), json!(-7), json!(1.5), json!(true), json!([1, {"a": 2}]), json!({}),
-            json!({"traceparent": 7}), json!({"traceparent": {"a": [1]}}), json!({"traceparent": null}),
-            json!({"traceparent": "a\nbaggage:tenant.id=x"}), json!({"a\ntraceparent": PARENT}), json!({"": PARENT}),
+            json!(null),
+            json!("text"),
+            json!(7),
+            json!(-7),
+            json!(1.5),
+            json!(true),
+            json!([1, {"a": 2}]),
+            json!({}),
+            json!({"traceparent": 7}),
+            json!({"traceparent": {"a": [1]}}),
+            json!({"traceparent": null}),
+            json!({"traceparent": "a\nbaggage:tenant.id=x"}),
+            json!({"a\ntraceparent": PARENT}),
+            json!({"": PARENT}),
             json!({"traceparent": "x".repeat(70_000)}),
         ] {
             let job: Job = serde_json::from_value(json!({"order": 1, "context": context})).unwrap();
