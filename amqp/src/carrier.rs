@@ -6,7 +6,9 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
-use propagation_core::{Extract, Field, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, Value};
+use propagation_core::{
+    Extract, Field, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, TraceContext, Value,
+};
 
 use crate::frame::{self, FrameLimit};
 
@@ -95,10 +97,10 @@ impl Extract for PropertiesCarrierMut<'_> {
 }
 
 impl Inject for PropertiesCarrierMut<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         let before: &BTreeMap<ShortString, AMQPValue> = match self.properties.headers() {
             Some(headers) => headers.inner(),
-            None if fields.is_empty() => return InjectionReport::none(),
+            None if fields.is_empty() => return InjectionReport::new(),
             None => &BTreeMap::new(),
         };
         let kept: BTreeMap<ShortString, AMQPValue> = before
@@ -116,29 +118,29 @@ impl Inject for PropertiesCarrierMut<'_> {
         let cost = |field: &Field| frame::entry(field.name().as_str(), frame::long_string(field.value()));
         let mut fitting = fields.clone();
         let truncated = fitting.truncate_state(room, cost);
-        let left_out = fitting.fit(|field| {
+        let dropped = fitting.retain_fitting(|field| {
             let cost = cost(field);
             let fits = cost <= room;
             room -= if fits { cost } else { 0 };
             fits
         });
         if fitting.is_empty() && !fields.is_empty() {
-            return InjectionReport::failed(fields, RejectReason::TooLarge);
+            return InjectionReport::all_rejected(fields, RejectReason::TooLarge);
         }
 
-        let mut injection = InjectionReport::none();
+        let mut report = InjectionReport::new();
         for field in fitting.iter() {
             let Ok(name) = ShortString::try_new(field.name().as_str()) else {
-                injection.left_out(field.name(), RejectReason::Unrepresentable);
+                report.record_rejected(field.name(), RejectReason::Unrepresentable);
                 continue;
             };
             table.insert(name, AMQPValue::LongString(LongString::from(field.value())));
-            injection.wrote(field.name());
+            report.record_written(field.name());
         }
-        for name in truncated.iter().chain(&left_out) {
-            injection.left_out(name, RejectReason::TooLarge);
+        for name in truncated.iter().chain(&dropped) {
+            report.record_rejected(name, RejectReason::TooLarge);
         }
         *self.properties = mem::take(self.properties).with_headers(table);
-        injection
+        report
     }
 }

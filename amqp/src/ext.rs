@@ -41,7 +41,7 @@ impl DeliveryExt for Delivery {
 /// let context = PropagationContext::new(TraceContext::new(parent));
 /// let mut properties = BasicProperties::default();
 /// let injection = properties.inject(&Propagator::default(), "shop", &context, FrameLimit::DEFAULT);
-/// assert_eq!(injection.written.as_slice(), ["traceparent"]);
+/// assert!(injection.written().eq(["traceparent"]));
 /// # Ok::<(), propagation_core::TraceParentError>(())
 /// ```
 pub trait PropertiesExt: Sealed {

@@ -1,7 +1,7 @@
 use http::HeaderMap;
 use propagation_core::{
-    Extract, Field, FieldName, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator,
-    RejectReason, Value,
+    Extract, Field, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext,
+    Propagator, RejectReason, TraceContext, Value,
 };
 use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 
@@ -86,24 +86,24 @@ impl Extract for MetadataCarrierMut<'_> {
 }
 
 impl Inject for MetadataCarrierMut<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
-        let legal = |field: &Field| is_legal(fields, field);
+    fn commit(&mut self, fields: &OutgoingFields<'_>, trace: &TraceContext) -> InjectionReport {
+        let legal = |field: &Field| is_legal(fields.names(), field);
         if fields.iter().all(legal) {
-            return HeaderCarrierMut::new(self.0).commit(fields);
+            return HeaderCarrierMut::new(self.0).commit(fields, trace);
         }
         let mut fitting = fields.clone();
-        let illegal = fitting.fit(legal);
-        let mut injection = HeaderCarrierMut::new(self.0).commit(&fitting);
+        let illegal = fitting.retain_fitting(legal);
+        let mut report = HeaderCarrierMut::new(self.0).commit(&fitting, trace);
         for name in &illegal {
-            injection.left_out(name, RejectReason::Unrepresentable);
+            report.record_rejected(name, RejectReason::Unrepresentable);
         }
-        injection
+        report
     }
 }
 
-fn is_legal(fields: &OutgoingFields, field: &Field) -> bool {
+fn is_legal(names: &FieldNames, field: &Field) -> bool {
     let name = field.name().as_str();
     // A format that declares a `-bin` name writes base64. A name that is derived from a baggage key has a text value.
-    let textual = name.ends_with("-bin") && fields.prefixes().any(|prefix| name.starts_with(prefix));
+    let textual = name.ends_with("-bin") && names.prefixes().any(|prefix| name.starts_with(prefix));
     !textual && field.value().iter().all(|byte| (0x20..=0x7e).contains(byte))
 }

@@ -2,8 +2,8 @@
 
 use http::{HeaderMap, HeaderName};
 use propagation_core::{
-    Admission, Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, Peer,
-    PropagationContext, Propagator, RejectReason, Transport, Value,
+    Admission, Extract, Field, FieldName, FieldNames, FieldPriority, Inject, InjectionReport, OutgoingFields, Peer,
+    PropagationContext, Propagator, RejectReason, TraceContext, Transport, Value,
 };
 
 use crate::attributes;
@@ -95,11 +95,11 @@ impl<'a> HeaderCarrier<'a> {
         Self(headers)
     }
 
-    /// Returns `true` if a header has a name that `fields` declares. Cheaper than looking up each name.
+    /// Returns `true` if a header has one of these names. Cheaper than looking up each name.
     #[must_use]
-    pub fn holds_any(&self, fields: &OutgoingFields) -> bool {
-        let is_owned = |name: &HeaderName| fields.might_contain(name.as_str()) && fields.contains(name.as_str());
-        !self.0.is_empty() && (fields.has_prefixes() || self.0.keys().any(is_owned))
+    pub fn holds_any(&self, names: &FieldNames) -> bool {
+        let is_declared = |name: &HeaderName| names.might_contain(name.as_str()) && names.contains(name.as_str());
+        !self.0.is_empty() && (names.has_prefixes() || self.0.keys().any(is_declared))
     }
 }
 
@@ -190,15 +190,18 @@ impl Extract for RestrictedHeaders<'_> {
 }
 
 impl Inject for RestrictedHeaders<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, trace: &TraceContext) -> InjectionReport {
         let mut fitting = fields.clone();
-        let withheld =
-            if self.baggage { Vec::new() } else { fitting.fit(|field| field.priority() != FieldPriority::Baggage) };
+        let withheld = if self.baggage {
+            Vec::new()
+        } else {
+            fitting.retain_fitting(|field| field.priority() != FieldPriority::Baggage)
+        };
         let mut too_large = Vec::new();
         if let Some(limit) = self.limit {
             too_large.extend(fitting.truncate_state(limit, header_size));
             let mut room = limit;
-            too_large.extend(fitting.fit(|field| match room.checked_sub(header_size(field)) {
+            too_large.extend(fitting.retain_fitting(|field| match room.checked_sub(header_size(field)) {
                 Some(left) => {
                     room = left;
                     true
@@ -206,14 +209,14 @@ impl Inject for RestrictedHeaders<'_> {
                 None => false,
             }));
         }
-        let mut injection = HeaderCarrierMut::new(self.headers).commit(&fitting);
+        let mut report = HeaderCarrierMut::new(self.headers).commit(&fitting, trace);
         for name in &withheld {
-            injection.left_out(name, RejectReason::UnsupportedOperation);
+            report.record_rejected(name, RejectReason::UnsupportedOperation);
         }
         for name in &too_large {
-            injection.left_out(name, RejectReason::TooLarge);
+            report.record_rejected(name, RejectReason::TooLarge);
         }
-        injection
+        report
     }
 }
 
@@ -223,30 +226,30 @@ fn header_size(field: &Field) -> usize {
 }
 
 impl Inject for HeaderCarrierMut<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         let headers = &mut *self.0;
-        if fields.has_prefixes() {
-            let owned: Vec<HeaderName> =
+        if fields.names().has_prefixes() {
+            let declared: Vec<HeaderName> =
                 headers.keys().filter(|name| fields.contains(name.as_str())).cloned().collect();
-            for name in owned {
+            for name in declared {
                 headers.remove(name);
             }
         }
         let Replaced { done, stale } = replace(headers, fields);
         if stale {
-            for name in fields.names().filter(|name| !fields.writes(name.as_str())) {
+            for name in fields.names().iter().filter(|name| !fields.writes(name.as_str())) {
                 headers.remove(name.as_header_name());
             }
         }
-        let mut injection = InjectionReport::none();
+        let mut report = InjectionReport::new();
         for (nth, field) in fields.iter().enumerate() {
             let written = if done & bit(nth) != 0 { Ok(()) } else { insert(headers, field) };
             match written {
-                Ok(()) => injection.wrote(field.name()),
-                Err(reason) => injection.left_out(field.name(), reason),
+                Ok(()) => report.record_written(field.name()),
+                Err(reason) => report.record_rejected(field.name(), reason),
             }
         }
-        injection
+        report
     }
 }
 
@@ -273,7 +276,7 @@ fn bit(nth: usize) -> u64 {
 const MAX_ITERATED: usize = 12;
 
 /// Overwrites the values of headers that exist already. This saves the look-up and keeps the order.
-fn replace(headers: &mut HeaderMap, fields: &OutgoingFields) -> Replaced {
+fn replace(headers: &mut HeaderMap, fields: &OutgoingFields<'_>) -> Replaced {
     let mut replaced = Replaced { done: 0, stale: true };
     // Duplicate names need removal, not replacement alone.
     if headers.len() > MAX_ITERATED || headers.len() > headers.keys_len() {
@@ -291,7 +294,7 @@ fn replace(headers: &mut HeaderMap, fields: &OutgoingFields) -> Replaced {
                     replaced.done |= bit(nth);
                 }
             }
-            None => replaced.stale |= fields.names().any(|owned| owned.as_header_name() == name),
+            None => replaced.stale |= fields.names().iter().any(|declared| declared.as_header_name() == name),
         }
     }
     replaced

@@ -112,9 +112,9 @@ impl ReqwestPropagation {
     /// Injects the context into a request. Logs one warning if baggage is withheld.
     fn inject(&self, hop: &HopSpan, authority: &str, request: &mut Request) {
         let known = self.redirects != Redirects::Unknown;
-        let injection = self.options.inject(hop, authority, request.headers_mut(), known);
+        let report = self.options.inject(hop, authority, request.headers_mut(), known);
         let withheld =
-            !known && injection.left_out.iter().any(|rejection| rejection.reason == RejectReason::UnsupportedOperation);
+            !known && report.rejected().iter().any(|rejection| rejection.reason == RejectReason::UnsupportedOperation);
         if withheld && self.options.is_first(Report::WithheldBaggage) {
             tracing::warn!(
                 target: "propagation",

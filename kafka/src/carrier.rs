@@ -1,9 +1,10 @@
 //! rdkafka's headers as carriers.
 
-use std::{borrow::Cow, ffi::CString};
+use std::ffi::CString;
 
 use propagation_core::{
-    Extract, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, RejectReason, Value,
+    DuplicateParent, Extract, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, RejectReason,
+    TraceContext, Value,
 };
 use rdkafka::{
     Message,
@@ -44,6 +45,9 @@ impl std::fmt::Debug for HeadersCarrier<'_> {
     }
 }
 
+/// Some producers append a `traceparent` on every retry, so the last is the most recent.
+const DUPLICATE_PARENT: DuplicateParent = DuplicateParent::UseLast;
+
 #[derive(Clone, Copy)]
 struct Native<'a>(Option<&'a BorrowedHeaders>);
 
@@ -68,6 +72,10 @@ impl Extract for HeadersCarrier<'_> {
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         visit_all(self.0.0, each);
+    }
+
+    fn duplicate_parent(&self) -> DuplicateParent {
+        DUPLICATE_PARENT
     }
 }
 
@@ -108,19 +116,23 @@ impl Extract for HeadersCarrierMut<'_> {
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         visit_all(self.headers.as_ref().map(OwnedHeaders::as_borrowed), each);
     }
+
+    fn duplicate_parent(&self) -> DuplicateParent {
+        DUPLICATE_PARENT
+    }
 }
 
 impl Inject for HeadersCarrierMut<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         // A second injection replaces the first; `before` keeps the user's own headers.
         std::mem::take(&mut self.before).restore(self.headers);
         let kept = match self.headers.as_ref().map(|headers| without(fields, headers)) {
             Some(Ok(rebuilt)) => rebuilt,
-            Some(Err(Unrepresentable)) => return InjectionReport::failed(fields, RejectReason::Unrepresentable),
+            Some(Err(Unrepresentable)) => return InjectionReport::all_rejected(fields, RejectReason::Unrepresentable),
             None => None,
         };
         if kept.is_none() && fields.is_empty() {
-            return InjectionReport::none();
+            return InjectionReport::new();
         }
         let original = match kept {
             Some(kept) => self.headers.replace(kept).map_or(Original::Absent, Original::Replaced),
@@ -132,10 +144,9 @@ impl Inject for HeadersCarrierMut<'_> {
             headers = headers.insert(Header { key: field.name().as_str(), value: Some(field.value()) });
         }
         *self.headers = Some(headers);
-        let injection = InjectionReport::all(fields);
-        let priorities = fields.iter().map(propagation_core::Field::priority);
-        self.before = Before { original, written: injection.written.iter().cloned().zip(priorities).collect() };
-        injection
+        let written = fields.iter().map(|field| (field.name().clone(), field.priority())).collect();
+        self.before = Before { original, written };
+        InjectionReport::all_written(fields)
     }
 }
 
@@ -143,7 +154,7 @@ impl Inject for HeadersCarrierMut<'_> {
 #[derive(Debug, Default)]
 pub(crate) struct Before {
     original: Original,
-    written: Vec<(Cow<'static, str>, FieldPriority)>,
+    written: Vec<(FieldName, FieldPriority)>,
 }
 
 #[derive(Debug, Default)]
@@ -168,23 +179,19 @@ impl Before {
             Original::Replaced(original) => *headers = Some(original),
             Original::Extended => {
                 for (name, _) in &self.written {
-                    remove(headers, name);
+                    remove(headers, name.as_str());
                 }
             }
         }
     }
 
     /// Removes the written fields with a priority below `least`, or all if `least` is `None`. Returns the removed names.
-    pub(crate) fn shed(
-        &mut self,
-        headers: &mut Option<OwnedHeaders>,
-        least: Option<FieldPriority>,
-    ) -> Vec<Cow<'static, str>> {
+    pub(crate) fn shed(&mut self, headers: &mut Option<OwnedHeaders>, least: Option<FieldPriority>) -> Vec<FieldName> {
         let (shed, stays): (Vec<_>, Vec<_>) = std::mem::take(&mut self.written)
             .into_iter()
             .partition(|(_, priority)| least.is_none_or(|l| *priority < l));
         self.written = stays;
-        shed.into_iter().map(|(name, _)| name).inspect(|name| remove(headers, name)).collect()
+        shed.into_iter().map(|(name, _)| name).inspect(|name| remove(headers, name.as_str())).collect()
     }
 }
 
@@ -192,7 +199,7 @@ impl Before {
 struct Unrepresentable;
 
 /// Returns a copy of the headers without propagation fields, or `None` if there are no such fields.
-fn without(fields: &OutgoingFields, headers: &OwnedHeaders) -> Result<Option<OwnedHeaders>, Unrepresentable> {
+fn without(fields: &OutgoingFields<'_>, headers: &OwnedHeaders) -> Result<Option<OwnedHeaders>, Unrepresentable> {
     let owned = |header: &RawHeader<'_>| std::str::from_utf8(header.name).is_ok_and(|name| fields.contains(name));
     let all = RawHeaders::of(headers.as_borrowed());
     if !all.clone().any(|header| owned(&header)) {

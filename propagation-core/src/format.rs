@@ -1,4 +1,4 @@
-//! Formats: what a context looks like on the wire. Mechanism only; a format never asks the policy.
+//! Wire formats. A format parses and writes fields; it does not consult the policy.
 
 mod b3;
 mod baggage;
@@ -24,121 +24,108 @@ pub use list::{Formats, FormatsError};
 pub use trace_context::TraceContextFormat;
 pub use xray::XRayFormat;
 
-use crate::{
-    Admission, Baggage, Extract, OutgoingFields, PropagationContext, RejectReason, Rejection, TraceContext, Transport,
-};
+use crate::{Baggage, Extract, FieldNames, OutgoingFields, PropagationContext, RejectReason, Rejection, TraceContext};
 
-/// One wire format.
+/// A wire format.
 pub trait Format: fmt::Debug + Send + Sync {
-    /// The name in `OTEL_PROPAGATORS`.
+    /// Returns the name in `OTEL_PROPAGATORS`.
     fn name(&self) -> &'static str;
 
-    /// Reads what the carrier has of this format into `into`. What is refused is noted there; nothing fails.
+    /// Parses the format's fields on a carrier. Adds the context and the rejected fields to `into`. Never fails.
     fn extract(&self, from: &dyn Extract, into: &mut Extracted);
 
-    /// Writes what the format can say of a context.
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields);
+    /// Adds the fields that express a context.
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>);
 
-    /// Declares the names that the format owns on a carrier, whether it writes them or not.
-    fn fields(&self, fields: &mut OutgoingFields);
+    /// Declares the names of the format's fields, including those that it only reads.
+    fn fields(&self, names: &mut FieldNames);
 }
 
-/// What formats have read so far from one carrier: the first valid trace wins, baggage merges.
+/// The context that formats extracted from one carrier, before the policy is applied. The first valid trace wins; baggage is merged.
+///
+/// ```
+/// use propagation_core::{Extracted, Format, Peer, Policy, TraceContextFormat, Transport};
+///
+/// let received = vec![("traceparent".to_owned(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec())];
+/// let mut extracted = Extracted::new();
+/// TraceContextFormat.extract(&received, &mut extracted);
+/// let admission = Policy::default().admit(&Peer::caller(Transport::HTTP), extracted);
+/// assert!(admission.context.trace.has_ids());
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Extracted {
-    /// What the policy has yet to judge. It is large, and so it is judged where it was read.
-    admission: Admission,
-    duplicate_parent: DuplicateParent,
-}
-
-/// What several `traceparent` values on one carrier mean.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum DuplicateParent {
-    /// None of them counts: HTTP and gRPC, where somebody on the way must be wrong.
-    #[default]
-    Reject,
-    /// The last counts, and the repetition is noted: Kafka, where other libraries append on every retry.
-    UseLast,
+    context: PropagationContext,
+    rejections: Vec<Rejection>,
 }
 
 impl Extracted {
-    /// Nothing read yet.
+    /// The maximum number of rejections of one message. Further ones are dropped.
+    pub const MAX_REJECTIONS: usize = 32;
+
+    /// Creates an empty context without rejections.
     #[must_use]
-    pub fn new(duplicate_parent: DuplicateParent) -> Self {
-        Self { admission: Admission::default(), duplicate_parent }
+    pub const fn new() -> Self {
+        Self { context: PropagationContext::EMPTY, rejections: Vec::new() }
     }
 
-    /// Nothing read yet from a carrier of a transport.
-    pub(crate) fn over(transport: Transport) -> Self {
-        Self::new(if transport == Transport::KAFKA { DuplicateParent::UseLast } else { DuplicateParent::Reject })
-    }
-
-    /// What several `traceparent` values mean here.
-    #[must_use]
-    pub fn duplicate_parent(&self) -> DuplicateParent {
-        self.duplicate_parent
-    }
-
-    /// Returns true if a previous format has found a trace-id and a parent-id: the next ones need not look.
+    /// Returns true if a format has found a trace-id and a parent-id. Later formats need not look for them.
     #[must_use]
     pub fn has_trace(&self) -> bool {
-        self.admission.context.trace.has_ids()
+        self.context.trace.has_ids()
     }
 
-    /// Offers a trace. The first with a parent-id wins, then the first with a trace-id alone, then the last sampling decision.
+    /// Offers a trace. The first with a parent-id wins; without one, the first with a trace-id; without either, the last sampling decision.
     pub fn offer_trace(&mut self, trace: TraceContext) {
-        let found = &mut self.admission.context.trace;
+        let found = &mut self.context.trace;
         let replaces = trace.has_ids() || (found.trace_id().is_none() && !trace.is_empty());
         if replaces && !found.has_ids() {
             *found = trace;
         }
     }
 
-    /// Adds baggage; keys that a format before has read stay as they are.
+    /// Adds baggage. Keys that an earlier format has found keep their values.
     pub fn merge_baggage(&mut self, baggage: Baggage) {
-        let read = &mut self.admission.context.baggage;
-        if read.is_empty() {
-            *read = baggage;
+        let found = &mut self.context.baggage;
+        if found.is_empty() {
+            *found = baggage;
         } else {
-            read.merge(&baggage);
+            found.merge(&baggage);
         }
     }
 
-    /// Notes what was refused.
+    /// Adds a rejection, up to [`MAX_REJECTIONS`](Self::MAX_REJECTIONS).
     pub fn reject(&mut self, rejection: Rejection) {
-        // One message can't make the list long: what counts is that it was bad, and how.
-        if self.admission.rejections.len() < Self::MAX_REJECTIONS {
-            self.admission.rejections.push(rejection);
+        if self.rejections.len() < Self::MAX_REJECTIONS {
+            self.rejections.push(rejection);
         }
     }
 
-    /// The same, for a whole field.
+    /// Adds the rejection of a whole field.
     pub fn reject_field(&mut self, field: &'static str, reason: RejectReason) {
         self.reject(Rejection::new(field, reason));
     }
 
-    /// The most rejections that one message can leave; the rest are dropped.
-    pub const MAX_REJECTIONS: usize = 32;
-
-    /// What was read.
+    /// Returns the context.
     #[must_use]
     pub fn context(&self) -> &PropagationContext {
-        &self.admission.context
+        &self.context
     }
 
-    /// The same, to be judged.
-    pub(crate) fn admission_mut(&mut self) -> &mut Admission {
-        &mut self.admission
+    /// Returns the rejected fields and keys, with the reasons.
+    #[must_use]
+    pub fn rejections(&self) -> &[Rejection] {
+        &self.rejections
     }
 
-    pub(crate) fn into_admission(self) -> Admission {
-        self.admission
-    }
-
-    /// The context and what was refused.
+    /// Returns the context and the rejections.
     #[must_use]
     pub fn into_parts(self) -> (PropagationContext, Vec<Rejection>) {
-        (self.admission.context, self.admission.rejections)
+        (self.context, self.rejections)
+    }
+}
+
+impl From<PropagationContext> for Extracted {
+    fn from(context: PropagationContext) -> Self {
+        Self { context, rejections: Vec::new() }
     }
 }

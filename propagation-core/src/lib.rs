@@ -23,16 +23,16 @@ pub mod task;
 
 pub use bridge::{Bridge, NoBridge, failed_exports, record_failed_export};
 pub use carrier::{
-    EnvironmentCarrier, Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields,
-    StoredContext, StoredContextError, laws as carrier_laws,
+    DuplicateParent, EnvironmentCarrier, Extract, Field, FieldName, FieldNames, FieldPriority, Inject, InjectionReport,
+    OutgoingFields, StoredContext, StoredContextError, laws as carrier_laws,
 };
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use carrier::{JsonCarrier, JsonCarrierMut};
 pub use escape::EscapedText;
 pub use format::{
-    B3Format, BaggageFormat, DatadogFormat, DuplicateParent, Extracted, Format, Formats, FormatsError,
-    GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, TraceContextFormat, XRayFormat,
+    B3Format, BaggageFormat, DatadogFormat, Extracted, Format, Formats, FormatsError, GoogleCloudFormat,
+    GrpcTraceBinFormat, JaegerFormat, TraceContextFormat, XRayFormat,
 };
 pub use glob::Glob;
 pub use hop::{

@@ -24,8 +24,8 @@ pub(crate) use deliveries::{Delivered, Deliveries};
 
 use self::report::RejectionReporter;
 use crate::{
-    Admission, Bridge, Direction, Extract, Extracted, Format, Hop, HopSpan, Inject, InjectionReport, OutgoingFields,
-    Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection, Transport,
+    Admission, Bridge, Direction, Extract, Extracted, FieldNames, Format, Hop, HopSpan, Inject, InjectionReport,
+    OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection,
     bridge::{BridgeError, Continued, CurrentHop, HopId},
     hop::{
         self, GuardLeaks, gate,
@@ -58,8 +58,8 @@ pub struct Propagator(Arc<Inner>);
 struct Inner {
     extract: Vec<Box<dyn Format>>,
     inject: Vec<Box<dyn Format>>,
-    /// The names of all formats, on either side: a stale `b3` must not remain beside a new `traceparent`.
-    owned: OutgoingFields,
+    /// The names that the formats of both directions declare: a stale `b3` must not stay beside a new `traceparent`.
+    fields: FieldNames,
     policy: ArcSwap<Policy>,
     bridge: Arc<dyn Bridge>,
     counters: Arc<Counters>,
@@ -82,15 +82,11 @@ impl Propagator {
         if !self.is_enabled() {
             return Admission::default();
         }
-        let mut reading = Extracted::over(peer.transport);
-        self.read_into(&mut reading, from);
-        let admission = reading.admission_mut();
-        let policy = self.0.policy.load();
-        policy.restrict(peer, admission);
+        let admission = self.0.policy.load().admit(peer, self.read(from));
         if !admission.rejections.is_empty() {
             self.report(Direction::Inbound, peer, &admission.rejections);
         }
-        reading.into_admission()
+        admission
     }
 
     /// Writes the part of a context that the policy releases to a peer. Never fails: fields that could not be written are counted and
@@ -111,9 +107,9 @@ impl Propagator {
         into: &mut C,
     ) -> InjectionReport {
         if !self.is_enabled() {
-            return InjectionReport::none();
+            return InjectionReport::new();
         }
-        let (found, mut rejections) = self.read(peer.transport, &*into).into_parts();
+        let (found, mut rejections) = self.read(&*into).into_parts();
         // Only baggage is merged: a trace that is replaced need not be valid.
         rejections.retain(|rejection| rejection.field == "baggage");
         let policy = self.policy();
@@ -151,21 +147,22 @@ impl Propagator {
         rejections: Vec<Rejection>,
     ) -> InjectionReport {
         if !self.is_enabled() {
-            return InjectionReport::none();
+            return InjectionReport::new();
         }
-        let mut fields = self.0.owned.sharing_owned();
-        *fields.left_out_mut() = rejections;
-        let mut release = self.0.policy.load().release(peer, context);
-        fields.left_out_mut().append(&mut release.rejections);
+        let mut fields = OutgoingFields::new(&self.0.fields);
+        let policy = self.0.policy.load();
+        let release = policy.release(peer, context);
         for format in &self.0.inject {
             format.write(&release.context, &mut fields);
         }
-        let mut injection = into.commit(&fields);
-        injection.left_out.append(fields.left_out_mut());
-        if !injection.left_out.is_empty() {
-            self.report(Direction::Outbound, peer, &injection.left_out);
+        let mut report = into.commit(&fields, &release.context.trace);
+        for rejections in [rejections, release.rejections, fields.into_rejections()] {
+            report.append_rejected(rejections);
         }
-        injection
+        if !report.rejected().is_empty() {
+            self.report(Direction::Outbound, peer, report.rejected());
+        }
+        report
     }
 
     /// Returns the context that outgoing calls carry: that of the tracing API's span inside the innermost hop, or of the hop itself.
@@ -264,7 +261,7 @@ impl Propagator {
 
     /// Like [`existing`](Self::existing), in the hop of an origin.
     pub(crate) fn existing_in(&self, origin: Origin, peer: &Peer<'_>, carrier: &dyn Extract) -> Forwarded {
-        let found = self.read(peer.transport, carrier).into_parts().0;
+        let found = self.read(carrier).into_parts().0;
         if found.is_empty() {
             return Forwarded { context: found, link: None, ids_only: false };
         }
@@ -309,10 +306,10 @@ impl Propagator {
         access(Access::Start, || self.0.bridge.check()).unwrap_or(Ok(()))
     }
 
-    /// Returns the names that the formats read and write, for receivers that must request fields by name. Holds no values.
+    /// Returns the names of the fields that the formats read and write, for receivers that must request fields by name.
     #[must_use]
-    pub fn fields(&self) -> &OutgoingFields {
-        &self.0.owned
+    pub fn fields(&self) -> &FieldNames {
+        &self.0.fields
     }
 
     /// Returns the policy in force.
@@ -337,17 +334,13 @@ impl Propagator {
         self.0.counters.add(direction, reason, 1);
     }
 
-    /// Reads a carrier without applying the policy.
-    pub(crate) fn read(&self, transport: Transport, from: &dyn Extract) -> Extracted {
-        let mut reading = Extracted::over(transport);
-        self.read_into(&mut reading, from);
-        reading
-    }
-
-    fn read_into(&self, reading: &mut Extracted, from: &dyn Extract) {
+    /// Extracts the context on a carrier, without the policy.
+    pub(crate) fn read(&self, from: &dyn Extract) -> Extracted {
+        let mut extracted = Extracted::new();
         for format in &self.0.extract {
-            format.extract(from, reading);
+            format.extract(from, &mut extracted);
         }
+        extracted
     }
 
     /// Returns the bridge's current context; `None` while the thread ends.

@@ -13,7 +13,6 @@ mod interceptor;
 #[cfg(feature = "envelopes")]
 pub mod lambda;
 mod mode;
-mod xray;
 
 pub use carrier::{MessageCarrier, MessageCarrierMut, OutgoingMessage, PACKED_ATTRIBUTE};
 pub use consumer::ConsumerPropagation;

@@ -52,7 +52,7 @@ fn binary_names_hold_no_text() {
     names.sort_unstable();
     assert_eq!(names, ["grpc-trace-bin", "own-bin", "uber-trace-id", "uberctx-tenant.id"]);
     assert!(
-        injection.left_out.iter().any(|rejection| rejection.reason == RejectReason::Unrepresentable),
+        injection.rejected().iter().any(|rejection| rejection.reason == RejectReason::Unrepresentable),
         "{injection:?}"
     );
     let bytes = headers["grpc-trace-bin"].as_bytes();

@@ -1,5 +1,6 @@
 use propagation_core::{
-    Extract, FieldName, InboundRule, Inject, OutboundRule, OutgoingFields, Peer, Policy, Propagator, carrier_laws,
+    Extract, FieldName, FieldNames, InboundRule, Inject, OutboundRule, OutgoingFields, Peer, Policy, Propagator,
+    TraceContext, carrier_laws,
 };
 use propagation_kafka::{HeadersCarrier, HeadersCarrierMut, HeadersExt, MessageExt, OwnedHeadersExt, RawHeader};
 use rdkafka::message::OwnedHeaders;
@@ -124,7 +125,7 @@ fn second_injection_replaces_the_first() {
         let context = propagator.extract(&Peer::kafka("orders"), &from).context;
         propagator.inject(&Peer::kafka("orders"), &context, &mut carrier);
     }
-    carrier.commit(&OutgoingFields::new());
+    carrier.commit(&OutgoingFields::new(&FieldNames::new()), &TraceContext::EMPTY);
     assert_eq!(shown(headers.as_ref()), [("x-mine".to_owned(), Some("1".to_owned()))]);
 }
 

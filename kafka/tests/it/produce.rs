@@ -291,7 +291,7 @@ async fn prepared_record_is_sent_by_the_user() {
     let shop = Shop::open();
     let mut record = FutureRecord::to(TOPIC).key("4711").payload("{}");
     let prepared = shop.producing().prepare(&mut record);
-    assert!(prepared.injection.wrote_name("traceparent"));
+    assert!(prepared.injection.is_written("traceparent"));
     assert!(prepared.creation.has_ids());
     assert_eq!(shown(record.headers.as_ref())[0].0, "traceparent");
     prepared.failed(&KafkaError::Canceled, &mut record.headers);

@@ -6,8 +6,8 @@ use std::{
 };
 
 use propagation_core::{
-    Baggage, Direction, Formats, InboundRule, OutboundRule, OutgoingFields, Peer, Policy, PropagationContext,
-    Propagator, SamplingDecision, Scrub, StoredContext, TraceState, Transport,
+    Baggage, Direction, Formats, InboundRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
+    SamplingDecision, Scrub, StoredContext, TraceState, Transport,
 };
 
 type Message = Vec<(String, Vec<u8>)>;
@@ -19,7 +19,7 @@ const W3C: &str = "tracecontext,baggage";
 /// The input is lines of `name:value`; a line without a colon is a value of the format's first field.
 pub(crate) fn format(name: &str, data: &[u8]) {
     let propagator = open(name);
-    let first = propagator.fields().names().next().map(|name| name.as_str().to_owned()).unwrap_or_default();
+    let first = propagator.fields().iter().next().map(|name| name.as_str().to_owned()).unwrap_or_default();
     let (context, rejections) = read(&propagator, &message(data, &first));
     bounded(&context);
     assert!(rejections <= 64, "{rejections} rejections");
@@ -80,7 +80,7 @@ pub(crate) fn policy(data: &[u8]) {
 /// Nothing is invented, nothing outgrows its limits, and no report says a value.
 fn judged(policy: &Policy, received: &PropagationContext, crossing: Option<usize>) {
     for peer in [Peer::http("api.internal"), Peer::kafka("orders"), Peer::caller(Transport::HTTP)] {
-        let admitted = policy.admit(&peer, received.clone(), Vec::new()).context;
+        let admitted = policy.admit(&peer, received.clone()).context;
         let released = policy.release(&peer, received);
         for context in [&admitted, &*released.context] {
             bounded(context);
@@ -142,9 +142,9 @@ fn write(propagator: &Propagator, context: &PropagationContext) -> Message {
     propagator.inject(&Peer::http("api"), context, &mut sent);
     assert_eq!(sent.remove(0), ("kept".to_owned(), b"\xff".to_vec()));
     let mut fields = BTreeMap::new();
-    let owned: &OutgoingFields = propagator.fields();
+    let declared = propagator.fields();
     for (name, value) in &sent {
-        assert!(owned.contains(name), "{name} is not ours");
+        assert!(declared.contains(name), "{name} is not ours");
         // A field of Jaeger's is a member, and an empty value is one.
         assert!(!value.is_empty() || name.starts_with("uberctx-"), "{name} is empty");
         assert!(value.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)), "{name}: {value:?}");

@@ -43,7 +43,7 @@ impl OpenTelemetryPropagator {
     /// For callers and hosts that nothing is known of, over HTTP.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        let fields = propagator.fields().names().map(|name| name.as_str().to_owned()).collect();
+        let fields = propagator.fields().iter().map(|name| name.as_str().to_owned()).collect();
         Self { propagator, peer: OwnedPeer::new(&Peer::caller(Transport::HTTP)), fields, random_flag: false }
     }
 
@@ -171,11 +171,11 @@ impl Extract for ExtractorCarrier<'_> {
 struct InjectorCarrier<'c>(&'c mut dyn Injector);
 
 impl Inject for InjectorCarrier<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         self.0.reserve(fields.len());
         for field in fields.iter() {
             self.0.set(field.name().as_str(), field.value_str().to_owned());
         }
-        InjectionReport::all(fields)
+        InjectionReport::all_written(fields)
     }
 }

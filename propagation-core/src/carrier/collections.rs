@@ -1,10 +1,10 @@
-//! Carriers of the standard library: for tests, for adapters of your own, for messages kept as pairs.
+//! Collections of the standard library as carriers: for tests, and for messages that keep their headers as pairs.
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, Value};
+use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, TraceContext, Value};
 
-/// Pairs in wire order, names compared without regard to ASCII case.
+/// Pairs in wire order. Compares names ignoring ASCII case.
 impl Extract for Vec<(String, Vec<u8>)> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         for (found, value) in self {
@@ -22,16 +22,16 @@ impl Extract for Vec<(String, Vec<u8>)> {
 }
 
 impl Inject for Vec<(String, Vec<u8>)> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         self.retain(|(name, _)| !fields.contains(name));
         self.extend(fields.iter().map(|field| (field.name().as_str().to_owned(), field.value().to_vec())));
-        InjectionReport::all(fields)
+        InjectionReport::all_written(fields)
     }
 }
 
 macro_rules! map {
     ($map:ident) => {
-        /// One value a name, names as they are spelled.
+        /// One value for each name. Names are case-sensitive.
         impl Extract for $map<String, String> {
             fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
                 if let Some(value) = self.get(name.as_str()) {
@@ -47,12 +47,12 @@ macro_rules! map {
         }
 
         impl Inject for $map<String, String> {
-            fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+            fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
                 self.retain(|name, _| !fields.contains(name));
                 for field in fields.iter() {
                     self.insert(field.name().as_str().to_owned(), field.value_str().to_owned());
                 }
-                InjectionReport::all(fields)
+                InjectionReport::all_written(fields)
             }
         }
     };

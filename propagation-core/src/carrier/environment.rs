@@ -1,15 +1,19 @@
-//! Environment variables: child processes, cron jobs, CI steps.
+//! Environment variables as carriers: for child processes, cron jobs and CI steps.
 
 use std::{fmt, process::Command};
 
-use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, Value};
+use crate::{
+    Extract, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, RejectReason, TraceContext, Value,
+};
 
 /// Environment variables as a carrier: `TRACEPARENT`, `TRACESTATE`, `BAGGAGE`.
 ///
-/// Reading takes a look-up function, writing collects what a child process is to get: changing the environment of the running
-/// process is unsafe. A child inherits the variables of its parent, so [`apply_to`](Self::apply_to) also removes those that
-/// are ours and are not written: what this process was told is not for every child to know. A name is the field's in upper case, everything but
-/// letters and digits as `_`. X-Ray's field is also read from AWS Lambda's `_X_AMZN_TRACE_ID`. Fields whose names are made at run time (Jaeger's `uberctx-…`) are left out.
+/// The name of a variable is that of its field in upper case, with `_` for any byte but letters and digits. X-Ray's field is also read
+/// from AWS Lambda's `_X_AMZN_TRACE_ID`. Fields whose names are made at run time (Jaeger's `uberctx-…`) are rejected.
+///
+/// An injection collects the variables for a child process. It does not change the environment of this process, which would be unsafe.
+/// A child inherits its parent's variables, so [`apply_to`](Self::apply_to) also removes context variables that were not written:
+/// context that this process received must not reach every child.
 ///
 /// ```
 /// use propagation_core::{EnvironmentCarrier, Peer, Propagator};
@@ -24,11 +28,11 @@ use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectR
 #[derive(Clone, Default)]
 pub struct EnvironmentCarrier {
     variables: Vec<(String, String)>,
-    /// What an injection owns and has not written.
+    /// The variables of declared fields that an injection has not written.
     removed: Vec<String>,
 }
 
-/// Prints the names alone: a value may be personal.
+/// Prints no values: they may be personal.
 impl fmt::Debug for EnvironmentCarrier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("EnvironmentCarrier")?;
@@ -37,13 +41,13 @@ impl fmt::Debug for EnvironmentCarrier {
 }
 
 impl EnvironmentCarrier {
-    /// No variables: for writing.
+    /// Creates a carrier without variables, to inject into.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The variables of this process; those that are not UTF-8 are passed over.
+    /// Creates a carrier of the variables of this process. Skips those that are not UTF-8.
     #[must_use]
     pub fn from_env() -> Self {
         Self {
@@ -54,25 +58,25 @@ impl EnvironmentCarrier {
         }
     }
 
-    /// The variables that `look_up` knows, asked for each of the names given:
-    /// [those of a propagator](crate::Propagator::fields), as a rule.
-    pub fn from_lookup(names: &[&FieldName], mut look_up: impl FnMut(&str) -> Option<String>) -> Self {
+    /// Creates a carrier of the variables that `look_up` returns. Calls it with the variables of each name, usually
+    /// [those of a propagator](crate::Propagator::fields).
+    pub fn from_lookup(names: &FieldNames, mut look_up: impl FnMut(&str) -> Option<String>) -> Self {
         let variables = names.iter().flat_map(|name| variables(name.as_str()));
         let variables = variables.filter_map(|name| look_up(&name).map(|value| (name, value))).collect();
         Self { variables, removed: Vec::new() }
     }
 
-    /// The variables to set on a child, names in upper case.
+    /// Returns the variables to set on a child process, with names in upper case.
     pub fn variables(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The variables that a child must not inherit.
+    /// Returns the variables that a child process must not inherit.
     pub fn removed(&self) -> impl Iterator<Item = &str> {
         self.removed.iter().map(String::as_str)
     }
 
-    /// Gives a child process the variables, and takes from it what it would inherit and must not.
+    /// Sets the variables on a child process, and removes those that it must not inherit.
     pub fn apply_to(&self, command: &mut Command) {
         for name in self.removed() {
             command.env_remove(name);
@@ -97,26 +101,26 @@ impl Extract for EnvironmentCarrier {
 }
 
 impl Inject for EnvironmentCarrier {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
-        let owned: Vec<String> = fields.names().flat_map(|name| variables(name.as_str())).collect();
-        self.variables.retain(|(name, _)| !owned.contains(name));
-        let mut injection = InjectionReport::none();
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
+        let declared: Vec<String> = fields.names().iter().flat_map(|name| variables(name.as_str())).collect();
+        self.variables.retain(|(name, _)| !declared.contains(name));
+        let mut report = InjectionReport::new();
         for field in fields.iter() {
-            // The name of a variable can't say what a name made at run time does (`uberctx-tenant.id`).
-            if fields.names().any(|owned| owned == field.name()) {
+            // A variable's name cannot express a name that was made at run time (`uberctx-tenant.id`).
+            if fields.names().iter().any(|declared| declared == field.name()) {
                 self.variables.push((variable(field.name().as_str()), field.value_str().to_owned()));
-                injection.wrote(field.name());
+                report.record_written(field.name());
             } else {
-                injection.left_out(field.name(), RejectReason::Unrepresentable);
+                report.record_rejected(field.name(), RejectReason::Unrepresentable);
             }
         }
         let written = |name: &String| self.variables.iter().any(|(found, _)| found == name);
-        self.removed = owned.into_iter().filter(|name| !written(name)).collect();
-        injection
+        self.removed = declared.into_iter().filter(|name| !written(name)).collect();
+        report
     }
 }
 
-/// The variables that a field is read from, the one that it is written to first.
+/// Returns the variables that a field is read from. It is written to the first.
 fn variables(name: &str) -> impl Iterator<Item = String> {
     let of_lambda = (name == "x-amzn-trace-id").then(|| "_X_AMZN_TRACE_ID".to_owned());
     std::iter::once(variable(name)).chain(of_lambda)

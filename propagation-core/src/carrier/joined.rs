@@ -1,9 +1,9 @@
-//! All values of a list field as one list.
+//! The values of a list field, joined.
 
 use super::{Extract, FieldName};
 use crate::{FieldValue, Value};
 
-/// All values of a list field: the one that most requests have is only borrowed, several are joined.
+/// The values of a list field. Borrows a single value; joins several with commas.
 pub(crate) enum Joined<'a> {
     None,
     One(Value<'a>),
@@ -11,8 +11,7 @@ pub(crate) enum Joined<'a> {
 }
 
 impl<'a> Joined<'a> {
-    /// Reads every value of `name`. Several are joined with commas in wire order; joining stops once `limit` bytes are
-    /// exceeded, so that what is kept stays bounded.
+    /// Reads the values of a name. Joins several with commas, in wire order, until the list is longer than `limit` bytes.
     pub(crate) fn read(from: &'a dyn Extract, name: &FieldName, limit: usize) -> Self {
         let (mut first, mut all): (Option<Value<'a>>, Vec<u8>) = (None, Vec::new());
         from.visit(name, &mut |value| match first {
@@ -38,7 +37,7 @@ impl<'a> Joined<'a> {
         matches!(self, Self::None)
     }
 
-    /// Keeps the bytes as they are, shared with the carrier if it can share.
+    /// Returns the bytes as a value. Shares those of the carrier if possible.
     pub(crate) fn to_text(&self) -> FieldValue {
         match self {
             Self::None => FieldValue::EMPTY,
@@ -48,7 +47,7 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// Joins one more value to those so far, or to the first.
+/// Appends a value to the list, or starts the list with `first` and the value.
 #[cold]
 fn join(all: &mut Vec<u8>, first: &[u8], value: &[u8], limit: usize) {
     if all.is_empty() {
@@ -61,7 +60,7 @@ fn join(all: &mut Vec<u8>, first: &[u8], value: &[u8], limit: usize) {
     append(all, value, limit);
 }
 
-/// Appends up to one byte more than `limit` allows: enough to see that it was exceeded.
+/// Appends bytes up to a length of `limit` and one more, by which the parser notices that the limit is exceeded.
 fn append(all: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     let room = (limit + 1).saturating_sub(all.len());
     all.extend_from_slice(bytes.get(..room).unwrap_or(bytes));

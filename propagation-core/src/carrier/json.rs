@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde_json::{Map, Value as Json};
 
-use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, Value};
+use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, TraceContext, Value};
 
 /// A received JSON object, such as `_meta` of an MCP request or the attributes of a CloudEvent.
 ///
@@ -96,11 +96,11 @@ impl Extract for JsonCarrierMut<'_> {
 }
 
 impl Inject for JsonCarrierMut<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         self.0.retain(|name, _| !fields.contains(name));
         for field in fields.iter() {
             self.0.insert(field.name().as_str().to_owned(), Json::from(field.value_str()));
         }
-        InjectionReport::all(fields)
+        InjectionReport::all_written(fields)
     }
 }

@@ -1,10 +1,13 @@
-//! What every carrier must hold, as tests that an adapter adds with one line.
+//! The laws of carriers, as tests that an adapter adds with one line.
+
+use std::sync::LazyLock;
 
 use crate::{
-    Extract, Field, FieldName, FieldPriority, FieldValue, Inject, InjectionReport, OutgoingFields, TraceParent,
+    Extract, FieldName, FieldNames, FieldPriority, FieldValue, Inject, InjectionReport, OutgoingFields, TraceContext,
+    TraceParent,
 };
 
-/// A message type under test, and how to look at it.
+/// A message type under test, with access to its headers.
 ///
 /// ```
 /// use propagation_core::{Extract, Inject, carrier_laws};
@@ -25,21 +28,21 @@ use crate::{
 /// // In `tests/it/`: propagation_core::carrier_laws!(Pairs);
 /// ```
 pub trait Subject {
-    /// The message, as the client library has it.
+    /// The client library's message.
     type Message;
     /// Whether the message keeps its entries in the order they were added.
     const ORDERED: bool = true;
-    /// Whether one name can stand more than once.
+    /// Whether a message can have several values under one name.
     const REPEATS: bool = true;
-    /// A message without headers.
+    /// Creates a message without headers.
     fn empty() -> Self::Message;
-    /// Adds a header as a foreign program would, beside what is there (in its place, if names are unique).
+    /// Adds a header as another program would: beside existing values of the name, or in their place if names are unique.
     fn put(message: &mut Self::Message, name: &str, value: &[u8]);
-    /// All headers, without the help of the carrier under test.
+    /// Returns all headers, without use of the carrier under test.
     fn entries(message: &Self::Message) -> Vec<(String, Vec<u8>)>;
-    /// Lends the message as an extract carrier.
+    /// Calls `with` with the message as a carrier to extract from.
     fn extract(message: &Self::Message, with: &mut dyn FnMut(&dyn Extract));
-    /// Lends the message as an inject carrier.
+    /// Calls `with` with the message as a carrier to inject into.
     fn inject(message: &mut Self::Message, with: &mut dyn FnMut(&mut dyn Inject));
 }
 
@@ -49,26 +52,32 @@ static BAGGAGE: FieldName = FieldName::from_static("baggage");
 
 const VALUE: &[u8; TraceParent::LEN] = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 
-fn owned() -> OutgoingFields {
-    let mut fields = OutgoingFields::new();
+static NAMES: LazyLock<FieldNames> = LazyLock::new(|| {
+    let mut names = FieldNames::new();
     for name in [&PARENT, &STATE, &BAGGAGE] {
-        fields.declare(name);
+        names.declare(name);
     }
-    fields
+    names
+});
+
+fn empty() -> OutgoingFields<'static> {
+    OutgoingFields::new(&NAMES)
 }
 
-fn full() -> OutgoingFields {
-    let mut fields = owned();
+fn full() -> OutgoingFields<'static> {
+    let mut fields = empty();
     fields.push_parent(&PARENT, *VALUE);
     fields.push(&STATE, FieldValue::from(b"congo=t61rcWkgMzE".to_vec()), FieldPriority::State);
     fields.push(&BAGGAGE, FieldValue::from(b"tenant.id=blue,locale=de%20AT".to_vec()), FieldPriority::Baggage);
     fields
 }
 
-fn commit<S: Subject>(message: &mut S::Message, fields: &OutgoingFields) -> InjectionReport {
-    let mut injection = InjectionReport::none();
-    S::inject(message, &mut |carrier| injection = carrier.commit(fields));
-    injection
+fn commit<S: Subject>(message: &mut S::Message, fields: &OutgoingFields<'_>) -> InjectionReport {
+    let parent = if fields.is_empty() { None } else { TraceParent::from_bytes(VALUE).ok() };
+    let trace = parent.map(TraceContext::new).unwrap_or_default();
+    let mut report = InjectionReport::new();
+    S::inject(message, &mut |carrier| report = carrier.commit(fields, &trace));
+    report
 }
 
 fn values<S: Subject>(message: &S::Message, name: &FieldName) -> Vec<Vec<u8>> {
@@ -77,11 +86,11 @@ fn values<S: Subject>(message: &S::Message, name: &FieldName) -> Vec<Vec<u8>> {
     values
 }
 
-fn expected(fields: &OutgoingFields) -> Vec<(String, Vec<u8>)> {
-    fields.iter().map(|field: &Field| (field.name().as_str().to_owned(), field.value().to_vec())).collect()
+fn expected(fields: &OutgoingFields<'_>) -> Vec<(String, Vec<u8>)> {
+    fields.iter().map(|field| (field.name().as_str().to_owned(), field.value().to_vec())).collect()
 }
 
-fn ours<S: Subject>(message: &S::Message, fields: &OutgoingFields) -> Vec<(String, Vec<u8>)> {
+fn ours<S: Subject>(message: &S::Message, fields: &OutgoingFields<'_>) -> Vec<(String, Vec<u8>)> {
     let mut entries = S::entries(message);
     entries.retain(|(name, _)| fields.contains(name));
     entries.sort();
@@ -93,20 +102,20 @@ fn sorted(mut entries: Vec<(String, Vec<u8>)>) -> Vec<(String, Vec<u8>)> {
     entries
 }
 
-/// What is injected is on the message, byte for byte, once, and extracts again.
-pub fn what_is_injected_extracts_again<S: Subject>() {
+/// Injected fields are on the message once, byte for byte, and can be extracted.
+pub fn injected_fields_are_extracted<S: Subject>() {
     let (mut message, fields) = (S::empty(), full());
-    let injection = commit::<S>(&mut message, &fields);
-    assert!(injection.left_out.is_empty(), "{injection:?}");
-    assert_eq!(injection.written.len(), fields.len(), "{injection:?}");
+    let report = commit::<S>(&mut message, &fields);
+    assert!(report.rejected().is_empty(), "{report:?}");
+    assert_eq!(report.written().len(), fields.len(), "{report:?}");
     assert_eq!(ours::<S>(&message, &fields), sorted(expected(&fields)));
     for field in fields.iter() {
         assert_eq!(values::<S>(&message, field.name()), [field.value().to_vec()], "{}", field.name().as_str());
     }
 }
 
-/// Whatever stood under our names before, one value each stands there after.
-pub fn an_injection_replaces_what_was_there<S: Subject>() {
+/// An injection replaces all existing values under the names of its fields.
+pub fn injection_replaces_existing_values<S: Subject>() {
     let (mut message, fields) = (S::empty(), full());
     for name in [&PARENT, &STATE, &BAGGAGE] {
         for value in [b"stale".as_slice(), b"staler"] {
@@ -118,18 +127,18 @@ pub fn an_injection_replaces_what_was_there<S: Subject>() {
     assert_eq!(ours::<S>(&message, &fields), sorted(expected(&fields)));
 }
 
-/// With nothing to write, the names we own are removed.
-pub fn names_we_own_are_removed_when_nothing_is_written<S: Subject>() {
+/// An injection removes declared names without a field.
+pub fn declared_names_without_a_field_are_removed<S: Subject>() {
     let mut message = S::empty();
     commit::<S>(&mut message, &full());
-    let injection = commit::<S>(&mut message, &owned());
-    assert!(injection.written.is_empty(), "{injection:?}");
+    let report = commit::<S>(&mut message, &empty());
+    assert_eq!(report.written().len(), 0, "{report:?}");
     assert_eq!(S::entries(&message), []);
     assert!(values::<S>(&message, &PARENT).is_empty());
 }
 
-/// The user's own headers survive, in order where the carrier has one.
-pub fn other_headers_survive<S: Subject>() {
+/// An injection keeps all other headers, in order if the message has an order.
+pub fn other_headers_are_kept<S: Subject>() {
     let (mut message, fields) = (S::empty(), full());
     let others: Vec<(String, Vec<u8>)> =
         ["x-first", "x-second", "x-third"].map(|name| (name.to_owned(), name.as_bytes().to_vec())).into();
@@ -139,7 +148,7 @@ pub fn other_headers_survive<S: Subject>() {
             S::put(&mut message, PARENT.as_str(), b"stale");
         }
     }
-    for fields in [&fields, &fields, &owned()] {
+    for fields in [&fields, &fields, &empty()] {
         commit::<S>(&mut message, fields);
         let mut entries = S::entries(&message);
         entries.retain(|(name, _)| !fields.contains(name));
@@ -148,8 +157,8 @@ pub fn other_headers_survive<S: Subject>() {
     }
 }
 
-/// One pass shows the same names and values as look-ups by name.
-pub fn one_pass_shows_what_look_ups_show<S: Subject>() {
+/// `visit_all` visits the same names and values as `visit`.
+pub fn visit_all_visits_every_header<S: Subject>() {
     let mut message = S::empty();
     S::put(&mut message, "x-first", b"1");
     commit::<S>(&mut message, &full());
@@ -160,8 +169,8 @@ pub fn one_pass_shows_what_look_ups_show<S: Subject>() {
     assert_eq!(sorted(seen), sorted(S::entries(&message)));
 }
 
-/// Repeated names are all shown, in wire order: that there are two traceparents must not stay hidden.
-pub fn repeated_names_are_all_shown<S: Subject>() {
+/// `visit` visits all values of a name, in wire order: a second `traceparent` must not go unnoticed.
+pub fn all_values_of_a_name_are_visited<S: Subject>() {
     let mut message = S::empty();
     S::put(&mut message, PARENT.as_str(), b"one");
     S::put(&mut message, PARENT.as_str(), b"two");
@@ -169,8 +178,8 @@ pub fn repeated_names_are_all_shown<S: Subject>() {
     assert_eq!(values::<S>(&message, &PARENT), shown);
 }
 
-/// An absent name shows nothing, an empty value shows as empty.
-pub fn absent_is_not_empty<S: Subject>() {
+/// `visit` does not call back for an absent name.
+pub fn absent_names_are_not_visited<S: Subject>() {
     let message = S::empty();
     assert!(values::<S>(&message, &PARENT).is_empty());
 }
@@ -181,13 +190,13 @@ pub fn absent_is_not_empty<S: Subject>() {
 macro_rules! carrier_laws {
     ($subject:ty) => {
         $crate::carrier_laws!(@each $subject:
-            what_is_injected_extracts_again,
-            an_injection_replaces_what_was_there,
-            names_we_own_are_removed_when_nothing_is_written,
-            other_headers_survive,
-            one_pass_shows_what_look_ups_show,
-            repeated_names_are_all_shown,
-            absent_is_not_empty,
+            injected_fields_are_extracted,
+            injection_replaces_existing_values,
+            declared_names_without_a_field_are_removed,
+            other_headers_are_kept,
+            visit_all_visits_every_header,
+            all_values_of_a_name_are_visited,
+            absent_names_are_not_visited,
         );
     };
     (@each $subject:ty: $($law:ident,)*) => {

@@ -1,13 +1,13 @@
-//! A context as one string: outbox tables, job queues, anything that resumes later.
+//! A context as one string: for outbox tables, job queues, and other work that resumes later.
 
 use std::{fmt, str::FromStr};
 
-use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, Value};
+use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, TraceContext, Value};
 
-/// A carrier that is a small piece of text: a line `name:value` for each field.
+/// A carrier in the form of text: one line `name:value` for each field.
 ///
-/// Store [`to_string`](ToString::to_string) next to an outbox row or a job and [`parse`](str::parse) it when the work is resumed. It
-/// goes through the policy like any other carrier. With the feature `serde` it is also a field of a job: a map of names and values.
+/// Store the result of [`to_string`](ToString::to_string) with an outbox row or a job, and [`parse`](str::parse) it when the work
+/// resumes. The policy applies as to any other carrier. With the feature `serde` it is also a field of a job: a map of names and values.
 ///
 /// ```
 /// use propagation_core::{Peer, Propagator, StoredContext};
@@ -26,7 +26,7 @@ pub struct StoredContext {
     pub(super) fields: Vec<(String, String)>,
 }
 
-/// Prints the names alone: a value may be personal.
+/// Prints no values: they may be personal.
 impl fmt::Debug for StoredContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("StoredContext")?;
@@ -34,14 +34,11 @@ impl fmt::Debug for StoredContext {
     }
 }
 
-/// Fields never hold a byte below space but the tab, so one of those can part them.
-const SEPARATOR: char = '\n';
-
 impl StoredContext {
-    /// The most bytes of a stored string that are read.
+    /// The maximum length of a stored context, in bytes.
     pub const MAX_BYTES: usize = 64 * 1024;
 
-    /// Nothing stored.
+    /// Creates an empty context.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -52,7 +49,8 @@ impl fmt::Display for StoredContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, (name, value)) in self.fields.iter().enumerate() {
             if at > 0 {
-                write!(f, "{SEPARATOR}")?;
+                // No field contains a line break.
+                f.write_str("\n")?;
             }
             write!(f, "{name}:{value}")?;
         }
@@ -63,20 +61,21 @@ impl fmt::Display for StoredContext {
 impl FromStr for StoredContext {
     type Err = StoredContextError;
 
+    /// Parses the lines of a stored context. Accepts `\n` and `\r\n`, and skips empty lines.
+    ///
     /// # Errors
     ///
-    /// Refuses a string longer than [`StoredContext::MAX_BYTES`] or a part without a name.
+    /// Returns an error if the text is longer than [`StoredContext::MAX_BYTES`], or a line has no name.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.len() > Self::MAX_BYTES {
-            return Err(StoredContextError(RejectReason::TooLong));
+            return Err(StoredContextError::TooLong { bytes: text.len() });
         }
-        // Whatever kept the text may have made other line ends of ours.
-        let parts = text.lines().filter(|part| !part.is_empty());
-        let fields = parts.map(|part| {
-            let (name, value) = part.split_once(':').filter(|(name, _)| !name.is_empty())?;
-            Some((name.to_owned(), value.to_owned()))
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
+        let fields = lines.map(|(at, line)| match line.split_once(':') {
+            Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+            _ => Err(StoredContextError::MissingName { line: at + 1 }),
         });
-        Ok(Self { fields: fields.collect::<Option<_>>().ok_or(StoredContextError(RejectReason::Malformed))? })
+        Ok(Self { fields: fields.collect::<Result<_, _>>()? })
     }
 }
 
@@ -95,20 +94,39 @@ impl Extract for StoredContext {
 }
 
 impl Inject for StoredContext {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         self.fields.retain(|(name, _)| !fields.contains(name));
         self.fields.extend(fields.iter().map(|field| (field.name().as_str().to_owned(), field.value_str().to_owned())));
-        InjectionReport::all(fields)
+        InjectionReport::all_written(fields)
     }
 }
 
-/// A stored context could not be read.
+/// The error of a text that is not a [`StoredContext`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredContextError(RejectReason);
+#[non_exhaustive]
+pub enum StoredContextError {
+    /// The text is longer than [`StoredContext::MAX_BYTES`].
+    TooLong {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A line is not of the form `name:value`.
+    MissingName {
+        /// The number of the line, from 1.
+        line: usize,
+    },
+}
 
 impl fmt::Display for StoredContextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stored context refused: {}", self.0)
+        match self {
+            Self::TooLong { bytes } => {
+                write!(f, "stored context too long: {bytes} bytes; the maximum is {}", StoredContext::MAX_BYTES)
+            }
+            Self::MissingName { line } => {
+                write!(f, "stored context malformed: line {line} is not of the form `name:value`")
+            }
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::fields::{self, Refused};
 use crate::{
-    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
     SamplingDecision, SpanId, TraceContext, TraceId, model::list_header,
 };
 
@@ -69,7 +69,7 @@ impl Format for B3Format {
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         if self.multi {
             write_multi(&context.trace, fields);
         } else {
@@ -77,9 +77,9 @@ impl Format for B3Format {
         }
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
+    fn fields(&self, names: &mut FieldNames) {
         for name in [&SINGLE, &TRACE_ID, &SPAN_ID, &PARENT_SPAN_ID, &SAMPLED, &FLAGS] {
-            fields.declare(name);
+            names.declare(name);
         }
     }
 }
@@ -173,7 +173,7 @@ fn format_single(trace: &TraceContext) -> String {
     }
 }
 
-fn write_multi(trace: &TraceContext, fields: &mut OutgoingFields) {
+fn write_multi(trace: &TraceContext, fields: &mut OutgoingFields<'_>) {
     if let Some(parent) = trace.parent_to_write() {
         fields.push(&TRACE_ID, fields::text(&parent.trace_id), FieldPriority::Ids);
         fields.push(&SPAN_ID, fields::text(&parent.span_id), FieldPriority::Ids);

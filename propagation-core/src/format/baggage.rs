@@ -1,8 +1,8 @@
 //! W3C Baggage.
 
 use crate::{
-    Baggage, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, Rejection,
-    carrier::Joined,
+    Baggage, Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext,
+    Rejection, carrier::Joined,
 };
 
 static BAGGAGE: FieldName = FieldName::from_static("baggage");
@@ -27,13 +27,13 @@ impl Format for BaggageFormat {
         into.merge_baggage(baggage);
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         if !context.baggage.is_empty() {
             fields.push(&BAGGAGE, context.baggage.to_text(), FieldPriority::Baggage);
         }
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
-        fields.declare(&BAGGAGE);
+    fn fields(&self, names: &mut FieldNames) {
+        names.declare(&BAGGAGE);
     }
 }

@@ -5,8 +5,8 @@ mod member;
 use self::member::{Member, Received};
 use super::fields::{self, Refused};
 use crate::{
-    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason, Rejection,
-    SamplingDecision, SamplingPriority, SpanId, TraceContext, TraceId,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    Rejection, SamplingDecision, SamplingPriority, SpanId, TraceContext, TraceId,
 };
 
 static TRACE_ID: FieldName = FieldName::from_static("x-datadog-trace-id");
@@ -43,18 +43,18 @@ impl Format for DatadogFormat {
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         let trace = &context.trace;
         let Some(parent) = trace.parent_to_write() else { return };
         let (high, low) = halves(parent.trace_id);
         if low == 0 {
-            fields.leave_out(Rejection::new("x-datadog-trace-id", RejectReason::Unrepresentable));
+            fields.reject(Rejection::new("x-datadog-trace-id", RejectReason::Unrepresentable));
             return;
         }
         let member = Member::of(&trace.state);
         let mut origin = member.and_then(Member::origin);
         if origin.take_if(|origin| origin.len() > member::MAX_ORIGIN).is_some() {
-            fields.leave_out(Rejection::new("x-datadog-origin", RejectReason::TooLong));
+            fields.reject(Rejection::new("x-datadog-origin", RejectReason::TooLong));
         }
         // Datadog's libraries continue a trace without a parent only if it has an origin.
         let without_parent = trace.root_trace_id().is_some() && origin.is_some();
@@ -69,16 +69,16 @@ impl Format for DatadogFormat {
         }
         let mut tags = if high == 0 { String::new() } else { format!("{HIGH_HALF}={high:016x}") };
         if let Some(Err(reason)) = member.map(|member| member.append_tags(&mut tags)) {
-            fields.leave_out(Rejection::new(TAGS_NAME, reason));
+            fields.reject(Rejection::new(TAGS_NAME, reason));
         }
         if !tags.is_empty() {
             fields.push(&TAGS, fields::text(&tags), FieldPriority::Ids);
         }
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
+    fn fields(&self, names: &mut FieldNames) {
         for name in [&TRACE_ID, &PARENT_ID, &PRIORITY, &ORIGIN, &TAGS] {
-            fields.declare(name);
+            names.declare(name);
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) fn one<T>(
     let value = found?;
     if repeated {
         into.reject_field(name.as_str(), RejectReason::Duplicate);
-        if into.duplicate_parent() == DuplicateParent::Reject {
+        if from.duplicate_parent() == DuplicateParent::Reject {
             return Some(Err(RejectReason::Duplicate));
         }
     }

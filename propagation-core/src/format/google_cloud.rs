@@ -2,7 +2,7 @@
 
 use super::fields::{self, Refused};
 use crate::{
-    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
     SamplingDecision, SpanId, TraceContext, model::list_header,
 };
 
@@ -27,14 +27,14 @@ impl Format for GoogleCloudFormat {
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         if let Some(text) = format(&context.trace) {
             fields.push(&TRACE, fields::text(&text), FieldPriority::Ids);
         }
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
-        fields.declare(&TRACE);
+    fn fields(&self, names: &mut FieldNames) {
+        names.declare(&TRACE);
     }
 }
 

@@ -5,7 +5,7 @@ use super::{
     fields::{self, Refused},
 };
 use crate::{
-    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
     SamplingDecision, SpanId, TraceContext, TraceId,
 };
 
@@ -32,14 +32,14 @@ impl Format for GrpcTraceBinFormat {
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         if let Some(bytes) = encode(&context.trace) {
             fields.push(&TRACE, fields::text(&base64::encode(&bytes)), FieldPriority::Ids);
         }
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
-        fields.declare(&TRACE);
+    fn fields(&self, names: &mut FieldNames) {
+        names.declare(&TRACE);
     }
 }
 

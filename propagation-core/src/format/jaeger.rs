@@ -2,8 +2,8 @@
 
 use super::fields::{self, Refused};
 use crate::{
-    Baggage, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    Rejection, SamplingDecision, TraceContext, hex, model,
+    Baggage, Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext,
+    RejectReason, Rejection, SamplingDecision, TraceContext, hex, model,
 };
 
 static TRACE: FieldName = FieldName::from_static("uber-trace-id");
@@ -33,7 +33,7 @@ impl Format for JaegerFormat {
         into.merge_baggage(baggage);
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         if let Some(text) = format(&context.trace) {
             fields.push(&TRACE, fields::text(&text), FieldPriority::Ids);
         }
@@ -53,14 +53,14 @@ impl Format for JaegerFormat {
                 (!member.properties().is_empty()).then_some(RejectReason::Unrepresentable)
             };
             if let Some(reason) = lost {
-                fields.leave_out(Rejection::new("uberctx", reason).with_key(member.key().as_bytes()));
+                fields.reject(Rejection::new("uberctx", reason).with_key(member.key().as_bytes()));
             }
         }
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
-        fields.declare(&TRACE);
-        fields.declare_prefix(PREFIX);
+    fn fields(&self, names: &mut FieldNames) {
+        names.declare(&TRACE);
+        names.declare_prefix(PREFIX);
     }
 }
 

@@ -1,8 +1,8 @@
 //! W3C Trace Context Level 2: `traceparent` and `tracestate`.
 
 use crate::{
-    DuplicateParent, Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext,
-    RejectReason, TraceContext, TraceParent, TraceState, Value, carrier::Joined,
+    DuplicateParent, Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields,
+    PropagationContext, RejectReason, TraceContext, TraceParent, TraceState, Value, carrier::Joined,
 };
 
 static TRACEPARENT: FieldName = FieldName::from_static("traceparent");
@@ -30,15 +30,15 @@ impl Format for TraceContextFormat {
         into.offer_trace(TraceContext::new(parent).with_state(state));
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         let Some(parent) = context.trace.parent_to_write() else { return };
         fields.push_parent(&TRACEPARENT, parent.to_bytes());
         fields.push(&TRACESTATE, context.trace.state.text().clone(), FieldPriority::State);
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
-        fields.declare(&TRACEPARENT);
-        fields.declare(&TRACESTATE);
+    fn fields(&self, names: &mut FieldNames) {
+        names.declare(&TRACEPARENT);
+        names.declare(&TRACESTATE);
     }
 }
 
@@ -53,7 +53,7 @@ fn read_parent(from: &dyn Extract, into: &mut Extracted) -> Option<TraceParent> 
     let value = found?;
     if repeated {
         into.reject_field("traceparent", RejectReason::Duplicate);
-        if into.duplicate_parent() == DuplicateParent::Reject {
+        if from.duplicate_parent() == DuplicateParent::Reject {
             note_state(from, into);
             return None;
         }

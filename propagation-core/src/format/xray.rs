@@ -2,7 +2,7 @@
 
 use super::fields::{self, Refused};
 use crate::{
-    Extract, Extracted, FieldName, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
     SamplingDecision, TraceContext, model::list_header,
 };
 
@@ -113,14 +113,14 @@ impl Format for XRayFormat {
         }
     }
 
-    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields) {
+    fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         if let Some(text) = Self::format(&context.trace) {
             fields.push(self.name, fields::text(&text), FieldPriority::Ids);
         }
     }
 
-    fn fields(&self, fields: &mut OutgoingFields) {
-        fields.declare(self.name);
+    fn fields(&self, names: &mut FieldNames) {
+        names.declare(self.name);
     }
 }
 

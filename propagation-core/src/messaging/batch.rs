@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 
 use crate::{
-    Extract, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, model::origin::AdmissionToken,
+    Extract, Extracted, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, model::origin::AdmissionToken,
     propagator::CreationContext,
 };
 
@@ -17,12 +17,8 @@ pub fn creation_context(propagator: &Propagator, peer: &Peer<'_>, message: &dyn 
     if !propagator.is_enabled() {
         return CreationContext::default();
     }
-    let (context, rejections) = if propagator.is_recording() {
-        propagator.read(peer.transport, message).into_parts()
-    } else {
-        Default::default()
-    };
-    CreationContext::of(&propagator.policy().admit(peer, context, rejections))
+    let extracted = if propagator.is_recording() { propagator.read(message) } else { Extracted::new() };
+    CreationContext::of(&propagator.policy().admit(peer, extracted))
 }
 
 /// Starts the receive span of a batch: a CLIENT span that links to the creation context of every message.

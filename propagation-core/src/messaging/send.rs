@@ -124,7 +124,7 @@ impl Found {
                 (propagator.existing_in(origin, peer, message), baggage)
             }
             ExistingContext::Stored(stored) => {
-                let context = propagator.read(peer.transport, stored).into_parts().0;
+                let context = propagator.read(stored).into_parts().0;
                 let baggage = if context.is_empty() { Precedence::Own } else { Precedence::Stored };
                 (Forwarded { context, ..empty() }, baggage)
             }

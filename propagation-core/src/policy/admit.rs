@@ -1,6 +1,6 @@
 use super::{InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
-    Attribute, Baggage, ExternalText, Peer, PropagationContext, RejectReason, Rejection, SamplingDecision,
+    Attribute, Baggage, ExternalText, Extracted, Peer, PropagationContext, RejectReason, Rejection, SamplingDecision,
     TraceContext, TraceState, policy::KeyRule,
 };
 
@@ -21,18 +21,15 @@ pub struct Admission {
 }
 
 impl Policy {
-    /// Judges what a peer has sent. `rejections` is what the formats refused already.
+    /// Applies the inbound rules for a peer to the context that formats have extracted.
     #[must_use]
-    pub fn admit(&self, peer: &Peer<'_>, context: PropagationContext, rejections: Vec<Rejection>) -> Admission {
-        let mut admission = Admission { context, rejections, ..Admission::default() };
-        self.restrict(peer, &mut admission);
-        admission
-    }
-
-    /// Restricts an admission in place: moving one costs more than the rules of most peers.
-    pub(crate) fn restrict(&self, peer: &Peer<'_>, admission: &mut Admission) {
-        self.apply_inbound(peer, admission);
+    pub fn admit(&self, peer: &Peer<'_>, extracted: impl Into<Extracted>) -> Admission {
+        let (context, rejections) = extracted.into().into_parts();
+        let mut admission =
+            Admission { context, rejections, links: Vec::new(), attributes: Vec::new(), trust: TraceTrust::Full };
+        self.apply_inbound(peer, &mut admission);
         self.hide_personal_keys(&mut admission.rejections);
+        admission
     }
 
     /// Takes the keys out that may not be shown: nothing that comes in was scrubbed yet, and a key may be personal itself.

@@ -97,7 +97,7 @@ impl Policy {
             Explanation { rule: "default".to_owned(), trust: None, linked: false, fields: Vec::new() };
         let evaluator = match direction {
             Direction::Inbound => {
-                let admission = self.admit(peer, context.clone(), Vec::new());
+                let admission = self.admit(peer, context.clone());
                 let evaluator =
                     self.inbound_rule(peer).map_or_else(|| Evaluator::deny(None), |rule| rule.evaluator(None));
                 explanation.trust = Some(admission.trust);

@@ -3,7 +3,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 
 use super::{Deliveries, Inner, Propagator, report::RejectionReporter};
-use crate::{Bridge, Counters, Format, Formats, GuardLeaks, NoBridge, OutgoingFields, Policy};
+use crate::{Bridge, Counters, FieldNames, Format, Formats, GuardLeaks, NoBridge, Policy};
 
 /// Builds a [`Propagator`].
 #[derive(Debug, Default)]
@@ -103,14 +103,14 @@ impl PropagatorBuilder {
         // A few milliseconds that the first request would pay otherwise.
         crate::scrub::prepare();
         let (extract, inject) = (self.extract.unwrap_or_else(w3c), self.inject.unwrap_or_else(w3c));
-        let mut owned = OutgoingFields::new();
+        let mut fields = FieldNames::new();
         for format in extract.iter().chain(&inject) {
-            format.fields(&mut owned);
+            format.fields(&mut fields);
         }
         Propagator(Arc::new(Inner {
             extract,
             inject,
-            owned,
+            fields,
             policy: ArcSwap::from_pointee(self.policy),
             bridge: self.bridge.filter(|_| !self.without_spans).unwrap_or_else(|| Arc::new(NoBridge)),
             counters: Arc::new(Counters::default()),

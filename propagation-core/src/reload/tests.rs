@@ -108,7 +108,7 @@ fn directory() -> PathBuf {
 fn is_sound(policy: &Policy) -> bool {
     let mut context = PropagationContext::EMPTY;
     context.baggage.set("tenant.id", "blue").unwrap();
-    let stranger = policy.admit(&Peer::caller(Transport::HTTP), context.clone(), Vec::new());
+    let stranger = policy.admit(&Peer::caller(Transport::HTTP), context.clone());
     let crosses = |peer: &Peer<'_>| !policy.release(peer, &context).context.baggage.is_empty();
     stranger.trust == TraceTrust::Restart
         && stranger.context.baggage.is_empty()

@@ -1,8 +1,7 @@
 use std::collections::HashMap;
 
 use propagation_core::{
-    EnvironmentCarrier, Extract, FieldName, Inject, Peer, PropagationContext, Propagator, StoredContext, Transport,
-    carrier_laws,
+    EnvironmentCarrier, Extract, Inject, Peer, PropagationContext, Propagator, StoredContext, Transport, carrier_laws,
 };
 
 use crate::wire::PARENT;
@@ -189,10 +188,9 @@ fn a_context_survives_storage_as_one_string() {
 
 #[test]
 fn a_context_reaches_a_child_process_through_its_environment() {
-    static TRACEPARENT: FieldName = FieldName::from_static("traceparent");
     let propagator = Propagator::default();
     let parent =
-        EnvironmentCarrier::from_lookup(&[&TRACEPARENT], |name| (name == "TRACEPARENT").then(|| PARENT.to_owned()));
+        EnvironmentCarrier::from_lookup(propagator.fields(), |name| (name == "TRACEPARENT").then(|| PARENT.to_owned()));
     let context = propagator.extract(&Peer::process("cron"), &parent).context;
     let mut child = EnvironmentCarrier::new();
     propagator.inject(&Peer::process("backup"), &context, &mut child);
@@ -204,13 +202,13 @@ fn lambdas_variable_is_read_and_not_inherited() {
     let formats: propagation_core::Formats = "xray".parse().unwrap();
     let propagator = Propagator::builder().formats(formats).build();
     let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:1";
-    let names: Vec<&FieldName> = propagator.fields().names().collect();
     for (variable, text, ids) in [
         ("_X_AMZN_TRACE_ID", header, true),
         ("X_AMZN_TRACE_ID", header, true),
         ("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793", false),
     ] {
-        let lambda = EnvironmentCarrier::from_lookup(&names, |name| (name == variable).then(|| text.to_owned()));
+        let lambda =
+            EnvironmentCarrier::from_lookup(propagator.fields(), |name| (name == variable).then(|| text.to_owned()));
         let trace = propagator.extract(&Peer::process("lambda"), &lambda).context.trace;
         assert_eq!(trace.trace_id().unwrap().to_string(), "5759e988bd862e3fe1be46a994272793", "{variable}");
         assert_eq!(trace.has_ids(), ids, "{variable}");

@@ -56,9 +56,10 @@ fn a_child_gets_what_it_may_learn_and_inherits_nothing_else_of_ours() {
     // This process was started with baggage; the policy lets none out.
     let propagator = Propagator::default();
     let own = [("TRACEPARENT", PARENT), ("BAGGAGE", "mail=anna")];
-    let names: Vec<_> = propagator.fields().names().collect();
     let look_up = |wanted: &str| own.iter().find(|(name, _)| *name == wanted).map(|(_, value)| (*value).to_owned());
-    let context = propagator.extract(&Peer::process("cron"), &EnvironmentCarrier::from_lookup(&names, look_up)).context;
+    let context = propagator
+        .extract(&Peer::process("cron"), &EnvironmentCarrier::from_lookup(propagator.fields(), look_up))
+        .context;
 
     let mut command = Command::new("backup");
     let mut child = EnvironmentCarrier::new();
@@ -76,7 +77,10 @@ fn fields_that_variables_can_not_name_are_left_out_and_said() {
     context.baggage.set("tenant.id", "blue").unwrap();
     let mut child = EnvironmentCarrier::new();
     let injection = propagator.inject(&Peer::process("backup"), &context, &mut child);
-    assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::Unrepresentable]);
+    assert_eq!(
+        injection.rejected().iter().map(|left| left.reason).collect::<Vec<_>>(),
+        [RejectReason::Unrepresentable]
+    );
     let names: Vec<_> = child.variables().map(|(name, _)| name).collect();
     assert_eq!(names, ["X_B3_TRACEID", "X_B3_SPANID", "X_B3_SAMPLED", "UBER_TRACE_ID"]);
 }

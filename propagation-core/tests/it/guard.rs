@@ -61,8 +61,7 @@ fn a_personal_key_is_not_even_named() {
 #[test]
 fn a_personal_key_is_not_named_on_the_way_in_either() {
     for policy in [Policy::default(), Policy::edge()] {
-        let admission =
-            policy.admit(&Peer::caller(Transport::HTTP), context("4111111111111111=x,plan=pro"), Vec::new());
+        let admission = policy.admit(&Peer::caller(Transport::HTTP), context("4111111111111111=x,plan=pro"));
         let keys: Vec<_> = admission.rejections.iter().map(|rejection| rejection.key()).collect();
         assert_eq!(keys, [None, Some("plan")]);
     }
@@ -248,7 +247,7 @@ fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
 fn allowed_baggage_becomes_external_span_attributes() {
     let rule = InboundRule::peers(["*"]).allow(KeyRule::new("tenant.id").span_attribute("tenant.id"));
     let policy = Policy::builder().inbound(rule).build().unwrap();
-    let attributes = |baggage| policy.admit(&Peer::caller(Transport::HTTP), context(baggage), Vec::new()).attributes;
+    let attributes = |baggage| policy.admit(&Peer::caller(Transport::HTTP), context(baggage)).attributes;
     assert_eq!(attributes("tenant.id=blue").len(), 1);
     // The guard drops it once a bridge records: see `gate::copied_baggage_with_personal_data_is_dropped`.
     assert!(!format!("{:?}", attributes("tenant.id=anna@example.com")).contains("anna"));
@@ -259,7 +258,7 @@ fn allowed_baggage_becomes_external_span_attributes() {
 
     let family = InboundRule::peers(["*"]).allow(KeyRule::new("*").span_attribute("first"));
     let policy = Policy::builder().inbound(family).build().unwrap();
-    let first = policy.admit(&Peer::caller(Transport::HTTP), context("a=1,b=2,a=3"), Vec::new()).attributes;
+    let first = policy.admit(&Peer::caller(Transport::HTTP), context("a=1,b=2,a=3")).attributes;
     assert_eq!(first[0].value, "3".to_owned().into(), "the last value of the first key");
 }
 

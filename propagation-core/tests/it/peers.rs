@@ -21,9 +21,7 @@ fn empty_identity_matches_no_rule() {
     let trust_of = |pattern: &str, identity: &str| {
         let rule = InboundRule::peers([pattern]).trust(TraceTrust::Restart);
         let policy = Policy::builder().inbound(rule).build().unwrap();
-        policy
-            .admit(&Peer::caller(Transport::HTTP).with_identity(identity), PropagationContext::EMPTY, Vec::new())
-            .trust
+        policy.admit(&Peer::caller(Transport::HTTP).with_identity(identity), PropagationContext::EMPTY).trust
     };
     for pattern in ["identity:*", "identity:**", "identity:* *"] {
         for identity in ["", " ", "\t"] {
@@ -150,7 +148,7 @@ fn inbound_rules_name_a_queue_with_or_without_its_prefix() {
     for pattern in ["amqp:shipping", "amqp:queue/shipping", "amqp:ship*", "amqp:*"] {
         let policy = Policy::builder().inbound(InboundRule::peers([pattern]).allow("tenant.id")).build().unwrap();
         for peer in [Peer::amqp("shipping"), Peer::amqp_queue("shipping")] {
-            let admission = policy.admit(&peer, tenant(), Vec::new());
+            let admission = policy.admit(&peer, tenant());
             assert!(!admission.context.baggage.is_empty(), "{pattern} {peer}");
         }
     }
@@ -187,7 +185,7 @@ fn undeclared_transport_matches_rules_without_one() {
     assert!(!gets_tenant(&Policy::internal(["tenant.id"]), &peer));
     let inbound = InboundRule::peers(["*"]).trust(TraceTrust::Restart);
     let policy = Policy::builder().inbound(inbound).build().unwrap();
-    assert_eq!(policy.admit(&peer, PropagationContext::EMPTY, Vec::new()).trust, TraceTrust::Restart);
+    assert_eq!(policy.admit(&peer, PropagationContext::EMPTY).trust, TraceTrust::Restart);
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn address_ranges_mean_the_same_in_either_family_and_nonsense_is_refused() {
         let policy = Policy::builder().inbound(rule).build().unwrap();
         let mut peer = Peer::caller(Transport::HTTP);
         peer.address = Some(address.parse().unwrap());
-        let trust = policy.admit(&peer, PropagationContext::EMPTY, Vec::new()).trust;
+        let trust = policy.admit(&peer, PropagationContext::EMPTY).trust;
         assert_eq!(trust == TraceTrust::Restart, inside, "{range} {address}");
     }
     for range in

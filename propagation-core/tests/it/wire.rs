@@ -1,5 +1,6 @@
 use propagation_core::{
-    Direction, InboundRule, OutboundRule, Peer, Policy, Propagator, RejectReason, Scrub, Transport,
+    Direction, DuplicateParent, Extract, FieldName, InboundRule, OutboundRule, Peer, Policy, Propagator, RejectReason,
+    Scrub, Transport, Value,
 };
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -63,8 +64,52 @@ fn identical_traceparents_count_as_one() {
             assert_eq!(through(&open(), &headers), pairs(&[("traceparent", parent), ("tracestate", "a=1")]));
         }
     }
-    let kafka: Vec<_> = [("traceparent".to_owned(), PARENT.as_bytes().to_vec())].into_iter().cycle().take(2).collect();
-    assert_eq!(open().extract(&Peer::kafka("orders"), &kafka).rejections, []);
+}
+
+/// Headers of a transport where repeated fields come from retries.
+struct Retried(Vec<(String, Vec<u8>)>);
+
+impl Extract for Retried {
+    fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
+        self.0.visit(name, each);
+    }
+
+    fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
+        self.0.visit_all(each);
+    }
+
+    fn duplicate_parent(&self) -> DuplicateParent {
+        DuplicateParent::UseLast
+    }
+}
+
+#[test]
+fn carrier_states_whether_the_last_duplicate_is_used() {
+    let second = PARENT.replace("00f067aa0ba902b7", "1111111111111111");
+    for (formats, name, values) in [
+        ("tracecontext", "traceparent", [PARENT, &second]),
+        ("b3", "b3", [&format!("{}-1", &PARENT[3..52]), &format!("{}-1", &second[3..52])]),
+    ] {
+        let propagator = Propagator::builder().formats(formats.parse().unwrap()).build();
+        let headers = values.map(|value| (name.to_owned(), value.as_bytes().to_vec())).to_vec();
+        for peer in [Peer::kafka("orders"), Peer::caller(Transport::HTTP)] {
+            let rejected = propagator.extract(&peer, &headers);
+            assert!(!rejected.context.trace.has_ids(), "{name} {peer}");
+            let used = propagator.extract(&peer, &Retried(headers.clone()));
+            let parent = used.context.trace.parent.map(|parent| parent.span_id.to_string());
+            assert_eq!(parent.as_deref(), Some("1111111111111111"), "{name} {peer}");
+            for admission in [rejected, used] {
+                let reasons: Vec<_> = admission.rejections.iter().map(|rejection| rejection.reason).collect();
+                assert_eq!(reasons, [RejectReason::Duplicate], "{name} {peer}");
+            }
+        }
+    }
+}
+
+#[test]
+fn identical_traceparents_of_retries_are_not_duplicates() {
+    let retried = Retried(vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec()); 2]);
+    assert_eq!(open().extract(&Peer::kafka("orders"), &retried).rejections, []);
 }
 
 #[test]

@@ -3,10 +3,9 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
-use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value};
+use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value, XRayFormat};
 
 use super::{PACKED_ATTRIBUTE, TRACE_HEADER};
-use crate::xray;
 
 static PARENT: FieldName = FieldName::from_static("traceparent");
 
@@ -16,7 +15,7 @@ pub(super) struct MessageFields {
     packed: Option<StoredContext>,
     envelope: Option<StoredContext>,
     header: Option<String>,
-    /// The trace header as a `traceparent`, if no other place has one.
+    /// The trace header as a `traceparent`, if no other place has one. Deferred sampling (`Sampled=?`) reads as not sampled.
     parent: Option<String>,
     /// The trace header's trace-id, if it has no parent-id and nothing else has a `traceparent`.
     root: Option<TraceContext>,
@@ -36,7 +35,7 @@ impl MessageFields {
         if !has_parent {
             // A malformed field differs from an absent one: an empty `traceparent` is rejected and counted.
             let malformed = || Some(String::new());
-            let trace = header.map(xray::read);
+            let trace = header.map(|text| XRayFormat::parse(text.as_bytes()));
             let parent = trace.as_ref().and_then(|trace| trace.as_ref().ok()?.parent);
             fields.parent = match (parent, &trace) {
                 (Some(parent), _) => Some(parent.to_string()),

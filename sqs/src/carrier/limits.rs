@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
-use propagation_core::OutgoingFields;
+use propagation_core::FieldNames;
 
 use super::PACKED_ATTRIBUTE;
 
@@ -14,8 +14,8 @@ pub(super) const SLOTS: usize = 10;
 pub(super) const DATA_TYPE: &str = "String";
 
 /// Returns `true` if an injection may write or remove this attribute.
-pub(super) fn is_ours(name: &str, fields: &OutgoingFields) -> bool {
-    name.eq_ignore_ascii_case(PACKED_ATTRIBUTE) || fields.contains(name)
+pub(super) fn is_ours(name: &str, names: &FieldNames) -> bool {
+    name.eq_ignore_ascii_case(PACKED_ATTRIBUTE) || names.contains(name)
 }
 
 /// Returns the size of a written attribute.
@@ -29,8 +29,8 @@ pub(crate) fn attributes_size(attributes: Option<&HashMap<String, MessageAttribu
 }
 
 /// Returns the size of the attributes that an injection keeps.
-pub(crate) fn kept_size(attributes: Option<&HashMap<String, MessageAttributeValue>>, fields: &OutgoingFields) -> usize {
-    let kept = attributes.into_iter().flatten().filter(|(name, _)| !is_ours(name, fields));
+pub(crate) fn kept_size(attributes: Option<&HashMap<String, MessageAttributeValue>>, names: &FieldNames) -> usize {
+    let kept = attributes.into_iter().flatten().filter(|(name, _)| !is_ours(name, names));
     kept.map(|(name, value)| size(name, value)).sum()
 }
 

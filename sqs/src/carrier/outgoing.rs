@@ -1,4 +1,4 @@
-use std::{borrow::Cow, collections::HashMap};
+use std::collections::HashMap;
 
 use aws_sdk_sqs::{
     operation::send_message::SendMessageInput,
@@ -9,7 +9,7 @@ use aws_sdk_sqs::{
 };
 use propagation_core::{
     Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, RejectReason, StoredContext,
-    TraceContext, TraceParent, Value,
+    TraceContext, TraceParent, Value, XRayFormat,
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     fields::MessageFields,
     limits::{self, DATA_TYPE, SLOTS, attribute_size},
 };
-use crate::{AttributeMode, SizeLimit, xray};
+use crate::{AttributeMode, SizeLimit};
 
 /// A message to be sent: [`SendMessageInput`] or an entry of a batch. Sealed.
 pub trait OutgoingMessage: sealed::Sealed {
@@ -100,9 +100,9 @@ impl<'a> MessageCarrierMut<'a> {
         Self { attributes, system, body, mode, limit, found }
     }
 
-    fn plan(&self, fields: &OutgoingFields) -> Plan {
-        let kept = self.attributes.iter().flatten().filter(|(name, _)| !limits::is_ours(name, fields)).count();
-        let taken = self.body.saturating_add(limits::kept_size(self.attributes.as_ref(), fields));
+    fn plan(&self, fields: &OutgoingFields<'_>) -> Plan {
+        let kept = self.attributes.iter().flatten().filter(|(name, _)| !limits::is_ours(name, fields.names())).count();
+        let taken = self.body.saturating_add(limits::kept_size(self.attributes.as_ref(), fields.names()));
         let room =
             Room { slots: SLOTS.saturating_sub(kept), bytes: self.limit.for_own_size(taken).saturating_sub(taken) };
         match self.mode {
@@ -111,25 +111,25 @@ impl<'a> MessageCarrierMut<'a> {
             AttributeMode::XRay => Plan::nothing(fields, RejectReason::Unrepresentable),
             AttributeMode::Auto => {
                 let separate = Plan::separate(fields, room);
-                let packed = if separate.left_out.is_empty() { None } else { Some(Plan::packed(fields, room)) };
-                packed.filter(|packed| packed.left_out.len() < separate.left_out.len()).unwrap_or(separate)
+                let packed = if separate.rejected.is_empty() { None } else { Some(Plan::packed(fields, room)) };
+                packed.filter(|packed| packed.rejected.len() < separate.rejected.len()).unwrap_or(separate)
             }
         }
     }
 
     /// Makes `AWSTraceHeader` agree with the written fields. Returns `true` if it carries the ids.
-    fn settle_header(&mut self, fields: &OutgoingFields, ids_have_room: bool) -> bool {
+    fn settle_header(&mut self, fields: &OutgoingFields<'_>, trace: &TraceContext, ids_have_room: bool) -> bool {
         let own = fields.iter().find(|field| field.name().as_str() == TRACE_HEADER);
-        let there = header(self.system.as_ref());
-        let needed = own.is_none() && fields.iter().any(is_id) && (there.is_some() || !ids_have_room);
-        let trace = if needed { xray::of_fields(fields) } else { TraceContext::EMPTY };
-        let text = match (own, trace.parent) {
+        let existing = header(self.system.as_ref());
+        let needed = fields.iter().any(is_id) && (existing.is_some() || !ids_have_room);
+        let text = match (own, trace.parent_to_write()) {
             (Some(field), _) => Some(field.value_str().to_owned()),
-            (None, Some(parent)) => {
-                let same = there.is_some_and(|there| names(there, &parent));
-                there.filter(|_| same).map(str::to_owned).or_else(|| xray::write(&trace))
-            }
-            (None, _) => None,
+            (None, Some(parent)) if needed => match existing.filter(|header| names(header, &parent)) {
+                Some(header) => Some(header.to_owned()),
+                // With the parent-id of the written fields, also if the trace has none of its own.
+                None => XRayFormat::format(&TraceContext::new(parent).with_sampling(trace.sampling)),
+            },
+            _ => None,
         };
         let value = text.and_then(|text| {
             MessageSystemAttributeValue::builder().data_type(DATA_TYPE).string_value(text).build().ok()
@@ -156,7 +156,10 @@ fn header(system: Option<&HashMap<MessageSystemAttributeNameForSends, MessageSys
 /// Returns `true` if a trace header has these ids.
 fn names(header: &str, parent: &TraceParent) -> bool {
     let ids = |parent: &TraceParent| (parent.trace_id, parent.span_id);
-    xray::read(header).ok().and_then(|trace| trace.parent).is_some_and(|there| ids(&there) == ids(parent))
+    XRayFormat::parse(header.as_bytes())
+        .ok()
+        .and_then(|trace| trace.parent)
+        .is_some_and(|there| ids(&there) == ids(parent))
 }
 
 impl Extract for MessageCarrierMut<'_> {
@@ -174,33 +177,33 @@ impl Extract for MessageCarrierMut<'_> {
 }
 
 impl Inject for MessageCarrierMut<'_> {
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
-        let Plan { entries, written, left_out } = self.plan(fields);
-        let mut injection = InjectionReport::none();
+    fn commit(&mut self, fields: &OutgoingFields<'_>, trace: &TraceContext) -> InjectionReport {
+        let Plan { entries, written, rejected } = self.plan(fields);
+        let mut report = InjectionReport::new();
         let ids = |name: &str| fields.iter().any(|field| field.name().as_str() == name && is_id(field));
-        let ids_have_room = !left_out.iter().any(|(name, _)| ids(name.as_str()));
-        let in_header = self.settle_header(fields, ids_have_room);
+        let ids_have_room = !rejected.iter().any(|(name, _)| ids(name.as_str()));
+        let in_header = self.settle_header(fields, trace, ids_have_room);
         for name in &written {
-            injection.wrote(name);
+            report.record_written(name);
         }
-        for (name, reason) in &left_out {
+        for (name, reason) in &rejected {
             let carried = in_header && (name.as_str() == TRACE_HEADER || ids(name.as_str()));
             if !carried {
-                injection.left_out(name, *reason);
+                report.record_rejected(name, *reason);
             }
         }
         if in_header {
-            injection.written.push(Cow::Borrowed("AWSTraceHeader"));
+            report.record_derived("AWSTraceHeader");
         }
 
         if let Some(attributes) = self.attributes {
-            attributes.retain(|name, _| !limits::is_ours(name, fields));
+            attributes.retain(|name, _| !limits::is_ours(name, fields.names()));
         }
         for (name, value) in entries {
             self.attributes.get_or_insert_default().insert(name, value);
         }
         self.found = MessageFields::new(self.attributes.as_ref(), header(self.system.as_ref()), None);
-        injection
+        report
     }
 }
 
@@ -219,16 +222,16 @@ struct Room {
 struct Plan {
     entries: Vec<(String, MessageAttributeValue)>,
     written: Vec<FieldName>,
-    left_out: Vec<(FieldName, RejectReason)>,
+    rejected: Vec<(FieldName, RejectReason)>,
 }
 
 impl Plan {
-    fn nothing(fields: &OutgoingFields, reason: RejectReason) -> Self {
-        let left_out = fields.iter().map(|field| (field.name().clone(), reason)).collect();
-        Self { entries: Vec::new(), written: Vec::new(), left_out }
+    fn nothing(fields: &OutgoingFields<'_>, reason: RejectReason) -> Self {
+        let rejected = fields.iter().map(|field| (field.name().clone(), reason)).collect();
+        Self { entries: Vec::new(), written: Vec::new(), rejected }
     }
 
-    fn separate(fields: &OutgoingFields, mut room: Room) -> Self {
+    fn separate(fields: &OutgoingFields<'_>, mut room: Room) -> Self {
         let cost = |field: &Field| attribute_size(field.name().as_str(), field.value().len());
         let (fields, truncated) = within(fields, room.bytes, cost);
         let mut fitting = Fitting::default();
@@ -247,10 +250,10 @@ impl Plan {
             Ok(())
         });
         fitting.note(truncated, &written);
-        Self { entries, written, left_out: fitting.left_out }
+        Self { entries, written, rejected: fitting.rejected }
     }
 
-    fn packed(fields: &OutgoingFields, room: Room) -> Self {
+    fn packed(fields: &OutgoingFields<'_>, room: Room) -> Self {
         let overhead = attribute_size(PACKED_ATTRIBUTE, 0);
         let mut bytes = if room.slots == 0 { 0 } else { room.bytes.saturating_sub(overhead) };
         // The name, a colon, the value, a line break.
@@ -265,14 +268,14 @@ impl Plan {
             bytes = bytes.checked_sub(cost(field)).ok_or(RejectReason::TooLarge)?;
             Ok(())
         });
-        chosen.fit(|field| written.contains(field.name()));
+        chosen.retain_fitting(|field| written.contains(field.name()));
         fitting.note(truncated, &written);
         let mut stored = StoredContext::new();
-        stored.commit(&chosen);
+        stored.commit(&chosen, &TraceContext::EMPTY);
         let value = if chosen.is_empty() { None } else { attribute(&stored.to_string()) };
         match value {
             Some(value) => {
-                Self { entries: vec![(PACKED_ATTRIBUTE.to_owned(), value)], written, left_out: fitting.left_out }
+                Self { entries: vec![(PACKED_ATTRIBUTE.to_owned(), value)], written, rejected: fitting.rejected }
             }
             None => Self::nothing(fields, RejectReason::TooLarge),
         }
@@ -280,7 +283,11 @@ impl Plan {
 }
 
 /// Truncates `tracestate` by whole members to the room beside the ids. Returns the fields, and its name if it was truncated.
-fn within(fields: &OutgoingFields, room: usize, cost: impl Fn(&Field) -> usize) -> (OutgoingFields, Option<FieldName>) {
+fn within<'n>(
+    fields: &OutgoingFields<'n>,
+    room: usize,
+    cost: impl Fn(&Field) -> usize,
+) -> (OutgoingFields<'n>, Option<FieldName>) {
     let mut fields = fields.clone();
     // `AWSTraceHeader` takes no size.
     let cost = |field: &Field| if field.name().as_str() == TRACE_HEADER { 0 } else { cost(field) };
@@ -291,20 +298,20 @@ fn within(fields: &OutgoingFields, room: usize, cost: impl Fn(&Field) -> usize) 
 /// Selects fields that fit, the most important first.
 #[derive(Default)]
 struct Fitting {
-    left_out: Vec<(FieldName, RejectReason)>,
+    rejected: Vec<(FieldName, RejectReason)>,
 }
 
 impl Fitting {
     /// Counts a field that is written without some of its members.
     fn note(&mut self, truncated: Option<FieldName>, written: &[FieldName]) {
-        self.left_out
+        self.rejected
             .extend(truncated.filter(|name| written.contains(name)).map(|name| (name, RejectReason::TooLarge)));
     }
 
     /// Returns the names that fit. State is useless without its ids, so it is dropped with them.
     fn choose(
         &mut self,
-        fields: &OutgoingFields,
+        fields: &OutgoingFields<'_>,
         mut fits: impl FnMut(&Field) -> Result<(), RejectReason>,
     ) -> Vec<FieldName> {
         let mut ids_fit = true;
@@ -322,7 +329,7 @@ impl Fitting {
                 Ok(()) => chosen.push(field.name().clone()),
                 Err(reason) => {
                     ids_fit &= !is_id(field) || field.name().as_str() == TRACE_HEADER;
-                    self.left_out.push((field.name().clone(), reason));
+                    self.rejected.push((field.name().clone(), reason));
                 }
             }
         }

@@ -4,7 +4,7 @@ use aws_sdk_sqs::{
     operation::receive_message::ReceiveMessageInput,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
-use propagation_core::{FieldName, Hop, HopSpan, OutgoingFields, Peer, SpanKind, messaging};
+use propagation_core::{FieldName, FieldNames, Hop, HopSpan, Peer, SpanKind, messaging};
 
 use super::{
     SqsInterceptor,
@@ -71,10 +71,10 @@ impl SqsInterceptor {
 }
 
 /// Requests the attributes of the context, unless the request includes them already.
-fn request_attributes(input: &mut ReceiveMessageInput, owned: &OutgoingFields) {
+fn request_attributes(input: &mut ReceiveMessageInput, fields: &FieldNames) {
     let requested = input.message_attribute_names.get_or_insert_default();
-    let ours = owned.names().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED_ATTRIBUTE]);
-    let families = owned.prefixes().map(|prefix| format!("{prefix}.*"));
+    let ours = fields.iter().map(FieldName::as_str).filter(|name| *name != TRACE_HEADER).chain([PACKED_ATTRIBUTE]);
+    let families = fields.prefixes().map(|prefix| format!("{prefix}.*"));
     for name in ours.map(str::to_owned).chain(families) {
         // SQS accepts `All`, `.*`, and a prefix with `.*`.
         let covers = |requested: &String| {

@@ -90,9 +90,9 @@ impl SqsInterceptor {
         entries: &mut [SendMessageBatchRequestEntry],
         mut each: impl FnMut(&str, &mut MessageCarrierMut<'_>),
     ) {
-        let owned = self.propagator.fields();
+        let fields = self.propagator.fields();
         let own_size = |entry: &SendMessageBatchRequestEntry| {
-            entry.message_body.len().saturating_add(carrier::kept_size(entry.message_attributes.as_ref(), owned))
+            entry.message_body.len().saturating_add(carrier::kept_size(entry.message_attributes.as_ref(), fields))
         };
         let taken = entries.iter().map(&own_size).fold(0, usize::saturating_add);
         let mut room = self.options.limit.for_own_size(taken).saturating_sub(taken);

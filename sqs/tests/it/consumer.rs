@@ -10,7 +10,7 @@ fn extension_traits_carry_the_context() {
     let propagator = propagator();
     let mut entry = entry("1", "{}");
     let injection = entry.inject(&propagator, "orders", &caller());
-    assert!(injection.wrote_name("traceparent") && injection.left_out.is_empty());
+    assert!(injection.is_written("traceparent") && injection.rejected().is_empty());
     let message = aws_sdk_sqs::types::Message::builder().set_message_attributes(entry.message_attributes).build();
     assert_eq!(message.extract(&propagator, "orders").context, caller());
 }

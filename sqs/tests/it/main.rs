@@ -13,4 +13,5 @@ mod modes;
 mod properties;
 mod setup;
 mod spans;
+mod trace_header;
 mod wire;

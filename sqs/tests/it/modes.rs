@@ -209,9 +209,9 @@ fn limit_of_256_kib_is_obeyed() {
         context.trace = TraceContext::new(PARENT.parse().unwrap());
         context.baggage = propagation_core::Baggage::EMPTY;
         let injection = propagator.inject(&peer, &context, &mut carrier);
-        assert_eq!(injection.wrote_name("traceparent"), fits);
-        assert_eq!(injection.wrote_name("AWSTraceHeader"), !fits);
-        assert!(injection.left_out.is_empty(), "the ids are carried in any case: {injection:?}");
+        assert_eq!(injection.is_written("traceparent"), fits);
+        assert_eq!(injection.is_written("AWSTraceHeader"), !fits);
+        assert!(injection.rejected().is_empty(), "the ids are carried in any case: {injection:?}");
     }
 }
 
@@ -222,9 +222,9 @@ fn fields_absent_from_the_trace_header_are_reported() {
     let mut carrier =
         propagation_sqs::MessageCarrierMut::new(&mut message, AttributeMode::Separate, SizeLimit::DEFAULT);
     let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &caller(), &mut carrier);
-    assert_eq!(injection.written.as_slice(), ["AWSTraceHeader"]);
-    let left_out: Vec<_> = injection.left_out.iter().map(|left_out| (left_out.field, left_out.reason)).collect();
-    assert_eq!(left_out, [("tracestate", RejectReason::TooLarge), ("baggage", RejectReason::TooLarge)]);
+    assert!(injection.written().eq(["AWSTraceHeader"]), "{injection:?}");
+    let rejected: Vec<_> = injection.rejected().iter().map(|rejection| (rejection.field, rejection.reason)).collect();
+    assert_eq!(rejected, [("tracestate", RejectReason::TooLarge), ("baggage", RejectReason::TooLarge)]);
 }
 
 #[test]
@@ -372,7 +372,7 @@ async fn illegal_name_is_dropped_and_the_send_succeeds() {
 
 #[test]
 fn illegal_value_is_dropped_in_every_mode() {
-    use propagation_core::{FieldName, FieldPriority, FieldValue, Inject, OutgoingFields, Value};
+    use propagation_core::{FieldName, FieldNames, FieldPriority, FieldValue, Inject, OutgoingFields, Value};
     use propagation_sqs::MessageCarrierMut;
     static GOOD: FieldName = FieldName::from_static("good");
     static BAD: FieldName = FieldName::from_static("bad");
@@ -383,14 +383,16 @@ fn illegal_value_is_dropped_in_every_mode() {
             (AttributeMode::Packed, PACKED_ATTRIBUTE),
             (AttributeMode::Auto, "good"),
         ] {
-            let mut fields = OutgoingFields::new();
+            let names = FieldNames::new();
+            let mut fields = OutgoingFields::new(&names);
             fields.push(&BAD, text(bad), FieldPriority::Ids);
             fields.push(&GOOD, text(b"value"), FieldPriority::Baggage);
             let mut message = message(10);
-            let injection = MessageCarrierMut::new(&mut message, mode, SizeLimit::DEFAULT).commit(&fields);
-            assert_eq!(injection.left_out.len(), 1, "{injection:?}");
-            assert_eq!(injection.left_out[0].reason, RejectReason::Unrepresentable);
-            assert!(injection.wrote_name("good"));
+            let injection =
+                MessageCarrierMut::new(&mut message, mode, SizeLimit::DEFAULT).commit(&fields, &TraceContext::EMPTY);
+            assert_eq!(injection.rejected().len(), 1, "{injection:?}");
+            assert_eq!(injection.rejected()[0].reason, RejectReason::Unrepresentable);
+            assert!(injection.is_written("good"));
             assert_eq!(message.message_attributes().unwrap().keys().collect::<Vec<_>>(), [name]);
         }
     }
@@ -463,12 +465,12 @@ fn tracestate_short_of_room_loses_whole_members() {
             let mut carrier = propagation_sqs::MessageCarrierMut::new(&mut message, mode, SizeLimit::KIB_256);
             let injection = propagator.inject(&propagation_core::Peer::sqs("orders"), &context, &mut carrier);
             let attributes = format!("{:?}", message.message_attributes);
-            assert_eq!(injection.wrote_name("tracestate"), !kept.is_empty(), "{mode:?} {spare}");
+            assert_eq!(injection.is_written("tracestate"), !kept.is_empty(), "{mode:?} {spare}");
             assert!(attributes.contains(PARENT), "{mode:?} {spare}: {attributes}");
             for member in ["a=1", "b=2", "c=3", "long="] {
                 assert_eq!(attributes.contains(member), kept.contains(member), "{mode:?} {spare} {member}");
             }
-            assert_eq!(injection.left_out.len(), usize::from(kept != state), "{mode:?} {spare}");
+            assert_eq!(injection.rejected().len(), usize::from(kept != state), "{mode:?} {spare}");
         }
     }
 }

@@ -60,7 +60,7 @@ pub fn operation(case: &Case) -> Box<dyn Operation> {
             Box::new(move || {
                 let context = extract(&propagator, &headers).context;
                 let mut carrier = HeaderCarrierMut::new(&mut outgoing);
-                propagator.inject(&Peer::http("api.internal"), &context, &mut carrier).written.len()
+                propagator.inject(&Peer::http("api.internal"), &context, &mut carrier).written().len()
             })
         }
         What::Layer => layer::ours(headers),
@@ -78,7 +78,7 @@ fn inject(headers: &HeaderMap, replaces: bool) -> Box<dyn Operation> {
         }
     };
     let run = move |headers: &mut HeaderMap| {
-        propagator.inject(&Peer::http("api.internal"), &context, &mut HeaderCarrierMut::new(headers)).written.len()
+        propagator.inject(&Peer::http("api.internal"), &context, &mut HeaderCarrierMut::new(headers)).written().len()
     };
     Box::new(Prepared { state, prepare, run })
 }

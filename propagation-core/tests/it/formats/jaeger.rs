@@ -84,7 +84,7 @@ fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
     let expected: [(&str, &[u8]); 3] = [("uberctx-a", b""), ("uberctx-b", b"1"), ("uberctx-c", b"%20")];
     assert_eq!(sent, expected.map(|(name, value)| (name.to_owned(), value.to_vec())));
     assert_eq!(
-        injection.left_out.iter().map(|left| (left.key(), left.reason)).collect::<Vec<_>>(),
+        injection.rejected().iter().map(|left| (left.key(), left.reason)).collect::<Vec<_>>(),
         [(Some("b"), RejectReason::Unrepresentable), (Some("B"), RejectReason::DuplicateKey)]
     );
     assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::Unrepresentable), 1);
@@ -100,7 +100,7 @@ fn what_is_too_long_once_jaeger_has_escaped_it_does_not_go_out() {
     let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
     let injection = from_w3c.inject(&Peer::http("x"), &received, &mut sent);
     assert_eq!(sent.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["uberctx-a", "uberctx-c"]);
-    assert_eq!(injection.left_out.iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::TooLong]);
+    assert_eq!(injection.rejected().iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::TooLong]);
     let again = between(Box::new(JaegerFormat), Box::new(JaegerFormat)).extract(&Peer::caller(Transport::HTTP), &sent);
     assert_eq!((again.context.baggage.len(), again.rejections.len()), (2, 0));
 }

@@ -82,7 +82,7 @@ fn explain_agrees_with_admit_and_release() {
                     if report { (inbound.report_only(), outbound.report_only()) } else { (inbound, outbound) };
                 let policy = Policy::builder().inbound(inbound).outbound(outbound).build().unwrap();
                 let peer = Peer::kafka("orders");
-                let admitted = policy.admit(&peer, context(), Vec::new()).context;
+                let admitted = policy.admit(&peer, context()).context;
                 let released = policy.release(&peer, &context()).context.into_owned();
                 for (direction, crossed) in [(Direction::Inbound, admitted), (Direction::Outbound, released)] {
                     for field in policy.explain(direction, &peer, &context()).fields {
