@@ -40,7 +40,7 @@ use crate::{
 /// Holds the formats, the policy in force, the bridge and the counters. Clones share all of it.
 ///
 /// ```
-/// use propagation_core::{OutboundRule, Peer, Policy, Propagator};
+/// use propagation_core::{OutboundRule, Peer, Policy, Propagator, Transport};
 ///
 /// let policy = Policy::builder().outbound(OutboundRule::peers(["kafka:orders"]).allow("tenant.id")).build()?;
 /// let propagator = Propagator::builder().policy(policy).build();

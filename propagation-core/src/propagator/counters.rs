@@ -10,7 +10,7 @@ use crate::{Direction, RejectReason, Rejection};
 /// Counts rejections by reason and direction since the propagator was made. Shared by all its clones.
 ///
 /// ```
-/// use propagation_core::{Direction, Peer, Propagator, RejectReason};
+/// use propagation_core::{Direction, Peer, Propagator, RejectReason, Transport};
 ///
 /// let propagator = Propagator::default();
 /// let hostile = vec![("traceparent".to_owned(), b"00-nonsense".to_vec())];
