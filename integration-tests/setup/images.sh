@@ -24,6 +24,7 @@ collector_version=0.150.0
 jaeger_version=1.76.0
 # In seconds, beside the tests.
 jaeger_limit=2700
+nats_version=2.15.3
 
 # Prints the official image of a service: the default of NAME_IMAGE in compose.yaml.
 official() { sed -n "s/.*\${${1^^}_IMAGE:-\(.*\)}.*/\1/p" "$suite_dir/compose.yaml" | head -n 1; }
@@ -165,6 +166,23 @@ build_jaeger() {
   build jaeger "$local_jaeger" "$dir"
 }
 
+build_nats() {
+  have_image "$local_nats" && return
+  local dir=$cache_dir/nats-${local_nats##*-} log=$state_dir/build-nats.log
+  if [[ ! -x $dir/nats-server ]]; then
+    ensure_go || return
+    local work
+    work=$(mktemp -d)
+    CGO_ENABLED=0 GOBIN=$work timeout "$(left)" "$go_command" install \
+      "github.com/nats-io/nats-server/v2@v$nats_version" >"$log" 2>&1 ||
+      { tail -n 20 "$log" >&2; rm -rf "$work"; fail "building nats-server failed"; return; }
+    mkdir -p "$dir"
+    cp "$images_dir/nats/Dockerfile" "$work/nats-server" "$dir"
+    rm -rf "$work"
+  fi
+  build nats "$local_nats" "$dir"
+}
+
 # Names each local image by the hash of its recipe, that of its base included.
 # shellcheck disable=SC2034 # read by name
 name_local_images() {
@@ -177,6 +195,7 @@ name_local_images() {
   local_elasticmq=propagation-local/elasticmq:1.7.1-$(hash_of "$images_dir/elasticmq" "$local_jre")
   local_zipkin=propagation-local/zipkin:3.6.1-$(hash_of "$images_dir/zipkin" "$local_jre")
   local_jaeger=propagation-local/jaeger:$jaeger_version-$(hash_of "$images_dir/jaeger" "$arch")
+  local_nats=propagation-local/nats:$nats_version-$(hash_of "$images_dir/nats" "$arch")
   local_collector=propagation-local/collector:$collector_version-$(hash_of "$images_dir/collector" "$arch")
 }
 
@@ -195,7 +214,8 @@ build_local_images() {
   name_local_images
   # Three lines of work that wait for different things: a compiler, Debian's mirror, Maven Central.
   local -A job=()
-  build_collector & job[collector]=$!
+  # One Go build after the other: they share a toolchain that may have to be fetched.
+  { build_nats && build_collector; } & job[collector]=$!
   debian_images & job[debian]=$!
   {
     for name in kafka elasticmq zipkin; do
@@ -217,7 +237,7 @@ build_local_images() {
       wait "${job[$name]}" || { fail "local images: $name" || status=1; }
     done
   fi
-  wait "${job[collector]}" || { fail "local images: collector" || status=1; }
+  wait "${job[collector]}" || { fail "local images: nats, collector" || status=1; }
   say "local images ready after $SECONDS s"
   return "$status"
 }
@@ -231,7 +251,7 @@ images_prepare() {
   fi
   local -A chosen=()
   if [[ $from == official ]]; then
-    for name in base kafka rabbitmq elasticmq collector zipkin jaeger; do
+    for name in base kafka rabbitmq elasticmq nats collector zipkin jaeger; do
       image=$(official "$name")
       say "pulling $image"
       if pull "$image"; then
@@ -246,7 +266,7 @@ images_prepare() {
   fi
   if [[ $from != official ]]; then
     build_local_images || return
-    for name in base kafka rabbitmq elasticmq collector zipkin; do
+    for name in base kafka rabbitmq elasticmq nats collector zipkin; do
       local variable=local_$name
       chosen[$name]=${chosen[$name]:-${!variable}}
     done
@@ -255,7 +275,7 @@ images_prepare() {
   # A variable that the caller has set is the caller's own choice.
   {
     printf 'export IMAGES_FROM=%s\n' "$from"
-    for name in base kafka rabbitmq elasticmq collector zipkin jaeger; do
+    for name in base kafka rabbitmq elasticmq nats collector zipkin jaeger; do
       local variable=${name^^}_IMAGE
       image=${!variable:-${chosen[$name]:-}}
       # Jaeger is unset until `images.sh jaeger` has built it.

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The brokers and the Collector: stack.sh up [service…] | wait | versions | logs [service…] | restart SERVICE | kill SERVICE | down
 #
-# Needs an engine (docker.sh up) and the image variables (images.sh). COMPOSE_PROFILES=ui adds the trace backends.
+# Needs an engine (docker.sh up) and the image variables (images.sh). COMPOSE_PROFILES=ui adds the trace backends, nats a NATS server.
 set -euo pipefail
 # shellcheck source=docker.sh
 source "$(dirname "${BASH_SOURCE[0]}")/docker.sh"
@@ -28,6 +28,7 @@ services() {
     case $name in
       # The demo starts its own.
       gateway | orders | payments | shipping | notifications) continue ;;
+      nats) [[ ,${COMPOSE_PROFILES:-}, == *,nats,* ]] || continue ;;
       zipkin) [[ $ui == yes ]] || continue ;;
       jaeger)
         [[ $ui == yes ]] || continue
@@ -52,18 +53,23 @@ stack_up() {
 
 # Polls, because `up --wait` is not in every Compose.
 stack_wait() {
-  local ready zipkin jaeger answer deadline=$((SECONDS + healthy_limit))
+  local ready nats zipkin jaeger answer deadline=$((SECONDS + healthy_limit))
   ready=$(container ready)
+  nats=$(container nats || true)
   zipkin=$(container zipkin || true)
   jaeger=$(container jaeger || true)
   [[ -n $ready ]] || { fail "the stack is not up"; return; }
   while ((SECONDS < deadline)); do
     answer=$(docker exec "$ready" bash /probe/ready.sh 2>&1) || true
     if [[ $answer == ready ]]; then
-      answer="not ready: zipkin"
-      if [[ -z $zipkin ]] || [[ $(fetch "${ZIPKIN_PORT:-9411}" /health) == "HTTP/1.1 200"* ]]; then
+      if [[ -n $nats && -z $(nats_version) ]]; then
+        answer="not ready: nats"
+      elif [[ -n $zipkin && $(fetch "${ZIPKIN_PORT:-9411}" /health) != "HTTP/1.1 200"* ]]; then
+        answer="not ready: zipkin"
+      elif [[ -n $jaeger && $(fetch "${JAEGER_PORT:-16686}" /api/services) != "HTTP/1.1 200"* ]]; then
         answer="not ready: jaeger"
-        if [[ -z $jaeger ]] || [[ $(fetch "${JAEGER_PORT:-16686}" /api/services) == "HTTP/1.1 200"* ]]; then return; fi
+      else
+        return
       fi
     fi
     sleep 1
@@ -83,6 +89,9 @@ export COLLECTOR_OTLP_GRPC=http://127.0.0.1:${COLLECTOR_GRPC_PORT:-4317}
 export COLLECTOR_OTLP_HTTP=http://127.0.0.1:${COLLECTOR_HTTP_PORT:-4318}
 export COLLECTOR_RETURN=${RETURN_ENDPOINT:-http://127.0.0.1:14318}
 END
+  if [[ -n $(container nats) ]]; then
+    echo "export NATS_URL=nats://127.0.0.1:${NATS_PORT:-4222}" >>"$stack_env"
+  fi
   if [[ -n $(container zipkin) ]]; then
     echo "export ZIPKIN_URL=http://127.0.0.1:${ZIPKIN_PORT:-9411}" >>"$stack_env"
   fi
@@ -119,6 +128,7 @@ stack_versions() {
       rabbitmq) version=$(fetch "${RABBITMQ_MANAGEMENT_PORT:-15672}" /api/overview 'Authorization: Basic Z3Vlc3Q6Z3Vlc3Q=' |
         sed -n 's/.*"rabbitmq_version":"\([^"]*\)".*/\1/p') ;;
       zipkin) version=$(fetch "${ZIPKIN_PORT:-9411}" /info | sed -n 's/.*"version":"\([^"]*\)".*/\1/p') ;;
+      nats) version=$(nats_version) ;;
       jaeger) version=$(sed 's/.*:\([0-9.]*\).*/\1/' <<<"$image") ;;
       *) continue ;;
     esac
@@ -138,8 +148,15 @@ fetch() {
   ' "$@" 2>/dev/null || true
 }
 
+# The version in the first line that the server writes to a client.
+nats_version() {
+  # shellcheck disable=SC2016 # expanded by the inner shell
+  { timeout 5 bash -c 'exec 3<>"/dev/tcp/127.0.0.1/$0" && head -n 1 <&3' "${NATS_PORT:-4222}" 2>/dev/null || true; } |
+    sed -n 's/^INFO .*"version":"\([^"]*\)".*/\1/p'
+}
+
 stack_down() {
-  compose --profile ui --profile demo down --volumes --remove-orphans --timeout 5 >"$state_dir/down.log" 2>&1 ||
+  compose --profile ui --profile demo --profile nats down --volumes --remove-orphans --timeout 5 >"$state_dir/down.log" 2>&1 ||
     { tail -n 5 "$state_dir/down.log" >&2; fail "compose down failed"; return; }
   rm -f "$stack_env"
   say "the stack is down"

@@ -13,7 +13,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
-export COMPOSE_PROFILES=ui DECISION_WAIT=${DECISION_WAIT:-5s} COLLECTOR_EXPORT=${COLLECTOR_EXPORT:-ui}
+export COMPOSE_PROFILES=ui,nats DECISION_WAIT=${DECISION_WAIT:-5s} COLLECTOR_EXPORT=${COLLECTOR_EXPORT:-ui}
 "$setup_dir/docker.sh" up
 "$setup_dir/images.sh"
 # In a process group of its own, with its compilers.
@@ -41,6 +41,9 @@ check() { # NAME COMMAND…
 brokers=(cargo test -p propagation-testkit --all-features --test brokers --)
 # Requests of many tests at once to one broker must not time out on two cores.
 check "contracts, Collector, Zipkin" "${brokers[@]}" --test-threads 4 --skip jaeger::
+# Outside of the workspace, as a user would write it.
+check "an adapter of a user's own, on NATS" env CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" \
+  cargo test --manifest-path examples/nats/Cargo.toml --test broker -- --ignored
 journeys=(cargo test -p propagation-testkit --all-features --test journeys --)
 check "journeys, Python, faults, canaries" "${journeys[@]}" --test-threads 3 --skip restarts:: --skip demo::
 check "demo in containers, on real brokers" "${journeys[@]}" --test-threads 1 demo::
