@@ -69,6 +69,12 @@ impl Glob {
         self.shape == Shape::Exact
     }
 
+    /// Returns the texts before the first `*` and behind the last one; the whole pattern and nothing without a `*`.
+    pub(crate) fn literal_ends(&self) -> (&str, &str) {
+        let head = self.text.split_once('*').map_or(&*self.text, |(head, _)| head);
+        (head, self.text.rsplit_once('*').map_or("", |(_, tail)| tail))
+    }
+
     /// Returns true if the whole text matches.
     pub fn matches(&self, text: impl AsRef<[u8]>) -> bool {
         let (pattern, text) = (self.text.as_bytes(), text.as_ref());

@@ -10,6 +10,7 @@ mod explain;
 pub(crate) mod file;
 mod forward;
 mod host;
+mod index;
 mod key_rule;
 mod lint;
 mod loosening;
@@ -42,7 +43,8 @@ pub use rule::{InboundRule, OutboundRule, TraceStateRule, TraceTrust};
 pub use scrubbing::{Scrub, ScrubAction};
 pub use sink::PolicySink;
 
-use crate::{Peer, TelemetryLimits, model::origin::Generation};
+use self::index::PeerIndex;
+use crate::{Direction, Peer, TelemetryLimits, model::origin::Generation};
 
 /// Compiled rules for inbound and outbound context.
 ///
@@ -65,6 +67,8 @@ use crate::{Peer, TelemetryLimits, model::origin::Generation};
 pub struct Policy {
     inbound: Vec<InboundRule>,
     outbound: Vec<OutboundRule>,
+    inbound_index: PeerIndex,
+    outbound_index: PeerIndex,
     scrub: Scrub,
     existing_outside_hops: ExistingOutsideHops,
     generation: Generation,
@@ -90,20 +94,27 @@ impl Policy {
         self.outbound.iter().flat_map(|rule| rule.peer_patterns().iter().map(peer_pattern::PeerPattern::describe))
     }
 
+    /// Builds the look-ups of rules and keys. Must be called after the last change of a rule.
+    fn compiled(mut self) -> Self {
+        self.inbound.iter_mut().for_each(InboundRule::compile);
+        self.outbound.iter_mut().for_each(OutboundRule::compile);
+        self.inbound_index = PeerIndex::new(Direction::Inbound, self.inbound.iter().map(InboundRule::peer_patterns));
+        self.outbound_index =
+            PeerIndex::new(Direction::Outbound, self.outbound.iter().map(OutboundRule::peer_patterns));
+        self
+    }
+
     fn inbound_rule(&self, peer: &Peer<'_>) -> Option<&InboundRule> {
         self.inbound_rule_at(peer).map(|(_, rule)| rule)
     }
 
     /// Returns the rule for a peer, with its index.
     fn inbound_rule_at(&self, peer: &Peer<'_>) -> Option<(usize, &InboundRule)> {
-        let host = host::canonical_peer(peer);
-        let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });
-        self.inbound.iter().enumerate().find(|(_, rule)| rule.matches(peer))
+        let place = self.inbound_index.find(Direction::Inbound, peer)?;
+        self.inbound.get(place).map(|rule| (place, rule))
     }
 
     fn outbound_rule(&self, peer: &Peer<'_>) -> Option<&OutboundRule> {
-        let host = host::canonical_peer(peer);
-        let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });
-        self.outbound.iter().find(|rule| rule.matches(peer))
+        self.outbound.get(self.outbound_index.find(Direction::Outbound, peer)?)
     }
 }

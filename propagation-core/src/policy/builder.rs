@@ -91,7 +91,7 @@ impl PolicyBuilder {
             check(rule.name(), rule.peer_patterns(), rule.keys(), &policy)?;
         }
         policy.scrub.check(None)?;
-        Ok(policy)
+        Ok(policy.compiled())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{
-    key_rule::KeyRule,
+    key_rule::Keys,
     scrubbing::{DetectorRef, Scrub},
 };
 use crate::{Baggage, Member, RejectReason, Rejection, model::Rewrite, rejection::PolicyName};
@@ -11,10 +11,12 @@ use crate::{Baggage, Member, RejectReason, Rejection, model::Rewrite, rejection:
 /// The name of the defaults in reports, for peers that no rule matches.
 pub(super) static DEFAULT: Cow<'static, str> = Cow::Borrowed("default");
 
+static NO_KEYS: Keys = Keys::EMPTY;
+
 /// The baggage part of the rule that matches a peer.
 pub(super) struct Evaluator<'a> {
     pub(super) rule: &'a Cow<'static, str>,
-    pub(super) keys: &'a [KeyRule],
+    pub(super) keys: &'a Keys,
     /// Whether the rule is in report mode.
     pub(super) report: bool,
     /// The scrubbers; outbound only.
@@ -42,11 +44,11 @@ pub(super) struct Violation<'a> {
 impl<'a> Evaluator<'a> {
     /// Returns the evaluator for peers without a rule: no key crosses.
     pub(super) fn deny(scrub: Option<&'a Scrub>) -> Self {
-        Evaluator { rule: &DEFAULT, keys: &[], report: false, scrub }
+        Evaluator { rule: &DEFAULT, keys: &NO_KEYS, report: false, scrub }
     }
 
     pub(super) fn evaluate(&self, member: &Member<'_>) -> Evaluation<'a> {
-        let Some(key) = self.keys.iter().find(|key| key.matches(member)) else {
+        let Some(key) = self.keys.find(member) else {
             return stopped(RejectReason::NotAllowed, None, self.report, self.may_show_key(member));
         };
         let report = self.report || key.reports();
@@ -107,7 +109,7 @@ impl<'a> Evaluator<'a> {
 
     /// Whether no member can meet an violation: then none is looked at.
     fn lets_all_pass(&self) -> bool {
-        self.keys.first().is_some_and(|key| {
+        self.keys.as_slice().first().is_some_and(|key| {
             key.takes_everything() && (!key.is_scrubbed() || self.scrub.is_none_or(Scrub::finds_nothing))
         })
     }

@@ -2,8 +2,6 @@
 
 use std::{borrow::Cow, net::IpAddr};
 
-use crate::{Peer, Transport};
-
 /// Returns the canonical form of a host or of a pattern for hosts: lower case, without the dot at the end of a fully qualified name,
 /// addresses without brackets and in their shortest form.
 pub(super) fn canonical(host: &str) -> Cow<'_, str> {
@@ -17,11 +15,6 @@ pub(super) fn canonical(host: &str) -> Cow<'_, str> {
     // Without its dot, `*.` would match every host.
     let name = bare.strip_suffix('.').filter(|name| !name.ends_with('*')).unwrap_or(bare);
     name.to_ascii_lowercase().into()
-}
-
-/// Returns the host of an HTTP peer in canonical form, if it is in another form.
-pub(super) fn canonical_peer(peer: &Peer<'_>) -> Option<String> {
-    (peer.transport == Transport::HTTP && !is_canonical(peer.name)).then(|| canonical(peer.name).into_owned())
 }
 
 fn is_canonical(host: &str) -> bool {

@@ -1,4 +1,4 @@
-use super::{pattern::Pattern, scrubbing::ScrubAction};
+use super::{index::NameIndex, pattern::Pattern, scrubbing::ScrubAction};
 use crate::Glob;
 use crate::{Member, PolicyError, RejectReason, scrub};
 
@@ -172,6 +172,55 @@ impl KeyRule {
         let not_listed = self.values.as_ref().is_some_and(|values| !values.iter().any(|allowed| **allowed == *value));
         let differs = self.pattern.as_ref().is_some_and(|pattern| !pattern.matches(&value));
         (too_long || not_listed || differs).then_some(RejectReason::ValueNotAllowed)
+    }
+}
+
+/// The keys of a rule, in order: the first one that matches a member decides.
+#[derive(Clone, Debug)]
+pub(super) struct Keys {
+    rules: Vec<KeyRule>,
+    /// `None` for few keys: trying them in order costs less than a look-up.
+    index: Option<NameIndex>,
+}
+
+impl Keys {
+    pub(super) const EMPTY: Self = Self { rules: Vec::new(), index: None };
+
+    /// The number of keys that are tried in order.
+    const FEW: usize = 8;
+
+    pub(super) fn push(&mut self, key: KeyRule) {
+        self.rules.push(key);
+    }
+
+    /// Builds the look-up. Must be called after the last key was added.
+    pub(super) fn compile(&mut self) {
+        self.index = (self.rules.len() > Self::FEW).then(|| {
+            let mut index = NameIndex::default();
+            for (place, rule) in (0..).zip(&self.rules) {
+                index.add(&rule.key, place);
+            }
+            index.finish();
+            index
+        });
+    }
+
+    /// Returns the first key that matches a member.
+    pub(super) fn find(&self, member: &Member<'_>) -> Option<&KeyRule> {
+        match &self.index {
+            Some(index) => self.rules.get(index.find(member.wire_key())?),
+            None => self.rules.iter().find(|key| key.matches(member)),
+        }
+    }
+
+    pub(super) fn as_slice(&self) -> &[KeyRule] {
+        &self.rules
+    }
+}
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self::EMPTY
     }
 }
 

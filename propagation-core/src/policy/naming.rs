@@ -1,6 +1,6 @@
 //! Which peers the service's own outbound rules name: telemetry may name these, too.
 
-use super::{Policy, host};
+use super::Policy;
 use crate::Peer;
 
 /// How outbound rules name a peer.
@@ -30,16 +30,6 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn peer_naming(&self, peer: &Peer<'_>) -> Option<PeerNaming> {
-        let host = host::canonical_peer(peer);
-        let peer = &host.as_deref().map_or(*peer, |name| Peer { name, ..*peer });
-        let mut found = None;
-        for pattern in self.outbound.iter().flat_map(|rule| rule.peer_patterns().iter()) {
-            match pattern.naming(peer) {
-                Some(PeerNaming::Exact) => return Some(PeerNaming::Exact),
-                Some(PeerNaming::Pattern) => found = Some(PeerNaming::Pattern),
-                None => {}
-            }
-        }
-        found
+        self.outbound_index.naming(peer)
     }
 }

@@ -2,15 +2,13 @@
 
 use std::net::IpAddr;
 
-use super::{PeerNaming, host};
+use super::host;
 use crate::{Direction, Glob, Peer, Transport, peer::is_transport_name};
 
 /// The peers of a rule.
 #[derive(Clone, Debug)]
 pub(super) struct Peers {
     patterns: Vec<PeerPattern>,
-    /// Whether one of them is `*`: then no pattern is tried.
-    everyone: bool,
 }
 
 /// The transport that a rule names.
@@ -39,7 +37,7 @@ impl RuleTransport {
         }
     }
 
-    fn is(&self, transport: Transport) -> bool {
+    pub(super) fn is(&self, transport: Transport) -> bool {
         match self {
             Self::BuiltIn(known) => *known == transport,
             Self::Foreign(name) => **name == *transport.as_str(),
@@ -83,17 +81,14 @@ const SINGLE_LABEL: &str = "<single-label>";
 
 impl Peers {
     pub(super) fn new<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
-        let patterns: Vec<_> = peers.into_iter().map(|peer| PeerPattern::new(peer.as_ref())).collect();
-        Self { everyone: patterns.iter().any(PeerPattern::is_everyone), patterns }
+        Self { patterns: peers.into_iter().map(|peer| PeerPattern::new(peer.as_ref())).collect() }
     }
 
+    /// Returns true if a pattern matches: the definition that the index of a policy is tested against.
+    #[cfg(test)]
     pub(super) fn matches(&self, direction: Direction, peer: &Peer<'_>) -> bool {
-        self.everyone || self.any_matches(direction, peer)
-    }
-
-    /// Out of line: a rule for everyone skips it.
-    #[inline(never)]
-    fn any_matches(&self, direction: Direction, peer: &Peer<'_>) -> bool {
+        let canonical = host::canonical(peer.name);
+        let peer = &if peer.transport == Transport::HTTP { Peer { name: &canonical, ..*peer } } else { *peer };
         self.patterns.iter().any(|pattern| pattern.matches(direction, peer))
     }
 
@@ -143,7 +138,8 @@ impl PeerPattern {
         }
     }
 
-    fn matches(&self, direction: Direction, peer: &Peer<'_>) -> bool {
+    /// Returns true if the pattern matches a peer whose host is [canonical](host::canonical).
+    pub(super) fn matches(&self, direction: Direction, peer: &Peer<'_>) -> bool {
         match self {
             Self::Name { transport, name, host } => {
                 transport.as_ref().is_none_or(|transport| transport.is(peer.transport))
@@ -179,17 +175,6 @@ impl PeerPattern {
             Self::Name { transport: Some(RuleTransport::Foreign(name)), .. } => Some(name),
             _ => None,
         }
-    }
-
-    /// How this pattern names an outbound peer in canonical form, unless it is for every name.
-    pub(super) fn naming(&self, peer: &Peer<'_>) -> Option<PeerNaming> {
-        let exact = match self {
-            Self::Name { name, .. } if name.is_any() => return None,
-            Self::Name { name, .. } | Self::Queue(name) => name.is_exact(),
-            _ => false,
-        };
-        let naming = if exact { PeerNaming::Exact } else { PeerNaming::Pattern };
-        self.matches(Direction::Outbound, peer).then_some(naming)
     }
 
     /// Whether every peer of `other` is also a peer of this pattern. Returns `false` where that can't be decided.
@@ -240,7 +225,7 @@ impl PeerPattern {
         }
     }
 
-    fn is_everyone(&self) -> bool {
+    pub(super) fn is_everyone(&self) -> bool {
         matches!(self, Self::Name { transport: None, name, .. } if name.is_any())
     }
 

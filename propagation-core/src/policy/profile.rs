@@ -10,7 +10,7 @@ impl Policy {
     /// caller's, and inbound baggage is dropped. Outbound rules are the default.
     #[must_use]
     pub fn edge() -> Self {
-        Self { inbound: vec![restart("edge")], ..Self::default() }
+        Self { inbound: vec![restart("edge")], ..Self::default() }.compiled()
     }
 
     /// Returns a policy for services on a network of their own: callers are trusted, and these keys travel to hosts under `.internal`,
@@ -26,7 +26,7 @@ impl Policy {
             .into_iter()
             .map(Into::into)
             .fold((inbound, outbound), |(inbound, outbound), key| (inbound.allow(key.clone()), outbound.allow(key)));
-        Self { inbound: vec![inbound], outbound: vec![outbound], ..Self::default() }
+        Self { inbound: vec![inbound], outbound: vec![outbound], ..Self::default() }.compiled()
     }
 
     /// Returns a policy for services that talk to third-party systems: inbound as [`edge`](Self::edge); outbound, every peer
@@ -34,7 +34,7 @@ impl Policy {
     #[must_use]
     pub fn third_party() -> Self {
         let outbound = OutboundRule::peers(["*"]).tracestate(TraceStateRule::None).profile("third-party");
-        Self { inbound: vec![restart("third-party")], outbound: vec![outbound], ..Self::default() }
+        Self { inbound: vec![restart("third-party")], outbound: vec![outbound], ..Self::default() }.compiled()
     }
 
     /// Returns a profile by its name: `internal` (with no keys), `edge`, `third-party`.

@@ -1,7 +1,11 @@
 use std::borrow::Cow;
 
-use super::{evaluate::Evaluator, key_rule::KeyRule, peer_pattern::Peers, scrubbing::Scrub};
-use crate::{Direction, Peer};
+use super::{
+    evaluate::Evaluator,
+    key_rule::{KeyRule, Keys},
+    peer_pattern::Peers,
+    scrubbing::Scrub,
+};
 
 /// The trust in a caller's trace context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +70,7 @@ pub struct InboundRule {
     name: Cow<'static, str>,
     peers: Peers,
     trust: TraceTrust,
-    keys: Vec<KeyRule>,
+    keys: Keys,
     report: bool,
 }
 
@@ -76,7 +80,13 @@ impl InboundRule {
     #[must_use]
     pub fn peers<I: IntoIterator<Item = S>, S: AsRef<str>>(peers: I) -> Self {
         let peers = Peers::new(peers);
-        Self { name: Cow::Owned(peers.describe()), peers, trust: TraceTrust::Full, keys: Vec::new(), report: false }
+        Self {
+            name: Cow::Owned(peers.describe()),
+            peers,
+            trust: TraceTrust::Full,
+            keys: Keys::default(),
+            report: false,
+        }
     }
 
     /// Sets the rule's name in reports. The default is the list of its peers.
@@ -155,7 +165,7 @@ pub struct OutboundRule {
     peers: Peers,
     trace_context: bool,
     state: TraceStateRule,
-    keys: Vec<KeyRule>,
+    keys: Keys,
     report: bool,
 }
 
@@ -169,7 +179,7 @@ impl OutboundRule {
             peers,
             trace_context: true,
             state: TraceStateRule::All,
-            keys: Vec::new(),
+            keys: Keys::default(),
             report: false,
         }
     }
@@ -219,11 +229,11 @@ impl OutboundRule {
 }
 
 macro_rules! shared {
-    ($rule:ty, $direction:expr) => {
+    ($rule:ty) => {
         impl $rule {
-            /// Returns true if the rule applies to a peer, whose host is [canonical](super::host::canonical_peer).
-            pub(super) fn matches(&self, peer: &Peer<'_>) -> bool {
-                self.peers.matches($direction, peer)
+            /// Builds the look-up of keys. Must be called after the last one was added.
+            pub(super) fn compile(&mut self) {
+                self.keys.compile();
             }
 
             pub(super) fn name(&self) -> &Cow<'static, str> {
@@ -241,7 +251,7 @@ macro_rules! shared {
             }
 
             pub(super) fn keys(&self) -> &[KeyRule] {
-                &self.keys
+                self.keys.as_slice()
             }
 
             pub(super) fn reports(&self) -> bool {
@@ -255,5 +265,5 @@ macro_rules! shared {
     };
 }
 
-shared!(InboundRule, Direction::Inbound);
-shared!(OutboundRule, Direction::Outbound);
+shared!(InboundRule);
+shared!(OutboundRule);

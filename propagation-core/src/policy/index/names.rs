@@ -1,0 +1,237 @@
+//! Globs, by their literal beginnings and ends.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasherDefault, Hasher},
+};
+
+use smallvec::SmallVec;
+
+use super::{NONE, Place};
+use crate::Glob;
+
+/// Globs with their places. The first one that matches a name is found without trying the others.
+#[derive(Clone, Debug)]
+pub(in crate::policy) struct NameIndex {
+    /// The smallest place of all.
+    first: Place,
+    any: Place,
+    exact: HashMap<Box<[u8]>, Place, BuildHasherDefault<NameHasher>>,
+    /// `orders.*`, and other globs whose literal beginning is longer than their end.
+    prefixes: Affixes,
+    /// `*.internal`, and the like, written backwards.
+    suffixes: Affixes,
+    /// Globs that begin and end with a `*`, in order.
+    others: Vec<(Place, Glob)>,
+}
+
+impl Default for NameIndex {
+    fn default() -> Self {
+        Self {
+            first: NONE,
+            any: NONE,
+            exact: HashMap::default(),
+            prefixes: Affixes::default(),
+            suffixes: Affixes::default(),
+            others: Vec::new(),
+        }
+    }
+}
+
+impl NameIndex {
+    /// Adds a glob. Of several globs, the smallest place counts, in whatever order they are added.
+    pub(in crate::policy) fn add(&mut self, glob: &Glob, place: Place) {
+        self.first = self.first.min(place);
+        if glob.is_any() {
+            self.any = self.any.min(place);
+        } else if glob.is_exact() {
+            let known = self.exact.entry(glob.as_str().as_bytes().into()).or_insert(place);
+            *known = place.min(*known);
+        } else {
+            let (head, tail) = glob.literal_ends();
+            // A glob with one `*` is decided by its end alone.
+            let rest = (head.len() + tail.len() + 1 != glob.as_str().len() || !head.is_empty() && !tail.is_empty())
+                .then(|| glob.clone());
+            if head.is_empty() && tail.is_empty() {
+                self.others.push((place, glob.clone()));
+            } else if head.len() >= tail.len() {
+                self.prefixes.add(head.as_bytes().into(), place, rest);
+            } else {
+                self.suffixes.add(tail.bytes().rev().collect(), place, rest);
+            }
+        }
+    }
+
+    /// Sorts the globs. Must be called after the last one was added.
+    pub(in crate::policy) fn finish(&mut self) {
+        self.prefixes.finish();
+        self.suffixes.finish();
+        self.others.sort_by_key(|(place, _)| *place);
+    }
+
+    /// Returns the place of the first glob that matches.
+    pub(in crate::policy) fn find(&self, name: &[u8]) -> Option<usize> {
+        let first = self.find_before(NONE, name);
+        usize::try_from(first).ok().filter(|_| first != NONE)
+    }
+
+    /// Returns the place of the first glob before `limit` that matches, or `limit`.
+    pub(super) fn find_before(&self, limit: Place, name: &[u8]) -> Place {
+        if self.first >= limit {
+            return limit;
+        }
+        let mut first = limit.min(self.any);
+        if !self.exact.is_empty()
+            && let Some(place) = self.exact.get(name)
+        {
+            first = first.min(*place);
+        }
+        self.find_pattern_before(first, name)
+    }
+
+    fn find_pattern_before(&self, limit: Place, name: &[u8]) -> Place {
+        let mut first = self.prefixes.find_before(limit, name, name);
+        if self.suffixes.first < first {
+            let reversed: SmallVec<[u8; 128]> = name.iter().rev().copied().collect();
+            first = self.suffixes.find_before(first, &reversed, name);
+        }
+        first_of(&self.others, first, name)
+    }
+
+    /// Returns true if a glob without a `*` matches.
+    pub(super) fn has_exact(&self, name: &[u8]) -> bool {
+        self.exact.contains_key(name)
+    }
+
+    /// Returns true if a glob matches that has a `*` and is not for every name.
+    pub(super) fn has_pattern(&self, name: &[u8]) -> bool {
+        self.find_pattern_before(NONE, name) != NONE
+    }
+}
+
+/// Returns the place of the first glob of a sorted list that matches and is before `limit`, or `limit`.
+fn first_of(globs: &[(Place, Glob)], limit: Place, name: &[u8]) -> Place {
+    let mut before = globs.iter().take_while(|(place, _)| *place < limit);
+    before.find(|(_, glob)| glob.matches(name)).map_or(limit, |(place, _)| *place)
+}
+
+/// Prefixes, sorted, each with the longest other one that it begins with.
+///
+/// All prefixes of a name are the longest one and its chain of parents. The longest is found from the last one that sorts before the name: no
+/// prefix of the name can lie between the two.
+#[derive(Clone, Debug)]
+struct Affixes {
+    first: Place,
+    sorted: Vec<Affix>,
+}
+
+#[derive(Clone, Debug)]
+struct Affix {
+    text: Box<[u8]>,
+    /// The first place that needs no more than this prefix, or one of its parents.
+    place: Place,
+    /// The globs that begin with this prefix and go on, in order.
+    globs: Vec<(Place, Glob)>,
+    /// The first place of the globs here and at the parents.
+    first_glob: Place,
+    parent: Option<usize>,
+}
+
+impl Default for Affixes {
+    fn default() -> Self {
+        Self { first: NONE, sorted: Vec::new() }
+    }
+}
+
+impl Affixes {
+    fn add(&mut self, text: Box<[u8]>, place: Place, glob: Option<Glob>) {
+        self.first = self.first.min(place);
+        let affix = match glob {
+            Some(glob) => Affix { text, place: NONE, globs: vec![(place, glob)], first_glob: place, parent: None },
+            None => Affix { text, place, globs: Vec::new(), first_glob: NONE, parent: None },
+        };
+        self.sorted.push(affix);
+    }
+
+    fn finish(&mut self) {
+        self.sorted.sort_by(|one, other| one.text.cmp(&other.text));
+        self.sorted.dedup_by(|same, first| {
+            let is_same = same.text == first.text;
+            if is_same {
+                first.place = first.place.min(same.place);
+                first.first_glob = first.first_glob.min(same.first_glob);
+                first.globs.append(&mut same.globs);
+            }
+            is_same
+        });
+        // The prefixes of the current one, the longest last.
+        let mut parents: Vec<(usize, Place, Place)> = Vec::new();
+        let mut texts: Vec<Box<[u8]>> = Vec::new();
+        for (at, affix) in self.sorted.iter_mut().enumerate() {
+            affix.globs.sort_by_key(|(place, _)| *place);
+            while texts.last().is_some_and(|parent| !affix.text.starts_with(parent)) {
+                texts.pop();
+                parents.pop();
+            }
+            if let Some((parent, place, first_glob)) = parents.last() {
+                affix.parent = Some(*parent);
+                affix.place = affix.place.min(*place);
+                affix.first_glob = affix.first_glob.min(*first_glob);
+            }
+            parents.push((at, affix.place, affix.first_glob));
+            texts.push(affix.text.clone());
+        }
+    }
+
+    /// Returns the place of the first glob before `limit` whose prefix `text` begins with and that matches `name`, or `limit`.
+    fn find_before(&self, limit: Place, text: &[u8], name: &[u8]) -> Place {
+        if self.first >= limit {
+            return limit;
+        }
+        let mut first = limit;
+        let after = self.sorted.partition_point(|affix| *affix.text <= *text);
+        let mut next = after.checked_sub(1);
+        while let Some(affix) = next.and_then(|at| self.sorted.get(at)) {
+            next = affix.parent;
+            if text.starts_with(&affix.text) {
+                first = first.min(affix.place);
+                if affix.first_glob >= first {
+                    break;
+                }
+                first = first_of(&affix.globs, first, name);
+            }
+        }
+        first
+    }
+}
+
+/// Hashes names, eight bytes at a time. The names in the map are the policy's own, so that no caller can make them collide.
+#[derive(Clone, Copy, Debug, Default)]
+struct NameHasher(u64);
+
+impl NameHasher {
+    fn mix(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(0x517c_c1b7_2722_0a95);
+    }
+}
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+            self.mix(u64::from_le_bytes(*chunk));
+            rest = tail;
+        }
+        if !rest.is_empty() {
+            self.mix(rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte)));
+        }
+    }
+
+    fn write_usize(&mut self, length: usize) {
+        self.mix(length as u64);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
