@@ -1,7 +1,7 @@
-//! The attributes of a message on RabbitMQ (semantic conventions 1.44, messaging/rabbitmq).
+//! The attributes of a message on RabbitMQ (semantic conventions 1.45, messaging/rabbitmq).
 
-use lapin::{BasicProperties, types::AMQPValue};
-use propagation_core::{Attribute, ExternalText, Hop};
+use lapin::{BasicProperties, types::AMQPValue, uri::AMQPUri};
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, semconv};
 
 use crate::names::{Names, is_generated};
 
@@ -17,6 +17,54 @@ pub(crate) struct Destination<'a> {
     /// Whether the consumer has declared the queue as temporary.
     pub(crate) temporary: bool,
     pub(crate) names: &'a Names,
+    pub(crate) server: Option<&'a ServerAddress>,
+}
+
+/// The address of a broker, for `server.address` and `server.port`.
+///
+/// lapin does not expose the address of a connection, so the adapters take it from the URI that the connection was opened with.
+///
+/// ```
+/// use lapin::uri::AMQPUri;
+/// use propagation_amqp::ServerAddress;
+///
+/// let uri: AMQPUri = "amqp://user:secret@rabbitmq.example.com:5672/%2f".parse()?;
+/// let server = ServerAddress::from(&uri);
+/// assert_eq!((server.host(), server.port()), ("rabbitmq.example.com", 5672));
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAddress {
+    host: String,
+    port: u16,
+}
+
+impl ServerAddress {
+    /// Creates an address. Brackets around an IPv6 address are removed.
+    #[must_use]
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        let host = host.into();
+        let inner = host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')).map(str::to_owned);
+        Self { host: inner.unwrap_or(host), port }
+    }
+
+    /// Returns the host name or IP address.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl From<&AMQPUri> for ServerAddress {
+    fn from(uri: &AMQPUri) -> Self {
+        Self::new(uri.authority.host.as_str(), uri.authority.port)
+    }
 }
 
 /// The name of a destination, made of its declared parts.
@@ -83,25 +131,29 @@ impl Destination<'_> {
     pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
         let name = self.name();
         hop.name = operation.into();
-        hop.add_attribute("messaging.system", "rabbitmq");
-        hop.add_attribute("messaging.operation.name", operation);
-        hop.add_attribute("messaging.operation.type", kind);
+        hop.add_attribute(semconv::MESSAGING_SYSTEM_NAME, semconv::SYSTEM_RABBITMQ);
+        hop.add_attribute(semconv::MESSAGING_OPERATION_NAME, operation);
+        hop.add_attribute(semconv::MESSAGING_OPERATION_TYPE, kind);
         // A receive span of a queue with a generated name has no destination name.
         if !self.is_receive() || name.name != DEFAULT_EXCHANGE {
             hop.name = format!("{operation} {}", name.for_span()).into();
-            hop.add_attribute("messaging.destination.name", name.name);
+            hop.add_attribute(semconv::MESSAGING_DESTINATION_NAME, name.name);
         }
         if let Some(template) = name.template {
-            hop.add_attribute("messaging.destination.template", template);
+            hop.add_attribute(semconv::MESSAGING_DESTINATION_TEMPLATE, template);
         }
         if self.temporary || self.is_anonymous() {
-            hop.add_attribute("messaging.destination.temporary", true);
+            hop.add_attribute(semconv::MESSAGING_DESTINATION_TEMPORARY, true);
         }
         if self.is_anonymous() {
-            hop.add_attribute("messaging.destination.anonymous", true);
+            hop.add_attribute(semconv::MESSAGING_DESTINATION_ANONYMOUS, true);
         }
         if !self.routing_key.is_empty() {
-            hop.add_attribute("messaging.rabbitmq.destination.routing_key", ExternalText::from(self.routing_key));
+            hop.add_attribute(semconv::RABBITMQ_DESTINATION_ROUTING_KEY, ExternalText::from(self.routing_key));
+        }
+        if let Some(server) = self.server {
+            hop.add_attribute(semconv::SERVER_ADDRESS, AttributeValue::trusted(server.host.clone()));
+            hop.add_attribute(semconv::SERVER_PORT, server.port);
         }
     }
 }
@@ -124,8 +176,8 @@ pub(crate) fn delivery_count(properties: &BasicProperties) -> Option<Attribute> 
 /// Returns the message id and the conversation id (`correlation_id`) of a message.
 pub(crate) fn ids(properties: &BasicProperties) -> impl Iterator<Item = Attribute> {
     let ids = [
-        ("messaging.message.id", properties.message_id()),
-        ("messaging.message.conversation_id", properties.correlation_id()),
+        (semconv::MESSAGING_MESSAGE_ID, properties.message_id()),
+        (semconv::MESSAGING_MESSAGE_CONVERSATION_ID, properties.correlation_id()),
     ];
     ids.into_iter().filter_map(|(key, id)| Some(Attribute::external(key, id.as_ref()?.as_str())))
 }
@@ -162,7 +214,8 @@ mod tests {
             ("shop", "x", Some("amq.gen-a"), "shop", "shop"),
             ("", "", None, "amq.default", "amq.default"),
         ] {
-            let named = Destination { exchange, routing_key, queue, temporary: false, names: &names }.name();
+            let named =
+                Destination { exchange, routing_key, queue, temporary: false, names: &names, server: None }.name();
             assert_eq!((named.for_span(), named.name.as_str()), (span, name), "{exchange} {routing_key} {queue:?}");
         }
     }
@@ -174,11 +227,18 @@ mod tests {
             [("shop", None, "shop"), ("shop", Some("shipping"), "shop:shipping"), ("", None, "amq.default")]
         {
             let routing_key = "anna@example.com";
-            let named = Destination { exchange, routing_key, queue, temporary: false, names: &names }.name();
+            let named =
+                Destination { exchange, routing_key, queue, temporary: false, names: &names, server: None }.name();
             assert_eq!((named.for_span(), named.name.as_str()), (name, name));
         }
-        let named =
-            Destination { exchange: "shop", routing_key: "x", queue: Some("mine"), temporary: true, names: &names };
+        let named = Destination {
+            exchange: "shop",
+            routing_key: "x",
+            queue: Some("mine"),
+            temporary: true,
+            names: &names,
+            server: None,
+        };
         assert_eq!(named.name().for_span(), "shop", "a temporary queue is left out");
     }
 }

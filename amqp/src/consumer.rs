@@ -9,11 +9,12 @@ use lapin::{
 use propagation_core::{
     Admission, Attribute, Hop, HopSpan, Outcome, Peer, Propagator, SpanKind, Transport,
     messaging::{self, CreationContext, DeliveryKey, ParentMode, Processing},
+    semconv,
 };
 
 use crate::{
     PropertiesCarrier,
-    attributes::{Destination, delivery_count, ids},
+    attributes::{Destination, ServerAddress, delivery_count, ids},
     names::Names,
 };
 
@@ -41,6 +42,7 @@ pub struct ConsumerPropagation {
     parent: ParentMode,
     temporary: bool,
     names: Names,
+    server: Option<ServerAddress>,
 }
 
 impl ConsumerPropagation {
@@ -53,7 +55,16 @@ impl ConsumerPropagation {
             parent: ParentMode::default(),
             temporary: false,
             names: Names::default(),
+            server: None,
         }
+    }
+
+    /// Sets the broker's address, `server.address` and `server.port` of spans and metrics: an [`AMQPUri`](lapin::uri::AMQPUri), or a
+    /// [`ServerAddress`].
+    #[must_use]
+    pub fn with_server(mut self, server: impl Into<ServerAddress>) -> Self {
+        self.server = Some(server.into());
+        self
     }
 
     /// Declares an exchange and the routing keys, or templates of them, of its messages. For example, `["paid", "orders.*"]`.
@@ -136,7 +147,7 @@ impl ConsumerPropagation {
         let destination = self.source(exchange.as_str(), routing_key.as_str());
         let hop = messaging::batch(&self.propagator, SpanKind::Consumer, &creations, |hop, count| {
             destination.describe(hop, "process", "process");
-            hop.attributes.push(Attribute::new("messaging.batch.message_count", count));
+            hop.attributes.push(Attribute::new(semconv::MESSAGING_BATCH_MESSAGE_COUNT, count));
         });
         hop.run(handler).await
     }
@@ -250,8 +261,9 @@ impl ConsumerPropagation {
     }
 
     fn source<'a>(&'a self, exchange: &'a str, routing_key: &'a str) -> Destination<'a> {
-        let (queue, temporary, names) = (Some(self.queue.as_str()), self.temporary, &self.names);
-        Destination { exchange, routing_key, queue, temporary, names }
+        let (queue, temporary) = (Some(self.queue.as_str()), self.temporary);
+        let (names, server) = (&self.names, self.server.as_ref());
+        Destination { exchange, routing_key, queue, temporary, names, server }
     }
 }
 
@@ -275,6 +287,6 @@ fn describe(
 /// Returns the delivery tag, the message id and the conversation id.
 fn message_attributes(delivery: &Delivery) -> impl Iterator<Item = Attribute> {
     let tag = i64::try_from(delivery.delivery_tag).unwrap_or(i64::MAX);
-    let tag = Attribute::new("messaging.rabbitmq.message.delivery_tag", tag);
+    let tag = Attribute::new(semconv::RABBITMQ_MESSAGE_DELIVERY_TAG, tag);
     std::iter::once(tag).chain(ids(&delivery.properties))
 }

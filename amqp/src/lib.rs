@@ -11,6 +11,7 @@ mod frame;
 mod names;
 mod producer;
 
+pub use attributes::ServerAddress;
 pub use carrier::{PropertiesCarrier, PropertiesCarrierMut};
 pub use consumer::ConsumerPropagation;
 pub use ext::{DeliveryExt, PropertiesExt};

@@ -8,7 +8,7 @@ use propagation_core::{
 
 use crate::{
     FrameLimit, PropertiesCarrierMut,
-    attributes::{Destination, ids},
+    attributes::{Destination, ServerAddress, ids},
     names::Names,
 };
 
@@ -33,13 +33,20 @@ pub struct ProducerPropagation {
     limit: FrameLimit,
     existing: ExistingContext,
     names: Names,
+    server: Option<ServerAddress>,
 }
 
 impl ProducerPropagation {
     /// Creates an adapter for channels of one connection. Pass the connection, or its frame limit in bytes.
     #[must_use]
     pub fn new(propagator: Propagator, limit: impl Into<FrameLimit>) -> Self {
-        Self { propagator, limit: limit.into(), existing: ExistingContext::default(), names: Names::default() }
+        Self {
+            propagator,
+            limit: limit.into(),
+            existing: ExistingContext::default(),
+            names: Names::default(),
+            server: None,
+        }
     }
 
     /// Sets the treatment of a context that a message already carries.
@@ -55,6 +62,14 @@ impl ProducerPropagation {
     #[must_use]
     pub fn with_stored(&self, stored: StoredContext) -> Self {
         self.clone().existing(stored)
+    }
+
+    /// Sets the broker's address, `server.address` and `server.port` of spans and metrics: an [`AMQPUri`](lapin::uri::AMQPUri), or a
+    /// [`ServerAddress`].
+    #[must_use]
+    pub fn with_server(mut self, server: impl Into<ServerAddress>) -> Self {
+        self.server = Some(server.into());
+        self
     }
 
     /// Declares an exchange and the routing keys, or templates of them, of its messages. For example, `["paid", "orders.*"]`.
@@ -134,7 +149,8 @@ impl ProducerPropagation {
     ///
     /// Publish the message in the hop, and end the hop with the outcome.
     pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> PreparedMessage {
-        let destination = Destination { exchange, routing_key, queue: None, temporary: false, names: &self.names };
+        let (names, server) = (&self.names, self.server.as_ref());
+        let destination = Destination { exchange, routing_key, queue: None, temporary: false, names, server };
         // The default exchange routes to the queue with the name of the routing key.
         let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
         let ids: Vec<_> = if self.propagator.is_recording() { ids(properties).collect() } else { Vec::new() };

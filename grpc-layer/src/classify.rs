@@ -2,7 +2,7 @@ use std::io::IoSlice;
 
 use bytes::Buf;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, response::Parts};
-use propagation_core::{HopSpan, Outcome, SpanKind};
+use propagation_core::{HopSpan, Outcome, SpanKind, semconv};
 use propagation_http::exchange::{BodyEnd, ClassifyResponse, ServerClassifier};
 use tonic::Code;
 
@@ -73,7 +73,7 @@ impl GrpcClassifier {
             // No status was sent: the panic is the error.
             return Outcome::Cancelled;
         }
-        hop.set_attribute("rpc.response.status_code", code_name(code));
+        hop.set_attribute(semconv::RPC_STATUS_CODE, code_name(code));
         if self.is_error(code) { Outcome::error(code_name(code)) } else { Outcome::Unset }
     }
 }

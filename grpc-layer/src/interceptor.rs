@@ -111,7 +111,7 @@ impl fmt::Debug for ServerInterceptor {
 impl Interceptor for ServerInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         let mut peer = Peer::caller(Transport::GRPC);
-        let inserted = request.extensions().get::<PeerAddress>().map(|PeerAddress(address)| *address);
+        let inserted = request.extensions().get::<PeerAddress>().map(PeerAddress::ip);
         let connection = inserted.or_else(|| request.remote_addr().map(|address| address.ip()));
         let headers = request.metadata().as_ref();
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, headers));

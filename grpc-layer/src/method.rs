@@ -1,6 +1,6 @@
 //! The method name of a call.
 
-use propagation_core::{Attribute, Hop, HopSpan};
+use propagation_core::{Attribute, Hop, HopSpan, semconv};
 
 use crate::methods::Methods;
 
@@ -35,11 +35,11 @@ impl UnknownMethod {
         match full_name(&self.path) {
             Some(name) if exists && self.methods.learn(name) => {
                 hop.rename(name.to_owned());
-                hop.set_attribute("rpc.method", name.to_owned());
+                hop.set_attribute(semconv::RPC_METHOD, name.to_owned());
             }
             _ => {
                 let original = self.path.strip_prefix('/').unwrap_or(&self.path);
-                hop.set_attribute("rpc.method_original", original.to_owned());
+                hop.set_attribute(semconv::RPC_METHOD_ORIGINAL, original.to_owned());
             }
         }
     }
@@ -75,30 +75,30 @@ impl MethodName {
 
     /// Sets name and attributes of a hop before its start.
     pub(crate) fn describe(&self, hop: &mut Hop) {
-        hop.attributes.push(Attribute::new("rpc.system.name", "grpc"));
+        hop.attributes.push(Attribute::new(semconv::RPC_SYSTEM_NAME, "grpc"));
         match &self.name {
             Some(name) => {
                 hop.name = name.clone().into();
-                hop.attributes.push(Attribute::new("rpc.method", name.clone()));
+                hop.attributes.push(Attribute::new(semconv::RPC_METHOD, name.clone()));
             }
             None => {
                 hop.name = OTHER.into();
-                hop.attributes.push(Attribute::new("rpc.method", OTHER));
+                hop.attributes.push(Attribute::new(semconv::RPC_METHOD, OTHER));
             }
         }
     }
 
     /// Sets name and attributes of a hop that an HTTP layer started.
     pub(crate) fn refine(&self, hop: &HopSpan) {
-        hop.set_attribute("rpc.system.name", "grpc");
+        hop.set_attribute(semconv::RPC_SYSTEM_NAME, "grpc");
         match &self.name {
             Some(name) => {
                 hop.rename(name.clone());
-                hop.set_attribute("rpc.method", name.clone());
+                hop.set_attribute(semconv::RPC_METHOD, name.clone());
             }
             None => {
                 hop.rename(OTHER);
-                hop.set_attribute("rpc.method", OTHER);
+                hop.set_attribute(semconv::RPC_METHOD, OTHER);
             }
         }
     }

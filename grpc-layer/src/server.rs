@@ -46,6 +46,7 @@ struct Options {
     filter: Option<RequestFn<bool>>,
     identity: Option<RequestFn<Option<String>>>,
     proxies: TrustedProxies,
+    network_peer: bool,
     /// The layer for requests that are not gRPC calls.
     http: propagation_http::ServerPropagationLayer,
 }
@@ -63,6 +64,7 @@ impl ServerPropagationLayer {
                 filter: None,
                 identity: None,
                 proxies: TrustedProxies::default(),
+                network_peer: false,
             }),
         }
     }
@@ -126,6 +128,16 @@ impl ServerPropagationLayer {
         self
     }
 
+    /// Sets whether the connection's remote address is recorded (`network.peer.address`, `network.peer.port`). Off by default: without a
+    /// proxy in front it is the caller's address, which may be personal data.
+    #[must_use]
+    pub fn with_network_peer(mut self, record: bool) -> Self {
+        let options = self.options_mut();
+        options.network_peer = record;
+        options.http = options.http.clone().with_network_peer(record);
+        self
+    }
+
     /// Sets the layer for plain HTTP requests on the same server, with its own options (routes, recorded headers). By default it has the
     /// filter, the identity and the proxies of this layer.
     #[must_use]
@@ -172,7 +184,7 @@ where
         let connection = connection(request.extensions_mut());
         if !has_grpc(request.headers()) {
             if let Some(address) = connection {
-                request.extensions_mut().insert(PeerAddress(address));
+                request.extensions_mut().insert(address);
             }
             let bodiless = request.method() == http::Method::HEAD;
             let (hop, request, classifier) = self.options.http.start(request);
@@ -190,13 +202,13 @@ where
 }
 
 impl Options {
-    fn start(&self, head: &mut Parts, connection: Option<IpAddr>) -> (HopSpan, Option<UnknownMethod>) {
+    fn start(&self, head: &mut Parts, connection: Option<PeerAddress>) -> (HopSpan, Option<UnknownMethod>) {
         if let Some(outer) = ServerHop::get(&head.extensions).cloned() {
             return self.join(&outer, head);
         }
         let identity = self.identity.as_ref().and_then(|identity| identity(head));
         let mut peer = Peer::caller(Transport::GRPC);
-        peer.address = connection.and_then(|connection| self.proxies.caller(connection, &head.headers));
+        peer.address = connection.and_then(|connection| self.proxies.caller(connection.ip(), &head.headers));
         peer.identity = identity.as_deref();
         let admission = self.propagator.extract(&peer, &MetadataCarrier::new(&head.headers));
         if !self.propagator.is_recording() || !self.has_span(head) {
@@ -207,6 +219,9 @@ impl Options {
         method.describe(&mut hop);
         let authority = propagation_http::attributes::authority(&head.uri, &head.headers);
         propagation_http::attributes::server(&mut hop, authority, "http", false);
+        if self.network_peer {
+            hop.attributes.extend(connection.into_iter().flat_map(propagation_http::attributes::network_peer));
+        }
         let hop = self.propagator.start(hop);
         ServerHop::insert(&hop, true, &mut head.extensions);
         (hop, method.unknown)
@@ -234,8 +249,8 @@ fn has_grpc(headers: &HeaderMap) -> bool {
     headers.get(CONTENT_TYPE).is_some_and(|value| is_grpc(value.as_bytes()))
 }
 
-fn connection(extensions: &mut Extensions) -> Option<IpAddr> {
-    if let Some(PeerAddress(address)) = extensions.get() {
+fn connection(extensions: &mut Extensions) -> Option<PeerAddress> {
+    if let Some(address) = extensions.get::<PeerAddress>() {
         return Some(*address);
     }
     // `remote_addr` covers every connection type of tonic, including TLS, but exists on `tonic::Request` only.
@@ -243,7 +258,7 @@ fn connection(extensions: &mut Extensions) -> Option<IpAddr> {
     std::mem::swap(request.extensions_mut(), extensions);
     let address = request.remote_addr();
     std::mem::swap(request.extensions_mut(), extensions);
-    address.map(|address| address.ip())
+    address.map(PeerAddress::from)
 }
 
 impl fmt::Debug for ServerPropagationLayer {

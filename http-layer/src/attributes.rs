@@ -1,17 +1,19 @@
-//! Span attributes of the semantic conventions for HTTP (1.44, http/http-spans), for protocols on top of HTTP.
+//! Span attributes of the semantic conventions for HTTP (1.45, http/http-spans), for protocols on top of HTTP.
 
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, Version, header::HOST};
-use propagation_core::{Attribute, AttributeValue, ExternalText, Hop};
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, semconv};
+
+use crate::PeerAddress;
 
 /// Adds the method. An unknown one becomes `_OTHER`, with the original as a further attribute.
 pub(crate) fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
-    push(hop, "http.request.method", known.unwrap_or("_OTHER"));
+    push(hop, semconv::HTTP_REQUEST_METHOD, known.unwrap_or("_OTHER"));
     if known.is_none() {
         // Bounded: the caller chooses it.
         let original: String = method.as_str().chars().take(32).collect();
-        push(hop, "http.request.method_original", original);
+        push(hop, semconv::HTTP_REQUEST_METHOD_ORIGINAL, original);
     }
 }
 
@@ -25,7 +27,7 @@ pub(crate) fn version(version: Version) -> Option<Attribute> {
         Version::HTTP_3 => "3",
         _ => return None,
     };
-    Some(Attribute::new("network.protocol.version", version))
+    Some(Attribute::new(semconv::NETWORK_PROTOCOL_VERSION, version))
 }
 
 /// Adds `server.address` and `server.port`. Adds the default port of a scheme only if `always`.
@@ -37,20 +39,27 @@ pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
     // A server's IP address is not personal data, although the scrubbers would detect it.
     let address = canonical_host(host);
     match address.parse::<std::net::IpAddr>() {
-        Ok(_) => push(hop, "server.address", AttributeValue::trusted(address.into_owned())),
-        Err(_) => push(hop, "server.address", ExternalText::from(address)),
+        Ok(_) => push(hop, semconv::SERVER_ADDRESS, AttributeValue::trusted(address.into_owned())),
+        Err(_) => push(hop, semconv::SERVER_ADDRESS, ExternalText::from(address)),
     }
     let usual = match scheme {
         "https" => 443,
         _ => 80,
     };
     if let Some(port) = port.or(always.then_some(usual)) {
-        push(hop, "server.port", port);
+        push(hop, semconv::SERVER_PORT, port);
     }
 }
 
+/// Returns `network.peer.address` and, if it is known, `network.peer.port` of a connection.
+pub fn network_peer(peer: PeerAddress) -> impl Iterator<Item = Attribute> {
+    let address = AttributeValue::trusted(peer.ip().to_canonical().to_string());
+    let port = peer.port().map(|port| Attribute::new(semconv::NETWORK_PEER_PORT, port));
+    std::iter::once(Attribute::new(semconv::NETWORK_PEER_ADDRESS, address)).chain(port)
+}
+
 /// The attributes of [`server`]. Metrics omit them if the caller chose their values.
-pub(crate) const SERVER: [&str; 2] = ["server.address", "server.port"];
+pub(crate) const SERVER: [&str; 2] = [semconv::SERVER_ADDRESS, semconv::SERVER_PORT];
 
 /// Returns the authority of a request: the URI's, or else the host header.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use propagation_core::{Policy, scrub::is_secret_query_key};
+use propagation_core::{Policy, scrub::is_secret_query_key, semconv};
 
 pub(crate) const REDACTED: &str = "REDACTED";
 
@@ -55,14 +55,14 @@ impl Redaction {
             match pair.split_once('=') {
                 // Scans each byte once: the key by itself, and the value with its key as the hint.
                 Some((key, value)) => {
-                    let guarded = policy.guard_text("url.query", key);
+                    let guarded = policy.guard_text(semconv::URL_QUERY, key);
                     let shows = guarded.is_some() && !self.is_sensitive(key);
                     let value = if shows { policy.guard_text(key, value) } else { None };
                     shown.push_str(guarded.as_deref().unwrap_or(REDACTED));
                     shown.push('=');
                     shown.push_str(value.as_deref().unwrap_or(REDACTED));
                 }
-                None => shown.push_str(policy.guard_text("url.query", pair).as_deref().unwrap_or(REDACTED)),
+                None => shown.push_str(policy.guard_text(semconv::URL_QUERY, pair).as_deref().unwrap_or(REDACTED)),
             }
             shown.push_str(end);
             if shown.len() >= limit {
@@ -85,7 +85,7 @@ impl Redaction {
             if host.len() <= 64 && name.parse::<std::net::IpAddr>().is_ok() {
                 return host.into();
             }
-            policy.guard_text("server.address", host).unwrap_or_else(|| REDACTED.into())
+            policy.guard_text(semconv::SERVER_ADDRESS, host).unwrap_or_else(|| REDACTED.into())
         };
         let host = match authority.rsplit_once('@') {
             Some((_, host)) => format!("REDACTED:REDACTED@{}", guarded(host)),
@@ -109,9 +109,9 @@ pub(crate) fn path(path: &str, policy: &Policy) -> String {
     // Longer paths are truncated below: they are neither copied nor scanned as a whole here.
     let head = cut(path, policy.telemetry_limits().value.saturating_mul(2));
     if head.contains(';') {
-        return policy.guard_parts("url.path", &without_parameters(head), '/', REDACTED);
+        return policy.guard_parts(semconv::URL_PATH, &without_parameters(head), '/', REDACTED);
     }
-    policy.guard_parts("url.path", path, '/', REDACTED)
+    policy.guard_parts(semconv::URL_PATH, path, '/', REDACTED)
 }
 
 /// Returns a path with the values of its secret parameters redacted: `/cart;jsessionid=…`.

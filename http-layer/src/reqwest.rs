@@ -128,6 +128,11 @@ impl ReqwestPropagation {
 
     /// Wraps the body of a response so that it ends the hop.
     fn wrap_body(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
+        // The address of a server, or of a proxy in between: not personal data.
+        if let Some(peer) = response.remote_addr().filter(|_| hop.is_recording()) {
+            attributes::network_peer(peer.into())
+                .for_each(|attribute| hop.set_attribute(attribute.key, attribute.value));
+        }
         let mut classifier = ClientClassifier::new(Arc::clone(&self.options), "");
         let url = response.url().clone();
         let (mut head, body) = http::Response::<Body>::from(response).into_parts();

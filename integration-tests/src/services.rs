@@ -35,8 +35,9 @@ use opentelemetry::{
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use propagation_core::{
     Hop, InboundRule, Outcome, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext, TraceTrust,
+    semconv::SemanticConventions,
 };
-use propagation_opentelemetry::OpenTelemetryBridge;
+use propagation_opentelemetry::{OpenTelemetryBridge, instrumentation_scope};
 
 use crate::{
     in_memory::InMemory,
@@ -88,7 +89,9 @@ impl TestServices {
         let providers = ["orders", "billing"].map(|service| memory.provider(service));
         let [orders, billing] = [(0, TraceTrust::Full), (1, trusted_by_billing)].map(|(at, trust)| {
             let policy = Policy::builder().inbound(InboundRule::peers(["*"]).trust(trust)).build().expect("legal");
-            let bridge = OpenTelemetryBridge::new(providers[at].tracer("propagation"));
+            let bridge = OpenTelemetryBridge::new(
+                providers[at].tracer_with_scope(instrumentation_scope(SemanticConventions::default())),
+            );
             Propagator::builder().policy(policy).bridge(bridge).build()
         });
         Self { memory, wire: Wire::new(), orders, billing, providers }

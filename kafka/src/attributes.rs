@@ -1,6 +1,6 @@
-//! Attributes and `error.type` of messages on Kafka (semantic conventions 1.44, messaging/kafka).
+//! Attributes and `error.type` of messages on Kafka (semantic conventions 1.45, messaging/kafka).
 
-use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, Outcome};
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, Outcome, semconv};
 use rdkafka::{ClientConfig, Message, error::KafkaError};
 
 use crate::record::Details;
@@ -56,24 +56,24 @@ impl Client {
     pub(crate) fn describe(&self, hop: &mut Hop, operation: Operation, topic: &str) {
         hop.name = if topic.is_empty() { operation.name.into() } else { format!("{} {topic}", operation.name).into() };
         let mut add = |key, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));
-        add("messaging.system", "kafka".into());
-        add("messaging.operation.name", operation.name.into());
-        add("messaging.operation.type", operation.kind.into());
+        add(semconv::MESSAGING_SYSTEM_NAME, semconv::SYSTEM_KAFKA.into());
+        add(semconv::MESSAGING_OPERATION_NAME, operation.name.into());
+        add(semconv::MESSAGING_OPERATION_TYPE, operation.kind.into());
         if !topic.is_empty() {
-            add("messaging.destination.name", ExternalText::from(topic).into());
+            add(semconv::MESSAGING_DESTINATION_NAME, ExternalText::from(topic).into());
         }
         if let Some(id) = &self.id {
-            add("messaging.client.id", id.clone().into());
+            add(semconv::MESSAGING_CLIENT_ID, id.clone().into());
         }
         if let (Some(group), true) = (&self.group, operation.kind != Operation::SEND.kind) {
-            add("messaging.consumer.group.name", group.clone().into());
+            add(semconv::MESSAGING_CONSUMER_GROUP_NAME, group.clone().into());
         }
         if let Some(cluster) = &self.cluster {
             add("messaging.kafka.cluster.id", AttributeValue::trusted(cluster.clone()));
         }
         if let Some(server) = &self.server {
-            add("server.address", AttributeValue::trusted(server.address.clone()));
-            add("server.port", server.port.into());
+            add(semconv::SERVER_ADDRESS, AttributeValue::trusted(server.address.clone()));
+            add(semconv::SERVER_PORT, server.port.into());
         }
     }
 
@@ -93,21 +93,19 @@ impl Client {
 
     fn describe_content(&self, hop: &mut Hop, key: Option<&[u8]>, tombstone: bool) {
         if tombstone {
-            hop.attributes.push(Attribute::new("messaging.kafka.message.tombstone", true));
+            hop.attributes.push(Attribute::new(semconv::KAFKA_MESSAGE_TOMBSTONE, true));
         }
         // A key that is not text has no canonical representation, so the conventions require no attribute.
         if let Some(key) = key.filter(|_| self.message_key).and_then(ExternalText::from_utf8) {
-            hop.attributes.push(Attribute::new(MESSAGE_KEY, key));
+            hop.attributes.push(Attribute::new(semconv::KAFKA_MESSAGE_KEY, key));
         }
     }
 }
 
 /// Returns the partition and offset of a received message.
 pub(crate) fn place(message: &impl Message) -> [Attribute; 2] {
-    [partition_id(message.partition()), Attribute::new("messaging.kafka.offset", message.offset())]
+    [partition_id(message.partition()), Attribute::new(semconv::KAFKA_OFFSET, message.offset())]
 }
-
-const MESSAGE_KEY: &str = "messaging.kafka.message.key";
 
 impl Server {
     /// Parses a list of brokers. Returns `None` for several, because the client may connect to any of them.
@@ -129,7 +127,7 @@ impl Server {
 const DEFAULT_PORT: u16 = 9092;
 
 fn partition_id(partition: i32) -> Attribute {
-    Attribute::new("messaging.destination.partition.id", partition.to_string())
+    Attribute::new(semconv::MESSAGING_DESTINATION_PARTITION_ID, partition.to_string())
 }
 
 /// Returns the outcome of an operation.

@@ -241,7 +241,10 @@ impl ConsumerPropagation {
         let start = |topic: &str, creations: &[CreationContext]| {
             messaging::batch(&self.propagator, kind, creations, |hop, count| {
                 self.client.describe(hop, operation, topic);
-                hop.attributes.push(propagation_core::Attribute::new("messaging.batch.message_count", count));
+                hop.attributes.push(propagation_core::Attribute::new(
+                    propagation_core::semconv::MESSAGING_BATCH_MESSAGE_COUNT,
+                    count,
+                ));
             })
         };
         let mut topics = topics.into_iter();

@@ -12,6 +12,7 @@ pub(crate) mod gate;
 mod guard_leak;
 mod id;
 mod link;
+pub(crate) mod names;
 mod outcome;
 mod run;
 mod scope;

@@ -19,6 +19,7 @@ mod propagator;
 mod rejection;
 #[cfg(feature = "reload")]
 mod reload;
+pub mod semconv;
 pub mod task;
 
 pub use bridge::{Bridge, NoBridge, failed_exports, record_failed_export};

@@ -28,11 +28,12 @@ use crate::{
     OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection,
     bridge::{BridgeError, Continued, CurrentHop, HopId},
     hop::{
-        self, GuardLeaks, gate,
+        self, GuardLeaks, gate, names,
         thread_end::{self, Access, access},
     },
     model::origin::Origin,
     policy::Forwarded,
+    semconv::SemanticConventions,
 };
 
 /// Extracts, injects, and starts hops: the handle that adapters get.
@@ -67,6 +68,7 @@ struct Inner {
     enabled: AtomicBool,
     deliveries: Deliveries,
     guard_leaks: GuardLeaks,
+    semantic_conventions: SemanticConventions,
 }
 
 impl Propagator {
@@ -192,6 +194,7 @@ impl Propagator {
         let origin = hop::origin_of(&hop.parent);
         let mut hop = hop;
         gate::hop(&**self.0.policy.load(), &mut hop);
+        names::hop(self.0.semantic_conventions, &mut hop);
         let mut started = if thread_end::is_known(Access::Start) {
             self.0.bridge.start(hop)
         } else {
@@ -310,6 +313,11 @@ impl Propagator {
     #[must_use]
     pub fn fields(&self) -> &FieldNames {
         &self.0.fields
+    }
+
+    /// Returns the names that attributes are recorded with.
+    pub fn semantic_conventions(&self) -> SemanticConventions {
+        self.0.semantic_conventions
     }
 
     /// Returns the policy in force.

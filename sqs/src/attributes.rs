@@ -1,9 +1,11 @@
-//! Attributes of messages on SQS (semantic conventions 1.44, messaging/sqs).
+//! Attributes of messages on SQS (semantic conventions 1.45, messaging/sqs).
 
 use std::{borrow::Cow, fmt};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
-use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, HopSpan, Transport, messaging::DeliveryKey};
+use propagation_core::{
+    Attribute, AttributeValue, ExternalText, Hop, HopSpan, Transport, messaging::DeliveryKey, semconv,
+};
 
 /// Returns the key of a delivery, which its receipt handle identifies.
 pub(crate) fn delivery(receipt_handle: &str) -> DeliveryKey {
@@ -58,18 +60,18 @@ impl Queue {
         let name = self.name();
         hop.name = if name.is_empty() { operation.into() } else { format!("{operation} {name}").into() };
         let mut add = |key: &'static str, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));
-        add("messaging.system", "aws_sqs".into());
-        add("messaging.operation.name", operation.into());
-        add("messaging.operation.type", kind.into());
+        add(semconv::MESSAGING_SYSTEM_NAME, semconv::SYSTEM_AWS_SQS.into());
+        add(semconv::MESSAGING_OPERATION_NAME, operation.into());
+        add(semconv::MESSAGING_OPERATION_TYPE, kind.into());
         if !name.is_empty() {
-            add("messaging.destination.name", ExternalText::from(name).into());
+            add(semconv::MESSAGING_DESTINATION_NAME, ExternalText::from(name).into());
         }
         if let Some(url) = self.url() {
-            add("aws.sqs.queue.url", ExternalText::from(without_user_info(url)).into());
+            add(semconv::AWS_SQS_QUEUE_URL, ExternalText::from(without_user_info(url)).into());
         }
         if let Some((host, port)) = self.server() {
-            add("server.address", ExternalText::from(host).into());
-            add("server.port", port.into());
+            add(semconv::SERVER_ADDRESS, ExternalText::from(host).into());
+            add(semconv::SERVER_PORT, port.into());
         }
     }
 }
@@ -86,12 +88,12 @@ fn without_user_info(url: &str) -> Cow<'_, str> {
 
 /// Adds the number of messages of a batch.
 pub(crate) fn count(hop: &mut Hop, messages: usize) {
-    hop.attributes.push(Attribute::new("messaging.batch.message_count", messages));
+    hop.attributes.push(Attribute::new(semconv::MESSAGING_BATCH_MESSAGE_COUNT, messages));
 }
 
 /// Returns the id of a received message.
 pub(crate) fn message_id(message: &Message) -> Option<Attribute> {
-    message.message_id().map(|id| Attribute::external("messaging.message.id", id))
+    message.message_id().map(|id| Attribute::external(semconv::MESSAGING_MESSAGE_ID, id))
 }
 
 /// Returns the number of this delivery, if the receiver requested `ApproximateReceiveCount`.
@@ -103,10 +105,10 @@ pub(crate) fn delivery_count(message: &Message) -> Option<Attribute> {
 /// Records the ids of the message and the request from a response.
 pub(crate) fn record_ids(hop: &HopSpan, message_id: Option<&str>, request_id: Option<&str>) {
     if let Some(id) = message_id {
-        hop.set_attribute("messaging.message.id", ExternalText::from(id));
+        hop.set_attribute(semconv::MESSAGING_MESSAGE_ID, ExternalText::from(id));
     }
     if let Some(id) = request_id {
-        hop.set_attribute("aws.request_id", ExternalText::from(id));
+        hop.set_attribute(semconv::AWS_REQUEST_ID, ExternalText::from(id));
     }
 }
 

@@ -9,7 +9,7 @@ use opentelemetry::{
     KeyValue,
     trace::{SpanKind, Status},
 };
-use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
+use propagation_amqp::{ConsumerPropagation, ProducerPropagation, ServerAddress};
 use propagation_core::{Hop, PropagationContext, SpanKind as Kind, TraceContext, messaging::ExistingContext};
 
 use crate::shop::{PARENT, Shop, headers, text};
@@ -76,12 +76,12 @@ async fn message_carries_its_send_span_to_the_handler() {
     );
     assert!(matches!(process.status, Status::Error { .. }));
     for attribute in [
-        KeyValue::new("messaging.system", "rabbitmq"),
+        KeyValue::new("messaging.system.name", "rabbitmq"),
         KeyValue::new("messaging.operation.name", "process"),
         KeyValue::new("messaging.operation.type", "process"),
         KeyValue::new("messaging.destination.name", "shop:paid:shipping"),
-        KeyValue::new("messaging.rabbitmq.destination.routing_key", "paid"),
-        KeyValue::new("messaging.rabbitmq.message.delivery_tag", 1),
+        KeyValue::new("rabbitmq.destination.routing_key", "paid"),
+        KeyValue::new("rabbitmq.message.delivery_tag", 1),
         KeyValue::new("messaging.message.id", "m-1"),
         KeyValue::new("messaging.message.conversation_id", "c-1"),
     ] {
@@ -271,7 +271,7 @@ async fn batch_span_links_to_every_message() {
     let linked = process.links.iter().map(|link| link.span_context.span_id());
     assert_eq!(linked.collect::<Vec<_>>(), sent.collect::<Vec<_>>());
     let described = process.links.iter().map(|link| link.attributes.clone()).collect::<Vec<_>>();
-    let tag = |tag: i64| KeyValue::new("messaging.rabbitmq.message.delivery_tag", tag);
+    let tag = |tag: i64| KeyValue::new("rabbitmq.message.delivery_tag", tag);
     let id = KeyValue::new("messaging.message.id", "m-1");
     assert_eq!(described, [vec![tag(1), id.clone()], vec![tag(2), id]]);
     assert!(process.attributes.contains(&KeyValue::new("messaging.batch.message_count", 2)));
@@ -290,4 +290,27 @@ async fn batch_of_several_routing_keys_is_named_by_its_queue() {
     consumer.process_batch(&deliveries, async { Ok::<_, std::fmt::Error>(()) }).await.unwrap();
     let process = shop.span("process shipping");
     assert!(process.attributes.iter().all(|attribute| !attribute.key.as_str().ends_with("routing_key")));
+}
+
+#[tokio::test]
+async fn spans_have_the_declared_server() {
+    let mut shop = Shop::open().await;
+    let uri: lapin::uri::AMQPUri = "amqp://user:secret@rabbitmq.example.com:5671/%2f".parse().unwrap();
+    let producer = ProducerPropagation::new(shop.propagator.clone(), &shop.connection).with_server(&uri);
+    let consumer = ConsumerPropagation::new(shop.propagator.clone(), "shipping")
+        .with_server(ServerAddress::new("[2001:db8::1]", 5672));
+    publish(&shop, &producer, BasicProperties::default()).await;
+    let delivery = shop.next().await;
+    consumer.process(&delivery, async { Ok::<_, ()>(()) }).await.unwrap();
+    consumer.ack(&delivery, BasicAckOptions::default()).await.unwrap();
+    for (name, host, port) in [
+        ("send shop", "rabbitmq.example.com", 5671),
+        ("process shop:shipping", "2001:db8::1", 5672),
+        ("ack shop:shipping", "2001:db8::1", 5672),
+    ] {
+        let span = shop.span(name);
+        for attribute in [KeyValue::new("server.address", host), KeyValue::new("server.port", port)] {
+            assert!(span.attributes.contains(&attribute), "{name}: {attribute:?}");
+        }
+    }
 }

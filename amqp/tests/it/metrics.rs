@@ -33,7 +33,7 @@ async fn pushed_and_fetched_messages_are_counted_once() {
     }
     let consumed = "messaging.client.consumed.messages";
     let place = "messaging.destination.name=shop:paid";
-    let system = "messaging.system=rabbitmq";
+    let system = "messaging.system.name=rabbitmq";
     let process = format!("{place}:shipping messaging.operation.name=process {system}");
     assert_eq!(metrics.series(consumed), BTreeMap::from([(process.clone(), 2)]));
 
@@ -79,7 +79,7 @@ async fn undeclared_routing_keys_make_no_series() {
             producer.publish(&shop.channel, exchange.into(), key, options, b"{}", properties).await.unwrap();
         }
     }
-    let common = "messaging.operation.name=send messaging.system=rabbitmq";
+    let common = "messaging.operation.name=send messaging.system.name=rabbitmq";
     let series = |name: &str, more: &str| format!("messaging.destination.name={name} {more}{common}");
     let expected = [
         (series("shop", ""), 20),

@@ -79,10 +79,10 @@ fn harmless_text_is_recorded_in_every_place() {
         "http.response.header.x-answer",
         "rpc.method_original",
         "messaging.destination.name",
-        "messaging.kafka.message.key",
+        "kafka.message.key",
         "messaging.message.id",
         "messaging.message.conversation_id",
-        "messaging.rabbitmq.destination.routing_key",
+        "rabbitmq.destination.routing_key",
         "aws.sqs.queue.url",
     ] {
         let found = recorded.iter().any(|found| found.place == place && found.text.contains("zebra-4711"));

@@ -49,7 +49,7 @@ impl Setup {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = transport::Server::builder()
-            .layer(ServerPropagationLayer::new(propagator.clone()).with_methods(METHODS))
+            .layer(ServerPropagationLayer::new(propagator.clone()).with_methods(METHODS).with_network_peer(true))
             .add_service(echo.clone());
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         let channel = transport::Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
@@ -99,7 +99,7 @@ async fn call_joins_client_and_server_and_carries_baggage() {
     for span in [&client, &server] {
         assert_eq!(attribute(span, "rpc.system.name").as_deref(), Some("grpc"));
         assert_eq!(attribute(span, "rpc.method").as_deref(), Some("test.Echo/Unary"));
-        assert_eq!(attribute(span, "rpc.response.status_code").as_deref(), Some("OK"));
+        assert_eq!(attribute(span, "rpc.status_code").as_deref(), Some("OK"));
         assert!(attribute(span, "server.address").is_some());
         assert_eq!(span.status, Status::Unset);
     }
@@ -112,6 +112,15 @@ async fn unknown_peer_receives_no_baggage() {
         ClientPropagationLayer::new(setup.propagator.clone()).with_methods(METHODS).layer(setup.channel.clone());
     assert_eq!(setup.caller().scope(channel.unary(UNARY, "hello")).await.unwrap(), "");
     assert!(setup.echo.seen.lock().unwrap()[0].trace.has_ids());
+}
+
+#[tokio::test]
+async fn server_span_has_the_address_of_the_connection() {
+    let setup = Setup::new().await;
+    setup.caller().scope(setup.channel().unary(UNARY, "hello")).await.unwrap();
+    let server = setup.span("test.Echo/Unary", SpanKind::Server).await;
+    assert_eq!(attribute(&server, "network.peer.address").as_deref(), Some("127.0.0.1"));
+    assert!(attribute(&server, "network.peer.port").is_some_and(|port| port.parse::<u16>().is_ok()));
 }
 
 #[tokio::test]
@@ -128,7 +137,7 @@ async fn caller_faults_are_no_server_errors() {
         let (client, server) = (setup.span(name, SpanKind::Client).await, setup.span(name, SpanKind::Server).await);
         assert!(matches!(client.status, Status::Error { .. }), "{asked}");
         assert_eq!(matches!(server.status, Status::Error { .. }), server_error, "{asked}");
-        assert_eq!(attribute(&client, "error.type"), attribute(&client, "rpc.response.status_code"));
+        assert_eq!(attribute(&client, "error.type"), attribute(&client, "rpc.status_code"));
     }
 }
 
@@ -152,7 +161,7 @@ async fn span_covers_the_stream_and_its_messages() {
     assert_eq!(count, 3);
     let server = setup.span("test.Echo/Stream", SpanKind::Server).await;
     let client = setup.span("test.Echo/Stream", SpanKind::Client).await;
-    assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("OK"));
+    assert_eq!(attribute(&client, "rpc.status_code").as_deref(), Some("OK"));
     for context in setup.echo.seen.lock().unwrap().iter() {
         assert_eq!(context.trace.span_id().unwrap().to_string(), server.span_context.span_id().to_string());
     }
@@ -172,7 +181,7 @@ async fn dropped_stream_is_cancelled() {
     let setup = Setup::new().await;
     drop(setup.caller().scope(setup.channel().stream(&["a", "b"])).await.unwrap());
     let client = setup.span("test.Echo/Stream", SpanKind::Client).await;
-    assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("CANCELLED"));
+    assert_eq!(attribute(&client, "rpc.status_code").as_deref(), Some("CANCELLED"));
 }
 
 #[tokio::test]
@@ -219,7 +228,7 @@ async fn one_sided_streams_run_in_one_span_per_side() {
         let (client, server) = (setup.span(name, SpanKind::Client).await, setup.span(name, SpanKind::Server).await);
         assert_eq!(server.parent_span_id, client.span_context.span_id(), "{name}");
         for span in [&client, &server] {
-            assert_eq!(attribute(span, "rpc.response.status_code").as_deref(), Some("OK"), "{name}");
+            assert_eq!(attribute(span, "rpc.status_code").as_deref(), Some("OK"), "{name}");
         }
         for context in seen.by_ref().take(3) {
             assert_eq!(context.trace.span_id().unwrap().to_string(), server.span_context.span_id().to_string());
@@ -239,7 +248,7 @@ async fn dropped_handler_is_late_or_cancelled() {
         let answer = tokio::time::timeout(Duration::from_millis(10), service.oneshot(request)).await;
         assert!(answer.is_err());
         let server = setup.span("test.Echo/Unary", SpanKind::Server).await;
-        assert_eq!(attribute(&server, "rpc.response.status_code").as_deref(), Some(code), "{timeout}");
+        assert_eq!(attribute(&server, "rpc.status_code").as_deref(), Some(code), "{timeout}");
         let late = code == "DEADLINE_EXCEEDED";
         assert_eq!(matches!(server.status, Status::Error { .. }), late, "{timeout}: a caller that leaves is no error");
     }
@@ -253,7 +262,7 @@ async fn dropped_call_is_cancelled_for_the_client() {
     let given_up = tokio::time::timeout(Duration::from_millis(30), call).await;
     assert!(given_up.is_err());
     let client = setup.span("test.Echo/Unary", SpanKind::Client).await;
-    assert_eq!(attribute(&client, "rpc.response.status_code").as_deref(), Some("CANCELLED"));
+    assert_eq!(attribute(&client, "rpc.status_code").as_deref(), Some("CANCELLED"));
     assert_eq!(attribute(&client, "error.type").as_deref(), Some("CANCELLED"));
 }
 
@@ -323,7 +332,7 @@ async fn http_response_has_the_mapped_status() {
             ClientPropagationLayer::new(setup.propagator.clone()).with_methods(METHODS).layer(answering(Ok(status)));
         drop(client.oneshot(call().body(()).unwrap()).await.unwrap());
         let span = setup.span("test.Echo/Unary", SpanKind::Client).await;
-        assert_eq!(attribute(&span, "rpc.response.status_code").as_deref(), Some(code), "{status}");
+        assert_eq!(attribute(&span, "rpc.status_code").as_deref(), Some(code), "{status}");
     }
 }
 
@@ -343,7 +352,7 @@ async fn call_without_a_response_keeps_its_error() {
     assert!(server.oneshot(request()).await.is_err());
     for (kind, code) in [(SpanKind::Client, "UNKNOWN"), (SpanKind::Server, "UNKNOWN")] {
         let span = setup.span("test.Echo/Unary", kind).await;
-        assert_eq!(attribute(&span, "rpc.response.status_code").as_deref(), Some(code));
+        assert_eq!(attribute(&span, "rpc.status_code").as_deref(), Some(code));
         assert_eq!(attribute(&span, "error.type").as_deref(), Some(code));
     }
 }

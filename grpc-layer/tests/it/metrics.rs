@@ -28,7 +28,7 @@ async fn calls_are_measured_by_known_method_and_status() {
 
     let series = |method: &str, status: &str, failed: bool| {
         let error = if failed { format!("error.type={status} ") } else { String::new() };
-        format!("{error}rpc.method={method} rpc.response.status_code={status} rpc.system.name=grpc")
+        format!("{error}rpc.method={method} rpc.status_code={status} rpc.system.name=grpc")
     };
     let expected = [
         (series("test.Echo/Unary", "OK", false), 3),

@@ -64,8 +64,8 @@ async fn hostile_methods_share_one_name_and_series() {
     assert_eq!(telemetry.names(&SpanKind::Server), BTreeSet::from(["_OTHER".to_owned(), "test.Echo/Unary".to_owned()]));
     let series = telemetry.metrics.series("rpc.server.call.duration");
     let expected = [
-        ("rpc.method=_OTHER rpc.response.status_code=UNAUTHENTICATED rpc.system.name=grpc".to_owned(), 2_500),
-        ("rpc.method=test.Echo/Unary rpc.response.status_code=OK rpc.system.name=grpc".to_owned(), 3),
+        ("rpc.method=_OTHER rpc.status_code=UNAUTHENTICATED rpc.system.name=grpc".to_owned(), 2_500),
+        ("rpc.method=test.Echo/Unary rpc.status_code=OK rpc.system.name=grpc".to_owned(), 3),
     ];
     assert_eq!(series, expected.into());
 }

@@ -236,7 +236,9 @@ async fn interceptor_knows_identity_and_proxies() {
         for (name, value) in [("traceparent", parent), ("x-forwarded-for", forwarded), ("identity", identity)] {
             request.metadata_mut().insert(name, value.parse().unwrap());
         }
-        request.extensions_mut().insert(propagation_http::PeerAddress(connection.parse().unwrap()));
+        request
+            .extensions_mut()
+            .insert(propagation_http::PeerAddress::from(connection.parse::<std::net::IpAddr>().unwrap()));
         let received = interceptor.call(request).unwrap();
         let Admitted(admission) = received.extensions().get().unwrap();
         assert_eq!(admission.context.trace.has_ids(), admitted, "{connection} {forwarded} {identity}");

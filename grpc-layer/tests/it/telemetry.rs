@@ -63,10 +63,10 @@ pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<String> {
     span.attributes.iter().rev().find(|each| each.key.as_str() == key).map(|each| each.value.to_string())
 }
 
-/// Returns `rpc.response.status_code`, `error.type`, and whether the span status is an error.
+/// Returns `rpc.status_code`, `error.type`, and whether the span status is an error.
 pub(crate) fn ending(span: &SpanData) -> (Option<String>, Option<String>, bool) {
     let failed = matches!(span.status, Status::Error { .. });
-    (attribute(span, "rpc.response.status_code"), attribute(span, "error.type"), failed)
+    (attribute(span, "rpc.status_code"), attribute(span, "error.type"), failed)
 }
 
 /// The expected end of a call: its status, and its error type if it is an error.

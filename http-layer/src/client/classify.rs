@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, StatusCode, response::Parts};
-use propagation_core::{HopSpan, Outcome};
+use propagation_core::{HopSpan, Outcome, semconv};
 
 use super::Options;
 use crate::exchange::{BodyEnd, ClassifyResponse};
@@ -39,7 +39,7 @@ impl ClassifyResponse for ClientClassifier {
         if !hop.is_recording() {
             return;
         }
-        hop.set_attribute("http.response.status_code", self.status.as_u16());
+        hop.set_attribute(semconv::HTTP_RESPONSE_STATUS_CODE, self.status.as_u16());
         let mut attributes = Vec::from_iter(crate::attributes::version(head.version));
         let policy = self.options.propagator.policy();
         self.options.headers.record_response(&mut attributes, &head.headers, &policy);

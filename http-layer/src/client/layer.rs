@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use http::{HeaderName, Method, Uri, Version};
-use propagation_core::{AttributeValue, Hop, HopSpan, InjectionReport, Peer, Propagator, SpanKind};
+use propagation_core::{AttributeValue, Hop, HopSpan, InjectionReport, Peer, Propagator, SpanKind, semconv};
 use tower_layer::Layer;
 
 use super::ClientPropagation;
@@ -162,13 +162,13 @@ impl Options {
             if !self.hosts.has_host(&policy, &host) {
                 hop.span_only.extend(attributes::SERVER);
             } else if port.is_some_and(|port| !self.hosts.has_port(&host, port)) {
-                hop.span_only.push("server.port");
+                hop.span_only.push(semconv::SERVER_PORT);
             }
             let url = self.redaction.url(uri, scheme, authority, &policy);
-            attributes::push(&mut hop, "url.full", AttributeValue::trusted(url));
+            attributes::push(&mut hop, semconv::URL_FULL, AttributeValue::trusted(url));
             hop.attributes.extend(version.and_then(attributes::version));
             if resend > 0 {
-                attributes::push(&mut hop, "http.request.resend_count", resend);
+                attributes::push(&mut hop, semconv::HTTP_REQUEST_RESEND_COUNT, resend);
             }
             self.headers.record_request(&mut hop.attributes, headers, &policy);
         }

@@ -29,6 +29,7 @@ pub(super) struct Options {
     pub(super) server_names: Vec<Box<str>>,
     pub(super) user_agent: bool,
     pub(super) client_address: bool,
+    pub(super) network_peer: bool,
     pub(super) proxies: TrustedProxies,
     pub(super) scheme: &'static str,
     pub(super) redaction: Redaction,
@@ -51,6 +52,7 @@ impl ServerPropagationLayer {
                 server_names: Vec::new(),
                 user_agent: false,
                 client_address: false,
+                network_peer: false,
                 proxies: TrustedProxies::default(),
                 scheme: "http",
                 redaction: Redaction::default(),
@@ -152,6 +154,16 @@ impl ServerPropagationLayer {
     #[must_use]
     pub fn with_client_address(mut self, record: bool) -> Self {
         self.options_mut().client_address = record;
+        self
+    }
+
+    /// Sets whether the connection's remote address is recorded (`network.peer.address`, `network.peer.port`). Off by default: without a
+    /// proxy in front it is the caller's address, which may be personal data.
+    ///
+    /// Known with axum's `ConnectInfo`, or from a [`PeerAddress`](crate::PeerAddress) in the request's extensions.
+    #[must_use]
+    pub fn with_network_peer(mut self, record: bool) -> Self {
+        self.options_mut().network_peer = record;
         self
     }
 

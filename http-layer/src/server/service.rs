@@ -7,7 +7,7 @@ use std::{
 
 use http::{Extensions, HeaderMap, Method, Request, Response, header::USER_AGENT, request::Parts};
 use http_body::Body;
-use propagation_core::{Admission, AttributeValue, ExternalText, Hop, HopSpan, Peer, SpanKind, Transport};
+use propagation_core::{Admission, AttributeValue, ExternalText, Hop, HopSpan, Peer, SpanKind, Transport, semconv};
 use tower_service::Service;
 
 use super::{PeerAddress, classify::ServerClassifier, layer::Options};
@@ -47,8 +47,8 @@ where
 
 impl Options {
     pub(super) fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>) {
-        let address = connection(request.extensions());
-        let address = address.and_then(|connection| self.proxies.caller(connection, request.headers()));
+        let connection = connection(request.extensions());
+        let address = connection.and_then(|peer| self.proxies.caller(peer.ip(), request.headers()));
         if self.identity.is_none() && !self.propagator.is_recording() {
             // Fast path: splitting the request costs more than extracting from its headers.
             let admission = self.admit(request.headers(), address, None);
@@ -68,6 +68,9 @@ impl Options {
         } else {
             let mut hop = Hop::admitted(SpanKind::Server, admission);
             self.describe(&head, address, &mut hop);
+            if self.network_peer {
+                hop.attributes.extend(connection.into_iter().flat_map(attributes::network_peer));
+            }
             let hop = self.propagator.start(hop);
             ServerHop::insert(&hop, false, &mut head.extensions);
             hop
@@ -91,7 +94,7 @@ impl Options {
         {
             let method = self.methods.find(&head.method).unwrap_or("HTTP");
             hop.rename(format!("{method} {route}"));
-            hop.set_attribute("http.route", route);
+            hop.set_attribute(semconv::HTTP_ROUTE, route);
         }
     }
 
@@ -110,25 +113,29 @@ impl Options {
         };
         attributes::method(hop, &head.method, known);
         let scheme = head.uri.scheme_str().unwrap_or(self.scheme).to_owned();
-        attributes::push(hop, "url.path", AttributeValue::trusted(crate::redact::path(head.uri.path(), &policy)));
+        attributes::push(
+            hop,
+            semconv::URL_PATH,
+            AttributeValue::trusted(crate::redact::path(head.uri.path(), &policy)),
+        );
         self.describe_server(attributes::authority(&head.uri, &head.headers), &scheme, hop);
-        attributes::push(hop, "url.scheme", scheme);
+        attributes::push(hop, semconv::URL_SCHEME, scheme);
         if let Some(query) = head.uri.query() {
-            attributes::push(hop, "url.query", AttributeValue::trusted(self.redaction.query(query, &policy)));
+            attributes::push(hop, semconv::URL_QUERY, AttributeValue::trusted(self.redaction.query(query, &policy)));
         }
         if let Some(route) = route {
-            attributes::push(hop, "http.route", AttributeValue::trusted(route));
+            attributes::push(hop, semconv::HTTP_ROUTE, AttributeValue::trusted(route));
         }
         hop.attributes.extend(attributes::version(head.version));
         if self.user_agent
             && let Some(agent) = head.headers.get(USER_AGENT)
         {
-            attributes::push(hop, "user_agent.original", ExternalText::from_bytes(agent.as_bytes()));
+            attributes::push(hop, semconv::USER_AGENT_ORIGINAL, ExternalText::from_bytes(agent.as_bytes()));
         }
         if self.client_address
             && let Some(address) = address
         {
-            attributes::push(hop, "client.address", AttributeValue::trusted(address.to_string()));
+            attributes::push(hop, semconv::CLIENT_ADDRESS, AttributeValue::trusted(address.to_string()));
         }
         self.headers.record_request(&mut hop.attributes, &head.headers, &policy);
     }
@@ -146,15 +153,15 @@ impl Options {
     }
 }
 
-fn connection(extensions: &Extensions) -> Option<IpAddr> {
-    if let Some(PeerAddress(address)) = extensions.get() {
+fn connection(extensions: &Extensions) -> Option<PeerAddress> {
+    if let Some(address) = extensions.get::<PeerAddress>() {
         return Some(*address);
     }
     #[cfg(feature = "axum-0-8")]
     if let Some(axum::extract::ConnectInfo(address)) =
         extensions.get::<axum::extract::ConnectInfo<std::net::SocketAddr>>()
     {
-        return Some(address.ip());
+        return Some(PeerAddress::from(*address));
     }
     None
 }

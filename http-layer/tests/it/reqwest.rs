@@ -37,6 +37,16 @@ async fn response_is_unchanged_and_its_body_ends_the_span() {
 }
 
 #[tokio::test]
+async fn client_span_has_the_address_of_the_connection() {
+    let telemetry = Telemetry::new();
+    let url = format!("{}/text", service().await);
+    drop(client(&telemetry).get(&url).send().await.unwrap().text().await.unwrap());
+    let span = telemetry.span("GET");
+    let peer = [attribute(&span, "network.peer.address"), attribute(&span, "network.peer.port")];
+    assert_eq!(peer, [Some("127.0.0.1".to_owned()), attribute(&span, "server.port")]);
+}
+
+#[tokio::test]
 async fn unread_body_is_no_error() {
     let telemetry = Telemetry::new();
     let url = service().await;

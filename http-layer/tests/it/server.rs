@@ -231,10 +231,28 @@ async fn client_address_is_recorded_only_if_enabled() {
         let layer = if recorded { layer.with_client_address(true) } else { layer };
         let app: Router = Router::new().route("/", get(|| async {})).layer(layer);
         let mut asked = request("/");
-        asked.extensions_mut().insert(propagation_http::PeerAddress([203, 0, 113, 7].into()));
+        asked.extensions_mut().insert(propagation_http::PeerAddress::from(std::net::IpAddr::from([203, 0, 113, 7])));
         drop(text(app.oneshot(asked).await.unwrap()).await);
         let address = attribute(&telemetry.span("GET /"), "client.address");
         assert_eq!(address.as_deref(), recorded.then_some("203.0.113.7"));
+    }
+}
+
+#[tokio::test]
+async fn network_peer_is_recorded_only_if_enabled() {
+    for recorded in [true, false] {
+        let telemetry = Telemetry::new();
+        let layer = ServerPropagationLayer::new(telemetry.propagator.clone()).with_network_peer(recorded);
+        let app: Router = Router::new().route("/", get(|| async {})).layer(layer);
+        let mut asked = request("/");
+        let connection: std::net::SocketAddr = "[::ffff:203.0.113.7]:49152".parse().unwrap();
+        asked.extensions_mut().insert(propagation_http::PeerAddress::from(connection));
+        drop(text(app.oneshot(asked).await.unwrap()).await);
+        let span = telemetry.span("GET /");
+        let peer = |key| attribute(&span, key);
+        assert_eq!(peer("network.peer.address").as_deref(), recorded.then_some("203.0.113.7"));
+        assert_eq!(peer("network.peer.port").as_deref(), recorded.then_some("49152"));
+        assert_eq!(peer("client.address"), None);
     }
 }
 

@@ -68,7 +68,7 @@ class Source:
             return
         attributes = telemetry.messaging("kafka", "process", "process", self.topic)
         attributes["messaging.destination.partition.id"] = str(record.partition())
-        attributes["messaging.kafka.offset"] = record.offset()
+        attributes["kafka.offset"] = record.offset()
         with telemetry.receiving(f"process {self.topic}", SpanKind.CONSUMER, headers, HeaderGetter(), attributes):
             say_received(message)
             handle(message)

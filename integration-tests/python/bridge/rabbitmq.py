@@ -63,8 +63,8 @@ class Source:
         if method.routing_key == self.queue:
             destination = ":".join(part for part in (method.exchange, self.queue) if part)
         attributes = telemetry.messaging("rabbitmq", "process", "process", destination)
-        attributes["messaging.rabbitmq.destination.routing_key"] = method.routing_key
-        attributes["messaging.rabbitmq.message.delivery_tag"] = method.delivery_tag
+        attributes["rabbitmq.destination.routing_key"] = method.routing_key
+        attributes["rabbitmq.message.delivery_tag"] = method.delivery_tag
         with telemetry.receiving(f"process {destination}", SpanKind.CONSUMER, headers, TableGetter(), attributes):
             say_received(message)
             handle(message)
@@ -87,7 +87,7 @@ class Target:
                 return
             destination = ":".join(part for part in (self.exchange, self.key) if part)
             attributes = telemetry.messaging("rabbitmq", "send", "send", destination)
-            attributes["messaging.rabbitmq.destination.routing_key"] = self.key
+            attributes["rabbitmq.destination.routing_key"] = self.key
             with telemetry.sending(f"send {destination}", SpanKind.PRODUCER, headers, None, attributes):
                 self._publish(channel, body, headers)
         finally:

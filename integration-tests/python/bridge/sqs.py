@@ -63,7 +63,7 @@ class Source:
             say_received(message)
             handle(message)
             return
-        facts = telemetry.messaging("aws_sqs", "process", "process", self.name)
+        facts = telemetry.messaging("aws.sqs", "process", "process", self.name)
         facts["messaging.message.id"] = received["MessageId"]
         with telemetry.receiving(f"process {self.name}", SpanKind.CONSUMER, attributes, AttributeGetter(), facts):
             say_received(message)
@@ -80,7 +80,7 @@ class Target:
         if telemetry.instrumented:
             self._send(body, attributes)
             return
-        facts = telemetry.messaging("aws_sqs", "send", "send", self.name)
+        facts = telemetry.messaging("aws.sqs", "send", "send", self.name)
         with telemetry.sending(f"send {self.name}", SpanKind.PRODUCER, attributes, AttributeSetter(), facts):
             self._send(body, attributes)
 

@@ -66,7 +66,7 @@ def sending(name: str, kind: SpanKind, carrier, setter, attributes: dict):
 def messaging(system: str, operation: str, kind: str, destination: str) -> dict:
     """The attributes that the conventions require on every messaging span."""
     return {
-        "messaging.system": system,
+        "messaging.system.name": system,
         "messaging.operation.name": operation,
         "messaging.operation.type": kind,
         "messaging.destination.name": destination,

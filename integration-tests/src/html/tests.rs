@@ -29,7 +29,7 @@ fn hostile_texts_are_escaped_on_the_page() {
     evil.scope = EVIL.to_owned();
     evil.status = Status::Error(EVIL.to_owned());
     evil.events.push(Event::new(EVIL, 0));
-    evil.attributes.push("messaging.system", EVIL);
+    evil.attributes.push("messaging.system.name", EVIL);
     evil.parent = Some(SpanId::from_bytes([9; 8]));
     evil.links.push(Link::to(TRACE, SpanId::from_bytes([1; 8])));
     let wire: Wire = [WireRecord::new(EVIL, EVIL, EVIL).field(EVIL, EVIL)].into_iter().collect();

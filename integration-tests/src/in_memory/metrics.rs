@@ -29,9 +29,9 @@ type Said = BTreeMap<String, Option<BTreeMap<String, u64>>>;
 ///
 /// let metrics = InMemoryMetrics::new();
 /// let sent = metrics.meter("shop").u64_counter("messaging.client.sent.messages").build();
-/// sent.add(3, &[KeyValue::new("messaging.system", "kafka"), KeyValue::new("error.type", "timeout")]);
+/// sent.add(3, &[KeyValue::new("messaging.system.name", "kafka"), KeyValue::new("error.type", "timeout")]);
 /// let series = metrics.series("messaging.client.sent.messages");
-/// assert_eq!(series, [("error.type=timeout messaging.system=kafka".to_owned(), 3)].into());
+/// assert_eq!(series, [("error.type=timeout messaging.system.name=kafka".to_owned(), 3)].into());
 /// ```
 #[derive(Clone, Debug)]
 pub struct InMemoryMetrics {

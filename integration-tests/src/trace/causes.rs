@@ -3,11 +3,13 @@
 use super::span::shown;
 use super::{AssertionFailure, Clocks, Span, SpanKind, SpanSelector, TraceGraph, Value};
 
-/// The transport of a span by its attributes: `kafka`, `rabbitmq`, `aws_sqs`, `grpc`, `http`, or none of them.
+/// The transport of a span by its attributes: `kafka`, `rabbitmq`, `aws.sqs`, `grpc`, `http`, or none of them.
 pub(crate) fn transport(span: &Span) -> &str {
     let text = |key| span.attributes.text(key);
-    if let Some(system) = text("messaging.system").or_else(|| text("rpc.system.name")).or_else(|| text("rpc.system")) {
-        return system;
+    // The names of the conventions 1.45 first, then those of older ones.
+    let keys = ["messaging.system.name", "messaging.system", "rpc.system.name", "rpc.system"];
+    if let Some(system) = keys.into_iter().find_map(text) {
+        return if system == "aws_sqs" { "aws.sqs" } else { system };
     }
     let http = |key: &str| key.starts_with("http.");
     if span.attributes.iter().any(|(key, _)| http(key)) { "http" } else { "" }
@@ -108,7 +110,7 @@ fn receiving_layer(transport: &str) -> &'static str {
     match transport {
         "http" => "its server layer (`ServerPropagationLayer` of propagation-http)",
         "grpc" => "its server layer (`ServerPropagationLayer` of propagation-grpc)",
-        "kafka" | "rabbitmq" | "aws_sqs" => "its consumer's wrapper (`ConsumerPropagation`)",
+        "kafka" | "rabbitmq" | "aws.sqs" => "its consumer's wrapper (`ConsumerPropagation`)",
         _ => "its server layer (`ServerPropagationLayer`) or its consumer's wrapper (`ConsumerPropagation`)",
     }
 }
@@ -283,7 +285,13 @@ pub(crate) fn nearest(graph: &TraceGraph, which: &SpanSelector, mut broken: Asse
 
 /// The value of the first of these attributes that a span has, for lists of spans that share a name.
 pub(crate) fn mark(span: &Span) -> String {
-    let keys = ["messaging.message.id", "messaging.kafka.offset", "messaging.rabbitmq.message.delivery_tag"];
+    let keys = [
+        "messaging.message.id",
+        "kafka.offset",
+        "messaging.kafka.offset",
+        "rabbitmq.message.delivery_tag",
+        "messaging.rabbitmq.message.delivery_tag",
+    ];
     let found = keys.iter().find_map(|key| span.attribute(key).map(Value::to_string));
     found.map(|value| format!(" ({})", shown(&value))).unwrap_or_default()
 }

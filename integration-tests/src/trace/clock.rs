@@ -119,7 +119,7 @@ pub(crate) fn causes<'g>(graph: &'g TraceGraph, span: &'g Span) -> impl Iterator
     let parent =
         graph.parent(span).map(|parent| (parent, parent.kind == SpanKind::Client && span.kind == SpanKind::Server));
     // A consumer's link refers to a message, which is created before its processing. Other links imply no order.
-    let messaging = span.attributes.contains("messaging.system");
+    let messaging = ["messaging.system.name", "messaging.system"].iter().any(|key| span.attributes.contains(key));
     let links = span.links.iter().filter(move |_| messaging).filter_map(|link| graph.get(link.trace_id, link.span_id));
     parent.into_iter().chain(links.map(|cause| (cause, false)))
 }

@@ -4,6 +4,7 @@
 //! types; names that were deprecated; repeated keys; legal values where they are few; the status that the outcome
 //! requires; and the name's format, which keeps its cardinality low.
 
+mod names;
 mod recommended;
 mod table;
 
@@ -19,11 +20,13 @@ use super::{Span, SpanKind, Status, Value};
 pub enum Version {
     /// 1.44.
     V1_44,
+    /// 1.45, which renamed attributes of RPC and messaging.
+    V1_45,
 }
 
 impl Version {
     /// The newest version known here.
-    pub const LATEST: Self = Self::V1_44;
+    pub const LATEST: Self = Self::V1_45;
 
     /// Returns the deviations of a span from the conventions.
     ///
@@ -34,12 +37,12 @@ impl Version {
         let mut findings = Vec::new();
         let area = Area::of(span);
         let aws = span.attributes.text("rpc.system") == Some("aws-api");
-        names_and_types(span, aws, &mut findings);
+        self.names_and_types(span, aws, &mut findings);
         match area {
-            Some(Area::Http) => http(span, &mut findings),
+            Some(Area::Http) => self.http(span, &mut findings),
             Some(Area::Rpc) if aws => {}
-            Some(Area::Rpc) => rpc(span, &mut findings),
-            Some(Area::Messaging) => messaging(span, &mut findings),
+            Some(Area::Rpc) => self.rpc(span, &mut findings),
+            Some(Area::Messaging) => self.messaging(span, &mut findings),
             None => {}
         }
         if area.is_some() && matches!(span.status, Status::Error(_)) && !aws && !span.attributes.contains("error.type")
@@ -54,6 +57,7 @@ impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::V1_44 => f.write_str("1.44"),
+            Self::V1_45 => f.write_str("1.45"),
         }
     }
 }
@@ -171,21 +175,171 @@ impl Area {
     }
 }
 
-fn names_and_types(span: &Span, aws: bool, findings: &mut Vec<Finding>) {
-    for (index, (key, value)) in span.attributes.iter().enumerate() {
-        if span.attributes.iter().take(index).any(|(earlier, _)| earlier == key) {
-            findings.push(Finding::Repeated { key: key.to_owned() });
+impl Version {
+    fn names_and_types(self, span: &Span, aws: bool, findings: &mut Vec<Finding>) {
+        for (index, (key, value)) in span.attributes.iter().enumerate() {
+            if span.attributes.iter().take(index).any(|(earlier, _)| earlier == key) {
+                findings.push(Finding::Repeated { key: key.to_owned() });
+            }
+            if let Some((key, instead)) = self.replacement(key)
+                && !(aws && matches!(key, "rpc.system" | "rpc.service"))
+            {
+                findings.push(Finding::Deprecated { key, instead });
+            }
+            if let Some(want) = self.type_of(key)
+                && !is_of_type(value, want, span.typed)
+            {
+                findings.push(Finding::WrongType { key: key.to_owned(), want, have: value.type_name() });
+            }
         }
-        if let Some((key, instead)) = table::DEPRECATED.iter().find(|(old, _)| *old == key)
-            && !(aws && matches!(*key, "rpc.system" | "rpc.service"))
+    }
+
+    fn required(self, span: &Span, span_type: &SpanType, findings: &mut Vec<Finding>) {
+        if !span_type.kinds.contains(&span.kind) {
+            let kinds: Vec<String> = span_type.kinds.iter().map(ToString::to_string).collect();
+            findings.push(Finding::Kind { have: span.kind, want: kinds.join(" or ") });
+        }
+        for key in span_type.required.iter().map(|key| self.name(key)) {
+            if !span.attributes.contains(key) {
+                findings.push(Finding::Missing { key, because: span_type.what });
+            }
+        }
+    }
+
+    fn http(self, span: &Span, findings: &mut Vec<Finding>) {
+        let server = span.kind == SpanKind::Server;
+        self.required(span, if server { &table::HTTP_SERVER } else { &table::HTTP_CLIENT }, findings);
+        let status = number(span, "http.response.status_code");
+        let failed = matches!(span.status, Status::Error(_));
+        match status {
+            None if !failed && !span.attributes.contains("error.type") => {
+                findings.push(Finding::Missing {
+                    key: "http.response.status_code",
+                    because: "the span ended without an error",
+                });
+            }
+            Some(status) if !(100..=599).contains(&status) => {
+                findings.push(Finding::IllegalValue {
+                    key: "http.response.status_code",
+                    value: status.to_string(),
+                    want: "a status code",
+                });
+            }
+            Some(500..) if !failed => {
+                findings
+                    .push(Finding::Outcome { rule: "a 5xx response is an error, but the span's status is not Error" });
+            }
+            Some(400..=499) if !server && !failed => {
+                findings.push(Finding::Outcome {
+                    rule: "for a client a 4xx response is an error, but the span's status is not Error",
+                });
+            }
+            Some(400..=499)
+                if server && failed && span.attributes.text("error.type").is_none_or(|kind| kind.starts_with('4')) =>
+            {
+                findings.push(Finding::Outcome {
+                    rule: "for a server a 4xx response is no error, but the span's status is Error",
+                });
+            }
+            _ => {}
+        }
+        if let Some(method) = span.attributes.text("http.request.method") {
+            let method = if method == "_OTHER" { "HTTP" } else { method };
+            let target = span.attributes.text(if server { "http.route" } else { "url.template" });
+            let names: Vec<String> = [Some(method.to_owned()), target.map(|target| format!("{method} {target}"))]
+                .into_iter()
+                .flatten()
+                .collect();
+            // With a known route, the method alone is not enough: the conventions require the route.
+            check_name(span, if names.len() > 1 { names.get(1..).unwrap_or_default() } else { &names }, findings);
+        }
+    }
+
+    fn rpc(self, span: &Span, findings: &mut Vec<Finding>) {
+        let grpc =
+            span.attributes.text("rpc.system.name").or_else(|| span.attributes.text("rpc.system")) == Some("grpc");
+        let server = span.kind == SpanKind::Server;
+        self.required(
+            span,
+            match (grpc, server) {
+                (true, true) => &table::GRPC_SERVER,
+                (true, false) => &table::GRPC_CLIENT,
+                (false, true) => &table::RPC_SERVER,
+                (false, false) => &table::RPC_CLIENT,
+            },
+            findings,
+        );
+        let status_code = self.name("rpc.status_code");
+        if let Some(status) = span.attributes.text(status_code).filter(|_| grpc) {
+            let failed = matches!(span.status, Status::Error(_));
+            if !table::GRPC_STATUS.contains(&status) {
+                findings.push(Finding::IllegalValue {
+                    key: status_code,
+                    value: status.to_owned(),
+                    want: "the name of a gRPC status, such as `NOT_FOUND`",
+                });
+            } else if server && table::GRPC_SERVER_ERRORS.contains(&status) != failed {
+                findings.push(Finding::Outcome { rule: "a gRPC server's span is an error for UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS, and for no other status" });
+            } else if !server && (status != "OK") != failed {
+                findings.push(Finding::Outcome {
+                    rule: "a gRPC client's span is an error for every status but OK, and only then",
+                });
+            }
+        }
+        let want = span.attributes.text("rpc.method").or_else(|| span.attributes.text("rpc.system.name"));
+        check_name(span, &want.map(str::to_owned).into_iter().collect::<Vec<_>>(), findings);
+    }
+
+    fn messaging(self, span: &Span, findings: &mut Vec<Finding>) {
+        let text = |key| span.attributes.text(key);
+        let operation = text("messaging.operation.type").unwrap_or_default();
+        if !matches!(operation, "" | "create" | "send" | "receive" | "process" | "settle") {
+            findings.push(Finding::IllegalValue {
+                key: "messaging.operation.type",
+                value: operation.to_owned(),
+                want: "create, send, receive, process or settle",
+            });
+        }
+        let operation =
+            if operation.is_empty() { text("messaging.operation.name").unwrap_or_default() } else { operation };
+        self.required(span, table::messaging(operation), findings);
+        let system = text(self.name("messaging.system.name"));
+        if let Some(system) = system
+            && let Some((want, _)) = table::SYSTEMS.iter().find(|(_, older)| self != Self::V1_44 && *older == system)
         {
-            findings.push(Finding::Deprecated { key, instead });
+            findings.push(Finding::IllegalValue { key: "messaging.system.name", value: system.to_owned(), want });
         }
-        if let Some(want) = table::type_of(key)
-            && !is_of_type(value, want, span.typed)
-        {
-            findings.push(Finding::WrongType { key: key.to_owned(), want, have: value.type_name() });
+        if system == Some("rabbitmq") || !span.attributes.contains("messaging.batch.message_count") {
+            let known =
+                ["messaging.destination.name", "messaging.destination.template", "messaging.destination.anonymous"];
+            if !known.iter().any(|key| span.attributes.contains(key)) {
+                findings.push(Finding::Missing {
+                    key: "messaging.destination.name",
+                    because: "the span is about one message, or RabbitMQ",
+                });
+            }
         }
+        let destination = text("messaging.destination.name");
+        let telling = destination.filter(|name| name.contains("amq.gen-"));
+        let temporary =
+            ["messaging.destination.temporary", "messaging.destination.anonymous"].iter().any(|key| is_true(span, key));
+        let Some(operation) = text("messaging.operation.name") else {
+            return;
+        };
+        let mut names = Vec::new();
+        if let Some(template) = text("messaging.destination.template") {
+            names.push(format!("{operation} {template}"));
+        } else if is_true(span, "messaging.destination.anonymous") || telling.is_some() {
+            names.push(format!("{operation} (anonymous)"));
+        } else if let Some(name) = destination.filter(|_| !temporary) {
+            names.push(format!("{operation} {name}"));
+        } else if temporary {
+            names.push(format!("{operation} (temporary)"));
+        }
+        if names.is_empty() || temporary {
+            names.push(operation.to_owned());
+        }
+        check_name(span, &names, findings);
     }
 }
 
@@ -198,148 +352,11 @@ fn is_of_type(value: &Value, want: &str, typed: bool) -> bool {
     }
 }
 
-fn required(span: &Span, span_type: &SpanType, findings: &mut Vec<Finding>) {
-    if !span_type.kinds.contains(&span.kind) {
-        let kinds: Vec<String> = span_type.kinds.iter().map(ToString::to_string).collect();
-        findings.push(Finding::Kind { have: span.kind, want: kinds.join(" or ") });
-    }
-    for key in span_type.required {
-        if !span.attributes.contains(key) {
-            findings.push(Finding::Missing { key, because: span_type.what });
-        }
-    }
-}
-
-fn name(span: &Span, allowed: &[String], findings: &mut Vec<Finding>) {
+fn check_name(span: &Span, allowed: &[String], findings: &mut Vec<Finding>) {
     if !allowed.is_empty() && !allowed.contains(&span.name) {
         let allowed: Vec<String> = allowed.iter().map(|name| format!("`{}`", shown(name))).collect();
         findings.push(Finding::Name { have: span.name.clone(), want: allowed.join(" or ") });
     }
-}
-
-fn http(span: &Span, findings: &mut Vec<Finding>) {
-    let server = span.kind == SpanKind::Server;
-    required(span, if server { &table::HTTP_SERVER } else { &table::HTTP_CLIENT }, findings);
-    let status = number(span, "http.response.status_code");
-    let failed = matches!(span.status, Status::Error(_));
-    match status {
-        None if !failed && !span.attributes.contains("error.type") => {
-            findings.push(Finding::Missing {
-                key: "http.response.status_code",
-                because: "the span ended without an error",
-            });
-        }
-        Some(status) if !(100..=599).contains(&status) => {
-            findings.push(Finding::IllegalValue {
-                key: "http.response.status_code",
-                value: status.to_string(),
-                want: "a status code",
-            });
-        }
-        Some(500..) if !failed => {
-            findings.push(Finding::Outcome { rule: "a 5xx response is an error, but the span's status is not Error" });
-        }
-        Some(400..=499) if !server && !failed => {
-            findings.push(Finding::Outcome {
-                rule: "for a client a 4xx response is an error, but the span's status is not Error",
-            });
-        }
-        Some(400..=499)
-            if server && failed && span.attributes.text("error.type").is_none_or(|kind| kind.starts_with('4')) =>
-        {
-            findings.push(Finding::Outcome {
-                rule: "for a server a 4xx response is no error, but the span's status is Error",
-            });
-        }
-        _ => {}
-    }
-    if let Some(method) = span.attributes.text("http.request.method") {
-        let method = if method == "_OTHER" { "HTTP" } else { method };
-        let target = span.attributes.text(if server { "http.route" } else { "url.template" });
-        let names: Vec<String> = [Some(method.to_owned()), target.map(|target| format!("{method} {target}"))]
-            .into_iter()
-            .flatten()
-            .collect();
-        // With a known route, the method alone is not enough: the conventions require the route.
-        name(span, if names.len() > 1 { names.get(1..).unwrap_or_default() } else { &names }, findings);
-    }
-}
-
-fn rpc(span: &Span, findings: &mut Vec<Finding>) {
-    let grpc = span.attributes.text("rpc.system.name").or_else(|| span.attributes.text("rpc.system")) == Some("grpc");
-    let server = span.kind == SpanKind::Server;
-    required(
-        span,
-        match (grpc, server) {
-            (true, true) => &table::GRPC_SERVER,
-            (true, false) => &table::GRPC_CLIENT,
-            (false, true) => &table::RPC_SERVER,
-            (false, false) => &table::RPC_CLIENT,
-        },
-        findings,
-    );
-    if let Some(status) = span.attributes.text("rpc.response.status_code").filter(|_| grpc) {
-        let failed = matches!(span.status, Status::Error(_));
-        if !table::GRPC_STATUS.contains(&status) {
-            findings.push(Finding::IllegalValue {
-                key: "rpc.response.status_code",
-                value: status.to_owned(),
-                want: "the name of a gRPC status, such as `NOT_FOUND`",
-            });
-        } else if server && table::GRPC_SERVER_ERRORS.contains(&status) != failed {
-            findings.push(Finding::Outcome { rule: "a gRPC server's span is an error for UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE and DATA_LOSS, and for no other status" });
-        } else if !server && (status != "OK") != failed {
-            findings.push(Finding::Outcome {
-                rule: "a gRPC client's span is an error for every status but OK, and only then",
-            });
-        }
-    }
-    let want = span.attributes.text("rpc.method").or_else(|| span.attributes.text("rpc.system.name"));
-    name(span, &want.map(str::to_owned).into_iter().collect::<Vec<_>>(), findings);
-}
-
-fn messaging(span: &Span, findings: &mut Vec<Finding>) {
-    let text = |key| span.attributes.text(key);
-    let operation = text("messaging.operation.type").unwrap_or_default();
-    if !matches!(operation, "" | "create" | "send" | "receive" | "process" | "settle") {
-        findings.push(Finding::IllegalValue {
-            key: "messaging.operation.type",
-            value: operation.to_owned(),
-            want: "create, send, receive, process or settle",
-        });
-    }
-    let operation = if operation.is_empty() { text("messaging.operation.name").unwrap_or_default() } else { operation };
-    required(span, table::messaging(operation), findings);
-    if text("messaging.system") == Some("rabbitmq") || !span.attributes.contains("messaging.batch.message_count") {
-        let known = ["messaging.destination.name", "messaging.destination.template", "messaging.destination.anonymous"];
-        if !known.iter().any(|key| span.attributes.contains(key)) {
-            findings.push(Finding::Missing {
-                key: "messaging.destination.name",
-                because: "the span is about one message, or RabbitMQ",
-            });
-        }
-    }
-    let destination = text("messaging.destination.name");
-    let telling = destination.filter(|name| name.contains("amq.gen-"));
-    let temporary =
-        ["messaging.destination.temporary", "messaging.destination.anonymous"].iter().any(|key| is_true(span, key));
-    let Some(operation) = text("messaging.operation.name") else {
-        return;
-    };
-    let mut names = Vec::new();
-    if let Some(template) = text("messaging.destination.template") {
-        names.push(format!("{operation} {template}"));
-    } else if is_true(span, "messaging.destination.anonymous") || telling.is_some() {
-        names.push(format!("{operation} (anonymous)"));
-    } else if let Some(name) = destination.filter(|_| !temporary) {
-        names.push(format!("{operation} {name}"));
-    } else if temporary {
-        names.push(format!("{operation} (temporary)"));
-    }
-    if names.is_empty() || temporary {
-        names.push(operation.to_owned());
-    }
-    name(span, &names, findings);
 }
 
 fn number(span: &Span, key: &str) -> Option<i64> {

@@ -47,7 +47,7 @@ fn story() -> Vec<Span> {
                 span.links.push(Link::to(TRACE, id(producer)));
             }
             if span.span_id == id(consumer) || span.span_id == id(producer) {
-                span.attributes.push("messaging.system", system);
+                span.attributes.push("messaging.system.name", system);
                 span.attributes.push("messaging.message.id", format!("message {producer}"));
             }
         }
@@ -78,8 +78,8 @@ fn assert_says(explanation: &str, parts: &[&str]) {
 
 #[test]
 fn a_whole_trace_passes_every_claim() {
-    let consumers = || of_kind(SpanKind::Consumer).attribute("messaging.system", "kafka");
-    let producers = || of_kind(SpanKind::Producer).attribute("messaging.system", "kafka");
+    let consumers = || of_kind(SpanKind::Consumer).attribute("messaging.system.name", "kafka");
+    let producers = || of_kind(SpanKind::Producer).attribute("messaging.system.name", "kafka");
     TraceGraph::new(story())
         .assert_continuous()
         .assert_only_traces(&[TRACE])
@@ -379,6 +379,6 @@ fn links_join_traces_that_parents_do_not() {
 
 #[test]
 fn findings_of_conventions_come_with_the_span() {
-    let said = explanation(TraceGraph::new(story()).conventions(Version::V1_44));
+    let said = explanation(TraceGraph::new(story()).conventions(Version::V1_45));
     assert_says(&said, &["send orders", "`messaging.operation.name` is missing"]);
 }

@@ -41,7 +41,7 @@ async fn a_request_goes_on(by: Transport) {
             .assert_sampled_consistently()
             .assert_flags_preserved()
             .assert_trace_state_preserved()
-            .assert_conventions(Version::V1_44)
+            .assert_conventions(Version::V1_45)
             .assert_nothing_dropped();
         if by.is_messaging() {
             graph.assert_each_link(received.clone(), sent.clone());

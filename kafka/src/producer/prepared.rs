@@ -1,5 +1,6 @@
 use propagation_core::{
     Direction, FieldPriority, HopSpan, InjectionReport, Outcome, Propagator, RejectReason, TraceContext, messaging,
+    semconv,
 };
 use rdkafka::{error::KafkaError, message::OwnedHeaders};
 
@@ -31,11 +32,11 @@ impl PreparedMessage {
     pub fn delivered(self, partition: i32, offset: i64) {
         if self.hop.is_recording() {
             if partition >= 0 {
-                self.hop.set_attribute("messaging.destination.partition.id", partition.to_string());
+                self.hop.set_attribute(semconv::MESSAGING_DESTINATION_PARTITION_ID, partition.to_string());
             }
             // Negative if it is unknown: without acknowledgements (`acks=0`).
             if offset >= 0 {
-                self.hop.set_attribute("messaging.kafka.offset", offset);
+                self.hop.set_attribute(semconv::KAFKA_OFFSET, offset);
             }
         }
         self.hop.end(&Outcome::Unset);

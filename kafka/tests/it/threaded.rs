@@ -67,7 +67,7 @@ async fn span_ends_with_the_delivery_on_another_thread() {
     for send in shop.spans("send orders") {
         let received = consumer.recv().await.unwrap();
         assert_eq!(ids(&value(&received, "traceparent").unwrap()), parent_of(&send));
-        assert_eq!(text(&send, "messaging.kafka.offset"), Some(received.offset().to_string()));
+        assert_eq!(text(&send, "kafka.offset"), Some(received.offset().to_string()));
         assert_eq!(send.status, Status::Unset);
     }
 }
@@ -131,7 +131,7 @@ async fn plain_producer_ends_its_span_in_the_queue() {
     shop.producing().enqueue(&producer, record).map_err(|(error, _)| error).unwrap();
     let send = shop.span("send orders");
     assert_eq!(text(&send, "messaging.destination.partition.id").as_deref(), Some("0"));
-    assert_eq!(text(&send, "messaging.kafka.offset"), None);
+    assert_eq!(text(&send, "kafka.offset"), None);
     let consumer = shop.consumer();
     assert_eq!(ids(&value(&consumer.recv().await.unwrap(), "traceparent").unwrap()), parent_of(&send));
 }
@@ -174,7 +174,7 @@ async fn custom_partitioner_is_called() {
     shop.producing().deliver(&producer, record).map_err(|(error, _)| error).unwrap();
     producer.flush(WAIT).unwrap();
     assert!(asked.load(std::sync::atomic::Ordering::Relaxed) > 0);
-    assert_eq!(text(&shop.span("send orders"), "messaging.kafka.offset").as_deref(), Some("0"));
+    assert_eq!(text(&shop.span("send orders"), "kafka.offset").as_deref(), Some("0"));
 }
 
 /// Records librdkafka's callbacks.

@@ -11,6 +11,7 @@ pub mod metrics;
 mod propagator;
 #[cfg(feature = "sdk")]
 pub mod sampling;
+mod scope;
 #[cfg(feature = "sdk")]
 pub mod setup;
 
@@ -20,3 +21,4 @@ pub use bridge::ReceivedIdGenerator;
 #[cfg(feature = "tracing")]
 pub use bridge::TracingBridge;
 pub use propagator::OpenTelemetryPropagator;
+pub use scope::instrumentation_scope;

@@ -20,7 +20,7 @@
 //!
 //! # What is measured
 //!
-//! Names, units, bucket boundaries and attributes are those of the semantic conventions 1.44. Only what their metric tables list becomes
+//! Names, units, bucket boundaries and attributes are those of the semantic conventions 1.45. Only what their metric tables list becomes
 //! an attribute, and of that only what they do not leave to choice: no paths, no message ids, no baggage.
 //!
 //! | Metric | Unit | Of |

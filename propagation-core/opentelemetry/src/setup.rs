@@ -30,6 +30,7 @@
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
 //! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_…` | characters of a text in an attribute, cut on export | no limit |
 //! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
+//! | `OTEL_SEMCONV_STABILITY_OPT_IN` | the names of RPC and messaging attributes: [`SemanticConventions`] | 1.45 |
 //! | `RUST_LOG` | which log lines are written, where [`install`](Setup::install) writes any | what code says, or `info` |
 //! | `OTEL_SDK_DISABLED`, `PROPAGATION_DISABLED` | the off switches | on |
 //!
@@ -95,10 +96,13 @@ use self::{
     truncating::TruncatingExporter,
     variables::Variables,
 };
-use propagation_core::{Policy, Propagator};
+use propagation_core::{
+    Policy, Propagator,
+    semconv::{self, SemanticConventions},
+};
 
 use crate::{
-    OpenTelemetryBridge, ReceivedIdGenerator,
+    OpenTelemetryBridge, ReceivedIdGenerator, instrumentation_scope,
     sampling::{KeepErrors, Recording},
 };
 
@@ -116,6 +120,7 @@ pub struct Setup {
     keep_errors: bool,
     strict: bool,
     random_flag: bool,
+    semantic_conventions: SemanticConventions,
     #[cfg(feature = "tracing")]
     tracing: bool,
     #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
@@ -136,6 +141,7 @@ impl Setup {
             keep_errors: false,
             strict: false,
             random_flag: false,
+            semantic_conventions: SemanticConventions::default(),
             #[cfg(feature = "tracing")]
             tracing: false,
             #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
@@ -186,6 +192,13 @@ impl Setup {
         self
     }
 
+    /// Sets the names of attributes where `OTEL_SEMCONV_STABILITY_OPT_IN` names none. By default, those of the semantic conventions 1.45.
+    #[must_use]
+    pub fn semantic_conventions(mut self, names: SemanticConventions) -> Self {
+        self.semantic_conventions = names;
+        self
+    }
+
     /// Exports each span as it ends to this exporter, in place of OTLP: for tests and small tools.
     #[must_use]
     pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
@@ -230,7 +243,7 @@ impl Setup {
         let variables = Variables::new(&self.variables, self.strict);
         let settings = Settings::read(&variables)?;
         let resource = settings.resource(&self.service, self.environment.as_deref());
-        let service = resource.get(&opentelemetry::Key::from_static_str("service.name"));
+        let service = resource.get(&opentelemetry::Key::from_static_str(semconv::SERVICE_NAME));
         let service = service.map_or_else(|| self.service.clone(), |name| name.to_string());
         let mut sampler = settings.sampler.clone().or(self.sampler).unwrap_or_else(sampler::standard);
         if self.keep_errors && !settings.disabled {
@@ -260,14 +273,20 @@ impl Setup {
         }
         let ignored = variables.into_ignored();
         let provider = pipeline.builder.build();
-        let propagator =
-            Propagator::builder().formats(settings.formats).policy(self.policy).switches_from(&self.variables);
+        let propagator = Propagator::builder()
+            .formats(settings.formats)
+            .policy(self.policy)
+            .semantic_conventions(self.semantic_conventions)
+            .switches_from(&self.variables);
         #[cfg(feature = "tracing")]
         if self.tracing {
             let bridge = crate::TracingBridge::new().with_random_flag(self.random_flag);
             return Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored));
         }
-        let bridge = OpenTelemetryBridge::new(provider.tracer("propagation")).with_random_flag(self.random_flag);
+        let opt_in = (self.variables)(SemanticConventions::VARIABLE).unwrap_or_default();
+        let names = self.semantic_conventions.with_opt_in(&opt_in);
+        let tracer = provider.tracer_with_scope(instrumentation_scope(names));
+        let bridge = OpenTelemetryBridge::new(tracer).with_random_flag(self.random_flag);
         Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored))
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const MOST_KEPT: usize = super::TelemetryLimits::MAX_BYTES + 256;
 /// ```
 /// use propagation_core::{Attribute, ExternalText};
 ///
-/// let attribute = Attribute::external("messaging.rabbitmq.destination.routing_key", "order.4711");
+/// let attribute = Attribute::external("rabbitmq.destination.routing_key", "order.4711");
 /// let printed = format!("{:?}", ExternalText::from("anna@example.com"));
 /// assert_eq!(printed, "_ (16 bytes)");
 /// # let _ = attribute;

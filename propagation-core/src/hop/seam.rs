@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use super::{Attribute, GuardLeaks, HopId, Link, Outcome, TextGuard};
-use crate::{SpanId, TraceContext};
+use crate::{SpanId, TraceContext, semconv::SemanticConventions};
 
 /// A span that a bridge has started.
 pub trait BridgeSpan: fmt::Debug + Send + Sync {
@@ -36,6 +36,9 @@ pub struct CurrentHop<'a> {
 pub(crate) trait HopHost: TextGuard + Send + Sync {
     /// Returns the reaction to guards of the tracing API that outlive their scope.
     fn guard_leaks(&self) -> GuardLeaks;
+
+    /// Returns the names that attributes are recorded with.
+    fn semantic_conventions(&self) -> SemanticConventions;
 
     /// Returns the span in the tracing API's own context, if that is inside the hop.
     fn span_inside(&self, id: HopId) -> Option<SpanId>;

@@ -10,7 +10,7 @@ use std::{
 use super::{
     Attribute, AttributeValue, BridgeSpan, CallSite, HopId, Link, Outcome, Scope,
     active::{ActiveHop, SpanState},
-    gate,
+    gate, names,
     scope::enter,
     seam::HopHost,
     thread_end,
@@ -123,10 +123,10 @@ impl HopSpan {
     pub fn set_attribute(&self, key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
         let Some(span) = self.span() else { return };
         let attribute = Attribute::new(key, value);
-        if !gate::is_external(&attribute.value) {
-            span.span.set_attribute(attribute);
-        } else if let Some(guarded) = gate::attribute(&*span.host, attribute) {
-            span.span.set_attribute(guarded);
+        let attribute =
+            if gate::is_external(&attribute.value) { gate::attribute(&*span.host, attribute) } else { Some(attribute) };
+        if let Some(attribute) = attribute {
+            names::record(span.host.semantic_conventions(), attribute, |named| span.span.set_attribute(named));
         }
     }
 
@@ -135,6 +135,7 @@ impl HopSpan {
         let Some(span) = self.span() else { return };
         let mut link = link.into();
         gate::link(&*span.host, &mut link);
+        names::translate(span.host.semantic_conventions(), &mut link.attributes);
         span.span.add_link(link);
     }
 

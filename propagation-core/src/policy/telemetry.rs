@@ -18,8 +18,8 @@ impl Policy {
     /// use propagation_core::Policy;
     ///
     /// let policy = Policy::default();
-    /// assert!(policy.allows_in_telemetry("messaging.kafka.message.key", "order-4711"));
-    /// assert!(!policy.allows_in_telemetry("messaging.kafka.message.key", "anna@example.com"));
+    /// assert!(policy.allows_in_telemetry("kafka.message.key", "order-4711"));
+    /// assert!(!policy.allows_in_telemetry("kafka.message.key", "anna@example.com"));
     /// ```
     #[must_use]
     pub fn allows_in_telemetry(&self, name: &str, text: &str) -> bool {

@@ -3,7 +3,9 @@ use std::sync::{Arc, atomic::AtomicBool};
 use arc_swap::ArcSwap;
 
 use super::{Deliveries, Inner, Propagator, report::RejectionReporter};
-use crate::{Bridge, Counters, FieldNames, Format, Formats, GuardLeaks, NoBridge, Policy};
+use crate::{
+    Bridge, Counters, FieldNames, Format, Formats, GuardLeaks, NoBridge, Policy, semconv::SemanticConventions,
+};
 
 /// Builds a [`Propagator`].
 #[derive(Debug, Default)]
@@ -15,6 +17,8 @@ pub struct PropagatorBuilder {
     disabled: bool,
     without_spans: bool,
     guard_leaks: GuardLeaks,
+    semantic_conventions: SemanticConventions,
+    opt_in: Option<String>,
 }
 
 impl PropagatorBuilder {
@@ -72,6 +76,7 @@ impl PropagatorBuilder {
     /// - `PROPAGATION_DISABLED=true` switches propagation off.
     /// - `OTEL_SDK_DISABLED=true` switches spans off: the context still propagates, and the policy still applies.
     /// - `PROPAGATION_GUARD_LEAKS` is `ignore`, `report` or `panic`: see [`guard_leaks`](Self::guard_leaks).
+    /// - `OTEL_SEMCONV_STABILITY_OPT_IN` selects attribute names: see [`SemanticConventions`].
     #[must_use]
     pub fn switches_from_env(self) -> Self {
         self.switches_from(|name| std::env::var(name).ok())
@@ -87,6 +92,15 @@ impl PropagatorBuilder {
         if let Some(leaks) = look_up("PROPAGATION_GUARD_LEAKS").and_then(|name| GuardLeaks::named(&name)) {
             self.guard_leaks = leaks;
         }
+        self.opt_in = look_up(SemanticConventions::VARIABLE).or(self.opt_in);
+        self
+    }
+
+    /// Sets the names of attributes, by default those of the semantic conventions 1.45. `OTEL_SEMCONV_STABILITY_OPT_IN` goes before, if
+    /// [`switches_from_env`](Self::switches_from_env) reads it.
+    #[must_use]
+    pub fn semantic_conventions(mut self, names: SemanticConventions) -> Self {
+        self.semantic_conventions = names;
         self
     }
 
@@ -118,6 +132,7 @@ impl PropagatorBuilder {
             enabled: AtomicBool::new(!self.disabled),
             deliveries: Deliveries::default(),
             guard_leaks: self.guard_leaks,
+            semantic_conventions: self.semantic_conventions.with_opt_in(self.opt_in.as_deref().unwrap_or_default()),
         }))
     }
 }

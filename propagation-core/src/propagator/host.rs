@@ -10,6 +10,7 @@ use crate::{
         HopHost,
         thread_end::{Access, access},
     },
+    semconv::SemanticConventions,
 };
 
 impl Propagator {
@@ -36,6 +37,10 @@ impl TextGuard for Inner {
 impl HopHost for Inner {
     fn guard_leaks(&self) -> GuardLeaks {
         self.guard_leaks
+    }
+
+    fn semantic_conventions(&self) -> SemanticConventions {
+        self.semantic_conventions
     }
 
     fn span_inside(&self, id: HopId) -> Option<SpanId> {

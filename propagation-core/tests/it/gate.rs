@@ -16,7 +16,7 @@ const MAIL: &str = "anna@example.com";
 
 /// Everything that a bridge was given.
 #[derive(Clone, Debug, Default)]
-struct Recorder(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Recorder(Arc<Mutex<Vec<String>>>);
 
 impl Recorder {
     fn add(&self, text: impl Into<String>) {
@@ -38,7 +38,7 @@ impl Recorder {
         link.attributes.iter().for_each(|attribute| self.add_attribute(attribute));
     }
 
-    fn take(&self) -> Vec<String> {
+    pub(crate) fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 }

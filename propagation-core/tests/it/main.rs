@@ -13,4 +13,5 @@ mod guard;
 mod peers;
 mod policy;
 mod properties;
+mod semconv;
 mod wire;

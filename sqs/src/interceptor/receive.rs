@@ -4,7 +4,7 @@ use aws_sdk_sqs::{
     operation::receive_message::ReceiveMessageInput,
     types::{Message, MessageSystemAttributeName, QueueAttributeName},
 };
-use propagation_core::{FieldName, FieldNames, Hop, HopSpan, Peer, SpanKind, messaging};
+use propagation_core::{FieldName, FieldNames, Hop, HopSpan, Peer, SpanKind, messaging, semconv};
 
 use super::{
     SqsInterceptor,
@@ -53,7 +53,7 @@ impl SqsInterceptor {
             }
         }
         if let Some(hop) = hop {
-            hop.set_attribute("messaging.batch.message_count", messages.len());
+            hop.set_attribute(semconv::MESSAGING_BATCH_MESSAGE_COUNT, messages.len());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Invariants of every hop, checked by the test kit, whose failures name the hop: `orders → billing over aws_sqs`.
+//! Invariants of every hop, checked by the test kit, whose failures name the hop: `orders → billing over aws.sqs`.
 
 use aws_sdk_sqs::types::Message;
 use propagation_core::{TraceTrust, messaging::ExistingContext};
@@ -35,7 +35,7 @@ impl Queue {
     async fn receive(&self, flags: &str, by: By) {
         self.services.receive(flags, async || self.send(by).await).await;
         for seen in self.endpoint.seen() {
-            self.services.wire.record(WireRecord::new("orders", "billing", "aws_sqs").with_fields(seen.attributes));
+            self.services.wire.record(WireRecord::new("orders", "billing", "aws.sqs").with_fields(seen.attributes));
         }
     }
 

@@ -32,7 +32,7 @@ async fn messages_of_a_batch_are_counted_one_by_one() {
                 .keys()
                 .all(|labels| labels.contains(&format!("server.port={port}")) && !labels.contains("message.id"))
         );
-        let expected = format!("messaging.operation.name={operation} messaging.system=aws_sqs");
+        let expected = format!("messaging.operation.name={operation} messaging.system.name=aws.sqs");
         assert!(found.keys().all(|labels| labels.contains("messaging.destination.name=orders")), "{found:?}");
         (
             found.len(),

@@ -43,7 +43,7 @@ async fn sent_and_received(client: &Client, endpoint: &Endpoint) -> Message {
 fn common(span: &opentelemetry_sdk::trace::SpanData, operation: &str, kind: &str, endpoint: &Endpoint) {
     let port = endpoint.sqs.addr().port().to_string();
     for (key, value) in [
-        ("messaging.system", "aws_sqs"),
+        ("messaging.system.name", "aws.sqs"),
         ("messaging.operation.name", operation),
         ("messaging.operation.type", kind),
         ("messaging.destination.name", "orders"),

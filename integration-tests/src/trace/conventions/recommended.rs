@@ -85,6 +85,7 @@ impl Version {
     fn name_of(self, names: &'static [&'static str]) -> Option<&'static str> {
         match self {
             Self::V1_44 => names.last().copied(),
+            Self::V1_45 => names.first().copied(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The tables of version 1.44, as far as checks use them.
+//! The tables of version 1.45, as far as checks use them, and the names that it changed.
 
 use crate::trace::SpanKind::{self, Client, Consumer, Producer, Server};
 
@@ -26,15 +26,15 @@ pub(super) const RPC_SERVER: SpanType =
 pub(super) const GRPC_CLIENT: SpanType = SpanType {
     what: "a gRPC client span must have it",
     kinds: &[Client],
-    required: &["rpc.system.name", "rpc.method", "rpc.response.status_code", "server.address"],
+    required: &["rpc.system.name", "rpc.method", "rpc.status_code", "server.address"],
 };
 pub(super) const GRPC_SERVER: SpanType = SpanType {
     what: "a gRPC server span must have it",
     kinds: &[Server],
-    required: &["rpc.system.name", "rpc.response.status_code"],
+    required: &["rpc.system.name", "rpc.status_code"],
 };
 
-const MESSAGING: &[&str] = &["messaging.system", "messaging.operation.name"];
+const MESSAGING: &[&str] = &["messaging.system.name", "messaging.operation.name"];
 const MUST: &str = "a messaging span must have it";
 
 /// The type of a messaging span by its operation; unknown operations may have any messaging kind.
@@ -84,16 +84,16 @@ pub(super) fn type_of(key: &str) -> Option<&'static str> {
         "http.response.size",
         "http.response.status_code",
         "messaging.batch.message_count",
-        "messaging.kafka.offset",
+        "kafka.offset",
         "messaging.message.body.size",
         "messaging.message.envelope.size",
-        "messaging.rabbitmq.message.delivery_tag",
+        "rabbitmq.message.delivery_tag",
         "network.local.port",
         "network.peer.port",
         "server.port",
     ];
     const BOOLEANS: &[&str] =
-        &["messaging.destination.anonymous", "messaging.destination.temporary", "messaging.kafka.message.tombstone"];
+        &["messaging.destination.anonymous", "messaging.destination.temporary", "kafka.message.tombstone"];
     const STRINGS: &[&str] = &[
         "aws.extended_request_id",
         "aws.request_id",
@@ -110,14 +110,14 @@ pub(super) fn type_of(key: &str) -> Option<&'static str> {
         "messaging.destination.name",
         "messaging.destination.partition.id",
         "messaging.destination.template",
-        "messaging.kafka.cluster.id",
-        "messaging.kafka.message.key",
+        "kafka.cluster.id",
+        "kafka.message.key",
         "messaging.message.conversation_id",
         "messaging.message.id",
         "messaging.operation.name",
         "messaging.operation.type",
-        "messaging.rabbitmq.destination.routing_key",
-        "messaging.system",
+        "messaging.system.name",
+        "rabbitmq.destination.routing_key",
         "network.local.address",
         "network.peer.address",
         "network.protocol.name",
@@ -125,7 +125,7 @@ pub(super) fn type_of(key: &str) -> Option<&'static str> {
         "network.transport",
         "rpc.method",
         "rpc.method_original",
-        "rpc.response.status_code",
+        "rpc.status_code",
         "rpc.system.name",
         "server.address",
         "url.full",
@@ -151,7 +151,28 @@ pub(super) fn type_of(key: &str) -> Option<&'static str> {
     }
 }
 
-/// Deprecated names and their replacements.
+/// Attributes that version 1.45 renamed, as (1.45, 1.44).
+pub(super) const RENAMED: &[(&str, &str)] = &[
+    ("kafka.cluster.id", "messaging.kafka.cluster.id"),
+    ("kafka.message.key", "messaging.kafka.message.key"),
+    ("kafka.message.tombstone", "messaging.kafka.message.tombstone"),
+    ("kafka.offset", "messaging.kafka.offset"),
+    ("messaging.system.name", "messaging.system"),
+    ("rabbitmq.destination.routing_key", "messaging.rabbitmq.destination.routing_key"),
+    ("rabbitmq.message.delivery_tag", "messaging.rabbitmq.message.delivery_tag"),
+    ("rpc.status_code", "rpc.response.status_code"),
+];
+
+/// Values of `messaging.system` in version 1.44 that `messaging.system.name` replaced, as (1.45, 1.44).
+pub(super) const SYSTEMS: &[(&str, &str)] = &[
+    ("aws.sqs", "aws_sqs"),
+    ("azure.eventgrid", "eventgrid"),
+    ("azure.eventhubs", "eventhubs"),
+    ("azure.servicebus", "servicebus"),
+    ("gcp.pubsub", "gcp_pubsub"),
+];
+
+/// Names that were deprecated before version 1.44, and their replacements.
 pub(super) const DEPRECATED: &[(&str, &str)] = &[
     ("http.method", "http.request.method"),
     ("http.status_code", "http.response.status_code"),
@@ -181,7 +202,7 @@ pub(super) const DEPRECATED: &[(&str, &str)] = &[
     ("net.transport", "network.transport"),
     ("rpc.system", "rpc.system.name"),
     ("rpc.service", "rpc.method"),
-    ("rpc.grpc.status_code", "rpc.response.status_code"),
+    ("rpc.grpc.status_code", "rpc.status_code"),
     ("messaging.operation", "messaging.operation.type"),
     ("messaging.destination", "messaging.destination.name"),
     ("messaging.destination_kind", ""),
@@ -199,10 +220,10 @@ pub(super) const DEPRECATED: &[(&str, &str)] = &[
     ("messaging.kafka.consumer.group", "messaging.consumer.group.name"),
     ("messaging.kafka.partition", "messaging.destination.partition.id"),
     ("messaging.kafka.destination.partition", "messaging.destination.partition.id"),
-    ("messaging.kafka.message.offset", "messaging.kafka.offset"),
-    ("messaging.kafka.message_key", "messaging.kafka.message.key"),
-    ("messaging.kafka.tombstone", "messaging.kafka.message.tombstone"),
-    ("messaging.rabbitmq.routing_key", "messaging.rabbitmq.destination.routing_key"),
+    ("messaging.kafka.message.offset", "kafka.offset"),
+    ("messaging.kafka.message_key", "kafka.message.key"),
+    ("messaging.kafka.tombstone", "kafka.message.tombstone"),
+    ("messaging.rabbitmq.routing_key", "rabbitmq.destination.routing_key"),
     ("deployment.environment", "deployment.environment.name"),
     ("exception.escaped", ""),
 ];

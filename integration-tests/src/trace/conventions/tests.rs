@@ -24,7 +24,7 @@ fn grpc_client() -> Span {
     let attributes = [
         ("rpc.system.name", "grpc"),
         ("rpc.method", "shop.Orders/Place"),
-        ("rpc.response.status_code", "OK"),
+        ("rpc.status_code", "OK"),
         ("server.address", "orders"),
     ];
     span(SpanKind::Client, "shop.Orders/Place", attributes.into())
@@ -32,7 +32,7 @@ fn grpc_client() -> Span {
 
 fn kafka_process() -> Span {
     let attributes = [
-        ("messaging.system", "kafka"),
+        ("messaging.system.name", "kafka"),
         ("messaging.operation.name", "process"),
         ("messaging.operation.type", "process"),
         ("messaging.destination.name", "orders"),
@@ -144,7 +144,7 @@ fn the_status_fits_the_outcome() {
 fn the_kind_fits_the_operation() {
     let mut receive = kafka_process();
     receive.attributes = [
-        ("messaging.system", "kafka"),
+        ("messaging.system.name", "kafka"),
         ("messaging.operation.name", "poll"),
         ("messaging.operation.type", "receive"),
         ("messaging.destination.name", "orders"),
@@ -159,4 +159,52 @@ fn the_kind_fits_the_operation() {
 #[test]
 fn spans_of_other_areas_are_left_alone() {
     assert_eq!(said(&span(SpanKind::Internal, "check 1234567", [("db.system.name", "postgresql")].into())), "");
+}
+
+/// A span with the names of version 1.44.
+fn older(span: &Span) -> Span {
+    let name = |key: &str| match key {
+        "messaging.system.name" => "messaging.system".to_owned(),
+        "rpc.status_code" => "rpc.response.status_code".to_owned(),
+        key => key.replace("kafka.offset", "messaging.kafka.offset"),
+    };
+    let mut older = span.clone();
+    older.attributes = span.attributes.iter().map(|(key, value)| (name(key), value.clone())).collect();
+    older
+}
+
+#[test]
+fn each_version_accepts_its_own_names() {
+    let mut process = kafka_process();
+    process.attributes.push("kafka.offset", 7);
+    for span in [grpc_client(), process] {
+        assert_eq!(Version::V1_45.findings(&span), []);
+        assert_eq!(Version::V1_44.findings(&older(&span)), []);
+    }
+}
+
+#[test]
+fn names_of_another_version_are_findings() {
+    let said = |version: Version, span: &Span| {
+        version.findings(span).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    let found = said(Version::V1_45, &older(&grpc_client()));
+    assert!(found.contains("`rpc.response.status_code` is deprecated: use `rpc.status_code`"), "{found}");
+    assert!(found.contains("`rpc.status_code` is missing"), "{found}");
+    let found = said(Version::V1_45, &older(&kafka_process()));
+    assert!(found.contains("`messaging.system` is deprecated: use `messaging.system.name`"), "{found}");
+    let found = said(Version::V1_44, &kafka_process());
+    assert!(found.contains("`messaging.system` is missing"), "{found}");
+}
+
+#[test]
+fn system_value_of_an_older_version_is_a_finding() {
+    let attributes = [
+        ("messaging.system.name", "aws_sqs"),
+        ("messaging.operation.name", "send"),
+        ("messaging.operation.type", "send"),
+        ("messaging.destination.name", "orders"),
+    ];
+    let found = said(&span(SpanKind::Producer, "send orders", attributes.into()));
+    assert!(found.contains("`messaging.system.name` is `aws_sqs`, not aws.sqs"), "{found}");
 }

@@ -25,7 +25,7 @@ const NAMES: [&str; 3] = [FIRST, MIDDLE, LAST];
 fn request(services: [Service; 3], over: &str) -> TraceGraph {
     let (receive, send, at, value) = match over {
         "http" => (Server, Client, "http.request.method", "POST"),
-        _ => (Consumer, Producer, "messaging.system", over),
+        _ => (Consumer, Producer, "messaging.system.name", over),
     };
     let mut spans: Vec<Span> = Vec::new();
     // The trace and the span that the wire carries to the next service.

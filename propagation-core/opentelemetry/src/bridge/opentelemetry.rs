@@ -161,7 +161,7 @@ impl OtelSpan {
     }
 }
 
-/// An exception record of the semantic conventions 1.44 (exceptions on spans).
+/// An exception record of the semantic conventions 1.45 (exceptions on spans).
 fn said_of(exception: &Exception) -> Vec<KeyValue> {
     let texts = [("exception.message", &exception.message), ("exception.stacktrace", &exception.stacktrace)];
     let texts = texts.into_iter().filter_map(|(key, text)| Some(KeyValue::new(key, text.clone()?)));

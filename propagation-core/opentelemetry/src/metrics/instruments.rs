@@ -9,13 +9,10 @@ use opentelemetry::{
 };
 
 use super::{
-    conventions::{
-        BATCH_COUNT, CONSUMED, DESTINATION, HTTP_CLIENT, HTTP_METHOD, HTTP_SERVER, MESSAGING_SYSTEM, OPERATION,
-        OPERATION_TYPE, PARTITION, RPC_CLIENT, RPC_SERVER, RPC_SYSTEM, SENT, URL_SCHEME,
-    },
+    conventions::{CONSUMED, HTTP_CLIENT, HTTP_SERVER, OPERATION, RPC_CLIENT, RPC_SERVER, SENT, lists},
     measured::Noted,
 };
-use propagation_core::{Attribute, AttributeValue, Outcome, SpanKind};
+use propagation_core::{Attribute, AttributeValue, Outcome, SpanKind, semconv};
 
 use crate::bridge::attribute;
 
@@ -46,18 +43,18 @@ impl Instruments {
             meter.u64_counter(name).with_unit("{message}").with_description(description).build()
         };
         Self {
-            http_server: duration("http.server.request.duration", "Duration of HTTP server requests."),
-            http_client: duration("http.client.request.duration", "Duration of HTTP client requests."),
-            rpc_server: duration("rpc.server.call.duration", "Duration of incoming remote procedure calls."),
-            rpc_client: duration("rpc.client.call.duration", "Duration of outgoing remote procedure calls."),
+            http_server: duration(semconv::HTTP_SERVER_REQUEST_DURATION, "Duration of HTTP server requests."),
+            http_client: duration(semconv::HTTP_CLIENT_REQUEST_DURATION, "Duration of HTTP client requests."),
+            rpc_server: duration(semconv::RPC_SERVER_CALL_DURATION, "Duration of incoming remote procedure calls."),
+            rpc_client: duration(semconv::RPC_CLIENT_CALL_DURATION, "Duration of outgoing remote procedure calls."),
             operation: duration(
-                "messaging.client.operation.duration",
+                semconv::MESSAGING_CLIENT_OPERATION_DURATION,
                 "Duration of operations that a producer or consumer client initiates.",
             ),
-            process: duration("messaging.process.duration", "Duration of processing messages."),
-            sent: messages("messaging.client.sent.messages", "Messages that a producer attempted to send."),
+            process: duration(semconv::MESSAGING_PROCESS_DURATION, "Duration of processing messages."),
+            sent: messages(semconv::MESSAGING_CLIENT_SENT_MESSAGES, "Messages that a producer attempted to send."),
             consumed: messages(
-                "messaging.client.consumed.messages",
+                semconv::MESSAGING_CLIENT_CONSUMED_MESSAGES,
                 "Messages that were delivered to the application.",
             ),
             received: Arc::default(),
@@ -84,14 +81,14 @@ impl Instruments {
     pub(super) fn record(&self, hop: &Noted, outcome: &Outcome) {
         let seconds = hop.began.elapsed().as_secs_f64();
         // gRPC is HTTP, too: the innermost protocol counts.
-        if hop.get(RPC_SYSTEM).is_some() {
+        if hop.get(semconv::RPC_SYSTEM_NAME).is_some() {
             match hop.kind {
                 SpanKind::Server => self.rpc_server.record(seconds, &self.attributes(RPC_SERVER, hop, outcome)),
                 _ => self.rpc_client.record(seconds, &self.attributes(RPC_CLIENT, hop, outcome)),
             }
-        } else if hop.get(MESSAGING_SYSTEM).is_some() {
+        } else if hop.get(semconv::MESSAGING_SYSTEM_NAME).is_some() {
             self.record_messaging(seconds, hop, outcome);
-        } else if hop.get(HTTP_METHOD).is_some() {
+        } else if hop.get(semconv::HTTP_REQUEST_METHOD).is_some() {
             match hop.kind {
                 SpanKind::Server => self.http_server.record(seconds, &self.attributes(HTTP_SERVER, hop, outcome)),
                 _ => self.http_client.record(seconds, &self.attributes(HTTP_CLIENT, hop, outcome)),
@@ -100,7 +97,7 @@ impl Instruments {
     }
 
     fn record_messaging(&self, seconds: f64, hop: &Noted, outcome: &Outcome) {
-        let operation = hop.text(OPERATION_TYPE);
+        let operation = hop.text(semconv::MESSAGING_OPERATION_TYPE);
         if operation == Some("process") {
             let attributes = self.attributes(CONSUMED, hop, outcome);
             self.process.record(seconds, &attributes);
@@ -127,13 +124,14 @@ impl Instruments {
     }
 
     fn attributes(&self, table: &[&str], hop: &Noted, outcome: &Outcome) -> Vec<KeyValue> {
-        let hidden = |key: &str| !self.destinations && (key == DESTINATION || key == PARTITION);
-        let listed = hop.attributes.iter().filter(|known| table.contains(&&*known.key) && !hidden(&known.key));
+        let destination = [semconv::MESSAGING_DESTINATION_NAME, semconv::MESSAGING_DESTINATION_PARTITION_ID];
+        let hidden = |key: &str| !self.destinations && destination.contains(&key);
+        let listed = hop.attributes.iter().filter(|known| lists(table, &known.key) && !hidden(&known.key));
         let said = listed.map(|known| {
             if is_made_up(hop, known) { KeyValue::new(known.key.clone(), "_OTHER") } else { attribute(known.clone()) }
         });
         // As the bridges say it on spans.
-        let error = outcome.error_type().map(|kind| KeyValue::new("error.type", kind));
+        let error = outcome.error_type().map(|kind| KeyValue::new(semconv::ERROR_TYPE, kind));
         said.chain(error).collect()
     }
 }
@@ -144,13 +142,13 @@ fn is_made_up(hop: &Noted, known: &Attribute) -> bool {
         return false;
     }
     match &*known.key {
-        URL_SCHEME => !matches!(hop.text(URL_SCHEME), Some("http" | "https")),
+        semconv::URL_SCHEME => !matches!(hop.text(semconv::URL_SCHEME), Some("http" | "https")),
         _ => false,
     }
 }
 
 fn batch_count(hop: &Noted) -> Option<u64> {
-    match hop.get(BATCH_COUNT)? {
+    match hop.get(semconv::MESSAGING_BATCH_MESSAGE_COUNT)? {
         AttributeValue::Int(count) => u64::try_from(*count).ok(),
         _ => None,
     }
@@ -183,7 +181,7 @@ impl Received {
 /// System and queue. Where exchange and routing key are part of a destination, the queue stands last; before receiving it is all
 /// that is known.
 fn queue(hop: &Noted) -> String {
-    let destination = hop.text(DESTINATION).unwrap_or_default();
+    let destination = hop.text(semconv::MESSAGING_DESTINATION_NAME).unwrap_or_default();
     let queue = destination.rsplit(':').next().unwrap_or_default();
-    format!("{} {queue}", hop.text(MESSAGING_SYSTEM).unwrap_or_default())
+    format!("{} {queue}", hop.text(semconv::MESSAGING_SYSTEM_NAME).unwrap_or_default())
 }

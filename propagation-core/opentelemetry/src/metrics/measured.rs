@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{conventions, instruments::Instruments};
-use propagation_core::{Attribute, AttributeValue, Hop, Link, Outcome, SpanKind, bridge::BridgeSpan};
+use propagation_core::{Attribute, AttributeValue, Hop, Link, Outcome, SpanKind, bridge::BridgeSpan, semconv};
 
 /// A span, if a bridge makes one, that is measured when it ends.
 pub(super) struct Measured {
@@ -31,7 +31,7 @@ impl Noted {
     pub(super) fn of(hop: &Hop) -> Option<Self> {
         let kind = Some(hop.kind).filter(|kind| conventions::is_measured(*kind))?;
         let is_measured = |attribute: &&Attribute| {
-            conventions::is_known(&attribute.key) && !hop.span_only.iter().any(|key| attribute.key == *key)
+            conventions::is_known(&attribute.key) && !is_listed(&hop.span_only, &attribute.key)
         };
         let attributes = hop.attributes.iter().filter(is_measured);
         Some(Self {
@@ -43,8 +43,10 @@ impl Noted {
         })
     }
 
+    /// Returns an attribute by its name of version 1.45, also if it was recorded with that of 1.44.
     pub(super) fn get(&self, key: &str) -> Option<&AttributeValue> {
-        self.attributes.iter().find(|attribute| attribute.key == key).map(|attribute| &attribute.value)
+        let is_named = |found: &str| found == key || semconv::current_name(found) == key;
+        self.attributes.iter().find(|attribute| is_named(&attribute.key)).map(|attribute| &attribute.value)
     }
 
     pub(super) fn text(&self, key: &str) -> Option<&str> {
@@ -55,7 +57,7 @@ impl Noted {
     }
 
     fn set(&mut self, attribute: &Attribute) {
-        if !conventions::is_known(&attribute.key) || self.span_only.iter().any(|key| attribute.key == *key) {
+        if !conventions::is_known(&attribute.key) || is_listed(&self.span_only, &attribute.key) {
             return;
         }
         match self.attributes.iter_mut().find(|known| known.key == attribute.key) {
@@ -63,6 +65,10 @@ impl Noted {
             None => self.attributes.push(attribute.clone()),
         }
     }
+}
+
+fn is_listed(keys: &[&str], key: &str) -> bool {
+    !keys.is_empty() && conventions::lists(keys, key)
 }
 
 impl Measured {

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use opentelemetry::{Value, baggage::BaggageExt, trace::SpanKind};
 
 use super::NewSpan;
-use propagation_core::{Glob, SamplingDecision, SamplingPriority};
+use propagation_core::{Glob, SamplingDecision, SamplingPriority, semconv};
 
 /// Which spans a rule is for: those that meet all of its conditions. Without conditions, all.
 ///
@@ -111,7 +111,7 @@ impl Condition {
             Self::Kind(kind) => span.kind() == kind,
             Self::Name(pattern) => pattern.matches(span.name()),
             Self::Route(pattern) => {
-                matches(pattern, span.attribute("http.route").or_else(|| span.attribute("url.path")))
+                matches(pattern, span.attribute(semconv::HTTP_ROUTE).or_else(|| span.attribute(semconv::URL_PATH)))
             }
             Self::Attribute(key, pattern) => matches(pattern, span.attribute(key)),
             Self::Baggage(key, pattern) => {
@@ -143,9 +143,9 @@ impl fmt::Debug for Condition {
 
 fn is_error(span: &NewSpan<'_>) -> bool {
     span.attributes().iter().any(|found| match found.key.as_str() {
-        "error.type" => true,
+        semconv::ERROR_TYPE => true,
         "error" => found.value == Value::Bool(true),
-        "http.response.status_code" => matches!(found.value, Value::I64(500..)),
+        semconv::HTTP_RESPONSE_STATUS_CODE => matches!(found.value, Value::I64(500..)),
         _ => false,
     })
 }

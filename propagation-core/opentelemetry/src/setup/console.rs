@@ -10,6 +10,7 @@ use opentelemetry_sdk::{
     error::{OTelSdkError, OTelSdkResult},
     trace::{SpanData, SpanExporter},
 };
+use propagation_core::semconv;
 
 /// A line for each span on standard output, for people and small tools; not a format to parse.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl SpanExporter for Console {
     }
 
     fn set_resource(&mut self, resource: &Resource) {
-        let name = resource.get(&opentelemetry::Key::from_static_str("service.name"));
+        let name = resource.get(&opentelemetry::Key::from_static_str(semconv::SERVICE_NAME));
         self.service = name.map(|name| name.to_string()).unwrap_or_default();
     }
 }

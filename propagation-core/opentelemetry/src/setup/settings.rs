@@ -11,10 +11,11 @@ use super::{
     SetupError, sampler,
     variables::{Variables, positive, refused},
 };
-use propagation_core::Formats;
+use propagation_core::{
+    Formats,
+    semconv::{self, SemanticConventions},
+};
 
-const SERVICE: &str = "service.name";
-const ENVIRONMENT: &str = "deployment.environment.name";
 const TRACES_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT";
 const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 const BATCH: &str = "OTEL_BSP_MAX_EXPORT_BATCH_SIZE";
@@ -63,10 +64,11 @@ impl Settings {
     pub(super) fn read(read: &Variables<'_>) -> Result<Self, SetupError> {
         let mut attributes = read.accept(attributes(read))?;
         if let Some(name) = read.get("OTEL_SERVICE_NAME") {
-            set(&mut attributes, SERVICE, name);
+            set(&mut attributes, semconv::SERVICE_NAME, name);
         }
         // Read by the propagator itself; here for the warning.
         read.is_true("PROPAGATION_DISABLED")?;
+        read.first_of([SemanticConventions::VARIABLE], opt_in)?;
         let queue = read.number("OTEL_BSP_MAX_QUEUE_SIZE")?;
         let most = queue.unwrap_or(QUEUE_SIZE);
         let batch = read.first_of([BATCH], |name, value| match positive(name, value)? {
@@ -91,7 +93,9 @@ impl Settings {
     /// variables is left out: it reads a list that was refused.
     pub(super) fn resource(&self, service: &str, environment: Option<&str>) -> Resource {
         let mut attributes = self.attributes.clone();
-        for (key, value) in [(SERVICE, Some(service)), (ENVIRONMENT, environment)] {
+        for (key, value) in
+            [(semconv::SERVICE_NAME, Some(service)), (semconv::DEPLOYMENT_ENVIRONMENT_NAME, environment)]
+        {
             if let Some(value) = value
                 && !attributes.iter().any(|(known, _)| known == key)
             {
@@ -277,6 +281,20 @@ fn endpoint(read: &Variables<'_>, protocol: Protocol) -> Result<String, SetupErr
         #[cfg(feature = "otlp-http")]
         (Protocol::HttpProtobuf, None) => "http://localhost:4318/v1/traces".to_owned(),
     })
+}
+
+/// Checks the values for RPC and messaging. Values for other areas are meant for other libraries.
+fn opt_in(name: &'static str, list: &str) -> Result<(), SetupError> {
+    let is_known = |value: &str| {
+        let (area, suffix) = value.split_once('/').unwrap_or((value, ""));
+        !matches!(area, "rpc" | "messaging") || matches!(suffix, "" | "dup" | "old")
+    };
+    let list = list.to_ascii_lowercase();
+    if list.split(',').map(str::trim).all(is_known) {
+        Ok(())
+    } else {
+        Err(refused(name, "has a value of 'rpc' or 'messaging' other than these, with '/dup' or with '/old'"))
+    }
 }
 
 fn set(attributes: &mut Vec<(String, String)>, key: &str, value: String) {

@@ -78,7 +78,13 @@ impl Telemetry {
     where
         S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
     {
-        tracing_opentelemetry::layer().with_threads(false).with_tracer(self.provider.tracer("tracing"))
+        tracing_opentelemetry::layer().with_threads(false).with_tracer(self.span_tracer())
+    }
+
+    /// The tracer of the layer: spans of `tracing` share one scope.
+    #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
+    fn span_tracer(&self) -> SdkTracer {
+        self.provider.tracer_with_scope(crate::instrumentation_scope(self.propagator.semantic_conventions()))
     }
 
     /// Exports what is left and ends. Off the runtime's own threads, so that a runtime of one thread can drive the export.

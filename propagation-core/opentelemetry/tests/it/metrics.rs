@@ -19,6 +19,7 @@ use propagation_core::{
     Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, RejectReason, SpanKind,
     TraceContext, Transport,
     messaging::{self, ParentMode, Processing},
+    semconv::{NameSet, SemanticConventions},
 };
 use propagation_opentelemetry::{
     OpenTelemetryBridge, TracingBridge,
@@ -184,7 +185,7 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
     let call = |kind, method: &str, status: &'static str| {
         let hop = Hop::remote(kind, caller()).with("rpc.system.name", "grpc").with("rpc.method", method.to_owned());
         let hop = propagator.start(hop.with("server.address", "orders").with("http.request.method", "POST"));
-        hop.set_attribute("rpc.response.status_code", status);
+        hop.set_attribute("rpc.status_code", status);
         hop.end(&if status == "OK" { Outcome::Unset } else { Outcome::error(status) });
     };
     call(SpanKind::Server, "shop.Orders/Place", "OK");
@@ -198,11 +199,11 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
 
     let said = metered.said();
     let server = &said["rpc.server.call.duration"];
-    let ok = [("rpc.method", "shop.Orders/Place"), ("rpc.response.status_code", "OK"), ("rpc.system.name", "grpc")];
+    let ok = [("rpc.method", "shop.Orders/Place"), ("rpc.status_code", "OK"), ("rpc.system.name", "grpc")];
     let unknown = [
         ("error.type", "UNIMPLEMENTED"),
         ("rpc.method", "shop.Orders/Cancel"),
-        ("rpc.response.status_code", "UNIMPLEMENTED"),
+        ("rpc.status_code", "UNIMPLEMENTED"),
         ("rpc.system.name", "grpc"),
     ];
     assert_eq!((server.unit.as_str(), server.bounds.as_slice()), ("s", SECONDS.as_slice()));
@@ -211,7 +212,7 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
     let client = [
         ("error.type", "UNAVAILABLE"),
         ("rpc.method", "shop.Orders/Place"),
-        ("rpc.response.status_code", "UNAVAILABLE"),
+        ("rpc.status_code", "UNAVAILABLE"),
         ("rpc.system.name", "grpc"),
         ("server.address", "orders"),
     ];
@@ -219,6 +220,33 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
     let http = [("http.request.method", "GET"), ("url.scheme", "_OTHER")];
     assert_eq!(said["http.server.request.duration"].series, [series(http, 50)]);
     assert_eq!(said.len(), 3);
+}
+
+#[test]
+fn metrics_have_the_attribute_names_that_were_chosen() {
+    let (system, older) = (("messaging.system.name", "aws.sqs"), ("messaging.system", "aws_sqs"));
+    for (names, labels) in [
+        (NameSet::Current, series([system], 1)),
+        (NameSet::Older, series([older], 1)),
+        (NameSet::Both, series([system, older], 1)),
+    ] {
+        let metered = Metered::new();
+        let propagator = Propagator::builder()
+            .bridge(HopMetrics::new(&metered.meter(), NoBridge))
+            .semantic_conventions(SemanticConventions::default().with_messaging(names).with_rpc(names))
+            .build();
+        let send = Hop::local(SpanKind::Producer, caller()).with("messaging.operation.type", "send");
+        propagator.start(send.with("messaging.system.name", "aws.sqs")).end(&Outcome::Unset);
+        let call = propagator.start(Hop::remote(SpanKind::Server, caller()).with("rpc.system.name", "grpc"));
+        call.set_attribute("rpc.status_code", "OK");
+        call.end(&Outcome::Unset);
+        let said = metered.said();
+        assert_eq!(said["messaging.client.sent.messages"].series, [labels], "{names:?}");
+        let call = &said["rpc.server.call.duration"].series[0].0;
+        let has = |key: &str| call.contains_key(key);
+        let expected = (names != NameSet::Older, names != NameSet::Current);
+        assert_eq!((has("rpc.status_code"), has("rpc.response.status_code")), expected, "{names:?}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 #![cfg(all(feature = "sdk", feature = "tracing"))]
 
+mod semconv;
+
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, InMemorySpanExporterBuilder};
 use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, TraceContext};

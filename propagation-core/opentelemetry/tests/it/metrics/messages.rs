@@ -9,12 +9,12 @@ const SEND: [(&str, &str); 4] = [
     ("messaging.destination.name", "orders"),
     ("messaging.destination.partition.id", "3"),
     ("messaging.operation.name", "send"),
-    ("messaging.system", "kafka"),
+    ("messaging.system.name", "kafka"),
 ];
 
 fn message(kind: SpanKind, name: &'static str, operation: &'static str) -> Hop {
     Hop::remote(kind, caller())
-        .with("messaging.system", "kafka")
+        .with("messaging.system.name", "kafka")
         .with("messaging.operation.name", name)
         .with("messaging.operation.type", operation)
         .with("messaging.destination.name", "orders")
@@ -22,7 +22,7 @@ fn message(kind: SpanKind, name: &'static str, operation: &'static str) -> Hop {
         .with("messaging.consumer.group.name", "billing")
         .with("messaging.client.id", "client-1")
         .with("messaging.message.id", "m-1")
-        .with("messaging.kafka.offset", 42_i64)
+        .with("kafka.offset", 42_i64)
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn sends_are_counted_message_by_message_and_created_messages_only_once_they_are_
             "messaging.destination.partition.id",
             "messaging.operation.name",
             "messaging.operation.type",
-            "messaging.system",
+            "messaging.system.name",
         ]
     );
     assert_eq!(said.len(), 2);
