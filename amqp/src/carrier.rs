@@ -7,7 +7,7 @@ use lapin::{
     types::{AMQPValue, FieldTable, LongString, ShortString},
 };
 use propagation_core::{
-    Extract, Field, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, TraceContext, Value,
+    Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, TraceContext, Value, carrier::Field,
 };
 
 use crate::frame::{self, FrameLimit};

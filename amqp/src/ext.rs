@@ -42,7 +42,7 @@ impl DeliveryExt for Delivery {
 /// let mut properties = BasicProperties::default();
 /// let injection = properties.inject(&Propagator::default(), "shop", &context, FrameLimit::DEFAULT);
 /// assert!(injection.written().eq(["traceparent"]));
-/// # Ok::<(), propagation_core::TraceParentError>(())
+/// # Ok::<(), propagation_core::model::TraceParentError>(())
 /// ```
 pub trait PropertiesExt: Sealed {
     /// Writes the part of a context that the policy releases to a destination: an exchange (`shop`), or a queue that is reached through

@@ -1,7 +1,7 @@
 use http::HeaderMap;
 use propagation_core::{
-    Extract, Field, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext,
-    Propagator, RejectReason, TraceContext, Value,
+    Extract, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator,
+    RejectReason, TraceContext, Value, carrier::Field,
 };
 use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 

@@ -33,7 +33,7 @@ pub(crate) fn code_of_error<E: 'static>(error: E) -> (E, Option<Code>) {
 
 /// tonic recognizes this error only if it is not wrapped.
 fn is_overloaded(error: &(dyn Error + 'static)) -> bool {
-    error.source().is_none() && propagation_core::dyn_error_type(error) == "tower::load_shed::error::Overloaded"
+    error.source().is_none() && propagation_core::hop::dyn_error_type(error) == "tower::load_shed::error::Overloaded"
 }
 
 /// Like the one above: tonic knows an error of HTTP/2 by its reason, unless it is wrapped.

@@ -2,8 +2,9 @@
 
 use http::{HeaderMap, HeaderName};
 use propagation_core::{
-    Admission, Extract, Field, FieldName, FieldNames, FieldPriority, Inject, InjectionReport, OutgoingFields, Peer,
-    PropagationContext, Propagator, RejectReason, TraceContext, Transport, Value,
+    Admission, Extract, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext,
+    Propagator, RejectReason, TraceContext, Transport, Value,
+    carrier::{Field, FieldPriority},
 };
 
 use crate::attributes;

@@ -64,12 +64,12 @@ pub(crate) fn failure<E: 'static>(error: &E) -> Outcome {
 fn kind<E: 'static>(error: &E) -> Cow<'static, str> {
     // `axum::Error` wraps a boxed error.
     match (error as &dyn std::any::Any).downcast_ref::<axum::Error>() {
-        Some(error) => propagation_core::dyn_error_type(error),
-        None => propagation_core::error_type(error),
+        Some(error) => propagation_core::hop::dyn_error_type(error),
+        None => propagation_core::hop::error_type(error),
     }
 }
 
 #[cfg(not(feature = "axum-0-8"))]
 fn kind<E: 'static>(error: &E) -> Cow<'static, str> {
-    propagation_core::error_type(error)
+    propagation_core::hop::error_type(error)
 }

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use propagation_core::{Peer, PeerNaming, Policy};
+use propagation_core::{Peer, Policy, policy::PeerNaming};
 
 use crate::attributes::canonical_host;
 

@@ -292,7 +292,9 @@ impl OtlpReceiver {
         };
         let mut broken = broken.found(format!("and so it stayed for {timeout:?}; received in all: {}", self.counts()));
         // Services of this process that export elsewhere, or were too late.
-        for failed in propagation_core::failed_exports().into_iter().filter(|failed| failed.last >= self.started) {
+        for failed in
+            propagation_core::bridge::failed_exports().into_iter().filter(|failed| failed.last >= self.started)
+        {
             broken = broken.found(format!(
                 "{} spans of {:?} could not be exported to {}: {}",
                 failed.spans, failed.service, failed.endpoint, failed.cause

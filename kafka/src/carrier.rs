@@ -3,8 +3,8 @@
 use std::ffi::CString;
 
 use propagation_core::{
-    DuplicateParent, Extract, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, RejectReason,
-    TraceContext, Value,
+    Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, TraceContext, Value,
+    carrier::{DuplicateParent, FieldPriority},
 };
 use rdkafka::{
     Message,

@@ -2,7 +2,8 @@ mod delivery;
 mod prepared;
 
 use propagation_core::{
-    FieldPriority, Outcome, Peer, Propagator, StoredContext,
+    Outcome, Peer, Propagator, StoredContext,
+    carrier::FieldPriority,
     messaging::{self, ExistingContext},
 };
 use rdkafka::{

@@ -42,7 +42,7 @@ pub trait Bridge: fmt::Debug + Send + Sync {
 
     /// Returns the span in the tracing API's own context, if that is inside a hop and can be found without side effects.
     ///
-    /// Called before a hop is entered and after it was left, if [`GuardLeaks`](crate::GuardLeaks) asks for a check.
+    /// Called before a hop is entered and after it was left, if [`GuardLeaks`](crate::hop::GuardLeaks) asks for a check.
     fn span_inside(&self, id: HopId) -> Option<SpanId> {
         let _ = id;
         None

@@ -14,7 +14,7 @@ mod report;
 mod serialize;
 mod stored;
 
-use crate::{TraceContext, Value};
+use crate::TraceContext;
 
 pub(crate) use joined::Joined;
 #[cfg(feature = "json")]
@@ -28,6 +28,8 @@ pub use {
     report::InjectionReport,
     stored::{StoredContext, StoredContextError},
 };
+
+pub use crate::model::{FieldValue, Value};
 
 /// Reads the fields of a message.
 ///

@@ -44,7 +44,7 @@ pub trait Format: fmt::Debug + Send + Sync {
 /// The context that formats extracted from one carrier, before the policy is applied. The first valid trace wins; baggage is merged.
 ///
 /// ```
-/// use propagation_core::{Extracted, Format, Peer, Policy, TraceContextFormat, Transport};
+/// use propagation_core::{Format, Peer, Policy, Transport, format::{Extracted, TraceContextFormat}};
 ///
 /// let received = vec![("traceparent".to_owned(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec())];
 /// let mut extracted = Extracted::new();

@@ -1,60 +1,66 @@
 #![doc = include_str!("../README.md")]
+//!
+//! # Modules
+//!
+//! The root has the main types of each theme: those that applications and adapters name, and those in the signatures of [`Extract`],
+//! [`Inject`] and [`Bridge`]. The module of a theme has the rest: implementations, options, parts and errors.
+//!
+//! | Module | Contents |
+//! |---|---|
+//! | [`model`] | ids, `traceparent`, `tracestate`, baggage, contexts, sampling decision |
+//! | [`carrier`] | carriers for maps, environment variables and stored strings; fields; the laws of carriers |
+//! | [`format`](mod@format) | one type for each wire format |
+//! | [`hop`] | descriptions of hops, running hops, attributes, outcomes |
+//! | [`policy`] | rules for trust, baggage and scrubbing; explanations, warnings and errors |
+//! | [`bridge`] | the seam to the application's tracing API |
+//! | [`messaging`] | sending, receiving, processing and settling messages |
+//! | [`task`] | the current context in tasks, threads and streams |
+//! | [`semconv`] | names of attributes, by the semantic conventions |
+//! | `reload` | a policy file that is read again while the program runs |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod bridge;
-mod carrier;
+pub mod carrier;
 mod escape;
-mod format;
+pub mod format;
 mod glob;
 mod hex;
-mod hop;
+pub mod hop;
 pub mod messaging;
-mod model;
+pub mod model;
 mod octets;
 mod peer;
-mod policy;
+pub mod policy;
 mod propagator;
 mod rejection;
 #[cfg(feature = "reload")]
-mod reload;
+pub mod reload;
 pub mod semconv;
 pub mod task;
 
-pub use bridge::{Bridge, NoBridge, failed_exports, record_failed_export};
-pub use carrier::{
-    DuplicateParent, EnvironmentCarrier, Extract, Field, FieldName, FieldNames, FieldPriority, Inject, InjectionReport,
-    OutgoingFields, StoredContext, StoredContextError, laws as carrier_laws,
-};
-#[cfg(feature = "json")]
-#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-pub use carrier::{JsonCarrier, JsonCarrierMut};
+pub use bridge::{Bridge, NoBridge};
+pub use carrier::{Extract, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, StoredContext, Value};
 pub use escape::EscapedText;
-pub use format::{
-    B3Format, BaggageFormat, DatadogFormat, Extracted, Format, Formats, FormatsError, GoogleCloudFormat,
-    GrpcTraceBinFormat, JaegerFormat, TraceContextFormat, XRayFormat,
-};
+pub use format::{Format, Formats};
 pub use glob::Glob;
-pub use hop::{
-    Attribute, AttributeValue, Exception, ExternalText, GuardLeaks, Hop, HopSpan, Link, Outcome, Scope, SpanKind,
-    TelemetryLimits, TextGuard, dyn_error_type, error_type,
-};
+pub use hop::{Attribute, AttributeValue, Exception, ExternalText, Hop, HopSpan, Link, Outcome, SpanKind};
 pub use model::{
-    Baggage, BaggageError, FieldValue, Member, PropagationContext, RejectReason, SamplingDecision, SamplingPriority,
-    SpanId, SpanIdError, TraceContext, TraceFlags, TraceId, TraceIdError, TraceParent, TraceParentError, TraceState,
-    TraceStateError, Value, ot,
+    Baggage, PropagationContext, RejectReason, SamplingDecision, SpanId, TraceContext, TraceFlags, TraceId,
+    TraceParent, TraceState,
 };
 pub use peer::{Peer, Transport};
-pub use policy::{
-    Admission, Decision, ExistingOutsideHops, ExplainedField, Explanation, InboundRule, KeyRule, Loosening,
-    OutboundRule, PeerNaming, Policy, PolicyBuilder, PolicyError, PolicySink, PolicyWarning, PolicyWarningKind,
-    Pseudonymizer, Release, RuleLocation, RulePart, Scrub, ScrubAction, TraceStateRule, TraceTrust, UnknownProfile,
-};
-#[cfg(feature = "policy-file")]
-pub use policy::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};
+pub use policy::{Admission, InboundRule, KeyRule, OutboundRule, Policy, Scrub, TraceTrust};
 pub use propagation_scrub as scrub;
 pub use propagator::{Counters, Propagator, PropagatorBuilder};
 pub use rejection::{Direction, Rejection};
 #[cfg(feature = "reload")]
-pub use reload::{Reload, ReloadThread};
+pub use reload::Reload;
+
+// Names that several modules of the crate use.
+pub(crate) use carrier::{DuplicateParent, Field, FieldPriority};
+pub(crate) use format::Extracted;
+pub(crate) use hop::{GuardLeaks, TelemetryLimits, TextGuard};
+pub(crate) use model::{FieldValue, Member, SamplingPriority};
+pub(crate) use policy::{PolicyError, PolicySink};

@@ -8,7 +8,7 @@ use crate::EscapedText;
 ///
 /// The constants are the transports of the adapters in this repository. An adapter of another transport brings its own, and a policy
 /// with rules for it declares it: `transports = ["nats"]` in a file, or
-/// [`PolicyBuilder::transport`](crate::PolicyBuilder::transport). Without a declaration such a rule is an error, so that a misspelt
+/// [`PolicyBuilder::transport`](crate::policy::PolicyBuilder::transport). Without a declaration such a rule is an error, so that a misspelt
 /// `kafak:orders` never goes unnoticed; and a peer of an undeclared transport matches only rules for every transport (`*`, `*:name`).
 ///
 /// ```
@@ -21,7 +21,7 @@ use crate::EscapedText;
 /// assert!(Policy::builder().outbound(rule()).build().is_err());
 /// let peer = Peer::new(NATS, "orders.created");
 /// # let _ = (policy, peer);
-/// # Ok::<(), propagation_core::PolicyError>(())
+/// # Ok::<(), propagation_core::policy::PolicyError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Transport(&'static str);

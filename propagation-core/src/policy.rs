@@ -61,7 +61,7 @@ use crate::{Direction, Peer, TelemetryLimits, model::origin::Generation};
 ///     .outbound(OutboundRule::peers(["http:*.internal", "kafka:orders"]).allow("tenant.id").allow("feature.*"))
 ///     .build()?;
 /// # let _ = policy;
-/// # Ok::<(), propagation_core::PolicyError>(())
+/// # Ok::<(), propagation_core::policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Policy {

@@ -51,7 +51,7 @@ use crate::{
 /// let mut record = Vec::new();
 /// propagator.inject(&Peer::kafka("orders"), &admission.context, &mut record);
 /// assert_eq!(record, received);
-/// # Ok::<(), propagation_core::PolicyError>(())
+/// # Ok::<(), propagation_core::policy::PolicyError>(())
 /// ```
 #[derive(Clone)]
 pub struct Propagator(Arc<Inner>);

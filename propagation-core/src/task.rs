@@ -14,7 +14,7 @@
 //!     std::thread::spawn(task::carry(&propagator, move || inner.current()))
 //! });
 //! assert_eq!(sent.join().ok().as_ref(), Some(request.context()));
-//! # Ok::<(), propagation_core::TraceParentError>(())
+//! # Ok::<(), propagation_core::model::TraceParentError>(())
 //! ```
 
 mod future;

@@ -7,14 +7,14 @@ use lapin::{
 use propagation_amqp::{FrameLimit, ProducerPropagation, PropertiesCarrier, PropertiesCarrierMut, PropertiesExt};
 use propagation_core::{
     Extract, InboundRule, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, Transport,
-    carrier_laws,
+    carrier::laws,
 };
 
 use crate::shop::{PARENT, headers, text};
 
 struct Message;
 
-impl carrier_laws::Subject for Message {
+impl laws::Subject for Message {
     type Message = BasicProperties;
     const ORDERED: bool = false;
     const REPEATS: bool = false;

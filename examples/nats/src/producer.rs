@@ -1,9 +1,6 @@
 use async_nats::{Client, HeaderMap, PublishError};
 use bytes::Bytes;
-use propagation_core::{
-    Outcome, Peer, PeerNaming, Propagator, StoredContext,
-    messaging::{self, ExistingContext, PreparedMessage},
-};
+use propagation_core::{Outcome, Peer, Propagator, StoredContext, messaging::{self, ExistingContext, PreparedMessage}, policy::PeerNaming};
 
 use crate::{HeadersCarrierMut, NATS, attributes};
 

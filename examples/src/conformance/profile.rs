@@ -1,6 +1,8 @@
 //! Which formats a profile reads and writes.
 
-use propagation_core::{Format, Formats, InboundRule, OutboundRule, Policy, PolicyError, PropagatorBuilder, Scrub};
+use propagation_core::{
+    Format, Formats, InboundRule, OutboundRule, Policy, PropagatorBuilder, Scrub, policy::PolicyError,
+};
 
 /// A profile's name, and its formats by their names in `OTEL_PROPAGATORS`.
 const FORMATS: [(&str, &str); 9] = [
@@ -47,7 +49,7 @@ impl Profile {
     }
 }
 
-fn formats(names: &str) -> Result<Vec<Box<dyn Format>>, propagation_core::FormatsError> {
+fn formats(names: &str) -> Result<Vec<Box<dyn Format>>, propagation_core::format::FormatsError> {
     Ok(names.parse::<Formats>()?.into_vec())
 }
 

@@ -1,6 +1,6 @@
 //! Assertions on attempts: at the edge, and for trusted callers.
 
-use propagation_core::{Peer, Propagator, SamplingDecision, SamplingPriority, Transport};
+use propagation_core::{Peer, Propagator, SamplingDecision, Transport, model::SamplingPriority};
 use propagation_testkit::trace::{Span, SpanKind, TraceGraph, TraceId};
 
 use crate::{

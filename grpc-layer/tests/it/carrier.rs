@@ -1,14 +1,14 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use propagation_core::{
     Extract, Formats, Inject, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, TraceContext,
-    carrier_laws,
+    carrier::laws,
 };
 use propagation_grpc::MetadataCarrierMut;
 use propagation_http::HeaderCarrier;
 
 struct Metadata;
 
-impl carrier_laws::Subject for Metadata {
+impl laws::Subject for Metadata {
     type Message = HeaderMap;
     // The order of different names is not significant.
     const ORDERED: bool = false;

@@ -1,7 +1,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body_util::BodyExt;
 use propagation_core::{
-    Extract, Hop, Inject, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, SpanKind, carrier_laws,
+    Extract, Hop, Inject, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, SpanKind, carrier::laws,
 };
 use propagation_http::{ClientPropagationLayer, HeaderCarrier, HeaderCarrierMut};
 use tower::{Layer, ServiceExt};
@@ -10,7 +10,7 @@ use crate::telemetry::PARENT;
 
 struct Headers;
 
-impl carrier_laws::Subject for Headers {
+impl laws::Subject for Headers {
     type Message = HeaderMap;
     // Removal from a header map moves the last entry; the order of different names is not significant (RFC 9110, 5.3).
     const ORDERED: bool = false;
@@ -51,7 +51,7 @@ mod many {
         name.starts_with("crowd-")
     }
 
-    impl carrier_laws::Subject for Crowded {
+    impl laws::Subject for Crowded {
         type Message = HeaderMap;
         const ORDERED: bool = false;
 

@@ -1,6 +1,6 @@
 use propagation_core::{
-    Direction, FieldPriority, HopSpan, InjectionReport, Outcome, Propagator, RejectReason, TraceContext, messaging,
-    semconv,
+    Direction, HopSpan, InjectionReport, Outcome, Propagator, RejectReason, TraceContext, carrier::FieldPriority,
+    messaging, semconv,
 };
 use rdkafka::{error::KafkaError, message::OwnedHeaders};
 

@@ -1,6 +1,6 @@
 use propagation_core::{
     Extract, FieldName, FieldNames, InboundRule, Inject, OutboundRule, OutgoingFields, Peer, Policy, Propagator,
-    TraceContext, carrier_laws,
+    TraceContext, carrier::laws,
 };
 use propagation_kafka::{HeadersCarrier, HeadersCarrierMut, HeadersExt, MessageExt, OwnedHeadersExt, RawHeader};
 use rdkafka::message::OwnedHeaders;
@@ -9,7 +9,7 @@ use crate::shop::{OTHER, PARENT, headers, message, shown};
 
 struct Record;
 
-impl carrier_laws::Subject for Record {
+impl laws::Subject for Record {
     type Message = Option<OwnedHeaders>;
 
     fn empty() -> Option<OwnedHeaders> {
@@ -37,7 +37,7 @@ impl carrier_laws::Subject for Record {
     }
 }
 
-carrier_laws!(Record);
+propagation_core::carrier_laws!(Record);
 
 fn open() -> Propagator {
     let policy = Policy::builder()

@@ -16,7 +16,7 @@ use crate::{
 /// context that this process received must not reach every child.
 ///
 /// ```
-/// use propagation_core::{EnvironmentCarrier, Peer, Propagator};
+/// use propagation_core::{Peer, Propagator, carrier::EnvironmentCarrier};
 ///
 /// let propagator = Propagator::default();
 /// let admission = propagator.extract(&Peer::process("cron"), &EnvironmentCarrier::from_env());

@@ -11,7 +11,7 @@ use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, TraceCo
 /// A member of any other type than string reads as an empty value, so that it is rejected and counted. `null` reads as absent.
 ///
 /// ```
-/// use propagation_core::{JsonCarrier, JsonCarrierMut, Peer, Propagator};
+/// use propagation_core::{Peer, Propagator, carrier::{JsonCarrier, JsonCarrierMut}};
 /// use serde_json::json;
 ///
 /// let propagator = Propagator::default();

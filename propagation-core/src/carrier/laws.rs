@@ -10,11 +10,11 @@ use crate::{
 /// A message type under test, with access to its headers.
 ///
 /// ```
-/// use propagation_core::{Extract, Inject, carrier_laws};
+/// use propagation_core::{Extract, Inject, carrier::laws};
 ///
 /// struct Pairs;
 ///
-/// impl carrier_laws::Subject for Pairs {
+/// impl laws::Subject for Pairs {
 ///     type Message = Vec<(String, Vec<u8>)>;
 ///     fn empty() -> Self::Message { Vec::new() }
 ///     fn put(message: &mut Self::Message, name: &str, value: &[u8]) {
@@ -185,7 +185,7 @@ pub fn absent_names_are_not_visited<S: Subject>() {
 }
 
 /// Adds a test for each carrier law to a crate's suite. Takes a type that implements
-/// [`carrier_laws::Subject`](crate::carrier_laws::Subject).
+/// [`Subject`](crate::carrier::laws::Subject).
 #[macro_export]
 macro_rules! carrier_laws {
     ($subject:ty) => {
@@ -203,7 +203,7 @@ macro_rules! carrier_laws {
         $(
             #[test]
             fn $law() {
-                $crate::carrier_laws::$law::<$subject>();
+                $crate::carrier::laws::$law::<$subject>();
             }
         )*
     };

@@ -19,7 +19,7 @@ use crate::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, TraceCo
 ///
 /// let resumed: StoredContext = column.parse()?;
 /// let admission = propagator.extract(&Peer::process("outbox"), &resumed);
-/// # Ok::<(), propagation_core::StoredContextError>(())
+/// # Ok::<(), propagation_core::carrier::StoredContextError>(())
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoredContext {

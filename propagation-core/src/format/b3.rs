@@ -19,7 +19,7 @@ static FLAGS: FieldName = FieldName::from_static("x-b3-flags");
 /// sampled. `X-B3-ParentSpanId` is checked and then ignored, and never written.
 ///
 /// ```
-/// use propagation_core::{B3Format, Peer, Propagator, Transport};
+/// use propagation_core::{Peer, Propagator, Transport, format::B3Format};
 ///
 /// let propagator = Propagator::builder()
 ///     .extract_formats(vec![Box::new(B3Format::single())])

@@ -14,7 +14,7 @@ use crate::EscapedText;
 /// let formats: Formats = "tracecontext, baggage, b3".parse()?;
 /// assert_eq!(formats.names().collect::<Vec<_>>(), ["tracecontext", "baggage", "b3"]);
 /// assert!("tracecontext,zipkin".parse::<Formats>().unwrap_err().to_string().contains("zipkin"));
-/// # Ok::<(), propagation_core::FormatsError>(())
+/// # Ok::<(), propagation_core::format::FormatsError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formats(Vec<Known>);

@@ -17,7 +17,7 @@ static TRACE: FieldName = FieldName::from_static("x-amzn-trace-id");
 /// SQS carries the same text in its `AWSTraceHeader` attribute: see [`parse`](Self::parse) and [`format`](Self::format).
 ///
 /// ```
-/// use propagation_core::{SamplingDecision, XRayFormat};
+/// use propagation_core::{SamplingDecision, format::XRayFormat};
 ///
 /// let text = b"Parent=53995c3f42cd8ad8;Sampled=?;Root=1-5759e988-bd862e3fe1be46a994272793";
 /// let trace = XRayFormat::parse(text)?;

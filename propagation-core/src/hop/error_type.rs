@@ -27,7 +27,7 @@ const OTHER: &str = "_OTHER";
 /// use std::{error::Error, io};
 ///
 /// let boxed: Box<dyn Error + Send + Sync> = Box::new(io::Error::from(io::ErrorKind::TimedOut));
-/// assert_eq!(propagation_core::error_type(&boxed), "std::io::ErrorKind::TimedOut");
+/// assert_eq!(propagation_core::hop::error_type(&boxed), "std::io::ErrorKind::TimedOut");
 /// ```
 #[must_use]
 pub fn error_type<E: 'static>(error: &E) -> Cow<'static, str> {

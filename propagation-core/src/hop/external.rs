@@ -11,7 +11,7 @@ pub(crate) const MOST_KEPT: usize = super::TelemetryLimits::MAX_BYTES + 256;
 
 /// Text that a caller, a publisher or a message chose.
 ///
-/// Making one copies a bounded part of the text. It has no accessor: the policy's [`TextGuard`](crate::TextGuard) alone turns it into
+/// Making one copies a bounded part of the text. It has no accessor: the policy's [`TextGuard`](crate::hop::TextGuard) alone turns it into
 /// the text that a bridge receives.
 ///
 /// ```

@@ -100,7 +100,7 @@ impl HopSpan {
     /// Runs `run` inside the hop.
     ///
     /// A guard of the tracing API that was taken inside and is still in force afterwards is reported, or makes this panic, as set by the
-    /// propagator's [`GuardLeaks`](crate::GuardLeaks): work that runs next on this thread would run in it.
+    /// propagator's [`GuardLeaks`](crate::hop::GuardLeaks): work that runs next on this thread would run in it.
     #[track_caller]
     pub fn in_scope<R>(&self, run: impl FnOnce() -> R) -> R {
         enter(&self.hop, CallSite::here(), run)

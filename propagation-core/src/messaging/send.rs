@@ -7,7 +7,7 @@ use crate::{
 ///
 /// Trust survives forwarding. Inside an admitted hop, and in tasks and threads that the helpers of [`task`](crate::task) start from
 /// it, the rule that admitted the hop applies to context on outgoing messages. Outside such a hop the context is the
-/// application's own, unless the policy sets [`existing_outside_hops`](crate::PolicyBuilder::existing_outside_hops).
+/// application's own, unless the policy sets [`existing_outside_hops`](crate::policy::PolicyBuilder::existing_outside_hops).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExistingContext {

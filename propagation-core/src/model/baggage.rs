@@ -24,7 +24,7 @@ use crate::{FieldValue, octets};
 /// baggage.set("tenant.id", "blue & green")?;
 /// assert_eq!(baggage.as_wire(), b"tenant.id=blue%20&%20green".as_slice());
 /// assert_eq!(baggage.get("tenant.id").as_deref(), Some("blue & green"));
-/// # Ok::<(), propagation_core::BaggageError>(())
+/// # Ok::<(), propagation_core::model::BaggageError>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct Baggage {

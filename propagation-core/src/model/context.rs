@@ -41,12 +41,12 @@ impl TraceContext {
     /// A trace-id that came without a parent-id: the next span is the root of that trace. Nothing is decided about sampling.
     ///
     /// ```
-    /// use propagation_core::{TraceContext, XRayFormat};
+    /// use propagation_core::{TraceContext, format::XRayFormat};
     ///
     /// let trace = TraceContext::from_trace_id("6789123300abcdef0123456789123456".parse()?);
     /// assert!(!trace.has_ids());
     /// assert_eq!(XRayFormat::format(&trace).as_deref(), Some("Root=1-67891233-00abcdef0123456789123456"));
-    /// # Ok::<(), propagation_core::TraceIdError>(())
+    /// # Ok::<(), propagation_core::model::TraceIdError>(())
     /// ```
     #[must_use]
     pub fn from_trace_id(trace_id: TraceId) -> Self {

@@ -94,7 +94,7 @@ id!(
     /// let id: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse()?;
     /// assert_eq!(id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
     /// assert!("4BF92F3577B34DA6A3CE929D0E0E4736".parse::<TraceId>().is_err());
-    /// # Ok::<(), propagation_core::TraceIdError>(())
+    /// # Ok::<(), propagation_core::model::TraceIdError>(())
     /// ```
     TraceId, TraceIdError, 16, u128, "trace"
 );
@@ -107,7 +107,7 @@ id!(
     ///
     /// assert_eq!(SpanId::from_hex(b"00f067aa0ba902b7")?.to_string(), "00f067aa0ba902b7");
     /// assert!(SpanId::from_hex(b"0000000000000000").is_err());
-    /// # Ok::<(), propagation_core::SpanIdError>(())
+    /// # Ok::<(), propagation_core::model::SpanIdError>(())
     /// ```
     SpanId, SpanIdError, 8, u64, "span"
 );

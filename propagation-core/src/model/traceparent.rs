@@ -14,7 +14,7 @@ use crate::{RejectReason, SpanId, TraceFlags, TraceId, hex};
 /// let parent: TraceParent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
 /// assert!(parent.flags.is_sampled());
 /// assert_eq!(&parent.to_bytes(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
-/// # Ok::<(), propagation_core::TraceParentError>(())
+/// # Ok::<(), propagation_core::model::TraceParentError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceParent {

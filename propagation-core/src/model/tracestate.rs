@@ -21,7 +21,7 @@ use crate::{FieldValue, RejectReason, model::list_header};
 /// state.set("rojo", "1")?;
 /// assert_eq!(state.as_bytes(), b"rojo=1,congo=t61rcWkgMzE");
 /// assert_eq!(state.get("congo"), Some("t61rcWkgMzE"));
-/// # Ok::<(), propagation_core::TraceStateError>(())
+/// # Ok::<(), propagation_core::model::TraceStateError>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct TraceState {

@@ -17,7 +17,7 @@ impl Policy {
     /// assert!(!policy.releases_less(&stock, &orders));
     /// assert!(policy.releases_less(&other, &orders));
     /// assert!(!policy.releases_less(&orders, &other));
-    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// # Ok::<(), propagation_core::policy::PolicyError>(())
     /// ```
     #[must_use]
     pub fn releases_less(&self, next: &Peer<'_>, first: &Peer<'_>) -> bool {

@@ -79,7 +79,7 @@ impl Policy {
     /// nothing.
     ///
     /// ```
-    /// use propagation_core::{Decision, Direction, Peer, Policy, PropagationContext};
+    /// use propagation_core::{Direction, Peer, Policy, PropagationContext, policy::Decision};
     ///
     /// let policy = Policy::internal(["tenant.id"]);
     /// let mut context = PropagationContext::EMPTY;
@@ -88,7 +88,7 @@ impl Policy {
     /// let tenant = explained.baggage().next().unwrap();
     /// assert_eq!(tenant.decision, Decision::Blocked);
     /// assert_eq!(tenant.detector.as_deref(), Some("email"));
-    /// # Ok::<(), propagation_core::BaggageError>(())
+    /// # Ok::<(), propagation_core::model::BaggageError>(())
     /// ```
     #[must_use]
     pub fn explain(&self, direction: Direction, peer: &Peer<'_>, context: &PropagationContext) -> Explanation {

@@ -63,7 +63,7 @@ impl Policy {
     ///     "#,
     /// )?;
     /// # let _ = policy;
-    /// # Ok::<(), propagation_core::PolicyFileError>(())
+    /// # Ok::<(), propagation_core::policy::PolicyFileError>(())
     /// ```
     ///
     /// # Errors

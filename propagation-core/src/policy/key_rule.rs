@@ -11,7 +11,7 @@ use crate::{Member, PolicyError, RejectReason, scrub};
 /// let rollout = KeyRule::new("feature.*").max_length(32).report_only();
 /// let tenant = KeyRule::new("tenant.id").pattern("[a-z]{1,20}")?.span_attribute("tenant.id");
 /// # let _ = (plan, rollout, tenant);
-/// # Ok::<(), propagation_core::PolicyError>(())
+/// # Ok::<(), propagation_core::policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct KeyRule {

@@ -50,7 +50,7 @@ impl Policy {
     /// let allow = |key| Policy::builder().outbound(OutboundRule::peers(["kafka:orders"]).allow(key)).build();
     /// let loosened = allow("tenant.id")?.loosened_by(&allow("tenant.*")?);
     /// assert_eq!(loosened[0].to_string(), "outbound kafka:orders: key \"tenant.*\" is allowed");
-    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// # Ok::<(), propagation_core::policy::PolicyError>(())
     /// ```
     #[must_use]
     pub fn loosened_by(&self, newer: &Self) -> Vec<Loosening> {

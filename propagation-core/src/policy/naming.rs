@@ -19,14 +19,14 @@ impl Policy {
     /// A peer that a rule names is one that the service knows, unlike a host that a caller has chosen.
     ///
     /// ```
-    /// use propagation_core::{OutboundRule, Peer, PeerNaming, Policy};
+    /// use propagation_core::{OutboundRule, Peer, Policy, policy::PeerNaming};
     ///
     /// let rules = OutboundRule::peers(["http:api.example.com", "http:*.internal", "*"]);
     /// let policy = Policy::builder().outbound(rules).build()?;
     /// assert_eq!(policy.peer_naming(&Peer::http("api.example.com")), Some(PeerNaming::Exact));
     /// assert_eq!(policy.peer_naming(&Peer::http("stock.internal")), Some(PeerNaming::Pattern));
     /// assert_eq!(policy.peer_naming(&Peer::http("hooks.example.org")), None);
-    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// # Ok::<(), propagation_core::policy::PolicyError>(())
     /// ```
     #[must_use]
     pub fn peer_naming(&self, peer: &Peer<'_>) -> Option<PeerNaming> {

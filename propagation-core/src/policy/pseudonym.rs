@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::PolicyError;
 
-/// Makes the pseudonyms of [`ScrubAction::Pseudonymize`](crate::ScrubAction::Pseudonymize): `p.{key id}.{32 hex digits}`, the first 128 bits of
+/// Makes the pseudonyms of [`ScrubAction::Pseudonymize`](crate::policy::ScrubAction::Pseudonymize): `p.{key id}.{32 hex digits}`, the first 128 bits of
 /// HMAC-SHA-256 over the value.
 ///
 /// Two keys at a time: the current one makes pseudonyms, the previous one's are still known as such, so that keys can rotate while

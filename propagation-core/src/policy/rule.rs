@@ -149,7 +149,7 @@ impl TraceStateRule {
 /// A rule for context that is sent to peers. By default it releases trace context and tracestate, and no baggage.
 ///
 /// ```
-/// use propagation_core::{OutboundRule, Policy, TraceStateRule};
+/// use propagation_core::{OutboundRule, Policy, policy::TraceStateRule};
 ///
 /// let policy = Policy::builder()
 ///     .outbound(OutboundRule::peers(["http:*.internal", "kafka:orders"]).allow("tenant.id").allow("feature.*"))
@@ -157,7 +157,7 @@ impl TraceStateRule {
 ///     .outbound(OutboundRule::peers(["*"]).tracestate(TraceStateRule::None))
 ///     .build()?;
 /// # let _ = policy;
-/// # Ok::<(), propagation_core::PolicyError>(())
+/// # Ok::<(), propagation_core::policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct OutboundRule {

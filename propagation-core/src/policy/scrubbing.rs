@@ -53,12 +53,12 @@ impl ScrubAction {
 /// The default is all of them, and [`ScrubAction::Drop`].
 ///
 /// ```
-/// use propagation_core::{ScrubAction, Policy, Scrub, scrub::Detector};
+/// use propagation_core::{Policy, Scrub, scrub::Detector, policy::ScrubAction};
 ///
 /// let scrub = Scrub::default().without(Detector::Phone).action(ScrubAction::Redact).pattern("employee", r"\bE\d{6}\b")?;
 /// let policy = Policy::builder().scrub(scrub).build()?;
 /// # let _ = policy;
-/// # Ok::<(), propagation_core::PolicyError>(())
+/// # Ok::<(), propagation_core::policy::PolicyError>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Scrub {

@@ -43,7 +43,7 @@ impl PropagatorBuilder {
     ///
     /// let propagator = Propagator::builder().formats(Formats::from_env()?).build();
     /// # let _ = propagator;
-    /// # Ok::<(), propagation_core::FormatsError>(())
+    /// # Ok::<(), propagation_core::format::FormatsError>(())
     /// ```
     #[must_use]
     pub fn formats(self, formats: Formats) -> Self {

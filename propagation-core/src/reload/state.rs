@@ -151,7 +151,7 @@ impl State {
 }
 
 /// Logs what a new version allows and the one before did not.
-fn log_loosened(path: &Path, loosened: &[crate::Loosening]) {
+fn log_loosened(path: &Path, loosened: &[crate::policy::Loosening]) {
     /// A version that opens everything needs no thousand lines.
     const MOST: usize = 100;
     for loosening in loosened.iter().take(MOST) {

@@ -1,7 +1,8 @@
 use std::collections::HashMap;
 
 use propagation_core::{
-    EnvironmentCarrier, Extract, Inject, Peer, PropagationContext, Propagator, StoredContext, Transport, carrier_laws,
+    Extract, Inject, Peer, PropagationContext, Propagator, StoredContext, Transport,
+    carrier::{EnvironmentCarrier, laws},
 };
 
 use crate::wire::PARENT;
@@ -11,7 +12,7 @@ mod pairs {
 
     struct Pairs;
 
-    impl carrier_laws::Subject for Pairs {
+    impl laws::Subject for Pairs {
         type Message = Vec<(String, Vec<u8>)>;
         fn empty() -> Self::Message {
             Vec::new()
@@ -38,7 +39,7 @@ mod maps {
 
     struct Map;
 
-    impl carrier_laws::Subject for Map {
+    impl laws::Subject for Map {
         type Message = HashMap<String, String>;
         const ORDERED: bool = false;
         const REPEATS: bool = false;
@@ -64,14 +65,17 @@ mod maps {
 
 #[cfg(feature = "json")]
 mod json {
-    use propagation_core::{Direction, JsonCarrier, JsonCarrierMut, RejectReason};
+    use propagation_core::{
+        Direction, RejectReason,
+        carrier::{JsonCarrier, JsonCarrierMut},
+    };
     use serde_json::{Map, Value, json};
 
     use super::*;
 
     struct Object;
 
-    impl carrier_laws::Subject for Object {
+    impl laws::Subject for Object {
         type Message = Map<String, Value>;
         const ORDERED: bool = false;
         const REPEATS: bool = false;

@@ -7,9 +7,11 @@ mod jaeger;
 mod roots;
 
 use propagation_core::{
-    B3Format, DatadogFormat, Format, Formats, GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, Peer,
-    PropagationContext, Propagator, RejectReason, SamplingDecision, SamplingPriority, TraceContext, TraceContextFormat,
-    Transport, XRayFormat,
+    Format, Formats, Peer, PropagationContext, Propagator, RejectReason, SamplingDecision, TraceContext, Transport,
+    format::{
+        B3Format, DatadogFormat, GoogleCloudFormat, GrpcTraceBinFormat, JaegerFormat, TraceContextFormat, XRayFormat,
+    },
+    model::SamplingPriority,
 };
 
 use crate::wire::{PARENT, open_policy};

@@ -1,6 +1,6 @@
 //! W3C Baggage, the kinds of lists that the specification's own reference is tested with, and what each reads as.
 
-use propagation_core::{Baggage, BaggageError};
+use propagation_core::{Baggage, model::BaggageError};
 
 #[test]
 fn lists_read_as_the_specifications_reference_reads_them() {

@@ -3,15 +3,15 @@
 use std::{ffi::OsStr, process::Command};
 
 use propagation_core::{
-    EnvironmentCarrier, Extract, Formats, Inject, Peer, PropagationContext, Propagator, RejectReason, StoredContext,
-    TraceContext, carrier_laws,
+    Extract, Formats, Inject, Peer, PropagationContext, Propagator, RejectReason, StoredContext, TraceContext,
+    carrier::{EnvironmentCarrier, laws},
 };
 
 use crate::wire::{PARENT, open, open_policy};
 
 struct Stored;
 
-impl carrier_laws::Subject for Stored {
+impl laws::Subject for Stored {
     type Message = StoredContext;
     fn empty() -> Self::Message {
         StoredContext::new()

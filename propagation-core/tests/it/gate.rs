@@ -7,8 +7,9 @@ use std::{
 
 use propagation_core::{
     Attribute, AttributeValue, Bridge, EscapedText, Exception, ExternalText, Hop, InboundRule, KeyRule, Link, Outcome,
-    Peer, Policy, PropagationContext, Propagator, Scrub, SpanKind, TelemetryLimits, TraceContext, Transport,
+    Peer, Policy, PropagationContext, Propagator, Scrub, SpanKind, TraceContext, Transport,
     bridge::{BridgeSpan, CurrentHop, Started},
+    hop::TelemetryLimits,
 };
 use proptest::prelude::*;
 
@@ -245,7 +246,10 @@ proptest! {
 
 #[test]
 fn debug_of_types_with_wire_values_masks_them() {
-    use propagation_core::{EnvironmentCarrier, FieldValue, Inject, StoredContext, Value};
+    use propagation_core::{
+        Inject, StoredContext, Value,
+        carrier::{EnvironmentCarrier, FieldValue},
+    };
 
     let carrier = vec![
         ("traceparent".to_owned(), b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_vec()),

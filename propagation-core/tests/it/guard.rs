@@ -8,8 +8,9 @@ mod reload;
 mod reports;
 
 use propagation_core::{
-    Decision, Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator,
-    Pseudonymizer, RejectReason, Scrub, ScrubAction, Transport,
+    Direction, InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, Scrub,
+    Transport,
+    policy::{Decision, Pseudonymizer, ScrubAction},
 };
 
 fn context(baggage: &str) -> PropagationContext {

@@ -1,6 +1,6 @@
 use propagation_core::{
-    InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, TraceStateRule,
-    TraceTrust, Transport,
+    InboundRule, KeyRule, OutboundRule, Peer, Policy, PropagationContext, Propagator, RejectReason, TraceTrust,
+    Transport, policy::TraceStateRule,
 };
 
 use crate::wire::{PARENT, through};

@@ -4,7 +4,7 @@ mod baggage;
 mod formats;
 pub(crate) mod tracestate;
 
-use propagation_core::{SamplingDecision, SamplingPriority, SpanId, TraceFlags, TraceId, TraceParent};
+use propagation_core::{SamplingDecision, SpanId, TraceFlags, TraceId, TraceParent, model::SamplingPriority};
 use proptest::prelude::*;
 
 pub(crate) fn parents() -> impl Strategy<Value = TraceParent> {

@@ -1,6 +1,6 @@
 use propagation_core::{
-    Direction, DuplicateParent, Extract, FieldName, InboundRule, OutboundRule, Peer, Policy, Propagator, RejectReason,
-    Scrub, Transport, Value,
+    Direction, Extract, FieldName, InboundRule, OutboundRule, Peer, Policy, Propagator, RejectReason, Scrub, Transport,
+    Value, carrier::DuplicateParent,
 };
 
 pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

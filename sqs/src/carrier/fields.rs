@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
-use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value, XRayFormat};
+use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value, format::XRayFormat};
 
 use super::{PACKED_ATTRIBUTE, TRACE_HEADER};
 

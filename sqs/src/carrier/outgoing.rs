@@ -8,8 +8,10 @@ use aws_sdk_sqs::{
     },
 };
 use propagation_core::{
-    Extract, Field, FieldName, FieldPriority, Inject, InjectionReport, OutgoingFields, RejectReason, StoredContext,
-    TraceContext, TraceParent, Value, XRayFormat,
+    Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, StoredContext, TraceContext,
+    TraceParent, Value,
+    carrier::{Field, FieldPriority},
+    format::XRayFormat,
 };
 
 use super::{

@@ -4,7 +4,7 @@ use aws_sdk_sqs::{
     operation::send_message::SendMessageInput,
     types::{Message, MessageAttributeValue, SendMessageBatchRequestEntry},
 };
-use propagation_core::{Extract, Inject, carrier_laws};
+use propagation_core::{Extract, Inject, carrier::laws};
 use propagation_sqs::{AttributeMode, MessageCarrier, MessageCarrierMut, SizeLimit};
 
 type Attributes = std::collections::HashMap<String, MessageAttributeValue>;
@@ -28,7 +28,7 @@ mod alone {
 
     struct Alone;
 
-    impl carrier_laws::Subject for Alone {
+    impl laws::Subject for Alone {
         type Message = SendMessageInput;
         const ORDERED: bool = false;
         const REPEATS: bool = false;
@@ -62,7 +62,7 @@ mod in_a_batch {
 
     struct InABatch;
 
-    impl carrier_laws::Subject for InABatch {
+    impl laws::Subject for InABatch {
         type Message = SendMessageBatchRequestEntry;
         const ORDERED: bool = false;
         const REPEATS: bool = false;

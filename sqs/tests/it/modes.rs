@@ -372,7 +372,10 @@ async fn illegal_name_is_dropped_and_the_send_succeeds() {
 
 #[test]
 fn illegal_value_is_dropped_in_every_mode() {
-    use propagation_core::{FieldName, FieldNames, FieldPriority, FieldValue, Inject, OutgoingFields, Value};
+    use propagation_core::{
+        FieldName, FieldNames, Inject, OutgoingFields, Value,
+        carrier::{FieldPriority, FieldValue},
+    };
     use propagation_sqs::MessageCarrierMut;
     static GOOD: FieldName = FieldName::from_static("good");
     static BAD: FieldName = FieldName::from_static("bad");

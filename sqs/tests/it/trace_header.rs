@@ -4,8 +4,10 @@ use aws_sdk_sqs::{
     operation::send_message::SendMessageInput, types::MessageSystemAttributeNameForSends::AwsTraceHeader,
 };
 use propagation_core::{
-    Extract, Extracted, FieldName, FieldNames, FieldPriority, FieldValue, Format, OutboundRule, OutgoingFields, Peer,
-    Policy, PropagationContext, Propagator, SamplingDecision, TraceContext,
+    Extract, FieldName, FieldNames, Format, OutboundRule, OutgoingFields, Peer, Policy, PropagationContext, Propagator,
+    SamplingDecision, TraceContext,
+    carrier::{FieldPriority, FieldValue},
+    format::Extracted,
 };
 use propagation_sqs::{AttributeMode, MessageCarrierMut, SizeLimit};
 

@@ -2,8 +2,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use propagation_core::{
-    Baggage, Decision, Direction, EscapedText, ExplainedField, Explanation, Policy, PropagationContext, TraceContext,
-    TraceParent, TraceState, TraceTrust,
+    Baggage, Direction, EscapedText, Policy, PropagationContext, TraceContext, TraceParent, TraceState, TraceTrust,
+    policy::{Decision, ExplainedField, Explanation},
 };
 use serde_json::{Value, json};
 

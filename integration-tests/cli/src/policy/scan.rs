@@ -3,7 +3,7 @@ use std::{
     path::Path,
 };
 
-use propagation_core::{Baggage, Direction, ExplainedField, OutboundRule, Peer, Policy, PropagationContext};
+use propagation_core::{Baggage, Direction, OutboundRule, Peer, Policy, PropagationContext, policy::ExplainedField};
 use serde_json::{Map, Value};
 
 use super::{Error, Exit};

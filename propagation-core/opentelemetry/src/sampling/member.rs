@@ -2,7 +2,7 @@
 
 use opentelemetry::trace::TraceState;
 
-use propagation_core::ot;
+use propagation_core::model::ot;
 
 use crate::sampling::{Randomness, Threshold};
 

@@ -3,7 +3,7 @@ use std::{fmt, sync::Arc};
 use opentelemetry::{Value, baggage::BaggageExt, trace::SpanKind};
 
 use super::NewSpan;
-use propagation_core::{Glob, SamplingDecision, SamplingPriority, semconv};
+use propagation_core::{Glob, SamplingDecision, model::SamplingPriority, semconv};
 
 /// Which spans a rule is for: those that meet all of its conditions. Without conditions, all.
 ///

@@ -4,7 +4,7 @@ use std::{
     str::FromStr,
 };
 
-use propagation_core::{TraceId, ot};
+use propagation_core::{TraceId, model::ot};
 
 /// How many bits a threshold and a randomness have.
 const BITS: u32 = 56;

@@ -1,6 +1,6 @@
 use std::{error::Error, fmt};
 
-use propagation_core::{EscapedText, FormatsError};
+use propagation_core::{EscapedText, format::FormatsError};
 
 /// Why telemetry could not be started, or not be ended.
 ///

@@ -16,7 +16,7 @@ use opentelemetry_sdk::{
 };
 
 use super::{SetupError, report};
-use propagation_core::{Counters, EscapedText, record_failed_export};
+use propagation_core::{Counters, EscapedText, bridge::record_failed_export};
 
 /// The first lost spans are reported at once, later ones in one line for each such time.
 const REPORT_EVERY: Duration = Duration::from_secs(60);

@@ -4,9 +4,10 @@
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
 use propagation_core::{
-    Direction, ExistingOutsideHops, Hop, InboundRule, NoBridge, OutboundRule, Outcome, Peer, Policy,
-    PropagationContext, Propagator, RejectReason, SpanKind, StoredContext, TraceTrust, Transport,
+    Direction, Hop, InboundRule, NoBridge, OutboundRule, Outcome, Peer, Policy, PropagationContext, Propagator,
+    RejectReason, SpanKind, StoredContext, TraceTrust, Transport,
     messaging::{self, ExistingContext, ParentMode, PreparedMessage, Processing},
+    policy::ExistingOutsideHops,
     task,
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};

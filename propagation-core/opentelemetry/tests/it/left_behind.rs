@@ -16,7 +16,8 @@ use opentelemetry::{
 };
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use propagation_core::{
-    Bridge, GuardLeaks, Hop, PropagationContext, Propagator, SpanKind, TraceContext,
+    Bridge, Hop, PropagationContext, Propagator, SpanKind, TraceContext,
+    hop::GuardLeaks,
     task::{Current, InContextExt},
 };
 use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};

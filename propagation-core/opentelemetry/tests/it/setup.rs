@@ -277,7 +277,7 @@ async fn lost_spans_are_counted_and_returned_by_the_shutdown() {
         other => panic!("{other:?}"),
     }
     assert_eq!(propagator.counters().spans_not_exported(), 5);
-    let failed = propagation_core::failed_exports();
+    let failed = propagation_core::bridge::failed_exports();
     let failed = failed.iter().find(|failed| failed.service == "loser").expect("the failure is listed");
     assert_eq!((failed.spans, failed.endpoint.as_str()), (5, endpoint.as_str()));
     assert!(format!("{:?}", propagator.counters()).contains("spans_not_exported: 5"));

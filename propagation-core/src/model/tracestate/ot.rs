@@ -26,7 +26,7 @@ impl TraceState {
     /// assert_eq!(state.ot("x"), Some("y"));
     /// assert_eq!(state.threshold(), Some(0xc0_0000_0000_0000));
     /// assert_eq!(state.randomness(), Some(0x6e_6d1a_7583_2a2f));
-    /// # Ok::<(), propagation_core::TraceStateError>(())
+    /// # Ok::<(), propagation_core::model::TraceStateError>(())
     /// ```
     #[must_use]
     pub fn ot(&self, sub_key: &str) -> Option<&str> {

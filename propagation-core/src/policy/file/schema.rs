@@ -18,10 +18,10 @@ use super::{
     shapes::{AllowedKey, ScrubKey, State},
 };
 use crate::{
-    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyBuilder, PolicyError, Pseudonymizer, Scrub,
-    ScrubAction, TelemetryLimits, TraceStateRule, TraceTrust,
+    InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Scrub, TelemetryLimits, TraceTrust,
     peer::is_transport_name,
     policy::pattern::Pattern,
+    policy::{ExistingOutsideHops, PolicyBuilder, Pseudonymizer, ScrubAction, TraceStateRule},
     scrub::{Detector, Detectors},
 };
 

@@ -6,9 +6,9 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 
 use super::{NameIndex, PeerIndex};
 use crate::{
-    Direction, Glob, Peer, PeerNaming, Transport,
+    Direction, Glob, Peer, Transport,
     policy::{
-        host,
+        PeerNaming, host,
         peer_pattern::{PeerPattern, Peers},
     },
 };

@@ -1,6 +1,9 @@
 //! B3: one header and several.
 
-use propagation_core::{B3Format, JaegerFormat, RejectReason, SamplingDecision};
+use propagation_core::{
+    RejectReason, SamplingDecision,
+    format::{B3Format, JaegerFormat},
+};
 
 use super::{Make, SPAN, TRACE, check, check_bare, ids, read};
 

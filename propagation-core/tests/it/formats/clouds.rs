@@ -1,6 +1,9 @@
 //! Amazon's and Google's: X-Ray, `x-cloud-trace-context`, `grpc-trace-bin`.
 
-use propagation_core::{GoogleCloudFormat, GrpcTraceBinFormat, RejectReason, SamplingDecision, XRayFormat};
+use propagation_core::{
+    RejectReason, SamplingDecision,
+    format::{GoogleCloudFormat, GrpcTraceBinFormat, XRayFormat},
+};
 
 use super::{Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, check_roots};
 

@@ -1,7 +1,8 @@
 //! Datadog: numbers, priorities and tags.
 
 use propagation_core::{
-    DatadogFormat, Formats, PropagationContext, RejectReason, SamplingDecision, SamplingPriority, TraceContext,
+    Formats, PropagationContext, RejectReason, SamplingDecision, TraceContext, format::DatadogFormat,
+    model::SamplingPriority,
 };
 
 use super::{HIGH, LOW_DECIMAL, Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, check_roots, ids, read, write};

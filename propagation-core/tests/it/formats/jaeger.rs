@@ -1,6 +1,9 @@
 //! Jaeger: ids and baggage.
 
-use propagation_core::{BaggageFormat, Direction, JaegerFormat, Peer, RejectReason, SamplingDecision, Transport};
+use propagation_core::{
+    Direction, Peer, RejectReason, SamplingDecision, Transport,
+    format::{BaggageFormat, JaegerFormat},
+};
 
 use super::{SPAN, TRACE, between, check, read, write};
 

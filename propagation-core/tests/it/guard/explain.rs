@@ -1,8 +1,9 @@
 //! Explanations agree with what an extract and an inject do.
 
 use propagation_core::{
-    Decision, Direction, ExplainedField, InboundRule, OutboundRule, Peer, Policy, PropagationContext, RejectReason,
-    SamplingDecision, TraceContext, TraceState, TraceStateRule, TraceTrust, Transport,
+    Direction, InboundRule, OutboundRule, Peer, Policy, PropagationContext, RejectReason, SamplingDecision,
+    TraceContext, TraceState, TraceTrust, Transport,
+    policy::{Decision, ExplainedField, TraceStateRule},
 };
 
 use crate::wire::PARENT;

@@ -1,6 +1,6 @@
 use propagation_core::{
-    EnvironmentCarrier, FieldName, Formats, Peer, PropagationContext, Propagator, SamplingDecision, SamplingPriority,
-    StoredContext, TraceContext, TraceParent, Transport, XRayFormat,
+    FieldName, Formats, Peer, PropagationContext, Propagator, SamplingDecision, StoredContext, TraceContext,
+    TraceParent, Transport, carrier::EnvironmentCarrier, format::XRayFormat, model::SamplingPriority,
 };
 use proptest::prelude::*;
 

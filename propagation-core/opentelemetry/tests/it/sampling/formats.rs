@@ -3,8 +3,8 @@
 use propagation_core::{
     Formats, Peer, PropagationContext, Propagator,
     SamplingDecision::{self, Debug, Defer, Drop, Priority, Sample},
-    SamplingPriority::{Keep, Reject, UserKeep, UserReject},
     TraceContext, TraceState, Transport,
+    model::SamplingPriority::{Keep, Reject, UserKeep, UserReject},
 };
 
 use crate::wire::{PARENT, open_policy};
