@@ -1,4 +1,8 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(all(feature = "axum-0-8", feature = "reqwest-0-13"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "axum-0-8", feature = "reqwest-0-13")),
+    doc = "Trace context and baggage over HTTP: tower layers for servers and clients. The README has examples."
+)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]

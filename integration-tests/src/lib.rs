@@ -7,6 +7,8 @@ mod assertions;
 pub mod backend;
 pub mod canary;
 pub mod fault;
+#[cfg(feature = "services")]
+pub mod forwarding;
 pub mod html;
 #[cfg(feature = "opentelemetry-sdk-0-33")]
 pub mod in_memory;
@@ -20,6 +22,8 @@ pub mod otlp;
 pub mod runtime;
 #[cfg(feature = "services")]
 pub mod services;
+#[cfg(feature = "services")]
+pub mod telemetry;
 mod text;
 pub mod trace;
 pub mod wire;

@@ -8,24 +8,14 @@ use lapin::{
     options::{BasicAckOptions, BasicPublishOptions},
 };
 use propagation_amqp::{ConsumerPropagation, ProducerPropagation};
-use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust, Transport,
-    messaging::ExistingContext, task,
+use propagation_core::{Hop, Outcome, Peer, Policy, Propagator, SpanKind, StoredContext, TraceTrust, Transport};
+use propagation_testkit::{
+    forwarding::{self, ForwardingCase, Handover, in_own_tenant},
+    telemetry::{OTHER, TestTelemetry},
+    trace::SpanSelector,
 };
-use propagation_opentelemetry::OpenTelemetryBridge;
-use propagation_testkit::in_memory::InMemory;
 
 use crate::shop::{PARENT, Shop, headers, text};
-
-const STORED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-
-fn policy(trust: TraceTrust) -> Policy {
-    Policy::builder()
-        .inbound(InboundRule::peers(["amqp:shipping", "http:*"]).trust(trust))
-        .outbound(OutboundRule::peers(["amqp:shop"]).allow("tenant.id"))
-        .build()
-        .unwrap()
-}
 
 fn outsiders() -> BasicProperties {
     let table = [("traceparent", PARENT), ("tracestate", "evil=1"), ("baggage", "tenant.id=evil"), ("retries", "1")]
@@ -35,12 +25,9 @@ fn outsiders() -> BasicProperties {
 
 /// Publishes a message like one that was received, from a context with a tenant of the service's own.
 async fn publish_on(propagator: &Propagator, producer: &ProducerPropagation, channel: &lapin::Channel) {
-    let mut context = propagator.current();
-    context.baggage.set("tenant.id", "blue").unwrap();
-    let hop = propagator.start(Hop::local(SpanKind::Internal, context));
     let options = BasicPublishOptions::default();
-    hop.scope(producer.publish(channel, "shop".into(), "paid".into(), options, b"{}", outsiders())).await.unwrap();
-    hop.end(&Outcome::Unset);
+    let published = producer.publish(channel, "shop".into(), "paid".into(), options, b"{}", outsiders());
+    in_own_tenant(propagator, published).await.unwrap();
 }
 
 /// A received message of an untrusted sender.
@@ -53,45 +40,24 @@ async fn received(shop: &mut Shop) -> Delivery {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forwarded_headers_obey_the_admitting_rule() {
     let mut shop = Shop::open().await;
-    for (trust, existing, stays, links) in [
-        (TraceTrust::Full, ExistingContext::Keep, true, 1),
-        (TraceTrust::IdsOnly, ExistingContext::Keep, true, 1),
-        (TraceTrust::RestartWithLink, ExistingContext::Keep, false, 1),
-        (TraceTrust::Restart, ExistingContext::Keep, false, 0),
-        (TraceTrust::Ignore, ExistingContext::Keep, false, 0),
-        (TraceTrust::Restart, ExistingContext::Replace, false, 0),
-        (TraceTrust::Ignore, ExistingContext::Replace, false, 0),
-    ] {
-        for way in ["retry", "task", "thread", "http"] {
-            let case = format!("{trust:?} {existing:?} {way}");
-            let memory = InMemory::new();
-            let provider = memory.provider("shop");
-            let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
-            let propagator = Propagator::builder().policy(policy(trust)).bridge(bridge).build();
+    for case in ForwardingCase::all() {
+        for (way, place) in [
+            ("retry", Handover::Inline),
+            ("task", Handover::Task),
+            ("thread", Handover::Thread),
+            ("blocking", Handover::Blocking),
+            ("http", Handover::Inline),
+        ] {
+            let telemetry = case.telemetry("amqp:shipping", "amqp:shop");
+            let propagator = telemetry.propagator.clone();
             let consuming = ConsumerPropagation::new(propagator.clone(), "shipping");
-            let producer = ProducerPropagation::new(propagator.clone(), &shop.connection).existing(existing.clone());
+            let producer =
+                ProducerPropagation::new(propagator.clone(), &shop.connection).existing(case.existing.clone());
             let delivery = received(&mut shop).await;
             let (p, channel) = (propagator.clone(), shop.channel.clone());
+            let publish = async move { publish_on(&p, &producer, &channel).await };
             let work = async {
-                match way {
-                    "task" => {
-                        let p = p.clone();
-                        let work = async move { publish_on(&p, &producer, &channel).await };
-                        tokio::spawn(task::InContextExt::in_current_context(work, &propagator)).await.unwrap();
-                    }
-                    "thread" => {
-                        let (p, handle) = (p.clone(), tokio::runtime::Handle::current());
-                        let work = move || {
-                            handle.block_on(task::InContextExt::in_current_context(
-                                publish_on(&p, &producer, &channel),
-                                &p,
-                            ));
-                        };
-                        let work = task::carry(&propagator, work);
-                        tokio::task::block_in_place(|| std::thread::spawn(work).join().unwrap());
-                    }
-                    _ => publish_on(&p, &producer, &channel).await,
-                }
+                place.run(&propagator, publish).await;
                 Ok::<_, ()>(())
             };
             if way == "http" {
@@ -102,14 +68,13 @@ async fn forwarded_headers_obey_the_admitting_rule() {
                 consuming.process(&delivery, work).await.unwrap();
             }
             let forwarded = headers(&shop.next().await.properties);
-            assert_eq!(forwarded["traceparent"] == PARENT, stays, "{case}: {forwarded:?}");
-            assert_eq!(forwarded["traceparent"][3..35] == PARENT[3..35], stays, "{case}: {forwarded:?}");
-            assert_eq!(forwarded.contains_key("tracestate"), stays && trust == TraceTrust::Full, "{case}");
-            assert_eq!(forwarded["baggage"], "tenant.id=blue", "{case}");
-            assert_eq!(forwarded["retries"], "1", "{case}");
-            let graph = memory.graph();
-            let send = graph.spans().find(|span| span.name.starts_with("send ")).unwrap();
-            assert_eq!(send.links.len(), links, "{case}: {:?}", send.links);
+            case.assert(
+                way,
+                |name| forwarded.get(name).cloned(),
+                &telemetry.graph(),
+                SpanSelector::any().name_starts("send "),
+            );
+            assert_eq!(forwarded["retries"], "1", "{way}");
         }
     }
 }
@@ -117,8 +82,9 @@ async fn forwarded_headers_obey_the_admitting_rule() {
 #[tokio::test]
 async fn stored_context_is_published_in_an_untrusted_hop() {
     let mut shop = Shop::open().await;
-    let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
-    let stored: StoredContext = format!("traceparent:{STORED}\nbaggage:tenant.id=green").parse().unwrap();
+    let propagator =
+        Propagator::builder().policy(forwarding::policy(TraceTrust::Restart, "amqp:shipping", "amqp:shop")).build();
+    let stored: StoredContext = format!("traceparent:{OTHER}\nbaggage:tenant.id=green").parse().unwrap();
     let delivery = received(&mut shop).await;
     let producer = ProducerPropagation::new(propagator.clone(), &shop.connection).with_stored(stored);
     let consuming = ConsumerPropagation::new(propagator.clone(), "shipping");
@@ -129,7 +95,7 @@ async fn stored_context_is_published_in_an_untrusted_hop() {
     };
     consuming.process(&delivery, work).await.unwrap();
     let forwarded = headers(&shop.next().await.properties);
-    assert_eq!((&*forwarded["traceparent"], &*forwarded["baggage"]), (STORED, "tenant.id=green"));
+    assert_eq!((&*forwarded["traceparent"], &*forwarded["baggage"]), (OTHER, "tenant.id=green"));
     assert!(!forwarded.contains_key("tracestate"));
 }
 
@@ -147,17 +113,15 @@ async fn message_age_is_taken_from_its_timestamp() {
         (Some(0), false),
         (Some(u64::MAX), true),
     ] {
-        let memory = InMemory::new();
-        let provider = memory.provider("shop");
-        let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
-        let propagator = Propagator::builder().bridge(bridge).build();
+        let telemetry = TestTelemetry::new(Policy::default());
+        let propagator = telemetry.propagator.clone();
         let consuming =
             ConsumerPropagation::new(propagator, "shipping").parent_mode(ParentMode::MessageIfYounger(hour));
         let properties = timestamp.map_or_else(outsiders, |seconds| outsiders().with_timestamp(seconds));
         let options = BasicPublishOptions::default();
         shop.channel.basic_publish("shop".into(), "paid".into(), options, b"{}", properties).await.unwrap();
         consuming.start(&shop.next().await).end(&Outcome::Unset);
-        let graph = memory.graph();
+        let graph = telemetry.graph();
         let process = graph.spans().next().unwrap();
         assert_eq!(process.parent.is_some(), child, "{timestamp:?}");
         assert_eq!(process.links.len(), 1, "{timestamp:?}");
@@ -167,10 +131,8 @@ async fn message_age_is_taken_from_its_timestamp() {
 #[tokio::test]
 async fn deliveries_of_two_channels_with_one_tag_are_settled_apart() {
     let mut shop = Shop::open().await;
-    let memory = InMemory::new();
-    let provider = memory.provider("shop");
-    let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
-    let propagator = Propagator::builder().bridge(bridge).build();
+    let telemetry = TestTelemetry::new(Policy::default());
+    let propagator = telemetry.propagator.clone();
     let consuming = ConsumerPropagation::new(propagator, "shipping");
     let mut deliveries = vec![received(&mut shop).await, received(&mut shop).await];
     deliveries[1].delivery_tag = deliveries[0].delivery_tag;
@@ -180,7 +142,7 @@ async fn deliveries_of_two_channels_with_one_tag_are_settled_apart() {
     for delivery in &deliveries {
         consuming.ack(delivery, BasicAckOptions::default()).await.unwrap();
     }
-    let graph = memory.graph();
+    let graph = telemetry.graph();
     let ids = |start: &str| graph.spans().filter(|span| span.name.starts_with(start)).collect::<Vec<_>>();
     let (processed, acked) = (ids("process "), ids("ack "));
     let parents: Vec<_> = acked.iter().filter_map(|span| span.parent).collect();

@@ -9,13 +9,11 @@ use lapin::{
     options::{BasicConsumeOptions, ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::{AMQPValue, FieldTable, LongString},
 };
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::SpanData;
 use propagation_core::{InboundRule, OutboundRule, Policy, Propagator};
-use propagation_opentelemetry::OpenTelemetryBridge;
-use propagation_testkit::loopback_amqp::LoopbackAmqp;
+use propagation_testkit::{loopback_amqp::LoopbackAmqp, telemetry::TestTelemetry};
 
-pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+pub(crate) use propagation_testkit::telemetry::PARENT;
 
 pub(crate) fn text(value: &str) -> AMQPValue {
     AMQPValue::LongString(LongString::from(value))
@@ -40,8 +38,7 @@ pub(crate) struct Shop {
     pub(crate) channel: Channel,
     pub(crate) messages: lapin::Consumer,
     pub(crate) propagator: Propagator,
-    exporter: InMemorySpanExporter,
-    _provider: SdkTracerProvider,
+    telemetry: TestTelemetry,
 }
 
 impl Shop {
@@ -67,16 +64,13 @@ impl Shop {
             .await
             .unwrap();
 
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         let policy = Policy::builder()
             .inbound(InboundRule::peers(["amqp:shipping"]).allow("tenant.id"))
             .outbound(OutboundRule::peers(["amqp:shop"]).allow("tenant.id"))
             .build()
             .unwrap();
-        let bridge = OpenTelemetryBridge::new(provider.tracer("shop"));
-        let propagator = Propagator::builder().policy(policy).bridge(bridge).build();
-        Self { broker, connection, channel, messages, propagator, exporter, _provider: provider }
+        let telemetry = TestTelemetry::new(policy);
+        Self { broker, connection, channel, messages, propagator: telemetry.propagator.clone(), telemetry }
     }
 
     pub(crate) async fn next(&mut self) -> Delivery {
@@ -91,7 +85,6 @@ impl Shop {
 
     /// Returns the finished spans of that name, in the order of their ends.
     pub(crate) fn spans(&self, name: &str) -> Vec<SpanData> {
-        let spans = self.exporter.get_finished_spans().unwrap();
-        spans.into_iter().filter(|span| span.name == name).collect()
+        self.telemetry.named(name)
     }
 }

@@ -1,8 +1,8 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::StreamExt;
-use opentelemetry::trace::{SpanKind, Status, TracerProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_sdk::trace::SpanData;
 use propagation_core::{
     Hop, HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, SpanKind as Kind, TraceContext,
     TraceTrust,
@@ -10,7 +10,7 @@ use propagation_core::{
 use propagation_grpc::{
     Admitted, ClientInterceptor, ClientPropagationLayer, ServerInterceptor, ServerPropagationLayer,
 };
-use propagation_opentelemetry::OpenTelemetryBridge;
+use propagation_testkit::telemetry::{PARENT, TestTelemetry};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{
     Code,
@@ -21,29 +21,25 @@ use tower::{Layer, ServiceExt};
 
 use crate::echo::{Channel, Echo};
 
-const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const UNARY: &str = "/test.Echo/Unary";
 const METHODS: [&str; 2] = ["test.Echo/Unary", "test.Echo/Stream"];
 
 struct Setup {
     propagator: Propagator,
-    exporter: InMemorySpanExporter,
+    memory: TestTelemetry,
     echo: Echo,
     channel: transport::Channel,
-    _provider: SdkTracerProvider,
 }
 
 impl Setup {
     async fn new() -> Self {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         let policy = Policy::builder()
             .inbound(InboundRule::peers(["grpc:*"]).allow("tenant.id"))
             .outbound(OutboundRule::peers(["grpc:test.Echo"]).allow("tenant.id"))
             .build()
             .unwrap();
-        let bridge = OpenTelemetryBridge::new(provider.tracer("grpc"));
-        let propagator = Propagator::builder().policy(policy).bridge(bridge).build();
+        let memory = TestTelemetry::new(policy);
+        let propagator = memory.propagator.clone();
         let echo = Echo { propagator: propagator.clone(), seen: Arc::default() };
 
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -53,7 +49,7 @@ impl Setup {
             .add_service(echo.clone());
         tokio::spawn(server.serve_with_incoming(TcpListenerStream::new(listener)));
         let channel = transport::Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
-        Self { propagator, exporter, echo, channel, _provider: provider }
+        Self { propagator, memory, echo, channel }
     }
 
     fn channel(&self) -> impl Channel + use<> {
@@ -72,7 +68,7 @@ impl Setup {
 
     async fn span(&self, name: &str, kind: SpanKind) -> SpanData {
         for _ in 0..200 {
-            let spans = self.exporter.get_finished_spans().unwrap();
+            let spans = self.memory.spans();
             if let Some(span) = spans.into_iter().find(|span| span.name == name && span.span_kind == kind) {
                 return span;
             }
@@ -145,14 +141,8 @@ async fn caller_faults_are_no_server_errors() {
 async fn span_covers_the_stream_and_its_messages() {
     let setup = Setup::new().await;
     let mut answers = setup.caller().scope(setup.channel().stream(&["a", "b", "c"])).await.unwrap();
-    let ended = |exporter: &InMemorySpanExporter| {
-        exporter
-            .get_finished_spans()
-            .unwrap()
-            .iter()
-            .any(|span| span.name == "test.Echo/Stream" && span.span_kind == SpanKind::Client)
-    };
-    assert!(!ended(&setup.exporter), "the span lasts as long as the stream");
+    let ended = setup.memory.named("test.Echo/Stream");
+    assert!(!ended.iter().any(|span| span.span_kind == SpanKind::Client), "the span lasts as long as the stream");
     let mut count = 0;
     while let Some(answer) = answers.next().await {
         assert_eq!(answer.unwrap().text, "blue");

@@ -2,32 +2,29 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use opentelemetry::trace::{SpanKind, Status, TracerProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
-use propagation_core::{Hop, HopSpan, PropagationContext, Propagator, SpanKind as Kind};
-use propagation_opentelemetry::{OpenTelemetryBridge, metrics::HopMetrics};
-use propagation_testkit::in_memory::InMemoryMetrics;
+use opentelemetry::trace::{SpanKind, Status};
+use opentelemetry_sdk::trace::SpanData;
+use propagation_core::{Hop, HopSpan, Policy, PropagationContext, Propagator, SpanKind as Kind};
+use propagation_opentelemetry::metrics::HopMetrics;
+use propagation_testkit::{in_memory::InMemoryMetrics, telemetry::TestTelemetry};
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::{Channel, Endpoint};
 
 pub(crate) struct Telemetry {
     pub(crate) propagator: Propagator,
     pub(crate) metrics: InMemoryMetrics,
-    exporter: InMemorySpanExporter,
-    _provider: SdkTracerProvider,
+    memory: TestTelemetry,
 }
 
 impl Telemetry {
     pub(crate) fn new() -> Self {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
         let metrics = InMemoryMetrics::new();
-        let bridge = HopMetrics::new(&metrics.meter("grpc"), OpenTelemetryBridge::new(provider.tracer("grpc")));
-        Self { propagator: Propagator::builder().bridge(bridge).build(), metrics, exporter, _provider: provider }
+        let memory = TestTelemetry::build(Policy::default(), |bridge| HopMetrics::new(&metrics.meter("grpc"), bridge));
+        Self { propagator: memory.propagator.clone(), metrics, memory }
     }
 
     pub(crate) fn spans(&self, kind: &SpanKind) -> Vec<SpanData> {
-        self.exporter.get_finished_spans().unwrap().into_iter().filter(|span| span.span_kind == *kind).collect()
+        self.memory.spans().into_iter().filter(|span| span.span_kind == *kind).collect()
     }
 
     /// Waits for a number of spans of a kind, and returns them.

@@ -6,23 +6,40 @@ use std::{
 use bytes::Buf;
 use http::{StatusCode, header::CONTENT_LENGTH, response::Parts};
 use http_body::{Body, Frame, SizeHint};
-use pin_project::{pin_project, pinned_drop};
+use pin_project_lite::pin_project;
 use propagation_core::{HopSpan, Outcome};
 
 use super::{BodyEnd, ClassifyResponse};
 
-/// A response body that is polled and dropped in the context of its hop.
-///
-/// The hop ends when the body ends, fails or is dropped.
-#[derive(Debug)]
-#[pin_project(PinnedDrop)]
-pub struct ResponseBody<B: Body, C: ClassifyResponse> {
-    #[pin]
-    inner: Option<B>,
-    hop: Option<(HopSpan, C)>,
-    /// The bytes left, if `content-length` is known: a reader may drop the body after the last byte instead of polling for its end.
-    left: Option<u64>,
-    read: bool,
+pin_project! {
+    /// A response body that is polled and dropped in the context of its hop.
+    ///
+    /// The hop ends when the body ends, fails or is dropped.
+    #[derive(Debug)]
+    pub struct ResponseBody<B: Body, C: ClassifyResponse> {
+        #[pin]
+        inner: Option<B>,
+        hop: Option<(HopSpan, C)>,
+        /// The bytes left, if `content-length` is known: a reader may drop the body after the last byte instead of polling for its end.
+        left: Option<u64>,
+        read: bool,
+    }
+
+    impl<B: Body, C: ClassifyResponse> PinnedDrop for ResponseBody<B, C> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let ended = this.inner.as_ref().as_pin_ref().is_none_or(|body| body.is_end_stream());
+            let body_end = match *this.read {
+                _ if ended || *this.left == Some(0) => BodyEnd::Complete,
+                true => BodyEnd::Aborted,
+                false => BodyEnd::NotRead,
+            };
+            if let Some((hop, _)) = this.hop.as_ref() {
+                hop.in_scope(|| this.inner.set(None));
+            }
+            end(this.hop, |classifier, hop| classifier.classify(body_end, hop));
+        }
+    }
 }
 
 impl<B: Body, C: ClassifyResponse> ResponseBody<B, C> {
@@ -96,22 +113,5 @@ pub(super) fn end<C>(hop: &mut Option<(HopSpan, C)>, outcome: impl FnOnce(&mut C
     if let Some((hop, mut classifier)) = hop.take() {
         let outcome = outcome(&mut classifier, &hop);
         hop.end(&outcome);
-    }
-}
-
-#[pinned_drop]
-impl<B: Body, C: ClassifyResponse> PinnedDrop for ResponseBody<B, C> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        let ended = this.inner.as_ref().as_pin_ref().is_none_or(|body| body.is_end_stream());
-        let body_end = match *this.read {
-            _ if ended || *this.left == Some(0) => BodyEnd::Complete,
-            true => BodyEnd::Aborted,
-            false => BodyEnd::NotRead,
-        };
-        if let Some((hop, _)) = this.hop.as_ref() {
-            hop.in_scope(|| this.inner.set(None));
-        }
-        end(this.hop, |classifier, hop| classifier.classify(body_end, hop));
     }
 }

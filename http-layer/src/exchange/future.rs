@@ -6,21 +6,32 @@ use std::{
 
 use http::Response;
 use http_body::Body;
-use pin_project::{pin_project, pinned_drop};
+use pin_project_lite::pin_project;
 use propagation_core::HopSpan;
 
 use super::{BodyEnd, ClassifyResponse, ResponseBody, body::end};
 
-/// A response future that is polled and dropped in the context of its hop. The hop moves on into the [`ResponseBody`].
-#[derive(Debug)]
-#[pin_project(PinnedDrop)]
-pub struct ResponseFuture<F, C: ClassifyResponse> {
-    #[pin]
-    inner: Option<F>,
-    /// `None` after the response.
-    hop: Option<(HopSpan, C)>,
-    /// Whether the response has no body on the wire, despite its `content-length`.
-    bodiless: bool,
+pin_project! {
+    /// A response future that is polled and dropped in the context of its hop. The hop moves on into the [`ResponseBody`].
+    #[derive(Debug)]
+    pub struct ResponseFuture<F, C: ClassifyResponse> {
+        #[pin]
+        inner: Option<F>,
+        /// `None` after the response.
+        hop: Option<(HopSpan, C)>,
+        /// Whether the response has no body on the wire, despite its `content-length`.
+        bodiless: bool,
+    }
+
+    impl<F, C: ClassifyResponse> PinnedDrop for ResponseFuture<F, C> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let Some((hop, _)) = this.hop.as_ref() {
+                hop.in_scope(|| this.inner.set(None));
+            }
+            end(this.hop, |classifier, hop| classifier.classify(BodyEnd::NoResponse, hop));
+        }
+    }
 }
 
 impl<F, C: ClassifyResponse> ResponseFuture<F, C> {
@@ -66,16 +77,5 @@ where
                 Err(error)
             }
         })
-    }
-}
-
-#[pinned_drop]
-impl<F, C: ClassifyResponse> PinnedDrop for ResponseFuture<F, C> {
-    fn drop(self: Pin<&mut Self>) {
-        let mut this = self.project();
-        if let Some((hop, _)) = this.hop.as_ref() {
-            hop.in_scope(|| this.inner.set(None));
-        }
-        end(this.hop, |classifier, hop| classifier.classify(BodyEnd::NoResponse, hop));
     }
 }

@@ -5,7 +5,7 @@ use propagation_http::{ReqwestPropagation, ServerPropagationLayer};
 use reqwest_middleware::ClientWithMiddleware;
 use tokio::net::TcpListener;
 
-use crate::telemetry::{CALLER, PARENT, TRACE, Telemetry, Which};
+use crate::telemetry::{BridgeKind, CALLER, PARENT, TRACE, Telemetry};
 
 pub(crate) async fn serve(app: Router) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -28,7 +28,7 @@ async fn handler(State((client, url)): State<(ClientWithMiddleware, String)>) ->
 
 #[tokio::test]
 async fn instrumented_handler_joins_the_tree_with_each_bridge() {
-    for which in [Which::OpenTelemetry, Which::Tracing] {
+    for which in [BridgeKind::OpenTelemetry, BridgeKind::Tracing] {
         let telemetry = Telemetry::with(which);
         let echo = |headers: HeaderMap| async move {
             format!("{:?} {:?}", headers["traceparent"], headers.get_all("baggage"))

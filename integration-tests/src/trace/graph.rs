@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::{Span, SpanId, SpanKind, SpanSelector, TraceId};
+#[cfg(feature = "otlp")]
+use super::causes;
+use super::{Span, SpanId, SpanSelector, TraceId};
 
 /// Spans of one or many traces, with every parent and link resolved as far as it was received.
 ///
@@ -48,9 +50,7 @@ impl TraceGraph {
         let made_up = {
             let mut orphans = self.orphans();
             let first = orphans.next().and_then(|span| span.parent).filter(|_| self.roots().next().is_none());
-            let alone = self
-                .orphans()
-                .all(|span| span.parent == first && matches!(span.kind, SpanKind::Server | SpanKind::Consumer));
+            let alone = self.orphans().all(|span| span.parent == first && causes::receives(span));
             first.filter(|parent| alone && !parent.is_zero())
         };
         match made_up {

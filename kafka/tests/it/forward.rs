@@ -1,27 +1,11 @@
 //! Received headers on records that a handler sends on, with the real client.
 
-use propagation_core::{
-    Hop, InboundRule, OutboundRule, Outcome, Policy, Propagator, SpanKind, StoredContext, TraceTrust, Transport,
-    messaging::ExistingContext, task,
-};
+use propagation_core::{Hop, Peer, Propagator, SpanKind, StoredContext, TraceTrust, Transport};
 use propagation_kafka::{ConsumerPropagation, ProducerPropagation};
-use propagation_opentelemetry::OpenTelemetryBridge;
-use propagation_testkit::in_memory::InMemory;
-use rdkafka::{
-    Message,
-    message::{OwnedHeaders, OwnedMessage},
-    producer::{FutureProducer, FutureRecord},
-};
+use propagation_testkit::forwarding::{self, ForwardingCase, Handover, in_own_tenant};
+use rdkafka::{message::OwnedHeaders, producer::FutureRecord};
 
-use crate::shop::{OTHER, PARENT, Shop, TOPIC, WAIT, headers, message, shown};
-
-fn policy(trust: TraceTrust) -> Policy {
-    Policy::builder()
-        .inbound(InboundRule::peers(["kafka:orders", "http:*"]).trust(trust))
-        .outbound(OutboundRule::peers(["kafka:orders"]).allow("tenant.id"))
-        .build()
-        .unwrap()
-}
+use crate::shop::{OTHER, PARENT, Shop, TOPIC, WAIT, headers, message, value};
 
 fn outsiders() -> OwnedHeaders {
     headers(&[
@@ -32,90 +16,46 @@ fn outsiders() -> OwnedHeaders {
     ])
 }
 
-/// Sends on from a context with a tenant of the service's own.
-async fn send_on(propagator: &Propagator, producer: &FutureProducer, existing: &ExistingContext) {
-    let mut context = propagator.current();
-    context.baggage.set("tenant.id", "blue").unwrap();
-    let hop = propagator.start(Hop::local(SpanKind::Internal, context));
-    let sending = ProducerPropagation::new(propagator.clone()).existing(existing.clone());
-    let record = FutureRecord::<str, str>::to(TOPIC).payload("{}").headers(outsiders());
-    hop.scope(sending.send(producer, record, WAIT)).await.unwrap();
-    hop.end(&Outcome::Unset);
-}
-
-/// The work of a handler that is handed over to a task or a thread, or not.
-async fn hand_over(way: &str, propagator: &Propagator, producer: &FutureProducer, existing: &ExistingContext) {
-    let (p, producer, existing) = (propagator.clone(), producer.clone(), existing.clone());
-    let handle = tokio::runtime::Handle::current();
-    match way {
-        "task" => {
-            let work = async move { send_on(&p, &producer, &existing).await };
-            tokio::spawn(task::InContextExt::in_current_context(work, propagator)).await.unwrap();
-        }
-        "thread" => {
-            let work =
-                move || handle.block_on(task::InContextExt::in_current_context(send_on(&p, &producer, &existing), &p));
-            tokio::task::block_in_place(|| std::thread::spawn(task::carry(propagator, work)).join().unwrap());
-        }
-        "blocking" => {
-            let work =
-                move || handle.block_on(task::InContextExt::in_current_context(send_on(&p, &producer, &existing), &p));
-            tokio::task::spawn_blocking(task::carry(propagator, work)).await.unwrap();
-        }
-        _ => send_on(&p, &producer, &existing).await,
-    }
-}
-
-fn value(message: &OwnedMessage, name: &str) -> Option<String> {
-    crate::shop::value(message, name)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn forwarded_headers_obey_the_admitting_rule() {
     let shop = Shop::open();
     let producer = shop.producer();
     let consumer = shop.consumer();
-    for (trust, existing, stays, links) in [
-        (TraceTrust::Full, ExistingContext::Keep, true, 1),
-        (TraceTrust::IdsOnly, ExistingContext::Keep, true, 1),
-        (TraceTrust::RestartWithLink, ExistingContext::Keep, false, 1),
-        (TraceTrust::Restart, ExistingContext::Keep, false, 0),
-        (TraceTrust::Ignore, ExistingContext::Keep, false, 0),
-        (TraceTrust::Restart, ExistingContext::Replace, false, 0),
-        (TraceTrust::Ignore, ExistingContext::Replace, false, 0),
-    ] {
-        for way in ["retry", "task", "thread", "blocking", "batch", "http"] {
-            let case = format!("{trust:?} {existing:?} {way}");
-            let memory = InMemory::new();
-            let provider = memory.provider("shop");
-            let bridge = OpenTelemetryBridge::new(opentelemetry::trace::TracerProvider::tracer(&provider, "shop"));
-            let propagator = Propagator::builder().policy(policy(trust)).bridge(bridge).build();
+    for case in ForwardingCase::all() {
+        for (way, place) in [
+            ("retry", Handover::Inline),
+            ("task", Handover::Task),
+            ("thread", Handover::Thread),
+            ("blocking", Handover::Blocking),
+            ("batch", Handover::Inline),
+            ("http", Handover::Inline),
+        ] {
+            let telemetry = case.telemetry("kafka:orders", "kafka:orders");
+            let propagator = telemetry.propagator.clone();
             let consuming = ConsumerPropagation::new(propagator.clone());
             let received = message(Some(outsiders()), std::time::Duration::ZERO);
+            let (p, producer) = (propagator.clone(), producer.clone());
+            let sending = ProducerPropagation::new(p.clone()).existing(case.existing.clone());
+            let send = async move {
+                let record = FutureRecord::<str, str>::to(TOPIC).payload("{}").headers(outsiders());
+                in_own_tenant(&p, sending.send(&producer, record, WAIT)).await.unwrap();
+            };
             let work = async {
-                hand_over(way, &propagator, &producer, &existing).await;
+                place.run(&propagator, send).await;
                 Ok::<_, ()>(())
             };
             match way {
                 "batch" => consuming.process_batch(&[received], work).await.unwrap(),
                 "http" => {
                     let request = vec![("traceparent".to_owned(), PARENT.as_bytes().to_vec())];
-                    let admission = propagator.extract(&propagation_core::Peer::caller(Transport::HTTP), &request);
+                    let admission = propagator.extract(&Peer::caller(Transport::HTTP), &request);
                     propagator.start(Hop::admitted(SpanKind::Server, admission)).scope(work).await.unwrap();
                 }
                 _ => consuming.process(&received, work).await.unwrap(),
             }
             let forwarded = consumer.recv().await.unwrap().detach();
-            let parent = value(&forwarded, "traceparent").unwrap();
-            assert_eq!(parent == PARENT, stays, "{case}: {parent}");
-            assert_eq!(parent[3..35] == PARENT[3..35], stays, "{case}: {parent}");
-            let state = value(&forwarded, "tracestate");
-            assert_eq!(state.is_some(), stays && trust == TraceTrust::Full, "{case}: {state:?}");
-            assert_eq!(value(&forwarded, "baggage").as_deref(), Some("tenant.id=blue"), "{case}");
-            assert_eq!(value(&forwarded, "retries").as_deref(), Some("1"), "{case}: {:?}", shown(forwarded.headers()));
-            let graph = memory.graph();
-            let send = graph.spans().find(|span| span.name == "send orders").unwrap();
-            assert_eq!(send.links.len(), links, "{case}: {:?}", send.links);
+            case.assert(way, |name| value(&forwarded, name), &telemetry.graph(), "send orders");
+            assert_eq!(value(&forwarded, "retries").as_deref(), Some("1"), "{way}");
         }
     }
 }
@@ -124,7 +64,8 @@ async fn forwarded_headers_obey_the_admitting_rule() {
 async fn stored_context_is_sent_in_an_untrusted_hop() {
     let shop = Shop::open();
     let producer = shop.producer();
-    let propagator = Propagator::builder().policy(policy(TraceTrust::Restart)).build();
+    let propagator =
+        Propagator::builder().policy(forwarding::policy(TraceTrust::Restart, "kafka:orders", "kafka:orders")).build();
     let stored: StoredContext = format!("traceparent:{OTHER}\nbaggage:tenant.id=green").parse().unwrap();
     let received = message(Some(outsiders()), std::time::Duration::ZERO);
     let consuming = ConsumerPropagation::new(propagator.clone());

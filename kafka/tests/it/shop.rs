@@ -5,13 +5,13 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use opentelemetry::{Value, trace::TracerProvider};
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::SpanData;
 use propagation_core::{
     Direction, Hop, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, RejectReason, SpanKind,
 };
 use propagation_kafka::{ConsumerPropagation, HeadersExt, NativeHeaders, ProducerPropagation};
-use propagation_opentelemetry::OpenTelemetryBridge;
+use propagation_testkit::telemetry::TestTelemetry;
+pub(crate) use propagation_testkit::telemetry::{OTHER, PARENT, attribute, ids as parent_of, links};
 use rdkafka::{
     ClientConfig, Message, Offset, TopicPartitionList,
     consumer::{Consumer, StreamConsumer},
@@ -20,26 +20,20 @@ use rdkafka::{
     producer::{DefaultProducerContext, FutureProducer, FutureRecord},
 };
 
-pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-pub(crate) const OTHER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 pub(crate) const TOPIC: &str = "orders";
 
 pub(crate) struct Shop {
     pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
     pub(crate) propagator: Propagator,
-    exporter: InMemorySpanExporter,
-    _provider: SdkTracerProvider,
+    telemetry: TestTelemetry,
 }
 
 impl Shop {
     pub(crate) fn open() -> Self {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic(TOPIC, 1, 1).unwrap();
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-        let bridge = OpenTelemetryBridge::new(provider.tracer("shop"));
-        let propagator = Propagator::builder().policy(policy()).bridge(bridge).build();
-        Self { cluster, propagator, exporter, _provider: provider }
+        let telemetry = TestTelemetry::new(policy());
+        Self { cluster, propagator: telemetry.propagator.clone(), telemetry }
     }
 
     pub(crate) fn config(&self) -> ClientConfig {
@@ -94,15 +88,11 @@ impl Shop {
     }
 
     pub(crate) fn spans(&self, name: &str) -> Vec<SpanData> {
-        let mut spans = self.exporter.get_finished_spans().unwrap();
-        spans.retain(|span| span.name == name);
-        spans
+        self.telemetry.named(name)
     }
 
     pub(crate) fn span(&self, name: &str) -> SpanData {
-        let mut spans = self.spans(name);
-        assert_eq!(spans.len(), 1, "spans named {name}");
-        spans.remove(0)
+        self.telemetry.span(name)
     }
 
     pub(crate) fn counted(&self, direction: Direction, reason: RejectReason) -> u64 {
@@ -146,26 +136,13 @@ pub(crate) fn message(headers: Option<OwnedHeaders>, age: Duration) -> OwnedMess
     OwnedMessage::new(Some(b"{}".to_vec()), Some(b"4711".to_vec()), TOPIC.to_owned(), timestamp, 3, 42, headers)
 }
 
-pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<Value> {
-    span.attributes.iter().find(|attribute| attribute.key.as_str() == key).map(|attribute| attribute.value.clone())
-}
-
 pub(crate) fn text(span: &SpanData, key: &str) -> Option<String> {
     attribute(span, key).map(|value| value.to_string())
-}
-
-/// The `traceparent` of a span.
-pub(crate) fn parent_of(span: &SpanData) -> String {
-    format!("{}-{}", span.span_context.trace_id(), span.span_context.span_id())
 }
 
 /// The ids of a `traceparent`.
 pub(crate) fn ids(traceparent: &str) -> String {
     traceparent[3..52].to_owned()
-}
-
-pub(crate) fn links(span: &SpanData) -> Vec<String> {
-    span.links.iter().map(|l| format!("{}-{}", l.span_context.trace_id(), l.span_context.span_id())).collect()
 }
 
 /// Waits for a condition that another thread makes true.

@@ -6,31 +6,32 @@ use aws_smithy_runtime_api::client::{interceptors::Intercept, orchestrator::Meta
 use propagation_core::{Direction, RejectReason};
 use propagation_sqs::SqsInterceptor;
 
-use crate::setup::{Endpoint, PARENT, Spans, inside, propagator};
+use crate::setup::{Endpoint, PARENT, inside, propagator, telemetry};
+use propagation_testkit::telemetry::BridgeKind;
 
 #[tokio::test]
 async fn queue_management_is_neither_span_nor_counted() {
     let endpoint = Endpoint::start().await;
-    let spans = Spans::new();
-    let propagator = spans.opentelemetry();
+    let spans = telemetry(BridgeKind::OpenTelemetry);
+    let propagator = spans.propagator.clone();
     let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
     let url = client.create_queue().queue_name("made").send().await.unwrap().queue_url.unwrap();
     client.list_queues().send().await.unwrap();
     client.get_queue_url().queue_name("made").send().await.unwrap();
     client.purge_queue().queue_url(&url).send().await.unwrap();
-    assert!(spans.all().is_empty());
+    assert!(spans.spans().is_empty());
     assert_eq!(propagator.counters().get(Direction::Outbound, RejectReason::UnsupportedOperation), 0);
 }
 
 #[tokio::test]
 async fn two_interceptors_send_one_context() {
     let endpoint = Endpoint::start().await;
-    let spans = Spans::new();
-    let propagation = SqsInterceptor::new(spans.opentelemetry());
+    let spans = telemetry(BridgeKind::OpenTelemetry);
+    let propagation = SqsInterceptor::new(spans.propagator.clone());
     let config = crate::setup::config(endpoint.sqs.endpoint_url()).interceptor(propagation.clone());
     let client = aws_sdk_sqs::Client::from_conf(config.interceptor(propagation).build());
     client.send_message().queue_url(&endpoint.queue).message_body("{}").send().await.unwrap();
-    assert_eq!(spans.all().len(), 1);
+    assert_eq!(spans.spans().len(), 1);
 }
 
 #[tokio::test]

@@ -10,17 +10,18 @@ use aws_sdk_sqs::{
     config::{BehaviorVersion, Builder, Config, Credentials, Region},
     types::{Message, MessageAttributeValue, MessageSystemAttributeName, SendMessageBatchRequestEntry},
 };
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SpanData};
+use opentelemetry_sdk::trace::SpanData;
 use propagation_core::{
     HopSpan, InboundRule, OutboundRule, Policy, PropagationContext, Propagator, TraceContext, TraceState,
 };
-use propagation_opentelemetry::{OpenTelemetryBridge, TracingBridge};
 use propagation_sqs::SqsInterceptor;
-use propagation_testkit::loopback_sqs::{AttributeValue, Attributes, LoopbackSqs};
+use propagation_testkit::{
+    loopback_sqs::{AttributeValue, Attributes, LoopbackSqs},
+    telemetry::{BridgeKind, TestTelemetry},
+};
 
-pub(crate) const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-pub(crate) const OTHER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+pub(crate) use propagation_testkit::telemetry::{OTHER, PARENT};
+
 pub(crate) const XRAY: &str = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1";
 pub(crate) const STATE: &str = "congo=t61rcWkgMzE";
 pub(crate) const BAGGAGE: &str = "tenant.id=blue";
@@ -170,52 +171,13 @@ pub(crate) async fn receive_all(client: &Client, queue: &str) -> Message {
     received.messages.unwrap_or_default().pop().unwrap()
 }
 
-pub(crate) struct Spans {
-    pub(crate) provider: SdkTracerProvider,
-    exporter: InMemorySpanExporter,
-}
-
-impl Spans {
-    pub(crate) fn new() -> Self {
-        let exporter = InMemorySpanExporter::default();
-        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter.clone()).build();
-        Self { provider, exporter }
-    }
-
-    pub(crate) fn opentelemetry(&self) -> Propagator {
-        let bridge = OpenTelemetryBridge::new(self.provider.tracer("shop"));
-        Propagator::builder().policy(policy()).bridge(bridge).build()
-    }
-
-    pub(crate) fn tracing() -> Propagator {
-        Propagator::builder().policy(policy()).bridge(TracingBridge::new()).build()
-    }
-
-    pub(crate) fn all(&self) -> Vec<SpanData> {
-        self.exporter.get_finished_spans().unwrap()
-    }
-
-    pub(crate) fn named(&self, name: &str) -> Vec<SpanData> {
-        self.all().into_iter().filter(|span| span.name == name).collect()
-    }
-
-    pub(crate) fn one(&self, name: &str) -> SpanData {
-        let mut found = self.named(name);
-        let names: Vec<_> = self.all().into_iter().map(|span| span.name).collect();
-        assert_eq!(found.len(), 1, "{name} in {names:?}");
-        found.remove(0)
-    }
-
-    pub(crate) fn clear(&self) {
-        self.exporter.reset();
-    }
+/// Creates telemetry with a bridge of this kind and the policy of these tests.
+pub(crate) fn telemetry(kind: BridgeKind) -> TestTelemetry {
+    TestTelemetry::with_bridge(kind, policy())
 }
 
 pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<String> {
-    let mut found = span.attributes.iter().filter(|pair| pair.key.as_str() == key);
-    let value = found.next().map(|pair| pair.value.to_string());
-    assert!(found.next().is_none(), "{key} twice on {}", span.name);
-    value
+    propagation_testkit::telemetry::attribute(span, key).map(|value| value.to_string())
 }
 
 /// The span ids that a span links to.

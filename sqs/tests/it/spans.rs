@@ -3,12 +3,13 @@
 use std::future::Future;
 
 use aws_sdk_sqs::{Client, types::Message};
-use opentelemetry::trace::{SpanKind, TracerProvider};
+use opentelemetry::trace::SpanKind;
 use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind as Kind, messaging::ParentMode};
 use propagation_sqs::{ConsumerPropagation, SqsInterceptor};
-use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
+use propagation_testkit::telemetry::{BridgeKind, TestTelemetry};
+use tracing::level_filters::LevelFilter;
 
-use crate::setup::{Endpoint, OTHER, Spans, attribute, caller, entry, id, links, receive, string};
+use crate::setup::{Endpoint, OTHER, attribute, caller, entry, id, links, policy, receive, string, telemetry};
 
 /// Sends two messages in one batch, and receives them.
 async fn two(client: &Client, endpoint: &Endpoint) -> Vec<Message> {
@@ -17,22 +18,12 @@ async fn two(client: &Client, endpoint: &Endpoint) -> Vec<Message> {
     receive(client, &endpoint.queue).await
 }
 
-/// Runs a check with each bridge, on this thread, under a subscriber that exports to the same place.
-fn with_each_bridge<F: Future<Output = ()>>(check: impl Fn(Spans, Propagator, Endpoint) -> F) {
-    for bridge in ["opentelemetry", "tracing"] {
-        let spans = Spans::new();
-        let layer = tracing_opentelemetry::layer().with_tracer(spans.provider.tracer("app"));
-        // The SDK's own spans are of level debug.
-        let subscriber = tracing_subscriber::registry().with(LevelFilter::INFO).with(layer);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        tracing::subscriber::with_default(subscriber, || {
-            runtime.block_on(async {
-                let propagator = if bridge == "tracing" { Spans::tracing() } else { spans.opentelemetry() };
-                let endpoint = Endpoint::start().await;
-                check(spans, propagator, endpoint).await;
-            });
-        });
-    }
+/// Runs a check with each bridge, on this thread, with an endpoint of its own.
+fn with_each_bridge<F: Future<Output = ()>>(check: impl Fn(TestTelemetry, Propagator, Endpoint) -> F) {
+    TestTelemetry::with_each_bridge(policy, async |telemetry| {
+        let propagator = telemetry.propagator.clone();
+        check(telemetry, propagator, Endpoint::start().await).await;
+    });
 }
 
 async fn sent_and_received(client: &Client, endpoint: &Endpoint) -> Message {
@@ -74,21 +65,21 @@ fn send_span_is_on_the_message_and_parent_of_process() {
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         consumer.process(&message, async { Ok::<_, ()>(()) }).await.unwrap();
 
-        let send = spans.one("send orders");
+        let send = spans.span("send orders");
         assert_eq!(send.span_kind, SpanKind::Producer);
-        assert_eq!(send.parent_span_id, spans.one("POST /orders").span_context.span_id());
+        assert_eq!(send.parent_span_id, spans.span("POST /orders").span_context.span_id());
         common(&send, "send", "send", &endpoint);
         assert_eq!(attribute(&send, "messaging.message.id"), Some(message_id.clone()));
         assert!(links(&send).is_empty() && attribute(&send, "error.type").is_none());
         let parent = endpoint.one().get("traceparent").unwrap().to_owned();
         assert!(parent.contains(&id(&send)), "{parent}");
 
-        let receive = spans.one("receive orders");
+        let receive = spans.span("receive orders");
         assert_eq!((receive.span_kind.clone(), links(&receive)), (SpanKind::Client, vec![id(&send)]));
         common(&receive, "receive", "receive", &endpoint);
         assert_eq!(attribute(&receive, "messaging.batch.message_count").as_deref(), Some("1"));
 
-        let process = spans.one("process orders");
+        let process = spans.span("process orders");
         assert_eq!((process.span_kind.clone(), links(&process)), (SpanKind::Consumer, vec![id(&send)]));
         assert_eq!((process.parent_span_id, process.parent_span_is_remote), (send.span_context.span_id(), true));
         common(&process, "process", "process", &endpoint);
@@ -112,7 +103,7 @@ fn batch_send_links_to_a_create_span_per_message() {
         assert!(created.iter().all(|span| span.span_kind == SpanKind::Producer));
         created.iter().for_each(|span| common(span, "create", "create", &endpoint));
         let ids: Vec<String> = created.iter().map(id).collect();
-        let send = spans.one("send orders");
+        let send = spans.span("send orders");
         assert_eq!((send.span_kind.clone(), links(&send)), (SpanKind::Client, ids.clone()));
         assert_eq!(attribute(&send, "messaging.batch.message_count").as_deref(), Some("3"));
         for (seen, id) in endpoint.seen().iter().zip(&ids) {
@@ -120,7 +111,7 @@ fn batch_send_links_to_a_create_span_per_message() {
         }
 
         let messages = receive(&client, &endpoint.queue).await;
-        let received = spans.one("receive orders");
+        let received = spans.span("receive orders");
         assert_eq!((messages.len(), links(&received)), (3, ids));
         let message_ids: Vec<_> = messages.iter().map(|message| message.message_id().unwrap().to_owned()).collect();
         let created: Vec<_> = created.iter().filter_map(|span| attribute(span, "messaging.message.id")).collect();
@@ -136,15 +127,15 @@ fn without_create_spans_messages_carry_the_send_span() {
         outbox.message_attributes = Some([("traceparent".to_owned(), string(OTHER))].into());
         let batch = client.send_message_batch().queue_url(&endpoint.queue).entries(entry("1", "one")).entries(outbox);
         batch.send().await.unwrap();
-        let send = spans.one("send orders");
-        assert_eq!(spans.all().len(), 1);
+        let send = spans.span("send orders");
+        assert_eq!(spans.spans().len(), 1);
         assert_eq!((send.span_kind.clone(), links(&send)), (SpanKind::Producer, vec!["b7ad6b7169203331".to_owned()]));
         let seen = endpoint.seen();
         assert!(seen[0].get("traceparent").unwrap().contains(&id(&send)));
         assert_eq!(seen[1].get("traceparent"), Some(OTHER));
 
         receive(&client, &endpoint.queue).await;
-        assert_eq!(links(&spans.one("receive orders")).len(), 2, "none twice");
+        assert_eq!(links(&spans.span("receive orders")).len(), 2, "none twice");
     });
 }
 
@@ -153,8 +144,8 @@ fn messages_of_one_context_get_a_link_each() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()).with_create_spans(false));
         let messages = two(&client, &endpoint).await;
-        let received = spans.one("receive orders");
-        let sent = id(&spans.one("send orders"));
+        let received = spans.span("receive orders");
+        let sent = id(&spans.span("send orders"));
         assert_eq!(links(&received), [sent.clone(), sent]);
         let message_ids: Vec<_> = messages.iter().map(|message| message.message_id().unwrap()).collect();
         assert_eq!(linked_messages(&received), message_ids);
@@ -167,7 +158,7 @@ fn kept_context_makes_send_a_linked_client_span() {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let send = client.send_message().queue_url(&endpoint.queue).message_body("{}");
         send.message_attributes("traceparent", string(OTHER)).send().await.unwrap();
-        let send = spans.one("send orders");
+        let send = spans.span("send orders");
         assert_eq!((send.span_kind.clone(), links(&send)), (SpanKind::Client, vec!["b7ad6b7169203331".to_owned()]));
     });
 }
@@ -186,7 +177,7 @@ fn settle_span_links_to_the_received_message() {
         let batch = client.delete_message_batch().queue_url(&endpoint.queue).entries(gone.build().unwrap());
         batch.send().await.unwrap();
 
-        let change = spans.one("change_visibility orders");
+        let change = spans.span("change_visibility orders");
         assert_eq!((change.span_kind.clone(), links(&change)), (SpanKind::Client, vec![ids[0].clone()]));
         common(&change, "change_visibility", "settle", &endpoint);
         let deleted = spans.named("delete orders");
@@ -214,9 +205,9 @@ fn batch_settle_links_to_each_message() {
             batch.entries(entry.receipt_handle(*handle).build().unwrap())
         });
         delete.queue_url(&endpoint.queue).send().await.unwrap();
-        let sent = id(&spans.one("send orders"));
+        let sent = id(&spans.span("send orders"));
         for name in ["change_visibility orders", "delete orders"] {
-            let settled = spans.one(name);
+            let settled = spans.span(name);
             assert_eq!(links(&settled), [sent.clone(), sent.clone()], "{name}");
             let message_ids: Vec<_> = messages.iter().map(|message| message.message_id().unwrap()).collect();
             assert_eq!(linked_messages(&settled), message_ids, "{name}");
@@ -238,9 +229,9 @@ fn calls_in_a_handler_are_children_of_process() {
             client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.map_err(|_| "delete")
         };
         consumer.process(&message, handler).await.unwrap();
-        let process = spans.one("process orders");
+        let process = spans.span("process orders");
         for name in ["send next", "delete orders"] {
-            assert_eq!(spans.one(name).parent_span_id, process.span_context.span_id(), "{name}");
+            assert_eq!(spans.span(name).parent_span_id, process.span_context.span_id(), "{name}");
         }
     });
 }
@@ -250,7 +241,7 @@ fn parent_mode_decides_the_parent_of_process() {
     with_each_bridge(|spans, propagator, endpoint| async move {
         let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
         let message = sent_and_received(&client, &endpoint).await;
-        let send = spans.one("send orders");
+        let send = spans.span("send orders");
         let day = std::time::Duration::from_secs(86_400);
         for (mode, ambient, child_of_send, own_trace) in [
             (ParentMode::Current, false, true, false),
@@ -270,7 +261,7 @@ fn parent_mode_decides_the_parent_of_process() {
                 process();
             }
             around.end(&Outcome::Unset);
-            let (process, poll) = (spans.one("process orders"), spans.one("poll"));
+            let (process, poll) = (spans.span("process orders"), spans.span("poll"));
             assert_eq!(process.parent_span_id == send.span_context.span_id(), child_of_send, "{mode:?}");
             let traces = [send.span_context.trace_id(), poll.span_context.trace_id()];
             assert_eq!(!traces.contains(&process.span_context.trace_id()), own_trace, "{mode:?}");
@@ -288,7 +279,7 @@ fn disabled_spans_are_not_made() {
         assert!(message.message_attributes().unwrap().contains_key("traceparent"), "asked for all the same");
         let handle = message.receipt_handle().unwrap();
         client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.unwrap();
-        assert_eq!(spans.all().len(), 1);
+        assert_eq!(spans.spans().len(), 1);
     });
 }
 
@@ -299,24 +290,24 @@ fn settle_span_links_without_receive_spans() {
         let message = sent_and_received(&client, &endpoint).await;
         let handle = message.receipt_handle().unwrap();
         client.delete_message().queue_url(&endpoint.queue).receipt_handle(handle).send().await.unwrap();
-        assert_eq!(links(&spans.one("delete orders")), [id(&spans.one("send orders"))]);
+        assert_eq!(links(&spans.span("delete orders")), [id(&spans.span("send orders"))]);
     });
 }
 
 #[test]
 fn message_age_is_taken_from_its_timestamp() {
     use aws_sdk_sqs::types::{Message, MessageSystemAttributeName::SentTimestamp};
-    let spans = Spans::new();
+    let spans = telemetry(BridgeKind::OpenTelemetry);
     let hour = std::time::Duration::from_secs(3600);
     let consumer =
-        ConsumerPropagation::new(spans.opentelemetry(), "orders").parent_mode(ParentMode::MessageIfYounger(hour));
+        ConsumerPropagation::new(spans.propagator.clone(), "orders").parent_mode(ParentMode::MessageIfYounger(hour));
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     for (sent, child) in [(now, true), (now.saturating_sub(2 * hour), false)] {
         spans.clear();
         let message = Message::builder().message_attributes("traceparent", string(OTHER));
         let message = message.attributes(SentTimestamp, sent.as_millis().to_string()).build();
         consumer.start(&message).end(&Outcome::Unset);
-        let parent = spans.one("process orders").parent_span_id.to_string();
+        let parent = spans.span("process orders").parent_span_id.to_string();
         assert_eq!(parent == OTHER[36..52], child, "{parent}");
     }
 }
@@ -329,7 +320,7 @@ fn batch_process_span_links_to_every_message() {
         let ids: Vec<String> = spans.named("create orders").iter().map(id).collect();
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         let inside = consumer.process_batch(&messages, async { Ok::<_, ()>(propagator.current()) }).await.unwrap();
-        let process = spans.one("process orders");
+        let process = spans.span("process orders");
         assert_eq!((process.span_kind.clone(), links(&process)), (SpanKind::Consumer, ids));
         assert_eq!(attribute(&process, "messaging.batch.message_count").as_deref(), Some("2"));
         assert_eq!(inside.trace.span_id().unwrap().to_string(), id(&process));
@@ -343,7 +334,7 @@ fn sync_handler_runs_in_the_process_span() {
         let message = sent_and_received(&client, &endpoint).await;
         let consumer = ConsumerPropagation::new(propagator.clone(), &endpoint.queue);
         let inside = consumer.process_sync(&message, || Err::<(), _>(Box::new(propagator.current()))).unwrap_err();
-        let process = spans.one("process orders");
+        let process = spans.span("process orders");
         assert_eq!(inside.trace.span_id().unwrap().to_string(), id(&process));
         assert!(attribute(&process, "error.type").is_some());
     });
@@ -352,21 +343,20 @@ fn sync_handler_runs_in_the_process_span() {
 /// At level debug, the SDK's own spans are between the caller's and ours, in the same trace.
 #[test]
 fn spans_of_the_sdk_keep_the_trace_connected() {
-    let spans = Spans::new();
-    let layer = tracing_opentelemetry::layer().with_tracer(spans.provider.tracer("app"));
-    let subscriber = tracing_subscriber::registry().with(LevelFilter::DEBUG).with(layer);
+    let spans = telemetry(BridgeKind::Tracing);
+    let subscriber = spans.subscriber(LevelFilter::DEBUG);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     tracing::subscriber::with_default(subscriber, || {
         runtime.block_on(async {
-            let (propagator, endpoint) = (Spans::tracing(), Endpoint::start().await);
+            let (propagator, endpoint) = (spans.propagator.clone(), Endpoint::start().await);
             let client = endpoint.client(SqsInterceptor::new(propagator.clone()));
             let server = propagator.start(Hop::remote(Kind::Server, caller()).named("POST /orders"));
             let send = client.send_message().queue_url(&endpoint.queue).message_body("{}").send();
             server.scope(send).await.unwrap();
             server.end(&Outcome::Unset);
             assert!(propagator.current().is_empty(), "nothing is left current");
-            let send = spans.one("send orders");
-            let all = spans.all();
+            let send = spans.span("send orders");
+            let all = spans.spans();
             let mut at = send.clone();
             while at.name != "POST /orders" {
                 let parent = all.iter().find(|span| span.span_context.span_id() == at.parent_span_id);

@@ -10,7 +10,7 @@ use propagation_http::{CallerContextLayer, ClientPropagationLayer, ServerPropaga
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
 use super::request;
-use crate::telemetry::{PARENT, Telemetry, Which, attribute};
+use crate::telemetry::{BridgeKind, PARENT, Telemetry, attribute};
 
 #[tokio::test]
 async fn layer_around_a_layer_makes_one_server_span() {
@@ -43,7 +43,7 @@ async fn request_forwarded_by_a_client_layer_is_a_hop_of_its_own() {
 
 #[tokio::test]
 async fn caller_context_crosses_a_buffer() {
-    for which in [Which::OpenTelemetry, Which::Tracing] {
+    for which in [BridgeKind::OpenTelemetry, BridgeKind::Tracing] {
         let telemetry = Telemetry::with(which);
         let propagator = &telemetry.propagator;
         let echo = tower::service_fn(|request: Request| async move {
