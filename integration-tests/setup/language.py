@@ -11,7 +11,7 @@ import sys
 WORDS = [
     ("what", r"\bwhat\b", 1.0, 2.0),
     ("say, tell", r"\b(says?|said|saying|tells?|told|telling)\b", 0.4, 0.5),
-    ("stand", r"\bstands?\b", 0.1, 0.1),
+    ("stand", r"\bstands?\b(?!-in)", 0.1, 0.1),
     ("nobody, whoever", r"\b(nobody|somebody|whoever|whom)\b", 0.1, 0.1),
     ("begins with 'The same'", r"^(?:[-*|#>\s]*)the same\b", 0.1, 0.1),
 ]

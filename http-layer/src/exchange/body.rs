@@ -20,7 +20,7 @@ pin_project! {
         #[pin]
         inner: Option<B>,
         hop: Option<(HopSpan, C)>,
-        /// The bytes left, if `content-length` is known: a reader may drop the body after the last byte instead of polling for its end.
+        // The bytes left, if `content-length` is known: a reader may drop the body after the last byte instead of polling for its end.
         left: Option<u64>,
         read: bool,
     }

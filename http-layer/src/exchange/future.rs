@@ -17,9 +17,9 @@ pin_project! {
     pub struct ResponseFuture<F, C: ClassifyResponse> {
         #[pin]
         inner: Option<F>,
-        /// `None` after the response.
+        // `None` after the response.
         hop: Option<(HopSpan, C)>,
-        /// Whether the response has no body on the wire, despite its `content-length`.
+        // Whether the response has no body on the wire, despite its `content-length`.
         bodiless: bool,
     }
 
