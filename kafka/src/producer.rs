@@ -23,7 +23,7 @@ pub use prepared::PreparedMessage;
 use crate::{
     HeadersCarrierMut,
     attributes::{Client, Operation},
-    record::{Record, sealed::Sealed},
+    record::{Details, Record, sealed::Sealed},
 };
 
 /// Sends records that carry the current context.
@@ -151,7 +151,7 @@ impl ProducerPropagation {
                 }
                 Err((error, mut message)) => {
                     let mut headers = message.detach_headers();
-                    if !(is_too_large(&error) && self.shed(&mut prepared, &mut headers)) {
+                    if !(is_too_large(&error) && self.shed(&mut prepared, &mut headers, again.topic)) {
                         prepared.failed(&error, &mut headers);
                         return Err((error, message.replace_headers(headers)));
                     }
@@ -237,7 +237,7 @@ impl ProducerPropagation {
                     let (opaque, back) = delivering.into_parts();
                     record = with_opaque(rest, opaque);
                     let Some(mut back) = back else { return Err((error, record)) };
-                    if !(is_too_large(&error) && self.shed(&mut back, &mut record.headers)) {
+                    if !(is_too_large(&error) && self.shed(&mut back, &mut record.headers, record.topic)) {
                         back.failed(&error, &mut record.headers);
                         return Err((error, record));
                     }
@@ -273,7 +273,8 @@ impl ProducerPropagation {
                 Ok(sent) => return Ok((sent, prepared)),
                 Err((error, returned)) => {
                     record = returned;
-                    if !(is_too_large(&error) && self.shed(&mut prepared, record.headers_mut())) {
+                    let (Details { topic, .. }, headers) = record.split();
+                    if !(is_too_large(&error) && self.shed(&mut prepared, headers, topic)) {
                         prepared.failed(&error, record.headers_mut());
                         return Err((error, record));
                     }
@@ -283,10 +284,15 @@ impl ProducerPropagation {
     }
 
     /// Drops the least important fields from a record that is too large. Returns `false` if no field is left.
-    fn shed(&self, prepared: &mut PreparedMessage, headers: &mut Option<rdkafka::message::OwnedHeaders>) -> bool {
+    fn shed(
+        &self,
+        prepared: &mut PreparedMessage,
+        headers: &mut Option<rdkafka::message::OwnedHeaders>,
+        topic: &str,
+    ) -> bool {
         [Some(FieldPriority::State), Some(FieldPriority::Ids), None]
             .into_iter()
-            .any(|least| prepared.shed(headers, least, &self.propagator))
+            .any(|least| prepared.shed(headers, least, &self.propagator, topic))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admitted;
 mod builder;
+mod callback;
 mod counters;
 mod deliveries;
 mod host;
@@ -22,7 +23,7 @@ pub use counters::Counters;
 pub use deliveries::{CreationContext, DeliveryKey};
 pub(crate) use deliveries::{Delivered, Deliveries};
 
-use self::report::RejectionReporter;
+use self::{callback::RejectionCallback, report::RejectionReporter};
 use crate::{
     Admission, Bridge, Direction, Extract, Extracted, FieldNames, Format, Hop, HopSpan, Inject, InjectionReport,
     OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection,
@@ -65,6 +66,7 @@ struct Inner {
     bridge: Arc<dyn Bridge>,
     counters: Arc<Counters>,
     reporter: RejectionReporter,
+    on_rejection: Option<RejectionCallback>,
     enabled: AtomicBool,
     deliveries: Deliveries,
     guard_leaks: GuardLeaks,
@@ -337,9 +339,13 @@ impl Propagator {
         &self.0.counters
     }
 
-    /// Counts a rejection that an adapter made itself, and that no carrier reports.
-    pub fn record_rejection(&self, direction: Direction, reason: RejectReason) {
-        self.0.counters.add(direction, reason, 1);
+    /// Counts a rejection that an adapter made outside of an injection, and passes it to
+    /// [`on_rejection`](PropagatorBuilder::on_rejection). Logging it is the adapter's part.
+    pub fn record_rejection(&self, direction: Direction, peer: &Peer<'_>, rejection: &Rejection) {
+        self.0.counters.add(direction, rejection.reason, 1);
+        if let Some(callback) = &self.0.on_rejection {
+            callback.call(direction, peer, std::slice::from_ref(rejection));
+        }
     }
 
     /// Extracts the context on a carrier, without the policy.
@@ -361,11 +367,14 @@ impl Propagator {
         self.is_enabled() && self.0.bridge.makes_spans()
     }
 
-    /// Counts and logs rejections. Out of line: most messages have none.
+    /// Counts and logs rejections, and passes them to the callback. Out of line: most messages have none.
     #[cold]
     fn report(&self, direction: Direction, peer: &Peer<'_>, rejections: &[Rejection]) {
         self.0.counters.record(direction, rejections);
         self.0.reporter.report(direction, peer, rejections);
+        if let Some(callback) = &self.0.on_rejection {
+            callback.call(direction, peer, rejections);
+        }
     }
 
     /// Returns `true` inside a hop, and inside a span of the tracing API.

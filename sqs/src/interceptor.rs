@@ -32,7 +32,9 @@ use aws_smithy_runtime_api::{
     },
 };
 use aws_smithy_types::config_bag::ConfigBag;
-use propagation_core::{Direction, Propagator, RejectReason, StoredContext, messaging::ExistingContext};
+use propagation_core::{
+    Direction, Peer, Propagator, RejectReason, Rejection, StoredContext, messaging::ExistingContext,
+};
 
 use self::operation::{Covered, InFlight, StoredForCall};
 use crate::{AttributeMode, SizeLimit};
@@ -202,7 +204,8 @@ impl SqsInterceptor {
         if service == "SQS" && operation::carries_no_messages(name) {
             return;
         }
-        self.propagator.record_rejection(Direction::Outbound, RejectReason::UnsupportedOperation);
+        let rejection = Rejection::new("traceparent", RejectReason::UnsupportedOperation);
+        self.propagator.record_rejection(Direction::Outbound, &Peer::sqs(""), &rejection);
         let first = match self.uncovered.lock() {
             Ok(mut logged) => logged.len() < 64 && logged.insert(format!("{service}.{name}")),
             Err(_) => false,

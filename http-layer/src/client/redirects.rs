@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use propagation_core::{Direction, Peer, PropagationContext, Propagator, RejectReason};
+use propagation_core::{Direction, Peer, PropagationContext, Propagator, RejectReason, Rejection};
 
 use super::Options;
 use crate::attributes;
@@ -45,7 +45,9 @@ impl Options {
                 allowed.baggage.member(member.key()).is_none_or(|allowed| allowed.value() != member.value())
             });
         if trace || baggage {
-            self.propagator.record_rejection(Direction::Outbound, RejectReason::UnsupportedOperation);
+            let field = if trace { "traceparent" } else { "baggage" };
+            let rejection = Rejection::new(field, RejectReason::UnsupportedOperation);
+            self.propagator.record_rejection(Direction::Outbound, &Peer::http(&last), &rejection);
         }
         trace || baggage
     }

@@ -1,5 +1,5 @@
 use propagation_core::{
-    Direction, HopSpan, InjectionReport, Outcome, Propagator, RejectReason, TraceContext, carrier::FieldPriority,
+    Direction, HopSpan, InjectionReport, Outcome, Peer, Propagator, RejectReason, TraceContext, carrier::FieldPriority,
     messaging, semconv,
 };
 use rdkafka::{error::KafkaError, message::OwnedHeaders};
@@ -56,12 +56,16 @@ impl PreparedMessage {
         headers: &mut Option<OwnedHeaders>,
         least: Option<FieldPriority>,
         propagator: &Propagator,
+        topic: &str,
     ) -> bool {
-        // `injection` is not updated: the sends that call this never return it.
-        let shed = self.before.shed(headers, least);
-        for _ in &shed {
-            propagator.record_rejection(Direction::Outbound, RejectReason::TooLarge);
+        let mut shed = InjectionReport::new();
+        for name in self.before.shed(headers, least) {
+            shed.record_rejected(&name, RejectReason::TooLarge);
         }
-        !shed.is_empty()
+        // `injection` is not updated: the sends that call this never return it.
+        for rejection in shed.rejected() {
+            propagator.record_rejection(Direction::Outbound, &Peer::kafka(topic), rejection);
+        }
+        !shed.rejected().is_empty()
     }
 }

@@ -97,7 +97,7 @@ use self::{
     variables::Variables,
 };
 use propagation_core::{
-    Policy, Propagator,
+    Direction, Peer, Policy, Propagator, PropagatorBuilder, Rejection,
     semconv::{self, SemanticConventions},
 };
 
@@ -113,7 +113,7 @@ type Install = Box<dyn FnOnce(Pipeline) -> Pipeline + Send>;
 pub struct Setup {
     service: String,
     environment: Option<String>,
-    policy: Policy,
+    propagator: PropagatorBuilder,
     variables: LookUp,
     exporter: Option<Install>,
     sampler: Option<Box<dyn ShouldSample>>,
@@ -134,7 +134,7 @@ impl Setup {
         Self {
             service: service.into(),
             environment: None,
-            policy: Policy::default(),
+            propagator: Propagator::builder(),
             variables: Box::new(|name| std::env::var(name).ok()),
             exporter: None,
             sampler: None,
@@ -159,7 +159,14 @@ impl Setup {
     /// The policy to start with. Without it, [`Policy::default`].
     #[must_use]
     pub fn policy(mut self, policy: Policy) -> Self {
-        self.policy = policy;
+        self.propagator = self.propagator.policy(policy);
+        self
+    }
+
+    /// Sets a callback for rejected and changed fields and keys: see [`PropagatorBuilder::on_rejection`].
+    #[must_use]
+    pub fn on_rejection(mut self, callback: impl Fn(Direction, &Peer<'_>, &Rejection) + Send + Sync + 'static) -> Self {
+        self.propagator = self.propagator.on_rejection(callback);
         self
     }
 
@@ -273,9 +280,9 @@ impl Setup {
         }
         let ignored = variables.into_ignored();
         let provider = pipeline.builder.build();
-        let propagator = Propagator::builder()
+        let propagator = self
+            .propagator
             .formats(settings.formats)
-            .policy(self.policy)
             .semantic_conventions(self.semantic_conventions)
             .switches_from(&self.variables);
         #[cfg(feature = "tracing")]

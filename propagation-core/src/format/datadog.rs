@@ -54,7 +54,7 @@ impl Format for DatadogFormat {
         let member = Member::of(&trace.state);
         let mut origin = member.and_then(Member::origin);
         if origin.take_if(|origin| origin.len() > member::MAX_ORIGIN).is_some() {
-            fields.reject(Rejection::new("x-datadog-origin", RejectReason::TooLong));
+            fields.reject(Rejection::new("x-datadog-origin", RejectReason::TooManyBytes));
         }
         // Datadog's libraries continue a trace without a parent only if it has an origin.
         let without_parent = trace.root_trace_id().is_some() && origin.is_some();
@@ -100,7 +100,7 @@ fn read(from: &dyn Extract, into: &mut Extracted) -> Result<TraceContext, Refuse
     let origin = origin.as_deref().filter(|origin| !origin.is_empty());
     let (state, complete) = Received { priority, origin, parent: span_id, tags: &tags }.to_state();
     if !complete {
-        into.reject_field(TAGS_NAME, RejectReason::TooLong);
+        into.reject_field(TAGS_NAME, RejectReason::TooManyBytes);
     }
     let id = u128::from(high.unwrap_or_default()) << 64 | u128::from(low);
     let trace_id = TraceId::from_bytes(id.to_be_bytes()).ok_or(RejectReason::ZeroId)?;
@@ -127,7 +127,7 @@ fn parse_priority(text: &[u8]) -> Result<SamplingPriority, Refused> {
 /// A list `key=value,…` of printable ASCII.
 fn parse_tags(text: &[u8]) -> Result<String, Refused> {
     if text.len() > MAX_TAGS {
-        return Err(RejectReason::TooLong);
+        return Err(RejectReason::TooManyBytes);
     }
     if !text.iter().all(|byte| matches!(byte, 0x20..=0x7e)) {
         return Err(RejectReason::IllegalByte);

@@ -36,7 +36,7 @@ pub(super) fn one<T>(
         }
     }
     let text = list_header::trim(value.as_bytes());
-    let read = if text.len() > MAX_BYTES { Err(RejectReason::TooLong) } else { parse(text) };
+    let read = if text.len() > MAX_BYTES { Err(RejectReason::TooManyBytes) } else { parse(text) };
     if let Err(reason) = read {
         into.reject_field(name.as_str(), reason);
     }

@@ -46,7 +46,7 @@ impl Format for JaegerFormat {
                 Some(RejectReason::DuplicateKey)
             } else if bytes + size > Baggage::MAX_BYTES {
                 // More has to be escaped here than in W3C's list.
-                Some(RejectReason::TooLong)
+                Some(RejectReason::TooManyBytes)
             } else {
                 bytes += size + 1;
                 fields.push_named(name, fields::text(&value), FieldPriority::Baggage);
@@ -130,7 +130,7 @@ fn read_baggage(from: &dyn Extract, into: &mut Extracted) -> Baggage {
         bytes = bytes.saturating_add(key.len() + 1 + value.len() + usize::from(members > 1));
         let before = list.len();
         let read = if bytes > Baggage::MAX_BYTES {
-            Err(RejectReason::TooLong)
+            Err(RejectReason::TooManyBytes)
         } else if members > Baggage::MAX_MEMBERS {
             Err(RejectReason::TooManyMembers)
         } else if keys.iter().any(|found| found.eq_ignore_ascii_case(key)) {
@@ -143,7 +143,7 @@ fn read_baggage(from: &dyn Extract, into: &mut Extracted) -> Baggage {
             Ok(()) if holds(&into.context().baggage, key) => list.truncate(before),
             Ok(()) if list.len() > Baggage::MAX_BYTES => {
                 list.truncate(before);
-                into.reject(Rejection::new("uberctx", RejectReason::TooLong).with_key(key.as_bytes()));
+                into.reject(Rejection::new("uberctx", RejectReason::TooManyBytes).with_key(key.as_bytes()));
             }
             Ok(()) => keys.push(key),
             Err(reason) => into.reject(Rejection::new("uberctx", reason).with_key(key.as_bytes())),

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::EscapedText;
 
-/// An ordered list of formats: extracting tries them in order, injecting writes all of them.
+/// An ordered list of formats. Extraction tries them in order, injection writes all of them.
 ///
 /// ```
 /// use propagation_core::Formats;
@@ -56,52 +56,51 @@ known! {
     GrpcTraceBin = "grpc-trace-bin" => GrpcTraceBinFormat,
 }
 
-/// The variable that names the formats.
+/// The environment variable that lists the formats.
 const VARIABLE: &str = "OTEL_PROPAGATORS";
 
 impl Formats {
-    /// W3C Trace Context and Baggage: what is used where nothing else is said.
+    /// Returns W3C Trace Context and Baggage, the default.
     #[must_use]
     pub fn w3c() -> Self {
         Self(vec![Known::TraceContext, Known::Baggage])
     }
 
-    /// No format: nothing is read, nothing is written.
+    /// Returns an empty list: nothing is extracted or injected.
     #[must_use]
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// The list in `OTEL_PROPAGATORS`; [W3C's](Self::w3c) where it is not set or empty.
+    /// Parses `OTEL_PROPAGATORS`. Returns [W3C's formats](Self::w3c) if it is unset or empty.
     ///
     /// # Errors
     ///
-    /// As for [parsing](#impl-FromStr-for-Formats), and if the variable is not UTF-8: a service must not start with formats that
-    /// nobody chose.
+    /// Returns the errors of [parsing](#impl-FromStr-for-Formats), and an error if the variable is not UTF-8.
     pub fn from_env() -> Result<Self, FormatsError> {
         match std::env::var(VARIABLE) {
             Ok(list) => list.parse(),
             Err(std::env::VarError::NotPresent) => Ok(Self::w3c()),
-            Err(std::env::VarError::NotUnicode(_)) => Err(FormatsError(format!("{VARIABLE} is not UTF-8"))),
+            Err(std::env::VarError::NotUnicode(_)) => Err(FormatsError::NotUtf8),
         }
     }
 
-    /// The same, with a look-up function for the variable.
+    /// Like [`from_env`](Self::from_env), but with a look-up function for the variable.
     ///
     /// # Errors
     ///
-    /// As for [parsing](#impl-FromStr-for-Formats).
+    /// Returns the errors of [parsing](#impl-FromStr-for-Formats).
     pub fn from_lookup(look_up: impl FnOnce(&str) -> Option<String>) -> Result<Self, FormatsError> {
         look_up(VARIABLE).map_or_else(|| Ok(Self::w3c()), |list| list.parse())
     }
 
-    /// The names, in order.
+    /// Returns the names, in order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &'static str> {
         self.0.iter().map(|known| known.name())
     }
 
-    /// The formats, in order: for [`PropagatorBuilder::extract_formats`](crate::PropagatorBuilder::extract_formats) and
-    /// `inject_formats`, where the two are to differ.
+    /// Returns the formats, in order, for [`PropagatorBuilder::extract_formats`](crate::PropagatorBuilder::extract_formats) or
+    /// `inject_formats` if the two differ.
     #[must_use]
     pub fn into_vec(self) -> Vec<Box<dyn Format>> {
         self.0.into_iter().map(Known::boxed).collect()
@@ -117,12 +116,13 @@ impl Default for Formats {
 impl std::str::FromStr for Formats {
     type Err = FormatsError;
 
-    /// Reads names separated by commas, in any case; a name that comes twice counts once, an empty list is [W3C's](Self::w3c).
+    /// Parses names that are separated by commas. Ignores case, white space and repeated names. Returns [W3C's formats](Self::w3c) for an
+    /// empty list.
     ///
     /// # Errors
     ///
-    /// Refuses a name that is none of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `gcp`, `grpc-trace-bin`
-    /// and `none`, and `none` beside another.
+    /// Returns an error for a name other than `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger`, `xray`, `datadog`, `gcp`,
+    /// `grpc-trace-bin` and `none`, and for `none` beside another name.
     fn from_str(list: &str) -> Result<Self, Self::Err> {
         let names = || list.split(',').map(str::trim).filter(|name| !name.is_empty());
         if names().next().is_none() {
@@ -132,13 +132,13 @@ impl std::str::FromStr for Formats {
             return if names().count() == 1 {
                 Ok(Self::none())
             } else {
-                Err(FormatsError(format!("{VARIABLE}: \"none\" stands beside other formats in {list:?}")))
+                Err(FormatsError::NoneBesideOthers { list: list.to_owned() })
             };
         }
         let mut formats = Vec::new();
         for name in names() {
             let found = Known::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(name));
-            let known = *found.ok_or_else(|| FormatsError::unknown(name))?;
+            let known = *found.ok_or_else(|| FormatsError::Unknown { name: name.to_owned() })?;
             if !formats.contains(&known) {
                 formats.push(known);
             }
@@ -147,24 +147,37 @@ impl std::str::FromStr for Formats {
     }
 }
 
-/// A list of formats can't be read; the text says which name, and which there are.
+/// The error of a list of formats that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FormatsError(String);
-
-impl FormatsError {
-    fn unknown(name: &str) -> Self {
-        let known: Vec<_> = Known::ALL.iter().map(|known| known.name()).collect();
-        Self(format!(
-            "{VARIABLE}: unknown format {:?}; there are {} and none",
-            EscapedText::new(name),
-            known.join(", ")
-        ))
-    }
+#[non_exhaustive]
+pub enum FormatsError {
+    /// The list contains a name that is not that of a format.
+    Unknown {
+        /// The name.
+        name: String,
+    },
+    /// The list contains `none` and other names.
+    NoneBesideOthers {
+        /// The list.
+        list: String,
+    },
+    /// The variable is not UTF-8.
+    NotUtf8,
 }
 
 impl fmt::Display for FormatsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{VARIABLE}: ")?;
+        match self {
+            Self::Unknown { name } => {
+                let known: Vec<_> = Known::ALL.iter().map(|known| known.name()).collect();
+                write!(f, "unknown format {:?}; use {}, or none", EscapedText::new(name), known.join(", "))
+            }
+            Self::NoneBesideOthers { list } => {
+                write!(f, "\"none\" excludes other formats, but the list is {:?}", EscapedText::new(list))
+            }
+            Self::NotUtf8 => f.write_str("the value is not UTF-8"),
+        }
     }
 }
 

@@ -58,7 +58,7 @@ impl XRayFormat {
     /// [`MAX_BYTES`](Self::MAX_BYTES).
     pub fn parse(text: &[u8]) -> Result<TraceContext, RejectReason> {
         if text.len() > Self::MAX_BYTES {
-            return Err(RejectReason::TooLong);
+            return Err(RejectReason::TooManyBytes);
         }
         let (mut root, mut parent, mut sampling) = (None, None, None);
         for field in text.split(|&byte| byte == b';') {

@@ -2,7 +2,7 @@ use std::fmt;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
-        /// Why something was refused, dropped, changed or cut. Counters are kept by these.
+        /// The reason why a field or key was rejected, dropped, changed or truncated. Counters are kept by reason and direction.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum RejectReason {
@@ -10,10 +10,10 @@ macro_rules! reasons {
         }
 
         impl RejectReason {
-            /// Every reason, in the order of their counters.
+            /// All reasons, in the order of their counters.
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
-            /// The name in counters, reports and log lines: short, stable, `snake_case`.
+            /// Returns the stable name in counters, events and metrics, in `snake_case`.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self {
@@ -25,45 +25,45 @@ macro_rules! reasons {
 }
 
 reasons! {
-    /// Not of the field's grammar.
+    /// The field does not match its grammar.
     Malformed = "malformed",
-    /// A version that must be refused.
+    /// The version of the field is not supported.
     UnsupportedVersion = "unsupported_version",
-    /// An id of zeros.
+    /// An id consists of zeros.
     ZeroId = "zero_id",
-    /// More than one value where one is allowed.
+    /// A field that may occur once has several values.
     Duplicate = "duplicate",
-    /// A key that came before in the same list.
+    /// A key occurs more than once in a list.
     DuplicateKey = "duplicate_key",
-    /// More members than the limit.
+    /// The list has more members than its specification allows.
     TooManyMembers = "too_many_members",
-    /// More bytes than the limit.
-    TooLong = "too_long",
-    /// A byte that may not stand there.
+    /// The field has more bytes than its specification allows, on any carrier. Compare [`TooLarge`](Self::TooLarge).
+    TooManyBytes = "too_many_bytes",
+    /// The field contains a byte that is not allowed there.
     IllegalByte = "illegal_byte",
-    /// Belongs to a `traceparent` that was refused.
+    /// The `traceparent` that the field belongs to is absent or was rejected.
     MissingTraceParent = "missing_traceparent",
-    /// The peer is not trusted with it (inbound), or may not learn it (outbound).
+    /// The policy does not trust the peer with the field (inbound), or does not release the field to it (outbound).
     Untrusted = "untrusted",
-    /// No rule allows the key.
+    /// No rule of the policy allows the key.
     NotAllowed = "not_allowed",
-    /// The value breaks its key's rule.
+    /// The value breaks the rule for its key.
     ValueNotAllowed = "value_not_allowed",
-    /// A scrubber stopped it.
+    /// A scrubber found personal data or a secret, and dropped the key.
     PersonalData = "personal_data",
-    /// A scrubber changed it.
+    /// A scrubber found personal data or a secret, and changed the value.
     Scrubbed = "scrubbed",
-    /// A rule in report mode let it pass and would have stopped it.
+    /// A rule in report mode allowed the key, and would block it otherwise.
     ReportOnly = "report_only",
-    /// The trace was restarted.
+    /// The policy restarted the trace.
     Restarted = "restarted",
-    /// The carrier had no room.
+    /// The field is legal, but the message has no room left for it: no attribute slot, or no bytes up to the transport's limit.
     TooLarge = "too_large",
-    /// The carrier can't hold such a name or value.
+    /// The carrier or the format cannot express the name or value.
     Unrepresentable = "unrepresentable",
-    /// The message already has a context that stays.
+    /// The message already has a context, which is kept.
     Preserved = "preserved",
-    /// An operation that the adapter does not cover.
+    /// The adapter does not cover the operation.
     UnsupportedOperation = "unsupported_operation",
 }
 
@@ -72,3 +72,5 @@ impl fmt::Display for RejectReason {
         f.pad(self.as_str())
     }
 }
+
+impl std::error::Error for RejectReason {}

@@ -4,9 +4,7 @@ use std::{fmt, str::FromStr};
 
 use crate::{RejectReason, SpanId, TraceFlags, TraceId, hex};
 
-/// Trace id, parent id and flags: what `traceparent` carries.
-///
-/// `Copy`, and written into 55 bytes on the stack.
+/// The trace-id, parent-id and flags of a `traceparent`. `Copy`; formatted into 55 bytes on the stack.
 ///
 /// ```
 /// use propagation_core::TraceParent;
@@ -18,36 +16,35 @@ use crate::{RejectReason, SpanId, TraceFlags, TraceId, hex};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TraceParent {
-    /// The trace.
+    /// The id of the trace.
     pub trace_id: TraceId,
-    /// The calling span.
+    /// The parent-id: the id of the calling span.
     pub span_id: SpanId,
-    /// Sampled, random.
+    /// The flags `sampled` and `random`.
     pub flags: TraceFlags,
 }
 
 impl TraceParent {
-    /// Length of version 00 in bytes; any later version starts with as many.
+    /// The length of version 00, in bytes. Later versions start with the same fields.
     pub const LEN: usize = 55;
 
-    /// Reads a field value (Trace Context Level 2, 3.2.2 and 4.3 for versions yet to come).
+    /// Parses a field value (Trace Context Level 2, 3.2.2; for later versions, 4.3). Drops unknown flags.
     ///
     /// # Errors
     ///
-    /// Refuses version `ff`, a version 00 that is not exactly 55 bytes, a later one that goes on with anything but `-`,
-    /// any digit that is not lower-case hex, zero ids. Unknown flags are no error: they are dropped.
+    /// Returns an error for version `ff`, a version 00 that is not exactly 55 bytes long, a later version that continues with another byte
+    /// than `-`, a digit that is not lower-case hex, and an id of zeros.
     pub fn from_bytes(text: &[u8]) -> Result<Self, TraceParentError> {
-        let (fixed, rest) =
-            text.split_first_chunk::<{ Self::LEN }>().ok_or(TraceParentError(RejectReason::Malformed))?;
+        let (fixed, rest) = text.split_first_chunk::<{ Self::LEN }>().ok_or(TraceParentError::Malformed)?;
         let parent = Self::from_fixed(fixed)?;
         let version_0 = fixed.starts_with(b"00");
         let ends = rest.is_empty() || (!version_0 && rest.first() == Some(&b'-'));
-        if ends { Ok(parent) } else { Err(TraceParentError(RejectReason::Malformed)) }
+        if ends { Ok(parent) } else { Err(TraceParentError::Malformed) }
     }
 
     fn from_fixed(text: &[u8; Self::LEN]) -> Result<Self, TraceParentError> {
-        const MALFORMED: TraceParentError = TraceParentError(RejectReason::Malformed);
-        const ZERO: TraceParentError = TraceParentError(RejectReason::ZeroId);
+        const MALFORMED: TraceParentError = TraceParentError::Malformed;
+        const ZERO: TraceParentError = TraceParentError::ZeroId;
         let &[v1, v2, b'-', ref rest @ ..] = text else { return Err(MALFORMED) };
         let (trace_id, rest) = rest.split_first_chunk::<32>().ok_or(MALFORMED)?;
         let [b'-', rest @ ..] = rest else { return Err(MALFORMED) };
@@ -61,7 +58,7 @@ impl TraceParent {
             return Err(MALFORMED);
         }
         if version == 0xff {
-            return Err(TraceParentError(RejectReason::UnsupportedVersion));
+            return Err(TraceParentError::UnsupportedVersion);
         }
         Ok(Self {
             trace_id: TraceId::from_bytes(trace).ok_or(ZERO)?,
@@ -70,7 +67,7 @@ impl TraceParent {
         })
     }
 
-    /// The field value, always version 00.
+    /// Returns the field value in version 00.
     #[must_use]
     pub fn to_bytes(&self) -> [u8; Self::LEN] {
         let mut out = *b"00-00000000000000000000000000000000-0000000000000000-00";
@@ -101,21 +98,39 @@ impl FromStr for TraceParent {
     }
 }
 
-/// A `traceparent` was refused; [`reason`](Self::reason) says which rule it broke.
+/// The error of a text that is not a valid `traceparent`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceParentError(RejectReason);
+#[non_exhaustive]
+pub enum TraceParentError {
+    /// The text does not match the grammar.
+    Malformed,
+    /// The version is `ff`.
+    UnsupportedVersion,
+    /// The trace-id or the parent-id consists of zeros.
+    ZeroId,
+}
 
 impl TraceParentError {
-    /// The rule it broke.
+    /// Returns the reason in counters and reports.
     #[must_use]
     pub fn reason(&self) -> RejectReason {
-        self.0
+        match self {
+            Self::Malformed => RejectReason::Malformed,
+            Self::UnsupportedVersion => RejectReason::UnsupportedVersion,
+            Self::ZeroId => RejectReason::ZeroId,
+        }
     }
 }
 
 impl fmt::Display for TraceParentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "traceparent refused: {}", self.0)
+        f.write_str(match self {
+            Self::Malformed => {
+                "invalid traceparent: not of the form VERSION-TRACE_ID-PARENT_ID-FLAGS in lower-case hex digits"
+            }
+            Self::UnsupportedVersion => "invalid traceparent: version ff is not allowed",
+            Self::ZeroId => "invalid traceparent: an id consists of zeros",
+        })
     }
 }
 

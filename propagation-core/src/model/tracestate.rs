@@ -216,21 +216,45 @@ impl fmt::Display for TraceState {
     }
 }
 
-/// A `tracestate` list or member was refused.
+/// The error of a `tracestate` list or member that is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceStateError(RejectReason);
+#[non_exhaustive]
+pub enum TraceStateError {
+    /// A member does not match the grammar of Level 2.
+    Malformed,
+    /// The list has more than [`TraceState::MAX_MEMBERS`] members.
+    TooManyMembers,
+    /// The field is longer than [`TraceState::MAX_BYTES`].
+    TooManyBytes,
+    /// The randomness of the trace is already set, and must not change.
+    RandomnessIsSet,
+}
 
 impl TraceStateError {
-    /// The rule it broke.
+    /// Returns the reason in counters and reports.
     #[must_use]
     pub fn reason(&self) -> RejectReason {
-        self.0
+        match self {
+            Self::Malformed => RejectReason::Malformed,
+            Self::TooManyMembers => RejectReason::TooManyMembers,
+            Self::TooManyBytes => RejectReason::TooManyBytes,
+            Self::RandomnessIsSet => RejectReason::DuplicateKey,
+        }
     }
 }
 
 impl fmt::Display for TraceStateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tracestate refused: {}", self.0)
+        match self {
+            Self::Malformed => {
+                f.write_str("invalid tracestate: a member is not of the form KEY=VALUE of Trace Context Level 2")
+            }
+            Self::TooManyMembers => {
+                write!(f, "invalid tracestate: more than {} members", TraceState::MAX_MEMBERS)
+            }
+            Self::TooManyBytes => write!(f, "invalid tracestate: more than {} bytes", TraceState::MAX_BYTES),
+            Self::RandomnessIsSet => f.write_str("tracestate not changed: the randomness of the trace is already set"),
+        }
     }
 }
 

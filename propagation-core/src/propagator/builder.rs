@@ -2,9 +2,10 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use arc_swap::ArcSwap;
 
-use super::{Deliveries, Inner, Propagator, report::RejectionReporter};
+use super::{Deliveries, Inner, Propagator, callback::RejectionCallback, report::RejectionReporter};
 use crate::{
-    Bridge, Counters, FieldNames, Format, Formats, GuardLeaks, NoBridge, Policy, semconv::SemanticConventions,
+    Bridge, Counters, Direction, FieldNames, Format, Formats, GuardLeaks, NoBridge, Peer, Policy, Rejection,
+    semconv::SemanticConventions,
 };
 
 /// Builds a [`Propagator`].
@@ -14,6 +15,7 @@ pub struct PropagatorBuilder {
     inject: Option<Vec<Box<dyn Format>>>,
     policy: Policy,
     bridge: Option<Arc<dyn Bridge>>,
+    on_rejection: Option<RejectionCallback>,
     disabled: bool,
     without_spans: bool,
     guard_leaks: GuardLeaks,
@@ -111,6 +113,39 @@ impl PropagatorBuilder {
         self
     }
 
+    /// Sets a callback for rejected and changed fields and keys, such as an audit log. A later call replaces an earlier one.
+    ///
+    /// The callback is called once for each rejection, on the thread that extracts or injects, before the call returns: while it blocks, the
+    /// request waits. A caller can cause up to [`MAX_REJECTIONS`](crate::format::Extracted::MAX_REJECTIONS) malformed fields and a rejection for
+    /// each of 64 baggage members per message, so hand work to a bounded queue. Without rejections, nothing is called, and the callback costs nothing.
+    ///
+    /// Rejections never hold a value. The `Display` of peers and rejections escapes text that a caller may have chosen.
+    ///
+    /// A panic in the callback does not fail the request: it is caught, the remaining rejections of the message are skipped, and the first
+    /// one is logged. Rejections that the callback itself causes are counted and logged, but not passed to it.
+    ///
+    /// ```
+    /// use std::sync::mpsc;
+    ///
+    /// use propagation_core::{Peer, Propagator, Transport};
+    ///
+    /// let (sender, audit) = mpsc::sync_channel(1024);
+    /// let propagator = Propagator::builder()
+    ///     .on_rejection(move |direction, peer, rejection| {
+    ///         let _ = sender.try_send(format!("{} {peer} {rejection}", direction.as_str()));
+    ///     })
+    ///     .build();
+    /// let received = vec![("baggage".to_owned(), b"tenant.id=blue".to_vec())];
+    /// let _ = propagator.extract(&Peer::kafka("orders"), &received);
+    /// assert_eq!(audit.recv()?, "inbound kafka:orders baggage tenant.id: not_allowed (rule default)");
+    /// # Ok::<(), mpsc::RecvError>(())
+    /// ```
+    #[must_use]
+    pub fn on_rejection(mut self, callback: impl Fn(Direction, &Peer<'_>, &Rejection) + Send + Sync + 'static) -> Self {
+        self.on_rejection = Some(RejectionCallback::new(callback));
+        self
+    }
+
     /// Builds the propagator.
     #[must_use]
     pub fn build(self) -> Propagator {
@@ -129,6 +164,7 @@ impl PropagatorBuilder {
             bridge: self.bridge.filter(|_| !self.without_spans).unwrap_or_else(|| Arc::new(NoBridge)),
             counters: Arc::new(Counters::default()),
             reporter: RejectionReporter::default(),
+            on_rejection: self.on_rejection,
             enabled: AtomicBool::new(!self.disabled),
             deliveries: Deliveries::default(),
             guard_leaks: self.guard_leaks,

@@ -1,5 +1,6 @@
 //! The guard: scrubbing, report mode, explanations, policy files.
 
+mod callback;
 mod explain;
 mod linear;
 mod loosening;

@@ -1,16 +1,8 @@
 //! The set-up of every service: spans, logs and the policy.
 
-use propagation_core::{InboundRule, OutboundRule, Policy};
+use propagation_core::{Direction, InboundRule, OutboundRule, Peer, Policy, RejectReason, Rejection};
 use propagation_opentelemetry::setup::{LogFormat, Setup, Telemetry};
-use tracing::{
-    Subscriber,
-    field::{Field, Visit},
-};
-use tracing_subscriber::{
-    Layer,
-    filter::{LevelFilter, Targets},
-    layer::Context,
-};
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::{
     Error, PolicyMode,
@@ -39,7 +31,7 @@ pub(crate) fn start(name: Name) -> Result<Telemetry, Error> {
         // Standard output is where the demo listens.
         .log_format(LogFormat::text().filter(quiet).writer(std::io::stderr))
         .exported_spans(ours())
-        .layer(Stops { name })
+        .on_rejection(move |direction, peer, rejection| tell(name.as_str(), direction, peer, rejection))
         .install()?;
     Ok(telemetry)
 }
@@ -64,58 +56,20 @@ fn policy(mode: PolicyMode) -> Result<Policy, Error> {
     Ok(Policy::builder().inbound(inbound).outbound(outbound).build()?)
 }
 
-/// Sends rejected fields to the demo as events.
-struct Stops {
-    name: Name,
-}
-
-impl<S: Subscriber> Layer<S> for Stops {
-    fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        if event.metadata().target() != "propagation" {
-            return;
-        }
-        let mut kept = KeptBack::default();
-        event.record(&mut kept);
-        if let Some(key) = kept.key {
-            let service = self.name.as_str();
-            let at = if kept.direction == "inbound" {
-                format!("{service}, coming in")
-            } else {
-                format!("{service} → {}", kept.peer)
-            };
-            let rule = kept.detector.map_or(kept.rule.clone(), |detector| format!("{}, {detector}", kept.rule));
-            Event::Stopped { key, at, reason: kept.reason, rule, reported: kept.reported }.tell();
-        }
+/// Sends a rejected or reported key to the demo as an event.
+fn tell(service: &str, direction: Direction, peer: &Peer<'_>, rejection: &Rejection) {
+    let Some(key) = rejection.key() else { return };
+    let at = match direction {
+        Direction::Inbound => format!("{service}, coming in"),
+        Direction::Outbound => format!("{service} → {peer}"),
+    };
+    let rule: Vec<&str> = rejection.rule().into_iter().chain(rejection.detector()).collect();
+    Event::Stopped {
+        key: key.to_owned(),
+        at,
+        reason: rejection.underlying.unwrap_or(rejection.reason).as_str().to_owned(),
+        rule: rule.join(", "),
+        reported: rejection.reason == RejectReason::ReportOnly,
     }
-}
-
-#[derive(Default)]
-struct KeptBack {
-    direction: String,
-    peer: String,
-    key: Option<String>,
-    reason: String,
-    rule: String,
-    detector: Option<String>,
-    reported: bool,
-}
-
-impl Visit for KeptBack {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "direction" => value.clone_into(&mut self.direction),
-            "key" => self.key = Some(value.to_owned()),
-            "reason" => value.clone_into(&mut self.reason),
-            "rule" => value.clone_into(&mut self.rule),
-            "detector" => self.detector = Some(value.to_owned()),
-            "mode" => self.reported = value == "report",
-            _ => {}
-        }
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "peer" {
-            self.peer = format!("{value:?}");
-        }
-    }
+    .tell();
 }

@@ -16,8 +16,8 @@ use opentelemetry_sdk::{
     trace::{InMemorySpanExporter, SdkTracerProvider},
 };
 use propagation_core::{
-    Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, RejectReason, SpanKind,
-    TraceContext, Transport,
+    Admission, Bridge, Direction, Hop, NoBridge, Outcome, Peer, PropagationContext, Propagator, RejectReason,
+    Rejection, SpanKind, TraceContext, Transport,
     messaging::{self, ParentMode, Processing},
     semconv::{NameSet, SemanticConventions},
 };
@@ -379,7 +379,8 @@ fn what_was_refused_is_visible_as_a_metric_by_direction_and_reason() {
         let _ = propagator.extract(&Peer::caller(Transport::HTTP), &hostile);
     }
     propagator.inject(&Peer::kafka("orders"), &caller(), &mut Vec::new());
-    propagator.record_rejection(Direction::Outbound, RejectReason::TooLarge);
+    let too_large = Rejection::new("baggage", RejectReason::TooLarge);
+    propagator.record_rejection(Direction::Outbound, &Peer::kafka("orders"), &too_large);
 
     let (name, said) = metered.only();
     assert_eq!((name.as_str(), said.unit.as_str()), ("propagation.rejections", "{rejection}"));
@@ -392,7 +393,7 @@ fn what_was_refused_is_visible_as_a_metric_by_direction_and_reason() {
     }
     assert_eq!(found.len(), propagator.counters().iter().count());
 
-    propagator.record_rejection(Direction::Outbound, RejectReason::TooLarge);
+    propagator.record_rejection(Direction::Outbound, &Peer::kafka("orders"), &too_large);
     let (_, said) = metered.only();
     assert!(said.series.contains(&(of("outbound", "too_large"), 2)), "it goes on counting");
 }

@@ -122,7 +122,7 @@ impl<'a> Member<'a> {
             let tag = format!("{TAG}{key}={}", from_value(text));
             let separator = usize::from(!list.is_empty());
             if list.len() + separator + tag.len() > MAX_TAGS {
-                complete = Err(RejectReason::TooLong);
+                complete = Err(RejectReason::TooManyBytes);
                 continue;
             }
             if separator == 1 {
@@ -145,7 +145,7 @@ pub(super) fn parse_origin(text: &[u8]) -> Result<String, RejectReason> {
         return Err(RejectReason::IllegalByte);
     }
     if text.len() > MAX_ORIGIN {
-        return Err(RejectReason::TooLong);
+        return Err(RejectReason::TooManyBytes);
     }
     Ok(String::from_utf8_lossy(text).into_owned())
 }

@@ -77,7 +77,10 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
     let (mut kept, mut too_long) = (0, text.len() > Baggage::MAX_BYTES);
     for (nth, (end, member)) in list_header::members(text).enumerate() {
         if nth == Baggage::MAX_MEMBERS || end > Baggage::MAX_BYTES {
-            refused(&[], if end > Baggage::MAX_BYTES { RejectReason::TooLong } else { RejectReason::TooManyMembers });
+            refused(
+                &[],
+                if end > Baggage::MAX_BYTES { RejectReason::TooManyBytes } else { RejectReason::TooManyMembers },
+            );
             too_long = false;
             break;
         }
@@ -90,7 +93,7 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
                 checked.write(&mut out, Baggage::MAX_BYTES);
                 if out.len() > Baggage::MAX_BYTES {
                     out.truncate(before);
-                    refused(checked.key, RejectReason::TooLong);
+                    refused(checked.key, RejectReason::TooManyBytes);
                 } else {
                     kept += 1;
                 }
@@ -99,7 +102,7 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
         }
     }
     if too_long {
-        refused(&[], RejectReason::TooLong);
+        refused(&[], RejectReason::TooManyBytes);
     }
     Baggage::whole(out.into(), kept)
 }

@@ -92,6 +92,6 @@ fn separators_count_to_the_limit_too() {
         let mut refused = Vec::new();
         let baggage = Baggage::read(text.as_bytes(), || panic!("not canonical"), &mut |_, reason| refused.push(reason));
         assert_eq!(baggage.len(), members, "{} bytes", text.len());
-        assert_eq!(refused, vec![crate::RejectReason::TooLong; refusals], "{} bytes", text.len());
+        assert_eq!(refused, vec![crate::RejectReason::TooManyBytes; refusals], "{} bytes", text.len());
     }
 }

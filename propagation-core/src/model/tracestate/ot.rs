@@ -3,7 +3,6 @@
 //! The functions parse parts of the member's value, for code that holds a tracestate in another type.
 
 use super::{TraceState, TraceStateError};
-use crate::RejectReason;
 
 /// The key of OpenTelemetry's member.
 const OT: &str = "ot";
@@ -52,7 +51,7 @@ impl TraceState {
     /// Refuses a threshold of 2⁵⁶ or more, and a member that would grow over 256 bytes; the list stays as it was.
     pub fn set_threshold(&mut self, threshold: u64) -> Result<(), TraceStateError> {
         if threshold >> (4 * DIGITS) != 0 {
-            return Err(TraceStateError(RejectReason::Malformed));
+            return Err(TraceStateError::Malformed);
         }
         let digits = format!("{threshold:014x}");
         let short = digits.trim_end_matches('0');
@@ -66,10 +65,10 @@ impl TraceState {
     /// Refuses a value of 2⁵⁶ or more, a second one, and a member that would grow over 256 bytes; the list stays as it was.
     pub fn set_randomness(&mut self, randomness: u64) -> Result<(), TraceStateError> {
         if randomness >> (4 * DIGITS) != 0 {
-            return Err(TraceStateError(RejectReason::Malformed));
+            return Err(TraceStateError::Malformed);
         }
         if self.ot(RANDOMNESS).is_some() {
-            return Err(TraceStateError(RejectReason::DuplicateKey));
+            return Err(TraceStateError::RandomnessIsSet);
         }
         self.set_ot(RANDOMNESS, &format!("{randomness:014x}"))
     }

@@ -4,12 +4,11 @@ use smallvec::SmallVec;
 
 use super::{TraceState, TraceStateError};
 use crate::{
-    RejectReason,
     model::list_header,
     octets::{self, STATE_KEY, STATE_VALUE},
 };
 
-const MALFORMED: TraceStateError = TraceStateError(RejectReason::Malformed);
+const MALFORMED: TraceStateError = TraceStateError::Malformed;
 
 /// What one pass over a list has seen. Allocates nothing.
 pub(super) struct Scan {
@@ -22,7 +21,7 @@ pub(super) struct Scan {
 impl Scan {
     pub(super) fn run(text: &[u8]) -> Result<Self, TraceStateError> {
         if text.len() > TraceState::MAX_BYTES {
-            return Err(TraceStateError(RejectReason::TooLong));
+            return Err(TraceStateError::TooManyBytes);
         }
         match canonical_members(text) {
             Some(count) => Ok(Self { count, canonical: true, duplicates: false }),
@@ -37,7 +36,7 @@ impl Scan {
         for (_, member) in list_header::members(text) {
             // Duplicates count too: the limit is on what the wire holds.
             if usize::from(scan.count) == TraceState::MAX_MEMBERS {
-                return Err(TraceStateError(RejectReason::TooManyMembers));
+                return Err(TraceStateError::TooManyMembers);
             }
             scan.duplicates |= keys.add(check_member(member)?);
             scan.count += 1;

@@ -139,7 +139,7 @@ mod tests {
             denied("a*", "default"),
             denied("a", "ru\"le"),
             Rejection::new("baggage", RejectReason::NotAllowed),
-            Rejection::new("baggage", RejectReason::TooLong).with_key(b"a"),
+            Rejection::new("baggage", RejectReason::TooManyBytes).with_key(b"a"),
         ] {
             assert_eq!(remedy(Direction::Inbound, &peer, &rejection), None, "{rejection}");
         }

@@ -39,7 +39,7 @@ fn b3_single_is_read_as_zipkin_says() {
             (&one(&format!("+{}-{SPAN}-1", &TRACE[1..])), RejectReason::Malformed),
             (&one(&format!("{}-{SPAN}-1", "0".repeat(32))), RejectReason::ZeroId),
             (&one(&format!("{TRACE}-{}-1", "0".repeat(16))), RejectReason::ZeroId),
-            (&one(&"1".repeat(5000)), RejectReason::TooLong),
+            (&one(&"1".repeat(5000)), RejectReason::TooManyBytes),
             (&[("b3", "0"), ("b3", "0")], RejectReason::Duplicate),
         ],
     );

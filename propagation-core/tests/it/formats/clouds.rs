@@ -33,7 +33,7 @@ fn x_ray_is_read_in_any_order_with_unknown_fields_ignored() {
             (&one(&format!("{};{parent}", root.to_uppercase().replace("ROOT", "Root"))), RejectReason::Malformed),
             (&one(&format!("{root};Parent={}", &SPAN[1..])), RejectReason::Malformed),
             (&one(&format!("{root};Parent=0000000000000000")), RejectReason::ZeroId),
-            (&one(&format!("{root};{parent};x={}", "y".repeat(2000))), RejectReason::TooLong),
+            (&one(&format!("{root};{parent};x={}", "y".repeat(2000))), RejectReason::TooManyBytes),
         ],
     );
     check_bare(

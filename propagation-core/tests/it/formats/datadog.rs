@@ -119,7 +119,7 @@ fn tags_that_have_no_room_are_counted_and_the_rest_goes_on() {
     ];
     let (context, rejections) = read(Box::new(DatadogFormat), &fields);
     assert_eq!(context.trace.state.to_string(), "dd=o:a_b~c_d_e;p:00f067aa0ba902b7;t.dm:-4");
-    assert_eq!(rejections, [RejectReason::TooLong]);
+    assert_eq!(rejections, [RejectReason::TooManyBytes]);
 }
 
 #[test]

@@ -103,7 +103,7 @@ fn what_is_too_long_once_jaeger_has_escaped_it_does_not_go_out() {
     let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
     let injection = from_w3c.inject(&Peer::http("x"), &received, &mut sent);
     assert_eq!(sent.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["uberctx-a", "uberctx-c"]);
-    assert_eq!(injection.rejected().iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::TooLong]);
+    assert_eq!(injection.rejected().iter().map(|left| left.reason).collect::<Vec<_>>(), [RejectReason::TooManyBytes]);
     let again = between(Box::new(JaegerFormat), Box::new(JaegerFormat)).extract(&Peer::caller(Transport::HTTP), &sent);
     assert_eq!((again.context.baggage.len(), again.rejections.len()), (2, 0));
 }
