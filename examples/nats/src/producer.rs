@@ -1,6 +1,10 @@
 use async_nats::{Client, HeaderMap, PublishError};
 use bytes::Bytes;
-use propagation_core::{Outcome, Peer, Propagator, StoredContext, messaging::{self, ExistingContext, PreparedMessage}, policy::PeerNaming};
+use propagation_core::{
+    Outcome, Peer, Propagator, StoredContext,
+    messaging::{self, ExistingContext, PreparedMessage},
+    policy::PeerNaming,
+};
 
 use crate::{HeadersCarrierMut, NATS, attributes};
 

@@ -2,7 +2,9 @@
 
 use async_nats::HeaderMap;
 use nats_example::{HeadersCarrier, HeadersCarrierMut, NATS, ProducerPropagation};
-use propagation_core::{Baggage, Extract, Inject, Peer, Policy, PropagationContext, Propagator, TraceTrust, carrier::laws};
+use propagation_core::{
+    Baggage, Extract, Inject, Peer, Policy, PropagationContext, Propagator, TraceTrust, carrier::laws,
+};
 
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 

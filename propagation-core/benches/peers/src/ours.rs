@@ -1,8 +1,8 @@
 //! Our side, through the public API.
 
 use http::HeaderMap;
-use propagation_core::{Transport, 
-    Admission, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub,
+use propagation_core::{
+    Admission, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub, Transport,
     scrub::{Detectors, scan},
 };
 use propagation_http::{HeaderCarrier, HeaderCarrierMut};
