@@ -4,6 +4,7 @@ mod carrier;
 mod consume;
 mod forward;
 mod hops;
+mod metrics;
 mod poison;
 mod produce;
 mod shop;

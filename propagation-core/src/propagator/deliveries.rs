@@ -113,11 +113,18 @@ impl Deliveries {
     /// The most deliveries that are kept, about a megabyte.
     pub(crate) const CAPACITY: usize = 4_096;
 
-    pub(crate) fn remember(&self, key: DeliveryKey, delivered: Delivered) {
+    /// Remembers a delivery. Keeps the attributes of an earlier entry that the new one does not have: those that receiving noted.
+    pub(crate) fn remember(&self, key: DeliveryKey, mut delivered: Delivered) {
         let Ok(mut inner) = self.0.lock() else { return };
-        if inner.deliveries.insert(key, delivered).is_none() {
-            inner.order.push_back(key);
+        if let Some(before) = inner.deliveries.get_mut(&key) {
+            if delivered.creation.attributes.is_empty() {
+                delivered.creation.attributes = std::mem::take(&mut before.creation.attributes);
+            }
+            *before = delivered;
+            return;
         }
+        inner.deliveries.insert(key, delivered);
+        inner.order.push_back(key);
         if inner.order.len() > Self::CAPACITY
             && let Some(oldest) = inner.order.pop_front()
         {
@@ -150,6 +157,17 @@ mod tests {
         assert_eq!(deliveries.0.lock().unwrap().deliveries.len(), Deliveries::CAPACITY);
         assert!(deliveries.recall(key(9)).is_none());
         assert!(deliveries.recall(key(10)).is_some());
+    }
+
+    #[test]
+    fn processing_keeps_the_attributes_noted_by_receiving() {
+        let deliveries = Deliveries::default();
+        let key = DeliveryKey::new(Transport::SQS, "handle");
+        let noted = CreationContext::default().with_attributes(vec![Attribute::new("id", "m-1")]);
+        deliveries.remember(key, Delivered { creation: noted.clone(), process: None });
+        deliveries.remember(key, Delivered::default());
+        assert_eq!(deliveries.recall(key).unwrap().creation.attributes, noted.attributes);
+        assert_eq!(deliveries.0.lock().unwrap().order.len(), 1);
     }
 
     #[test]
