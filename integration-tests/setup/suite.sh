@@ -45,7 +45,7 @@ check "contracts, Collector, Zipkin" "${brokers[@]}" --test-threads 4 --skip jae
 check "an adapter of a user's own, on NATS" env CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$PWD/target}" \
   cargo test --manifest-path examples/nats/Cargo.toml --test broker -- --ignored
 journeys=(cargo test -p propagation-testkit --all-features --test journeys --)
-check "journeys, Python, faults, canaries" "${journeys[@]}" --test-threads 3 --skip restarts:: --skip demo::
+check "journeys, Python, faults, canaries" "${journeys[@]}" --test-threads 3 --skip restarts:: --skip demo:: --skip loads::
 check "demo in containers, on real brokers" "${journeys[@]}" --test-threads 1 demo::
 # The Collector may have waited for Jaeger, longer with each attempt; started again, it begins anew.
 with_jaeger() {
@@ -58,6 +58,7 @@ with_jaeger() {
 }
 check "Jaeger" with_jaeger
 "$setup_dir/stack.sh" versions | tee "$state_dir/versions.txt"
+check "throughput with and without the wrappers" "${journeys[@]}" --test-threads 1 --nocapture loads::
 # Takes the brokers away, so last and one at a time.
 check "restarts" "${journeys[@]}" --test-threads 1 restarts::
 echo "checks: $passed passed, $failed failed"

@@ -11,7 +11,7 @@ mod contract {
     pub(crate) mod sqs;
 }
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use opentelemetry::{
     Context, KeyValue,
@@ -19,7 +19,11 @@ use opentelemetry::{
 };
 use opentelemetry_otlp::WithExportConfig;
 use opentelemetry_sdk::{Resource, trace::SdkTracerProvider};
-use propagation_testkit::{backend::zipkin::Zipkin, otlp::OtlpReceiver, trace::TraceGraph};
+use propagation_testkit::{
+    backend::zipkin::Zipkin,
+    otlp::OtlpReceiver,
+    trace::{SpanKind as Kind, TraceGraph, TraceId, of_kind},
+};
 
 fn variable(name: &str) -> String {
     std::env::var(name)
@@ -57,21 +61,31 @@ mod elasticmq_keeps {
     contract::sqs::sqs_contract!(elasticmq);
 }
 
-/// A tracer of a service that exports to the Collector.
+/// Returns a tracer provider of a service that exports to the Collector.
 fn provider(service: &'static str) -> SdkTracerProvider {
-    let exporter = opentelemetry_otlp::SpanExporter::builder()
-        .with_tonic()
-        .with_endpoint(variable("COLLECTOR_OTLP_GRPC"))
-        .build()
-        .unwrap();
+    provider_to(&variable("COLLECTOR_OTLP_GRPC"), service)
+}
+
+fn provider_to(endpoint: &str, service: &'static str) -> SdkTracerProvider {
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build().unwrap();
     let resource = Resource::builder().with_service_name(service).build();
     SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build()
 }
 
-/// A trace over two services, the second of which may fail, linked to the trace before.
+/// Makes a trace over two services, the second of which may fail. Returns its id.
 fn trace(first: &SdkTracerProvider, second: &SdkTracerProvider, fails: bool, tenant: &'static str) -> String {
+    trace_that_lasts(Duration::ZERO, first, second, fails, tenant)
+}
+
+fn trace_that_lasts(
+    duration: Duration,
+    first: &SdkTracerProvider,
+    second: &SdkTracerProvider,
+    fails: bool,
+    tenant: &'static str,
+) -> String {
     let root = first.tracer("test").span_builder("GET /orders").with_kind(SpanKind::Server);
-    let mut root = root.start(&first.tracer("test"));
+    let mut root = root.with_start_time(SystemTime::now() - duration).start(&first.tracer("test"));
     root.set_attribute(KeyValue::new("tenant.id", tenant));
     let id = root.span_context().trace_id().to_string();
     let context = Context::new().with_span(root);
@@ -102,20 +116,26 @@ fn checks(graph: &TraceGraph) -> Vec<&str> {
     names.filter(|name| !["GET /orders", "process orders"].contains(name)).collect()
 }
 
-/// Every error trace and the tenant's come out of the Collector whole, with their links; of the rest a share; and of the routes that
-/// only health checks ask for nothing, failed or not.
+/// The Collector keeps every error trace, every slow trace and the tenant's whole, with their links; a share of the rest; and no
+/// span of the routes of health checks and of scraped metrics, failed or not.
 #[tokio::test(flavor = "multi_thread")]
-async fn collector_keeps_errors_and_one_tenant_drops_health_checks() {
+async fn collector_keeps_errors_slow_traces_and_a_tenant() {
     const EACH: usize = 40;
+    // Longer than SLOW_MS of compose.yaml.
+    const SLOW: Duration = Duration::from_secs(8);
     let address = variable("COLLECTOR_RETURN");
     let address = address.strip_prefix("http://").unwrap().parse().unwrap();
     let receiver = OtlpReceiver::bind(address).unwrap();
     let (first, second) = (provider("gateway"), provider("payments"));
-    for route in ["/health", "/healthz", "/livez", "/ready", "/readyz", "/health/of/an/order"] {
+    for route in ["/health", "/healthz", "/livez", "/ready", "/readyz", "/metrics", "/health/of/an/order"] {
         health_check(&first, route);
     }
-    let kept: Vec<String> =
-        (0..EACH).flat_map(|_| [trace(&first, &second, true, "blue"), trace(&first, &second, false, "acme")]).collect();
+    let kept: Vec<String> = (0..EACH)
+        .flat_map(|_| {
+            let slow = trace_that_lasts(SLOW, &first, &second, false, "blue");
+            [trace(&first, &second, true, "blue"), trace(&first, &second, false, "acme"), slow]
+        })
+        .collect();
     let rest: Vec<String> = (0..10 * EACH).map(|_| trace(&first, &second, false, "blue")).collect();
     let flush = tokio::task::spawn_blocking(move || (first.shutdown(), second.shutdown()));
     let (first, second) = flush.await.unwrap();
@@ -139,7 +159,7 @@ async fn collector_keeps_errors_and_one_tenant_drops_health_checks() {
 
 /// The kit's Zipkin writer and reader round-trip.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_trace_posted_to_zipkin_is_read_back_whole() {
+async fn trace_posted_to_zipkin_is_read_back() {
     let receiver = OtlpReceiver::start().await.unwrap();
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_tonic()
@@ -154,16 +174,102 @@ async fn a_trace_posted_to_zipkin_is_read_back_whole() {
 
     let zipkin = Zipkin::new(&variable("ZIPKIN_URL")).unwrap();
     zipkin.post(graph.spans()).await.unwrap();
-    let id = graph.trace_ids()[0];
-    for _ in 0..100 {
+    assert_in_zipkin(&zipkin, graph.trace_ids()[0]).await;
+}
+
+/// Waits until both spans of a trace are in Zipkin, which stores accepted spans with a delay.
+async fn assert_in_zipkin(zipkin: &Zipkin, id: TraceId) {
+    for _ in 0..300 {
         if let Ok(spans) = zipkin.trace(id).await
             && spans.len() == 2
         {
-            TraceGraph::new(spans).assert_edge("GET /orders", "process orders");
+            // Zipkin writes names in lower case.
+            TraceGraph::new(spans).assert_edge(of_kind(Kind::Server), of_kind(Kind::Consumer));
             return;
         }
-        // Zipkin stores accepted spans with a delay.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("Zipkin does not give the trace back");
+    panic!("Zipkin does not return the trace");
+}
+
+/// Sends a trace that the Collector keeps, and returns its id.
+async fn kept_by_the_collector() -> TraceId {
+    let (first, second) = (provider("gateway"), provider("payments"));
+    let id = trace(&first, &second, false, "acme").parse().unwrap();
+    let flush = tokio::task::spawn_blocking(move || (first.shutdown(), second.shutdown()));
+    let (first, second) = flush.await.unwrap();
+    first.and(second).unwrap();
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn trace_reaches_zipkin_through_the_collector() {
+    let id = kept_by_the_collector().await;
+    assert_in_zipkin(&Zipkin::new(&variable("ZIPKIN_URL")).unwrap(), id).await;
+}
+
+/// These run when Jaeger's image is there, which may take longer than the tests before.
+mod jaeger {
+    use propagation_testkit::{
+        backend::jaeger::{self, Jaeger},
+        trace::{SpanKind, Status, Value, service},
+    };
+
+    use super::*;
+
+    /// Waits until Jaeger has both spans of a trace.
+    async fn in_jaeger(id: TraceId) -> TraceGraph {
+        let jaeger = Jaeger::new(&variable("JAEGER_URL")).unwrap();
+        let mut last = None;
+        for _ in 0..300 {
+            match jaeger.trace(id).await {
+                Ok(spans) if spans.len() == 2 => return TraceGraph::new(spans),
+                other => last = Some(other.map(|spans| spans.len())),
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("Jaeger does not return the trace: {last:?}");
+    }
+
+    fn assert_whole(graph: &TraceGraph) {
+        graph.assert_continuous().assert_edge("GET /orders", "process orders");
+        graph.assert_link("process orders", "GET /orders");
+        let one = |name| graph.find(service(name)).next().unwrap();
+        assert_eq!((one("gateway").kind, one("payments").kind), (SpanKind::Server, SpanKind::Consumer));
+        assert_eq!(one("gateway").attribute("tenant.id").and_then(Value::as_str), Some("acme"));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn trace_sent_to_jaeger_is_read_back_by_both_apis() {
+        let endpoint = variable("JAEGER_OTLP_GRPC");
+        let (first, second) = (provider_to(&endpoint, "gateway"), provider_to(&endpoint, "payments"));
+        let id: TraceId = trace(&first, &second, true, "acme").parse().unwrap();
+        let flush = tokio::task::spawn_blocking(move || (first.shutdown(), second.shutdown()));
+        let (first, second) = flush.await.unwrap();
+        first.and(second).unwrap();
+        let by_client = in_jaeger(id).await;
+        for api in ["/api/traces", "/api/v3/traces"] {
+            let response = reqwest::get(format!("{}{api}/{id}", variable("JAEGER_URL"))).await.unwrap();
+            let body = response.error_for_status().unwrap().bytes().await.unwrap();
+            let graph = TraceGraph::new(jaeger::read(&body).unwrap_or_else(|error| panic!("{api}: {error}")));
+            assert_whole(&graph);
+            let failed = graph.find(service("payments")).next().unwrap();
+            assert_eq!(failed.status, Status::Error("declined".to_owned()), "{api}");
+            assert_eq!(graph.normalized().to_string(), by_client.normalized().to_string(), "{api}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn trace_reaches_jaeger_through_the_collector() {
+        let id = kept_by_the_collector().await;
+        assert_whole(&in_jaeger(id).await);
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn unknown_trace_is_not_found_in_jaeger() {
+        let jaeger = Jaeger::new(&variable("JAEGER_URL")).unwrap();
+        let unknown = TraceId::from_bytes([7; 16]);
+        let error = jaeger.trace(unknown).await.unwrap_err();
+        assert!(matches!(error, propagation_testkit::backend::BackendError::NotFound), "{error:?}");
+    }
 }

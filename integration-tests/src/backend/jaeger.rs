@@ -11,7 +11,8 @@ use crate::trace::{Attributes, Event, Link, Span, SpanKind, Status, Value};
 /// Reads a response of either API, with one or more traces.
 ///
 /// Of version 3: one export request of OTLP, or a stream of `{"result": …}`; ids are hexadecimal or base64. Of the older API: the
-/// first `CHILD_OF` reference within the trace is the parent; all other references are links.
+/// first `CHILD_OF` reference within the trace is the parent, or without one the first link within the trace, as in Jaeger itself; all
+/// other references are links. Jaeger drops the reference to a parent that the span also links to.
 ///
 /// # Errors
 /// [`BackendError::Malformed`]: not JSON, not a response of Jaeger, or an invalid id. [`BackendError::NotFound`] and
@@ -77,6 +78,9 @@ fn read_span(json: &Json, process: Option<&Json>) -> Result<Span, BackendError> 
         } else {
             span.links.push(link);
         }
+    }
+    if span.parent.is_none() {
+        span.parent = span.links.iter().find(|link| link.trace_id == span.trace_id).map(|link| link.span_id);
     }
     let (mut failed, mut why) = (false, String::new());
     for (key, value) in tags(list(json, &["tags"])) {

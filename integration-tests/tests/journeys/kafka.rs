@@ -45,7 +45,7 @@ impl KafkaSender {
     }
 }
 
-fn config() -> ClientConfig {
+pub(crate) fn config() -> ClientConfig {
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", variable("KAFKA_BROKERS"))
@@ -58,8 +58,12 @@ fn config() -> ClientConfig {
 
 /// A subscription alone does not make a topic, and would wait for one for minutes.
 pub(crate) async fn create_topic(name: &str) -> Result<(), Failure> {
+    create_partitioned_topic(name, 1).await
+}
+
+pub(crate) async fn create_partitioned_topic(name: &str, partitions: i32) -> Result<(), Failure> {
     let admin: AdminClient<DefaultClientContext> = config().create()?;
-    let topic = NewTopic::new(name, 1, TopicReplication::Fixed(1)).set("max.message.bytes", LARGEST);
+    let topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1)).set("max.message.bytes", LARGEST);
     for created in admin.create_topics([&topic], &AdminOptions::new()).await? {
         match created {
             Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}

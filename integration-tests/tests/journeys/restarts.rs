@@ -143,6 +143,41 @@ async fn nothing_is_lost(by: Transport, how: &str, broker: &str) {
         .assert_carries_spans_of(&shop.receiver.graph());
 }
 
+/// Returns the messages of one of the senders under load.
+fn of_sender(sender: usize) -> impl Iterator<Item = String> {
+    (0..LOAD / SENDERS).map(move |number| format!("load-{sender}-{number}"))
+}
+
+/// The messages that are sent while the broker stops and starts, by so many senders at once.
+const LOAD: usize = 400;
+const SENDERS: usize = 8;
+
+async fn nothing_is_lost_under_load(by: Transport, broker: &str) {
+    let shop = Shop::open().await;
+    let (orders, billing) = (shop.service("orders"), shop.service("billing"));
+    let (address, mut arrivals) = shop.end(&billing, "orders", by).await;
+    let senders = (0..SENDERS).map(|number| {
+        let (orders, address) = (&orders, &address);
+        async move {
+            let sender = Sender::open(orders, address).await.unwrap();
+            for body in of_sender(number) {
+                send(orders, &sender, &Request::unsampled().baggage(TENANT, &body), &body).await;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    });
+    tokio::join!(futures_util::future::join_all(senders), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        again("restart", broker).await;
+    });
+    all_arrive(&mut arrivals, (0..SENDERS).flat_map(of_sender)).await;
+    shop.wire
+        .assert_exactly_one(&["traceparent", "baggage"])
+        .assert_valid_context()
+        .assert_baggage_only(&[TENANT])
+        .assert_no_cross_talk(TENANT);
+}
+
 macro_rules! each_broker {
     ($($broker:ident: $by:ident,)*) => {
         $(
@@ -157,6 +192,11 @@ macro_rules! each_broker {
                 #[tokio::test(flavor = "multi_thread")]
                 async fn is_killed() {
                     super::nothing_is_lost(Transport::$by, "kill", stringify!($broker)).await;
+                }
+
+                #[tokio::test(flavor = "multi_thread")]
+                async fn is_restarted_under_load() {
+                    super::nothing_is_lost_under_load(Transport::$by, stringify!($broker)).await;
                 }
             }
         )*

@@ -75,6 +75,11 @@ impl Shop {
         Service { name, propagator, wire: self.wire.clone() }
     }
 
+    /// Returns the text that [`name`](Self::name) adds to a name.
+    pub(crate) fn run(&self) -> &str {
+        &self.name
+    }
+
     /// A topic or queue of this test's own. Nothing deletes it: it goes with the broker.
     pub(crate) fn name(&self, what: &str) -> String {
         format!("{what}-{}-{}", self.name, self.names.fetch_add(1, Ordering::Relaxed))

@@ -86,3 +86,14 @@ fn other_responses_are_rejected() {
         assert!(refused.is_err(), "{text}: {refused:?}");
     }
 }
+
+#[test]
+fn link_to_the_parent_is_read_as_both() {
+    let text = br#"{"data":[{"traceID":"4bf92f3577b34da6a3ce929d0e0e4736","spans":[
+        {"traceID":"4bf92f3577b34da6a3ce929d0e0e4736","spanID":"0000000000000001","operationName":"send orders","references":[],"processID":"p1"},
+        {"traceID":"4bf92f3577b34da6a3ce929d0e0e4736","spanID":"0000000000000002","operationName":"process orders","processID":"p1",
+         "references":[{"refType":"FOLLOWS_FROM","traceID":"4bf92f3577b34da6a3ce929d0e0e4736","spanID":"0000000000000001"}]}],
+        "processes":{"p1":{"serviceName":"orders","tags":[]}}}]}"#;
+    let graph = TraceGraph::new(read(text).expect("readable"));
+    graph.assert_continuous().assert_edge("send orders", "process orders").assert_link("process orders", "send orders");
+}
