@@ -69,7 +69,7 @@ impl Client {
             add(semconv::MESSAGING_CONSUMER_GROUP_NAME, group.clone().into());
         }
         if let Some(cluster) = &self.cluster {
-            add("messaging.kafka.cluster.id", AttributeValue::trusted(cluster.clone()));
+            add(semconv::KAFKA_CLUSTER_ID, AttributeValue::trusted(cluster.clone()));
         }
         if let Some(server) = &self.server {
             add(semconv::SERVER_ADDRESS, AttributeValue::trusted(server.address.clone()));

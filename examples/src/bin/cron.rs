@@ -6,7 +6,7 @@
 
 use std::process::Command;
 
-use propagation_core::{EnvironmentCarrier, Hop, Outcome, Peer, PropagationContext, SpanKind};
+use propagation_core::{Hop, Outcome, Peer, PropagationContext, SpanKind, carrier::EnvironmentCarrier};
 use propagation_opentelemetry::setup::{Setup, Telemetry};
 
 #[tokio::main]
@@ -14,9 +14,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let is_job = std::env::args().nth(1).as_deref() == Some("job");
     let telemetry = Setup::new(if is_job { "backup" } else { "nightly" }).build()?;
     if is_job {
-        job(&telemetry)
+        job(&telemetry);
     } else {
-        schedule(&telemetry)?
+        schedule(&telemetry)?;
     }
     if let Err(error) = telemetry.shutdown().await {
         eprintln!("telemetry is incomplete: {error}");

@@ -3,7 +3,7 @@
 //!
 //! X-Ray's format is one of `OTEL_PROPAGATORS`: `tracecontext,baggage,xray`.
 
-use propagation_core::{EnvironmentCarrier, Hop, Outcome, Peer, SpanKind};
+use propagation_core::{Hop, Outcome, Peer, SpanKind, carrier::EnvironmentCarrier};
 use propagation_opentelemetry::setup::{Setup, Telemetry};
 use propagation_sqs::{ConsumerPropagation, lambda};
 use serde_json::Value;

@@ -5,7 +5,10 @@ use std::{
     process::{Command, Stdio},
 };
 
-use propagation_core::{Hop, JsonCarrier, JsonCarrierMut, Outcome, Peer, PropagationContext, SpanKind};
+use propagation_core::{
+    Hop, Outcome, Peer, PropagationContext, SpanKind,
+    carrier::{JsonCarrier, JsonCarrierMut},
+};
 use propagation_opentelemetry::setup::{Setup, Telemetry};
 use serde_json::{Map, Value, json};
 
@@ -14,9 +17,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let serves = std::env::args().nth(1).as_deref() == Some("serve");
     let telemetry = Setup::new(if serves { "quotes" } else { "agent" }).build()?;
     if serves {
-        serve(&telemetry)?
+        serve(&telemetry)?;
     } else {
-        call(&telemetry)?
+        call(&telemetry)?;
     }
     if let Err(error) = telemetry.shutdown().await {
         eprintln!("telemetry is incomplete: {error}");

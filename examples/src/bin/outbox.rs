@@ -62,6 +62,9 @@ async fn relay(telemetry: &Telemetry, file: &str) -> Result<(), Box<dyn std::err
     consumer.subscribe(&["orders"])?;
     let message = consumer.recv().await?;
     let billing = ConsumerPropagation::new(telemetry.propagator());
-    billing.process(&message, async { Ok::<_, std::io::Error>(println!("an order is billed")) }).await?;
-    Ok(())
+    let handler = async {
+        println!("an order is billed");
+        Ok::<_, Box<dyn std::error::Error>>(())
+    };
+    billing.process(&message, handler).await
 }

@@ -154,8 +154,7 @@ async fn batch_of_500_records() {
     let (sent, processed) = (service("orders").kind(SpanKind::Producer), service("billing").kind(SpanKind::Consumer));
     graph.assert_each_link(processed.clone(), sent).assert_nothing_dropped();
     let receives: Vec<_> = graph.find(service("billing").kind(SpanKind::Client)).collect();
-    let offsets =
-        receives.iter().flat_map(|span| &span.links).map(|link| link.attributes.get("messaging.kafka.offset"));
+    let offsets = receives.iter().flat_map(|span| &span.links).map(|link| link.attributes.get("kafka.offset"));
     let mut offsets: Vec<i64> = offsets.map(|offset| offset.and_then(Value::as_int).unwrap()).collect();
     offsets.sort_unstable();
     assert!(offsets.into_iter().eq(0..500), "a link for each record, with its offset");

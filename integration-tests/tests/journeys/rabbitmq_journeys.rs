@@ -146,7 +146,7 @@ async fn batch_of_500_messages() {
     assert_eq!(graph.len(), 1 + BATCH + 4);
     let processed: Vec<_> = graph.find(service("billing").kind(SpanKind::Consumer)).collect();
     let links = processed.iter().flat_map(|span| &span.links);
-    let tags = links.map(|link| link.attributes.get("messaging.rabbitmq.message.delivery_tag"));
+    let tags = links.map(|link| link.attributes.get("rabbitmq.message.delivery_tag"));
     let mut tags: Vec<i64> = tags.map(|tag| tag.and_then(Value::as_int).unwrap()).collect();
     tags.sort_unstable();
     assert!(tags.into_iter().eq(1..=500), "a link for each message, with its delivery tag");
