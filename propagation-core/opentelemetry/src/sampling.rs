@@ -1,8 +1,8 @@
 //! Samplers for OpenTelemetry's SDK 0.33: consistent probability, by rules, by links, by rate.
 //!
-//! Whatever decides is a [`ComposableSampler`]: it says with which [`Threshold`] it would keep a span, and the
-//! [`CompositeSampler`] around the whole makes the decision, once, with the trace's own randomness, and writes it to tracestate
-//! (OpenTelemetry, SDK, "CompositeSampler"). So parts nest in any way, and the `th` that goes out is true.
+//! Each part is a [`ComposableSampler`] that returns the [`Threshold`] with which it would sample a span. The [`CompositeSampler`] around
+//! all of them decides once, with the trace's randomness, and writes the threshold to tracestate (OpenTelemetry, SDK,
+//! "CompositeSampler"). Parts can be nested in any way, and the propagated `th` is correct.
 //!
 //! ```
 //! use propagation_opentelemetry::sampling::{AlwaysOff, AlwaysOn, CompositeSampler, Probability, Rule, RuleBased};
@@ -19,15 +19,15 @@
 //! # Ok::<(), propagation_opentelemetry::sampling::SamplerError>(())
 //! ```
 //!
-//! | To keep | Use |
+//! | To sample | Use |
 //! |---|---|
-//! | what the caller keeps | [`ParentThreshold`] around any of these |
+//! | the traces that the caller samples | [`ParentThreshold`] around any of these |
 //! | a share of all traces | [`Probability`] |
 //! | a share that depends on the route, the kind, an attribute | [`RuleBased`] |
 //! | batches any message of which is sampled | [`LinksBased`] |
-//! | about so many traces a second, as true a sample as possible | [`Adaptive`] |
-//! | no more than so many traces a second, whatever comes | [`RateLimited`] |
-//! | spans that fail, even in traces that are not kept | [`Recording`] around the whole, and the processor [`KeepErrors`] |
+//! | about this number of traces a second, as an unbiased sample | [`Adaptive`] |
+//! | at most this number of traces a second | [`RateLimited`] |
+//! | failed spans, even of traces that are not sampled | [`Recording`] around the whole, and the processor [`KeepErrors`] |
 //!
 //! Don't put a [`CompositeSampler`] into the SDK's `Sampler::ParentBased`: that keeps the decision and loses the tracestate.
 

@@ -6,14 +6,14 @@ use std::{
 use super::{ComposableSampler, NewSpan, SamplingIntent, clock::Clock};
 use crate::sampling::{SamplerError, Threshold};
 
-/// Keeps about so many spans a second: the more come, the smaller the share.
+/// Samples about a number of spans a second: the higher the rate, the lower the probability.
 ///
-/// The share follows the rate of the last seconds, never the trace id, so the sample is fair, the `th` that goes out is true, and counts
-/// made from it add up. Services that adapt on their own keep nested sets of traces, not equal ones; behind a
-/// [`ParentThreshold`](super::ParentThreshold) only roots are counted, and whole traces are kept.
+/// The probability depends on the rate of the last seconds, never on the trace-id: the sample is unbiased, the propagated `th` is
+/// correct, and adjusted counts add up. Services that adapt independently sample nested sets of traces, not equal ones. Inside a
+/// [`ParentThreshold`](super::ParentThreshold) only roots are counted, and whole traces are sampled.
 ///
-/// The rate is a mean in which what is one [window](Self::with_window) old weighs a third: when traffic jumps, more than the target is
-/// kept for about that long. For a hard limit put it into a [`RateLimited`](super::RateLimited). Clones share what they have seen.
+/// The rate is an exponential mean: spans that are one [window](Self::with_window) old weigh a third. When traffic jumps, more than the
+/// target is sampled for about that long. For a hard limit put it into a [`RateLimited`](super::RateLimited). Clones share their counts.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +38,7 @@ struct Inner {
     clock: Clock,
 }
 
-/// How many spans have come of late, those of long ago for less than one.
+/// The decayed number of recent spans.
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     spans: f64,
@@ -46,11 +46,11 @@ struct Seen {
 }
 
 impl Adaptive {
-    /// Keeps about `per_second`. Starts as if that many had come all the time: with a share of 1.
+    /// Creates a sampler for about `per_second` spans. Starts as if spans had arrived at this rate: with a probability of 1.
     ///
     /// # Errors
     ///
-    /// Refuses a rate that is not above zero, or not finite.
+    /// Returns an error for a rate that is not above zero or not finite.
     pub fn new(per_second: f64) -> Result<Self, SamplerError> {
         if !(per_second.is_finite() && per_second > 0.0) {
             return Err(SamplerError("a rate is a number above zero, a second"));
@@ -58,18 +58,18 @@ impl Adaptive {
         Ok(Self::build(per_second, 10.0, (0.0, 1.0), Clock::default()))
     }
 
-    /// How long the rate takes to follow; 10 seconds where nothing is said, and at least a millisecond.
+    /// Sets the time in which the rate adapts; 10 seconds by default, and at least a millisecond.
     #[must_use]
     pub fn with_window(self, window: Duration) -> Self {
         let Inner { target, least, most, ref clock, .. } = *self.0;
         Self::build(target, window.as_secs_f64().max(1e-3), (least, most), clock.clone())
     }
 
-    /// Keeps never less than one share and never more than another, whatever the rate.
+    /// Limits the probability to this range, independent of the rate.
     ///
     /// # Errors
     ///
-    /// Refuses what are no probabilities from 0 to 1, the lower one first.
+    /// Returns an error unless both are from 0 to 1 and the first is not above the second.
     pub fn with_bounds(self, least: f64, most: f64) -> Result<Self, SamplerError> {
         if !(0.0 <= least && least <= most && most <= 1.0) {
             return Err(SamplerError("the bounds are numbers from 0 to 1, the lower one first"));
@@ -78,14 +78,14 @@ impl Adaptive {
         Ok(Self::build(target, window, (least, most), clock.clone()))
     }
 
-    /// Reads the time since some beginning from `now`, in place of the system's monotonic clock: for tests.
+    /// Reads the time from `now` instead of the system's monotonic clock: for tests.
     #[must_use]
     pub fn with_clock(self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let Inner { target, window, least, most, .. } = *self.0;
         Self::build(target, window, (least, most), Clock::new(now))
     }
 
-    /// The share that is kept now.
+    /// Returns the current probability.
     #[must_use]
     pub fn probability(&self) -> f64 {
         self.0.probability(self.0.seen().spans)
@@ -108,7 +108,7 @@ impl Inner {
         Seen { spans: seen.spans * (-elapsed / self.window).exp(), at: now.max(seen.at) }
     }
 
-    /// Counts a span. How many had come before it.
+    /// Counts a span. Returns the decayed number of spans before it.
     fn count(&self) -> f64 {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let faded = self.faded(*seen);

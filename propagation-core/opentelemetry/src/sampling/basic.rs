@@ -4,7 +4,7 @@ use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 use super::{ComposableSampler, NewSpan, SamplingIntent};
 use crate::sampling::{SamplerError, Threshold};
 
-/// Keeps everything, and says so: `th:0`.
+/// Samples every span, with `th:0`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlwaysOn;
 
@@ -14,7 +14,7 @@ impl ComposableSampler for AlwaysOn {
     }
 }
 
-/// Keeps nothing.
+/// Samples no span.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlwaysOff;
 
@@ -24,21 +24,21 @@ impl ComposableSampler for AlwaysOff {
     }
 }
 
-/// Keeps a share of all traces, the same ones in every service (OpenTelemetry, SDK, "ComposableProbability").
+/// Samples a share of all traces, consistently in every service (OpenTelemetry, SDK, "ComposableProbability").
 #[derive(Clone, Copy, Debug)]
 pub struct Probability(Option<Threshold>);
 
 impl Probability {
-    /// Keeps this share, from 0 to 1.
+    /// Creates a sampler with this probability, from 0 to 1.
     ///
     /// # Errors
     ///
-    /// Refuses what is no number from 0 to 1, or above zero and below 2⁻⁵⁶.
+    /// Returns an error for a number outside 0 to 1, and for one above zero and below 2⁻⁵⁶.
     pub fn new(probability: f64) -> Result<Self, SamplerError> {
         if probability == 0.0 { Ok(Self(None)) } else { Threshold::from_probability(probability).map(Self::from) }
     }
 
-    /// The threshold; `None` where nothing is kept.
+    /// Returns the threshold; `None` for a probability of zero.
     #[must_use]
     pub fn threshold(&self) -> Option<Threshold> {
         self.0
@@ -57,7 +57,7 @@ impl ComposableSampler for Probability {
     }
 }
 
-/// Adds attributes to the spans that another sampler keeps: to see in the backend which rule kept them.
+/// Adds attributes to the spans that another sampler samples, for example to show the matching rule in the backend.
 ///
 /// ```
 /// use opentelemetry::KeyValue;
@@ -74,7 +74,7 @@ pub struct Annotating<S> {
 }
 
 impl<S: ComposableSampler> Annotating<S> {
-    /// These attributes on what `delegate` keeps.
+    /// Adds these attributes to the spans that `delegate` samples.
     #[must_use]
     pub fn new(attributes: impl IntoIterator<Item = KeyValue>, delegate: S) -> Self {
         Self { attributes: attributes.into_iter().collect(), delegate }
@@ -87,8 +87,8 @@ impl<S: ComposableSampler> ComposableSampler for Annotating<S> {
     }
 }
 
-/// Any sampler of the SDK as a part: its decision counts and its attributes; of its probability nothing is known, so no `th` goes
-/// out. What it would only record is dropped.
+/// Uses any sampler of the SDK as a part: its decision and its attributes. Its probability is unknown, so no `th` is propagated. Spans that
+/// it would only record are dropped.
 ///
 /// ```
 /// use opentelemetry_sdk::trace::Sampler;
@@ -101,7 +101,7 @@ impl<S: ComposableSampler> ComposableSampler for Annotating<S> {
 pub struct SdkSampler<S>(S);
 
 impl<S: ShouldSample> SdkSampler<S> {
-    /// This sampler as a part.
+    /// Wraps a sampler of the SDK.
     #[must_use]
     pub fn new(sampler: S) -> Self {
         Self(sampler)

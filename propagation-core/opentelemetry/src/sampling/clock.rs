@@ -4,7 +4,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A monotonic time since whenever.
+/// A monotonic time since an unspecified start.
 #[derive(Clone)]
 pub(super) struct Clock(Arc<dyn Fn() -> Duration + Send + Sync>);
 

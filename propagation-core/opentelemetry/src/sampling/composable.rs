@@ -13,8 +13,7 @@ use crate::{
     sampling::{Randomness, Threshold},
 };
 
-/// Says how likely a span is to be kept, without deciding it: the part that a [`CompositeSampler`](super::CompositeSampler) is
-/// made of.
+/// Returns the intended probability for a span without deciding: a part of a [`CompositeSampler`](super::CompositeSampler).
 ///
 /// ```
 /// use propagation_opentelemetry::sampling::{ComposableSampler, CompositeSampler, NewSpan, Probability, SamplingIntent};
@@ -34,7 +33,7 @@ use crate::{
 /// # Ok::<(), propagation_opentelemetry::sampling::SamplerError>(())
 /// ```
 pub trait ComposableSampler: fmt::Debug + Send + Sync {
-    /// What this sampler wants for a new span.
+    /// Returns the intent for a new span.
     fn intent(&self, span: &NewSpan<'_>) -> SamplingIntent;
 }
 
@@ -50,57 +49,57 @@ impl<S: ComposableSampler + ?Sized> ComposableSampler for Box<S> {
     }
 }
 
-/// What a sampler wants for a span.
+/// The intent of a sampler for a span.
 #[derive(Clone, Debug)]
 pub struct SamplingIntent {
     pub(super) threshold: Option<Threshold>,
     pub(super) reliable: bool,
     pub(super) attributes: Vec<KeyValue>,
-    /// What a positive decision must pass, too.
+    /// A further condition of a positive decision.
     pub(super) buckets: Vec<Arc<Bucket>>,
 }
 
 impl SamplingIntent {
-    /// Not to be sampled.
+    /// The span is not sampled.
     #[must_use]
     pub fn drop() -> Self {
         Self { threshold: None, reliable: false, attributes: Vec::new(), buckets: Vec::new() }
     }
 
-    /// To be sampled where the trace's randomness is not below the threshold, which goes out as `th`. The threshold must not depend
-    /// on the trace id.
+    /// The span is sampled if the trace's randomness is not below the threshold, which is propagated as `th`. The threshold must not
+    /// depend on the trace-id.
     #[must_use]
     pub fn keep(threshold: Threshold) -> Self {
         Self { threshold: Some(threshold), reliable: true, ..Self::drop() }
     }
 
-    /// To be sampled for a reason that has no known probability: no `th` goes out, so nobody counts one span for many.
+    /// The span is sampled with an unknown probability: no `th` is propagated, so backends count it as one span.
     #[must_use]
     pub fn keep_uncounted() -> Self {
         Self { threshold: Some(Threshold::ALWAYS), ..Self::drop() }
     }
 
-    /// The same with attributes for the span, if it is sampled.
+    /// Adds attributes to the span, if it is sampled.
     #[must_use]
     pub fn with_attributes(mut self, attributes: impl IntoIterator<Item = KeyValue>) -> Self {
         self.attributes.extend(attributes);
         self
     }
 
-    /// The threshold; `None` if the span is not to be sampled.
+    /// Returns the threshold; `None` if the span is not to be sampled.
     #[must_use]
     pub fn threshold(&self) -> Option<Threshold> {
         self.threshold
     }
 
-    /// Whether the threshold tells how many spans a sampled one stands for.
+    /// Returns whether the threshold is the probability of the span, for adjusted counts.
     #[must_use]
     pub fn is_reliable(&self) -> bool {
         self.reliable && self.buckets.is_empty()
     }
 }
 
-/// A span that is about to start, as samplers see it. Its trace id is not shown: a threshold must not depend on it.
+/// A span that is about to start, without its trace-id: a threshold must not depend on it.
 #[derive(Clone, Copy, Debug)]
 pub struct NewSpan<'a> {
     pub(super) context: Option<&'a Context>,
@@ -130,59 +129,59 @@ impl<'a> NewSpan<'a> {
         Self { context, parent, trace_id, name, kind, attributes, links, randomness, explicit }
     }
 
-    /// The name it starts with.
+    /// Returns its name at the start.
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.name
     }
 
-    /// Its kind.
+    /// Returns its kind.
     #[must_use]
     pub fn kind(&self) -> &'a SpanKind {
         self.kind
     }
 
-    /// The attributes it starts with. What is set later, no sampler sees.
+    /// Returns its attributes at the start. Attributes that are set later are unknown to samplers.
     #[must_use]
     pub fn attributes(&self) -> &'a [KeyValue] {
         self.attributes
     }
 
-    /// The value of an attribute.
+    /// Returns the value of an attribute.
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&'a Value> {
         self.attributes.iter().rev().find_map(|found| (found.key.as_str() == key).then_some(&found.value))
     }
 
-    /// The links it starts with.
+    /// Returns its links at the start.
     #[must_use]
     pub fn links(&self) -> &'a [Link] {
         self.links
     }
 
-    /// OpenTelemetry's context around it, with baggage in it.
+    /// Returns OpenTelemetry's context around it, with its baggage.
     #[must_use]
     pub fn context(&self) -> Option<&'a Context> {
         self.context
     }
 
-    /// Its parent; `None` for the root of a trace.
+    /// Returns its parent; `None` for the root of a trace.
     #[must_use]
     pub fn parent(&self) -> Option<&'a SpanContext> {
         self.parent
     }
 
-    /// What is decided already, in all the words that formats have: [`SamplingDecision::Defer`] for a root, and where the caller left it
-    /// open (X-Ray's `Sampled=?`, B3 without a state, a policy that accepts ids only).
+    /// Returns the decision of the caller: [`SamplingDecision::Defer`] for a root, and if the caller has made none (X-Ray's `Sampled=?`,
+    /// B3 without a state, a policy that accepts ids only).
     ///
-    /// More than the sampled flag is known only of hops that this crate's bridges and propagator have started.
+    /// More than the sampled flag is known only for hops that this crate's bridges and propagator have started.
     #[must_use]
     pub fn caller(&self) -> SamplingDecision {
         let said = self.context.and_then(|context| Caller::said_of(context, self.trace_id, self.parent));
         said.or(self.parent.map(|parent| SamplingDecision::from_sampled(parent.is_sampled()))).unwrap_or_default()
     }
 
-    /// The threshold of a sampled parent, unless it contradicts the decision (Probability Sampling, "General requirements").
+    /// Returns the threshold of a sampled parent, unless it contradicts the decision (Probability Sampling, "General requirements").
     #[must_use]
     pub fn parent_threshold(&self) -> Option<Threshold> {
         let parent = self.parent.filter(|parent| parent.is_sampled())?;

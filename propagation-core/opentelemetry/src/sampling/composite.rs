@@ -15,9 +15,9 @@ use crate::sampling::{Randomness, SamplerError, Threshold};
 
 /// A sampler for a tracer provider, made of composable ones (OpenTelemetry, SDK, "CompositeSampler").
 ///
-/// It asks them for an intent, decides with the trace's randomness, and returns the tracestate that goes with the decision: with `th`
-/// where the span is sampled and the probability known, otherwise without; `rv` and sub-keys that it doesn't know stay. What a caller wants kept for
-/// debugging (B3's `d`, Jaeger's debug bit) is kept, whatever the parts want.
+/// It gets their intent, decides with the trace's randomness, and sets the tracestate of the decision: with `th` if the span is sampled with
+/// a known probability, otherwise without. `rv` and unknown sub-keys stay. Spans of a caller with a debug flag (B3's `d`, Jaeger's debug
+/// bit) are always sampled.
 ///
 /// ```
 /// use opentelemetry::trace::{Span, Tracer, TracerProvider};
@@ -37,20 +37,20 @@ pub struct CompositeSampler {
 }
 
 impl CompositeSampler {
-    /// A sampler of this part, for roots and children alike.
+    /// Creates a sampler of this part, for roots and children.
     #[must_use]
     pub fn new(sampler: impl ComposableSampler + 'static) -> Self {
         let presumed = Arc::new(AtomicBool::new(false));
         Self { sampler: Arc::new(sampler), explicit_randomness: false, presumed }
     }
 
-    /// A sampler that follows the caller, and asks this part where nothing is decided yet.
+    /// Creates a sampler that follows the caller's decision, and uses this part if there is none.
     #[must_use]
     pub fn parent_based(root: impl ComposableSampler + 'static) -> Self {
         Self::new(ParentThreshold::new(root))
     }
 
-    /// A sampler that keeps this share of all traces, whatever the caller has decided: OpenTelemetry's `ProbabilitySampler`.
+    /// Creates a sampler with this probability, independent of the caller's decision: OpenTelemetry's `ProbabilitySampler`.
     ///
     /// # Errors
     ///
@@ -59,8 +59,8 @@ impl CompositeSampler {
         Probability::new(probability).map(Self::new)
     }
 
-    /// Gives each new trace a randomness of its own in `rv`: for id generators whose ids are not random in their last seven bytes. The
-    /// SDK's are.
+    /// Gives each new trace an explicit randomness in `rv`: for id generators whose trace-ids are not random in their last seven bytes.
+    /// Those of the SDK are.
     #[must_use]
     pub fn with_explicit_randomness(mut self) -> Self {
         self.explicit_randomness = true;

@@ -12,14 +12,14 @@ use opentelemetry_sdk::{
 
 use super::member;
 
-/// Records what another sampler drops, without sampling it: for processors that want to see how it ends, as [`KeepErrors`] does.
+/// Records spans that another sampler drops, without sampling them: for processors that need their end, such as [`KeepErrors`].
 ///
-/// The decision stays as it is: what goes out says not sampled. Recording costs attributes and events of every span.
+/// The propagated decision does not change. Recording costs the attributes and events of every span.
 #[derive(Clone, Debug)]
 pub struct Recording(Box<dyn ShouldSample>);
 
 impl Recording {
-    /// Records all, and samples what `sampler` samples.
+    /// Records every span, and samples as `sampler` does.
     #[must_use]
     pub fn new(sampler: impl Into<Box<dyn ShouldSample>>) -> Self {
         Self(sampler.into())
@@ -44,11 +44,11 @@ impl ShouldSample for Recording {
     }
 }
 
-/// Gives another processor the spans that ended with the status error as if they had been sampled: failures are seen whatever the share
-/// of traces that is kept.
+/// Passes spans with the status error to another processor as if they were sampled: failures are exported whatever the sampled share
+/// of traces.
 ///
-/// Only what was recorded can be kept: see [`Recording`]. Spans around it that did not fail are missing, so such a trace can be in pieces; it
-/// has no `th`, so nobody counts it for many. Whole traces with errors in them are for the Collector's tail sampling.
+/// Only recorded spans can be kept: see [`Recording`]. Spans without an error are missing, so such a trace can be in pieces. It has no `th`,
+/// so backends count it as one trace. For whole traces with errors use the Collector's tail sampling.
 ///
 /// ```
 /// use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider, SimpleSpanProcessor};
@@ -66,7 +66,7 @@ impl ShouldSample for Recording {
 pub struct KeepErrors<P>(P);
 
 impl<P: SpanProcessor> KeepErrors<P> {
-    /// In front of `processor`, which drops what is not sampled: the SDK's own do.
+    /// Wraps a processor that drops spans which are not sampled, as those of the SDK do.
     #[must_use]
     pub fn new(processor: P) -> Self {
         Self(processor)

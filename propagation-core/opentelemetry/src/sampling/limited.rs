@@ -9,12 +9,11 @@ use std::{
 use super::{ComposableSampler, NewSpan, SamplingIntent, clock::Clock};
 use crate::sampling::SamplerError;
 
-/// Keeps no more than so many spans a second of what another sampler keeps: a bucket that tokens drip into.
+/// Limits the spans a second that another sampler samples, with a token bucket.
 ///
-/// A hard limit, and a biased sample: what comes first in a second is kept, and no `th` goes out, because nobody knows how many spans
-/// a kept one stands for. [`Adaptive`](super::Adaptive) keeps about a rate and tells the truth about it. Behind a
-/// [`ParentThreshold`](super::ParentThreshold) the limit is on new traces; alone it would cut traces into pieces. A caller's debug
-/// passes.
+/// A hard limit, and a biased sample: the first spans in a second are sampled. No `th` is propagated, because the probability is unknown;
+/// [`Adaptive`](super::Adaptive) reaches about a rate with a known probability. Inside a [`ParentThreshold`](super::ParentThreshold) the
+/// limit applies to new traces; alone it would cut traces into pieces. Spans with a caller's debug flag pass.
 ///
 /// Clones share the bucket. Takes one compare-and-swap a span.
 ///
@@ -33,11 +32,11 @@ pub struct RateLimited<S> {
 }
 
 impl<S: ComposableSampler> RateLimited<S> {
-    /// At most `per_second` of what `delegate` keeps, on average; at once, as many as a second gives, and at least one.
+    /// Samples at most `per_second` of the spans that `delegate` samples, on average. The burst is the number for one second, at least one.
     ///
     /// # Errors
     ///
-    /// Refuses a rate that is not above zero, or not finite.
+    /// Returns an error for a rate that is not above zero or not finite.
     pub fn new(per_second: f64, delegate: S) -> Result<Self, SamplerError> {
         if !(per_second.is_finite() && per_second > 0.0) {
             return Err(SamplerError("a rate is a number above zero, a second"));
@@ -47,7 +46,7 @@ impl<S: ComposableSampler> RateLimited<S> {
         Ok(Self { bucket: Arc::new(bucket), delegate })
     }
 
-    /// At most so many at once, at least one. The bucket is full at the start.
+    /// Sets the burst, at least one. The bucket is full at the start.
     #[must_use]
     pub fn with_burst(self, spans: u32) -> Self {
         let (interval, clock) = (self.bucket.interval, self.bucket.clock.clone());
@@ -55,7 +54,7 @@ impl<S: ComposableSampler> RateLimited<S> {
         Self { bucket: Arc::new(Bucket::new(interval, burst, clock)), delegate: self.delegate }
     }
 
-    /// Reads the time since some beginning from `now`, in place of the system's monotonic clock: for tests.
+    /// Reads the time from `now` instead of the system's monotonic clock: for tests.
     #[must_use]
     pub fn with_clock(self, now: impl Fn() -> Duration + Send + Sync + 'static) -> Self {
         let (interval, burst) = (self.bucket.interval, self.bucket.burst);
@@ -64,7 +63,7 @@ impl<S: ComposableSampler> RateLimited<S> {
 }
 
 impl<S: ComposableSampler> ComposableSampler for RateLimited<S> {
-    /// What the delegate wants. The token is taken only once the decision is to keep.
+    /// Returns the intent of the delegate. A token is taken only if the decision is to sample.
     fn intent(&self, span: &NewSpan<'_>) -> SamplingIntent {
         let mut intent = self.delegate.intent(span);
         intent.buckets.push(Arc::clone(&self.bucket));
@@ -72,12 +71,12 @@ impl<S: ComposableSampler> ComposableSampler for RateLimited<S> {
     }
 }
 
-/// A token bucket that only remembers when it will be full again.
+/// A token bucket that stores only the time at which it will be full.
 #[derive(Debug)]
 pub(super) struct Bucket {
-    /// Nanoseconds that one token takes.
+    /// Nanoseconds for one token.
     interval: u64,
-    /// Nanoseconds that a full bucket holds.
+    /// Nanoseconds of a full bucket.
     burst: u64,
     full_at: AtomicU64,
     clock: Clock,
@@ -88,7 +87,7 @@ impl Bucket {
         Self { interval, burst: burst.max(interval), full_at: AtomicU64::new(0), clock }
     }
 
-    /// Takes a token, if there is one.
+    /// Takes a token. Returns false if there is none.
     pub(super) fn admits(&self) -> bool {
         let now = u64::try_from(self.clock.now().as_nanos()).unwrap_or(u64::MAX);
         let take = |full_at: u64| {
@@ -99,7 +98,7 @@ impl Bucket {
     }
 }
 
-/// At least one, and at most some centuries.
+/// Limits to at least one nanosecond and at most some centuries.
 #[expect(clippy::cast_possible_truncation, reason = "a float saturates when it is cast")]
 fn nanoseconds(seconds: f64) -> u64 {
     ((seconds * 1e9).round() as u64).max(1)

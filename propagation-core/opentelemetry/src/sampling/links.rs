@@ -1,10 +1,10 @@
 use super::{ComposableSampler, NewSpan, SamplingIntent};
 
-/// Keeps a span if any span it links to is sampled: a batch with one sampled message in it. Otherwise another sampler is asked.
+/// Samples a span if a linked span is sampled, such as a batch with one sampled message. Otherwise uses another sampler.
 ///
-/// The link to the trace of a caller whom the policy doesn't believe (`restart-with-link`) counts as not sampled.
-/// Only the links that a span starts with count. As the root of a [`ParentThreshold`](super::ParentThreshold) it decides for spans
-/// without a parent, which is what consumers that link to their messages make.
+/// A link to the trace of an untrusted caller (`restart-with-link`) counts as not sampled.
+/// Only links at the start of a span count. As the root of a [`ParentThreshold`](super::ParentThreshold) it decides for spans without a
+/// parent, such as those of consumers that link to their messages.
 ///
 /// ```
 /// use propagation_opentelemetry::sampling::{CompositeSampler, LinksBased, Probability};
@@ -19,7 +19,7 @@ pub struct LinksBased<S> {
 }
 
 impl<S: ComposableSampler> LinksBased<S> {
-    /// Where no link is sampled, `otherwise` is asked.
+    /// Creates a sampler that uses `otherwise` if no link is sampled.
     #[must_use]
     pub fn new(otherwise: S) -> Self {
         Self { otherwise }

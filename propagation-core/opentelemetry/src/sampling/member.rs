@@ -9,15 +9,15 @@ use crate::sampling::{Randomness, Threshold};
 const OT: &str = "ot";
 const THRESHOLD: &str = "th";
 const RANDOMNESS: &str = "rv";
-/// The most bytes of the member's value (TraceState Handling; Trace Context, 3.3.1.3.2).
+/// The maximum length of the member's value in bytes (TraceState Handling; Trace Context, 3.3.1.3.2).
 const MAX_BYTES: usize = 256;
 
-/// `th`; `None` also where it is malformed.
+/// Returns `th`; `None` also if it is malformed.
 pub(super) fn threshold(state: &TraceState) -> Option<Threshold> {
     sub_key(state, THRESHOLD)?.parse().ok()
 }
 
-/// `rv`; `None` also where it is malformed.
+/// Returns `rv`; `None` also if it is malformed.
 pub(super) fn randomness(state: &TraceState) -> Option<Randomness> {
     sub_key(state, RANDOMNESS)?.parse().ok()
 }
@@ -26,7 +26,7 @@ fn sub_key<'a>(state: &'a TraceState, wanted: &str) -> Option<&'a str> {
     ot::sub_keys(state.get(OT)?).find_map(|(key, value)| (key == wanted).then_some(value))
 }
 
-/// The state with this `th`, or without any. What says so already stays as it is, byte for byte.
+/// Returns the state with this `th`, or without one. A state that is equal already keeps its bytes.
 pub(super) fn with_threshold(state: &TraceState, wanted: Option<Threshold>) -> TraceState {
     let unchanged = match (sub_key(state, THRESHOLD), wanted) {
         (None, None) => true,
@@ -42,7 +42,7 @@ pub(super) fn with_threshold(state: &TraceState, wanted: Option<Threshold>) -> T
     with_member(state, written.or_else(|| rewritten(member, None)))
 }
 
-/// The state with an explicit randomness, where it has none yet.
+/// Returns the state with an explicit randomness, if it has none.
 pub(super) fn with_randomness(state: &TraceState, randomness: Randomness) -> Option<TraceState> {
     let member = rewritten(state.get(OT).unwrap_or_default(), Some((RANDOMNESS, &randomness.to_string())))?;
     Some(with_member(state, Some(member)))
@@ -56,9 +56,8 @@ fn with_member(state: &TraceState, member: Option<String>) -> TraceState {
     changed.unwrap_or_default()
 }
 
-/// The member with one sub-key set, or with no threshold. Sub-keys that nobody here knows stay; those that the grammar refuses, that
-/// come twice, or whose value is none (a short `rv`) would make stricter readers refuse the new one with them: they go. `None` where
-/// that is too long.
+/// Returns the member with one sub-key set, or without a threshold; `None` if it would be too long. Unknown sub-keys stay. Invalid,
+/// repeated and malformed ones (a short `rv`) are dropped: stricter readers would reject the new one with them.
 fn rewritten(member: &str, set: Option<(&str, &str)>) -> Option<String> {
     let mut out = set.map(|(key, value)| format!("{key}:{value}")).unwrap_or_default();
     let mut seen = vec![set.map_or(THRESHOLD, |(key, _)| key)];
@@ -77,7 +76,7 @@ fn rewritten(member: &str, set: Option<(&str, &str)>) -> Option<String> {
     (out.len() <= MAX_BYTES).then_some(out)
 }
 
-/// TraceState Handling, "Key" and "Value", and what the two known sub-keys hold.
+/// TraceState Handling, "Key" and "Value", and the values of the two known sub-keys.
 fn is_legal(key: &str, value: &str) -> bool {
     let mut letters = key.bytes();
     letters.next().is_some_and(|first| first.is_ascii_lowercase())

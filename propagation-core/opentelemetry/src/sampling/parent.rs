@@ -1,17 +1,17 @@
 use super::{ComposableSampler, NewSpan, SamplingIntent};
 
-/// Follows the parent: its decision, and its threshold where that agrees with the decision. Another sampler decides for roots, and
-/// where the caller left the decision open (OpenTelemetry, SDK, "ComposableParentThreshold").
+/// Follows the parent's decision, and its threshold if that agrees with the decision. Another sampler decides for roots and deferred
+/// decisions (OpenTelemetry, SDK, "ComposableParentThreshold").
 ///
-/// A sampled parent without a threshold, or with one that contradicts its decision, is followed without a threshold: nobody knows how many
-/// traces it stands for.
+/// A sampled parent without a threshold, or with one that contradicts its decision, is followed without a threshold: its adjusted count is
+/// unknown.
 #[derive(Clone, Debug)]
 pub struct ParentThreshold<S> {
     root: S,
 }
 
 impl<S: ComposableSampler> ParentThreshold<S> {
-    /// `root` decides where nobody has yet.
+    /// Creates a sampler that uses `root` if there is no decision yet.
     #[must_use]
     pub fn new(root: S) -> Self {
         Self { root }

@@ -5,10 +5,10 @@ use opentelemetry::{Value, baggage::BaggageExt, trace::SpanKind};
 use super::NewSpan;
 use propagation_core::{Glob, SamplingDecision, model::SamplingPriority, semconv};
 
-/// Which spans a rule is for: those that meet all of its conditions. Without conditions, all.
+/// The conditions of a rule. A span matches if all of them match; without conditions every span matches.
 ///
-/// Patterns are exact, or have a `*` for any number of characters. Only what is known when a span starts can be asked for: the status of
-/// an answer is not. To keep traces that turn out to fail, keep all here and sample in the Collector.
+/// Patterns are exact, or have a `*` for any number of characters. Conditions see only the data at the start of a span, not the status of
+/// a response. To keep traces that fail, sample all of them here and use tail sampling in the Collector.
 #[derive(Clone, Debug, Default)]
 pub struct Rule {
     conditions: Vec<Condition>,
@@ -30,62 +30,61 @@ enum Condition {
 type When = Arc<dyn Fn(&NewSpan<'_>) -> bool + Send + Sync>;
 
 impl Rule {
-    /// For every span.
+    /// Matches every span.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// For spans without a parent.
+    /// Requires a span without a parent.
     #[must_use]
     pub fn root(self) -> Self {
         self.and(Condition::Root)
     }
 
-    /// For spans of this kind.
+    /// Requires this kind.
     #[must_use]
     pub fn kind(self, kind: SpanKind) -> Self {
         self.and(Condition::Kind(kind))
     }
 
-    /// For spans that start with such a name.
+    /// Requires a name at the start that matches this pattern.
     #[must_use]
     pub fn name(self, pattern: &str) -> Self {
         self.and(Condition::Name(Glob::new(pattern)))
     }
 
-    /// For requests to such a route: `http.route` or, where a router has not matched yet, `url.path`.
+    /// Requires a route that matches this pattern: `http.route` or, before a router has matched, `url.path`.
     #[must_use]
     pub fn route(self, pattern: &str) -> Self {
         self.and(Condition::Route(Glob::new(pattern)))
     }
 
-    /// For spans that start with an attribute of such a value, numbers and truths as text; `*` for any value.
+    /// Requires an attribute at the start whose value matches this pattern. Numbers and booleans are compared as text; `*` matches any value.
     #[must_use]
     pub fn attribute(self, key: &str, pattern: &str) -> Self {
         self.and(Condition::Attribute(key.into(), Glob::new(pattern)))
     }
 
-    /// For spans in whose context a baggage key has such a value. What a caller may say there is up to the policy.
+    /// Requires a baggage key whose value matches this pattern. The policy decides about baggage of callers.
     #[must_use]
     pub fn baggage(self, key: &str, pattern: &str) -> Self {
         self.and(Condition::Baggage(key.into(), Glob::new(pattern)))
     }
 
-    /// For spans that start as errors: with `error.type`, `error` set to true, or an `http.response.status_code` from 500 on.
+    /// Requires an error at the start: `error.type`, `error` set to true, or an `http.response.status_code` from 500 on.
     #[must_use]
     pub fn error(self) -> Self {
         self.and(Condition::Error)
     }
 
-    /// For spans that somebody wants kept: with a `sampling.priority` above zero, or of a caller who says debug (B3, Jaeger) or user
-    /// keep (Datadog's 2).
+    /// Requires a priority: `sampling.priority` above zero, or the caller's debug flag (B3, Jaeger) or user-keep (Datadog's 2).
     #[must_use]
     pub fn priority(self) -> Self {
         self.and(Condition::Priority)
     }
 
-    /// For spans of which this is true.
+    /// Requires that this function returns true.
     #[must_use]
     pub fn when(self, condition: impl Fn(&NewSpan<'_>) -> bool + Send + Sync + 'static) -> Self {
         self.and(Condition::When(Arc::new(condition)))

@@ -2,8 +2,8 @@ use std::sync::Arc;
 
 use super::{ComposableSampler, NewSpan, Rule, SamplingIntent};
 
-/// Asks the sampler of the first rule that a span meets (OpenTelemetry, SDK, "ComposableRuleBased"). What no rule is met by is dropped,
-/// unless [`otherwise`](Self::otherwise) says more.
+/// Uses the sampler of the first rule that matches a span (OpenTelemetry, SDK, "ComposableRuleBased"). Spans without a matching rule are
+/// dropped, unless there is an [`otherwise`](Self::otherwise).
 ///
 /// ```
 /// use opentelemetry::trace::SpanKind;
@@ -22,20 +22,20 @@ pub struct RuleBased {
 }
 
 impl RuleBased {
-    /// No rules.
+    /// Creates a sampler without rules.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// One more rule, after those that are there.
+    /// Appends a rule.
     #[must_use]
     pub fn rule(mut self, rule: Rule, sampler: impl ComposableSampler + 'static) -> Self {
         self.rules.push((rule, Arc::new(sampler)));
         self
     }
 
-    /// A last rule that every span meets.
+    /// Appends a rule that matches every span.
     #[must_use]
     pub fn otherwise(self, sampler: impl ComposableSampler + 'static) -> Self {
         self.rule(Rule::new(), sampler)

@@ -6,14 +6,14 @@ use std::{
 
 use propagation_core::{TraceId, model::ot};
 
-/// How many bits a threshold and a randomness have.
+/// The number of bits of thresholds and randomness.
 const BITS: u32 = 56;
 /// Hex digits of [`BITS`].
 const DIGITS: u32 = 14;
 /// 2⁵⁶: the number of different values of randomness, and the highest adjusted count.
 const RANGE: u64 = 1 << BITS;
 
-/// A rejection threshold: of 2⁵⁶ equally likely traces, how many are not sampled. `th` in tracestate's `ot`.
+/// A rejection threshold, `th` in tracestate's `ot`: the number of traces out of 2⁵⁶ that are not sampled.
 ///
 /// A higher threshold means a lower probability. Written as 1 to 14 hex digits, without the zeros at the end (OpenTelemetry,
 /// TraceState Handling, "Sampling threshold value th").
@@ -32,28 +32,27 @@ const RANGE: u64 = 1 << BITS;
 pub struct Threshold(u64);
 
 impl Threshold {
-    /// Rejects nothing: a probability of 1.
+    /// The threshold of probability 1.
     pub const ALWAYS: Self = Self(0);
-    /// The hex digits that [`from_probability`](Self::from_probability) keeps, as OpenTelemetry recommends.
+    /// The number of hex digits of [`from_probability`](Self::from_probability), as OpenTelemetry recommends.
     pub const PRECISION: u32 = 4;
 
-    /// The threshold that rejects `rejected` of 2⁵⁶ traces; `None` from 2⁵⁶ on.
+    /// Returns the threshold that rejects `rejected` of 2⁵⁶ traces; `None` from 2⁵⁶ on.
     #[must_use]
     pub const fn new(rejected: u64) -> Option<Self> {
         if rejected < RANGE { Some(Self(rejected)) } else { None }
     }
 
-    /// The threshold of a probability, rounded to [`PRECISION`](Self::PRECISION) significant digits, so that it stays short
-    /// on the wire.
+    /// Returns the threshold of a probability, rounded to [`PRECISION`](Self::PRECISION) significant digits to stay short on the wire.
     ///
     /// # Errors
     ///
-    /// Refuses what is not from 2⁻⁵⁶ to 1. Zero is no probability of sampling: that is a sampler that drops everything.
+    /// Returns an error for a number outside 2⁻⁵⁶ to 1. For zero use a sampler that drops everything.
     pub fn from_probability(probability: f64) -> Result<Self, SamplerError> {
         Self::with_precision(probability, Self::PRECISION)
     }
 
-    /// The same with 1 to 14 digits. The `f`s that a small probability leads to are not counted.
+    /// Like [`from_probability`](Self::from_probability), with 1 to 14 digits. Leading `f`s of small probabilities are not counted.
     ///
     /// # Errors
     ///
@@ -73,25 +72,25 @@ impl Threshold {
         Ok(Self((RANGE - kept + half) >> shift << shift))
     }
 
-    /// The number of rejected traces of 2⁵⁶.
+    /// Returns the number of rejected traces out of 2⁵⁶.
     #[must_use]
     pub const fn to_u64(self) -> u64 {
         self.0
     }
 
-    /// The probability that a trace is kept.
+    /// Returns the probability that a trace is sampled.
     #[must_use]
     pub fn probability(self) -> f64 {
         (RANGE - self.0) as f64 / RANGE as f64
     }
 
-    /// How many traces a kept one stands for.
+    /// Returns the number of traces that a sampled trace represents.
     #[must_use]
     pub fn adjusted_count(self) -> f64 {
         1.0 / self.probability()
     }
 
-    /// The decision (Probability Sampling, "Decision algorithm").
+    /// Returns the decision (Probability Sampling, "Decision algorithm").
     #[must_use]
     pub const fn keeps(self, randomness: Randomness) -> bool {
         randomness.0 >= self.0
@@ -109,11 +108,11 @@ impl fmt::Display for Threshold {
 impl FromStr for Threshold {
     type Err = SamplerError;
 
-    /// Reads 1 to 14 lower-case hex digits; missing ones are zeros at the end.
+    /// Parses 1 to 14 lower-case hex digits; missing digits at the end are zeros.
     ///
     /// # Errors
     ///
-    /// Refuses anything else.
+    /// Returns an error for any other text.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         ot::threshold_of(text).map(Self).ok_or(SamplerError("a threshold is 1 to 14 lower-case hex digits"))
     }
@@ -125,14 +124,14 @@ impl FromStr for Threshold {
 pub struct Randomness(u64);
 
 impl Randomness {
-    /// This randomness; `None` from 2⁵⁶ on.
+    /// Creates a randomness from its bits; `None` from 2⁵⁶ on.
     #[must_use]
     pub const fn new(bits: u64) -> Option<Self> {
         if bits < RANGE { Some(Self(bits)) } else { None }
     }
 
-    /// What a trace id has of it (Trace Context Level 2, "Randomness of trace-id"). Presumed of every id, whether or not the random
-    /// flag says so (OpenTelemetry, SDK, "Presumption of TraceID randomness").
+    /// Returns the randomness of a trace-id (Trace Context Level 2, "Randomness of trace-id"). Every trace-id is presumed random,
+    /// independent of the random flag (OpenTelemetry, SDK, "Presumption of TraceID randomness").
     #[must_use]
     pub fn of(trace_id: TraceId) -> Self {
         Self::of_bytes(trace_id.to_bytes())
@@ -143,14 +142,14 @@ impl Randomness {
         Self(u64::from_be_bytes([0, a, b, c, d, e, f, g]))
     }
 
-    /// A new one.
+    /// Generates a randomness.
     #[must_use]
     pub fn random() -> Self {
         // Keyed once a thread from the system's randomness and counted on: even, and not for secrets.
         Self(RandomState::new().build_hasher().finish() >> (u64::BITS - BITS))
     }
 
-    /// The bits.
+    /// Returns the bits.
     #[must_use]
     pub const fn to_u64(self) -> u64 {
         self.0
@@ -166,17 +165,17 @@ impl fmt::Display for Randomness {
 impl FromStr for Randomness {
     type Err = SamplerError;
 
-    /// Reads exactly 14 lower-case hex digits.
+    /// Parses exactly 14 lower-case hex digits.
     ///
     /// # Errors
     ///
-    /// Refuses anything else.
+    /// Returns an error for any other text.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         ot::randomness_of(text).map(Self).ok_or(SamplerError("a randomness is 14 lower-case hex digits"))
     }
 }
 
-/// A number that no sampler can work with.
+/// A number is not a valid probability or rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SamplerError(pub(crate) &'static str);
 
