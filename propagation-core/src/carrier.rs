@@ -59,7 +59,7 @@ pub trait Extract {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DuplicateParent {
-    /// All are rejected: one of them is wrong, and the receiver cannot tell which. HTTP and gRPC.
+    /// All are rejected: one of them is wrong, and it is unknown which. HTTP and gRPC.
     #[default]
     Reject,
     /// The last is used, and the repetition is recorded: Kafka, where some producers append a header on every retry.

@@ -1,4 +1,4 @@
-//! Text that is safe to print: bounded, and without characters that move a cursor, begin a line or reorder what is read.
+//! Text that is safe to print: bounded, and without characters that move a cursor, begin a line or reorder the text.
 
 use std::{
     borrow::Cow,

@@ -88,7 +88,7 @@ impl Glob {
     }
 }
 
-/// The pieces between stars are found leftmost in turn; the last one must stand at the end.
+/// Matches the pieces between stars leftmost in turn; the last one must match at the end.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     let mut pieces = pattern.split(|&byte| byte == b'*');
     let Some(mut rest) = pieces.next().and_then(|head| text.strip_prefix(head)) else { return false };

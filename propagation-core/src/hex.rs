@@ -4,7 +4,7 @@
 //! (`HEXDIGLC`) accepts none of them. Lengths are known when the program is compiled and no loop has a way out early: so the
 //! compiler looks at sixteen bytes at once.
 
-/// Decodes lower-case hex digits, two a byte. Answers whether they are; what is decoded means nothing otherwise.
+/// Decodes lower-case hex digits, two a byte. Returns whether all of them are; the output is undefined otherwise.
 #[inline(never)]
 pub(crate) fn decode<const DIGITS: usize, const BYTES: usize>(text: &[u8; DIGITS], out: &mut [u8; BYTES]) -> bool {
     const { assert!(DIGITS == 2 * BYTES) };
@@ -26,7 +26,7 @@ pub(crate) fn decode_byte([high, low]: [u8; 2]) -> Option<u8> {
     Some(decode_digit(high)? << 4 | decode_digit(low)?)
 }
 
-/// What a percent escape of these two digits stands for, in either case (RFC 3986, 2.1); `None` if they are not hex.
+/// Decodes the two digits of a percent escape, in either case (RFC 3986, 2.1); `None` if they are not hex.
 #[inline]
 pub(crate) fn escaped(high: u8, low: u8) -> Option<u8> {
     decode_byte([high.to_ascii_lowercase(), low.to_ascii_lowercase()])

@@ -1,4 +1,4 @@
-//! Bytes by what the two list grammars let them be, eight at a time where that is enough.
+//! Byte classes of the two list grammars, tested eight bytes at a time where possible.
 
 /// `tchar` of RFC 7230, 3.2.6: keys of baggage.
 pub(crate) const TOKEN: u8 = 1;
@@ -10,10 +10,10 @@ pub(crate) const PROPERTY: u8 = 4;
 pub(crate) const STATE_KEY: u8 = 8;
 /// Values of tracestate (Trace Context Level 2, 3.3.1.3.2).
 pub(crate) const STATE_VALUE: u8 = 16;
-/// `HEXDIG` of either case: what stands behind the `%` of an escape (RFC 3986, 2.1).
+/// `HEXDIG` of either case: the digits of a percent escape (RFC 3986, 2.1).
 pub(crate) const HEX: u8 = 32;
 
-/// Which grammar elements each byte may stand in.
+/// The grammar elements that allow each byte.
 const CLASSES: [u8; 256] = classes();
 
 #[allow(clippy::indexing_slicing, reason = "evaluated by the compiler, and never out of bounds")]
@@ -52,13 +52,13 @@ const fn classes() -> [u8; 256] {
     classes
 }
 
-/// Whether a byte may stand in an element.
+/// Returns whether an element allows a byte.
 #[inline]
 pub(crate) fn is(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
 
-/// Whether every byte may stand in an element. Looks at all of them: a loop that may stop early costs more than it saves.
+/// Returns whether an element allows every byte. Has no early exit, so that the compiler can vectorise it.
 #[inline]
 pub(crate) fn all(text: &[u8], class: u8) -> bool {
     text.iter().fold(class, |all, &byte| all & CLASSES.get(usize::from(byte)).copied().unwrap_or(0)) & class != 0
@@ -70,10 +70,10 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 /// Bytes that are marked at a time.
 const CHUNK: usize = 16;
 
-/// Marks with `0x80` every byte that is neither an ASCII letter or digit nor `-`, `.` or `_`: what most keys and values are made
-/// of, and every element may hold (but keys of tracestate).
+/// Marks with `0x80` every byte that is not an ASCII letter, digit, `-`, `.` or `_`. Most keys and values consist of these, and every element
+/// allows them (except for keys of tracestate).
 ///
-/// A function of its own, without a way out early: so the compiler looks at sixteen bytes at once.
+/// Has no early exit, so that the compiler can process sixteen bytes at once.
 #[inline(never)]
 fn mark(bytes: &[u8; CHUNK], marks: &mut [u8; CHUNK]) {
     for (mark, &byte) in marks.iter_mut().zip(bytes) {
@@ -83,8 +83,8 @@ fn mark(bytes: &[u8; CHUNK], marks: &mut [u8; CHUNK]) {
     }
 }
 
-/// Calls `each` for every byte that is neither an ASCII letter or digit nor `-`, `.` or `_`, in order, with its place; stops when
-/// that answers `None`.
+/// Calls `each` for every byte that is not an ASCII letter, digit, `-`, `.` or `_`, in order, with its position. Stops if it returns
+/// `None`.
 #[inline]
 pub(crate) fn each_odd(text: &[u8], mut each: impl FnMut(usize, u8) -> Option<()>) -> Option<()> {
     let (chunks, mut tail) = text.as_chunks::<CHUNK>();
@@ -116,7 +116,7 @@ pub(crate) fn each_odd(text: &[u8], mut each: impl FnMut(usize, u8) -> Option<()
     }
 }
 
-/// Where a byte stands first.
+/// Returns the first position of a byte.
 #[inline]
 pub(crate) fn find(text: &[u8], byte: u8) -> Option<usize> {
     let (words, tail) = text.as_chunks::<8>();

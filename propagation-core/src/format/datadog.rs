@@ -16,9 +16,9 @@ static ORIGIN: FieldName = FieldName::from_static("x-datadog-origin");
 static TAGS: FieldName = FieldName::from_static(TAGS_NAME);
 const TAGS_NAME: &str = "x-datadog-tags";
 
-/// Where the tags hold the upper half of a trace id of 128 bits.
+/// The tag with the upper half of a trace-id of 128 bits.
 const HIGH_HALF: &str = "_dd.p.tid";
-/// The most bytes of tags that Datadog's own libraries take.
+/// The maximum length of tags in Datadog's own libraries.
 const MAX_TAGS: usize = 512;
 
 /// Datadog's own format (`datadog`): decimal 64-bit ids, the upper half of the trace id in `x-datadog-tags`, a priority.
@@ -135,7 +135,7 @@ fn parse_tags(text: &[u8]) -> Result<String, Refused> {
     Ok(String::from_utf8_lossy(text).into_owned())
 }
 
-/// The upper half in a list `key=value,…`, if it is there: exactly 16 lower-case hex digits.
+/// Returns the upper half in a list `key=value,…`, if it exists: exactly 16 lower-case hex digits.
 fn parse_high_half(tags: &str) -> Result<Option<u64>, Refused> {
     let pairs = tags.split(',').filter_map(|tag| tag.split_once('='));
     let mut values = pairs.filter(|(key, _)| key.trim() == HIGH_HALF).map(|(_, value)| value.trim());

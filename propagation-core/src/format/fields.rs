@@ -1,4 +1,4 @@
-//! What the formats beside W3C's share: fields that stand once, numbers, escapes.
+//! Helpers of the formats other than W3C's: fields that occur once, numbers, escapes.
 
 use std::fmt;
 
@@ -7,15 +7,15 @@ use crate::{
     TraceFlags, TraceId, TraceParent, hex, model::list_header,
 };
 
-/// The most bytes of a field of ids that are looked at. The longest legal one is far below.
+/// The maximum length of a field of ids. Valid ones are far shorter.
 pub(super) const MAX_BYTES: usize = 1024;
 
-/// Why something is not what its format says; the field it stands in is refused.
+/// The reason to reject a field.
 pub(super) type Refused = RejectReason;
 
-/// Reads a field that may stand once. `None` if it is absent; refusals are noted.
+/// Reads a field that may occur once. Returns `None` if it is absent or rejected; records rejections.
 ///
-/// More than one is rejected, except where the last one counts, as for `traceparent`.
+/// Several values are rejected, unless the carrier uses the last one, as for `traceparent`.
 pub(super) fn one<T>(
     from: &dyn Extract,
     name: &'static FieldName,
@@ -82,7 +82,7 @@ pub(super) fn decimal(digits: &[u8]) -> Result<u64, Refused> {
         .ok_or(RejectReason::Malformed)
 }
 
-/// A context of these ids. Nothing is known of their randomness.
+/// Creates a context of these ids. Their randomness is unknown.
 pub(super) fn context(trace_id: TraceId, span_id: SpanId, sampling: SamplingDecision) -> TraceContext {
     context_or_root(trace_id, Some(span_id), sampling)
 }
@@ -96,7 +96,7 @@ pub(super) fn context_or_root(trace_id: TraceId, span_id: Option<SpanId>, sampli
     trace.with_sampling(sampling)
 }
 
-/// What is displayed, as a field value.
+/// Formats a displayable value as a field value.
 pub(super) fn text(value: &(impl fmt::Display + ?Sized)) -> FieldValue {
     value.to_string().into_bytes().into()
 }

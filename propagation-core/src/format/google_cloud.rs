@@ -10,7 +10,7 @@ static TRACE: FieldName = FieldName::from_static("x-cloud-trace-context");
 
 /// Google Cloud's older format (`gcp`): `{trace id}/{decimal span id};o={options}`.
 ///
-/// Without options, or with empty ones, nothing is decided. Without a span id, or with 0, the next span is the root of the trace.
+/// Without options, or with empty ones, the decision is deferred. Without a span id, or with 0, the next span is the root of the trace.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GoogleCloudFormat;
 
@@ -50,7 +50,7 @@ fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
     Ok(fields::context_or_root(trace_id, SpanId::from_bytes(span_id.to_be_bytes()), sampling))
 }
 
-/// `o=` and a bit mask of at most three decimal digits, of which the lowest bit says sampled.
+/// Parses `o=` and a bit mask of at most three decimal digits. The lowest bit is the sampled flag.
 fn parse_options(text: &[u8]) -> Result<SamplingDecision, Refused> {
     let mask = text.strip_prefix(b"o=").filter(|mask| mask.len() <= 3).ok_or(RejectReason::Malformed)?;
     if mask.is_empty() {

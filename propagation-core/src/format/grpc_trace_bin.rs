@@ -13,9 +13,9 @@ static TRACE: FieldName = FieldName::from_static("grpc-trace-bin");
 
 /// OpenCensus' binary format under `grpc-trace-bin`, base64 as binary metadata is on the wire.
 ///
-/// Read with padding or without, written without, as gRPC's own specification wants. Version 0 only; the fields stand in any
-/// order and end where an unknown one starts. A clear lowest bit of the options is read as not sampled, as OpenTelemetry's
-/// implementations do (OpenCensus calls it undecided), and so are missing options. An open decision is written without options.
+/// Parsed with or without padding, written without, as gRPC's specification requires. Version 0 only. The fields can be in any
+/// order and end at the first unknown one. A clear lowest bit of the options is read as not sampled, as OpenTelemetry's
+/// implementations do (OpenCensus calls it undecided), and so are missing options. A deferred decision is written without options.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GrpcTraceBinFormat;
 

@@ -11,10 +11,10 @@ const PREFIX: &str = "uberctx-";
 
 /// Jaeger's own format (`jaeger` in `OTEL_PROPAGATORS`): `uber-trace-id`, and a field `uberctx-{key}` for each baggage key.
 ///
-/// Ids may be short and are padded on the left; the colons may stand as `%3A`. The parent's id is checked and ignored;
+/// Ids may be short and are padded on the left; the colons may be escaped as `%3A`. The parent's id is checked and ignored;
 /// it is written as 0. Debug is kept, and means sampled. Baggage keys arrive in the carrier's spelling, which in HTTP/2 is lower
-/// case; properties can't be said in this format. Of two keys that differ only in case, the first is written; the limit of
-/// 8,192 bytes holds for what is escaped, too. What is lost so is counted.
+/// case. The format has no properties. Of two keys that differ only in case, the first is written. The limit of 8,192 bytes applies to
+/// escaped baggage, too. Lost properties and keys are counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JaegerFormat;
 
@@ -105,7 +105,7 @@ fn split_colon(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (text, None)
 }
 
-/// The format can't say that nothing is decided: like `traceparent`, it then says not sampled.
+/// The format has no deferred decision: like `traceparent`, it is then written as not sampled.
 fn format(trace: &TraceContext) -> Option<String> {
     let parent = trace.parent_to_write()?;
     let flags = match trace.sampling {
@@ -152,7 +152,7 @@ fn read_baggage(from: &dyn Extract, into: &mut Extracted) -> Baggage {
     Baggage::parse(&list)
 }
 
-/// Appends a member as W3C's list has it.
+/// Appends a member in W3C's form.
 fn append(key: &str, value: &[u8], list: &mut Vec<u8>) -> Result<(), Refused> {
     if !model::is_token(key.as_bytes()) {
         return Err(RejectReason::Malformed);
@@ -173,7 +173,7 @@ fn holds(baggage: &Baggage, key: &str) -> bool {
 
 /// Decodes as Jaeger's libraries encode: percent escapes, and `+` for a space (each of them writes a plus as `%2B`).
 ///
-/// `None` if a control byte stands there bare.
+/// Returns `None` for an unescaped control byte.
 fn decode(text: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

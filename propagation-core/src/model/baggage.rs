@@ -15,7 +15,7 @@ use crate::{FieldValue, octets};
 /// The business keys that travel with a trace, in order.
 ///
 /// Cheap to clone. Keeps the received bytes until something changes; values are decoded when they are read. At most
-/// [`MAX_MEMBERS`](Self::MAX_MEMBERS) members and [`MAX_BYTES`](Self::MAX_BYTES) bytes as they stand on the wire.
+/// [`MAX_MEMBERS`](Self::MAX_MEMBERS) members and [`MAX_BYTES`](Self::MAX_BYTES) bytes on the wire.
 ///
 /// ```
 /// use propagation_core::Baggage;
@@ -28,18 +28,18 @@ use crate::{FieldValue, octets};
 /// ```
 #[derive(Clone, Default)]
 pub struct Baggage {
-    /// Canonical: no white space around members, none empty, every value legal. At most 64 members.
+    /// Canonical: no white space around members, no empty member, every value valid. At most 64 members.
     text: FieldValue,
-    /// Bit n: member n of `text` is part of the baggage. What a policy takes out costs no copy.
+    /// Bit n: member n of `text` is part of the baggage. Removing members copies nothing.
     keep: u64,
-    /// How many members `text` has.
+    /// The number of members of `text`.
     total: u8,
 }
 
 impl Baggage {
-    /// The most members that pass (W3C Baggage, 3.3.2).
+    /// The maximum number of members (W3C Baggage, 3.3.2).
     pub const MAX_MEMBERS: usize = 64;
-    /// The most bytes that pass, over all fields, separators included (W3C Baggage, 3.3.2).
+    /// The maximum number of bytes over all fields, with separators (W3C Baggage, 3.3.2).
     pub const MAX_BYTES: usize = 8192;
 
     /// An empty list.
@@ -51,36 +51,36 @@ impl Baggage {
         Self::EMPTY
     }
 
-    /// Reads a field value. Malformed members are dropped alone, and so are those past a limit.
+    /// Parses a field value. Drops malformed members, and those over a limit.
     #[must_use]
     pub fn parse(text: &[u8]) -> Self {
         Self::read(text, || text.to_vec().into(), &mut |_, _| {})
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         self.keep.count_ones() as usize
     }
 
-    /// Whether there are no members.
+    /// Returns whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.keep == 0
     }
 
-    /// The members, in order.
+    /// Returns the members, in order.
     pub fn iter(&self) -> impl Iterator<Item = Member<'_>> {
         self.pieces().map(Member::from_wire)
     }
 
-    /// The decoded value of a key; of the last one, where the key stands more than once.
+    /// Returns the decoded value of a key; the last one if the key is repeated.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {
         self.member(key).map(|member| member.value())
     }
 
-    /// The member of a key; the last one, where the key stands more than once.
+    /// Returns the member of a key; the last one if the key is repeated.
     #[must_use]
     pub fn member(&self, key: &str) -> Option<Member<'_>> {
         self.iter().filter(|member| member.has_key(key)).last()
@@ -95,12 +95,12 @@ impl Baggage {
         self.set_with_properties(key, value, "")
     }
 
-    /// The same with properties: `name` or `name=value`, separated by `;`, kept as they are given.
+    /// Like [`set`](Self::set), with properties: `name` or `name=value`, separated by `;`, written unchanged.
     ///
     /// # Errors
     ///
-    /// Refuses a key that is not a token (RFC 7230), properties that hold a comma or a control byte, and what would
-    /// make the list longer than its limits; the list stays as it was.
+    /// Returns an error for a key that is not a token (RFC 7230), for properties with a comma or a control byte, and if the list would
+    /// exceed its limits. The list is not changed then.
     pub fn set_with_properties(&mut self, key: &str, value: &str, properties: &str) -> Result<(), BaggageError> {
         if !encoding::is_token(key.as_bytes()) {
             return Err(BaggageError::Key);
@@ -117,7 +117,7 @@ impl Baggage {
         self.retain(|member| !member.has_key(key));
     }
 
-    /// Keeps the members that pass. Copies nothing.
+    /// Keeps the members for which `keep` returns true. Copies nothing.
     pub fn retain(&mut self, mut keep: impl FnMut(&Member<'_>) -> bool) {
         let mut kept = self.keep;
         for (place, piece) in self.places() {
@@ -128,7 +128,7 @@ impl Baggage {
         self.keep = kept;
     }
 
-    /// Decides for each member what becomes of it. Copies bytes only if something is changed; `None` if nothing is.
+    /// Applies a decision to each member. Returns `None` if all members stay; copies bytes only otherwise.
     pub(crate) fn rewritten(&self, mut decide: impl FnMut(&Member<'_>) -> Rewrite) -> Option<Self> {
         let mut keep = self.keep;
         let mut changed: Vec<(usize, Vec<u8>)> = Vec::new();
@@ -157,7 +157,7 @@ impl Baggage {
         Some(Self::from_pieces(pieces))
     }
 
-    /// Adds the members of `other` whose key is not here yet, as far as the limits allow.
+    /// Adds the members of `other` with new keys, up to the limits.
     pub fn merge(&mut self, other: &Self) {
         if self.is_empty() {
             *self = other.clone();
@@ -182,7 +182,7 @@ impl Baggage {
         }
     }
 
-    /// The field value: every value percent-encoded, no white space between members. Borrowed where nothing was taken out.
+    /// Returns the field value, with encoded values and no white space between members. Borrowed if no member was removed.
     #[must_use]
     pub fn as_wire(&self) -> Cow<'_, [u8]> {
         if self.is_whole() {
@@ -199,7 +199,7 @@ impl Baggage {
         }
     }
 
-    /// A copy that shares nothing with the carrier.
+    /// Returns a copy that shares no bytes with the carrier.
     #[must_use]
     pub fn detach(&self) -> Self {
         Self::whole(self.to_text().detach(), self.len())
@@ -209,7 +209,7 @@ impl Baggage {
         if self.is_whole() { self.text.clone() } else { self.as_wire().into_owned().into() }
     }
 
-    /// Whether every member of the text is kept: then the text itself is the field value.
+    /// Returns whether every member of the text is kept: the text is the field value then.
     fn is_whole(&self) -> bool {
         self.keep == low_bits(usize::from(self.total))
     }
@@ -270,7 +270,7 @@ impl Baggage {
     }
 }
 
-/// What becomes of a member.
+/// The decision on a member.
 pub(crate) enum Rewrite {
     Keep,
     Drop,

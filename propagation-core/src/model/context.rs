@@ -18,16 +18,16 @@ pub struct TraceContext {
     pub(crate) root: Option<RootId>,
     /// The systems' own members. Empty without ids.
     pub state: TraceState,
-    /// What the caller decided about sampling. Agrees with the flags unless it is [`SamplingDecision::Defer`].
+    /// The caller's sampling decision. Agrees with the flags unless it is [`SamplingDecision::Defer`].
     pub sampling: SamplingDecision,
 }
 
 impl TraceContext {
-    /// No trace.
+    /// The context without a trace.
     pub const EMPTY: Self =
         Self { parent: None, root: None, state: TraceState::EMPTY, sampling: SamplingDecision::Defer };
 
-    /// The context of a `traceparent`: its sampled flag is the decision.
+    /// Creates the context of a `traceparent`. Its sampled flag is the decision.
     #[must_use]
     pub fn new(parent: TraceParent) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl TraceContext {
         }
     }
 
-    /// A trace-id that came without a parent-id: the next span is the root of that trace. Nothing is decided about sampling.
+    /// Creates a context of a trace-id without a parent-id: the next span is the root of that trace. The sampling decision is deferred.
     ///
     /// ```
     /// use propagation_core::{TraceContext, format::XRayFormat};
@@ -53,15 +53,15 @@ impl TraceContext {
         Self { root: Some(RootId::new(trace_id)), ..Self::EMPTY }
     }
 
-    /// The same with a tracestate.
+    /// Sets the tracestate.
     #[must_use]
     pub fn with_state(mut self, state: TraceState) -> Self {
         self.state = state;
         self
     }
 
-    /// The same with what a format said about sampling. The sampled flag follows the decision; where nothing is decided
-    /// it is not set. A decision that changes takes the threshold it was made by (`th` in tracestate's `ot`) with it.
+    /// Sets the sampling decision of a format, and the sampled flag with it; [`SamplingDecision::Defer`] clears the flag. A changed
+    /// decision removes its threshold (`th` in tracestate's `ot`).
     #[must_use]
     pub fn with_sampling(mut self, sampling: SamplingDecision) -> Self {
         if self.sampling.decided() != sampling.decided() {
@@ -104,13 +104,13 @@ impl TraceContext {
         })
     }
 
-    /// The caller's span id, if there is one.
+    /// Returns the caller's span id, if there is one.
     #[must_use]
     pub fn span_id(&self) -> Option<SpanId> {
         self.parent.map(|parent| parent.span_id)
     }
 
-    /// The flags; none without ids.
+    /// Returns the flags; no flag is set without ids.
     #[must_use]
     pub fn flags(&self) -> TraceFlags {
         self.parent.map_or(TraceFlags::NONE, |parent| parent.flags)
@@ -129,7 +129,7 @@ impl TraceContext {
     }
 }
 
-/// Everything that travels with a request: the trace context and the baggage.
+/// The propagated context of a request: trace context and baggage.
 ///
 /// Cheap to clone: ids are inline, each list is one reference count.
 ///
@@ -155,29 +155,29 @@ pub struct PropagationContext {
 }
 
 impl PropagationContext {
-    /// Nothing to propagate.
+    /// The empty context.
     pub const EMPTY: Self = Self { trace: TraceContext::EMPTY, baggage: Baggage::EMPTY, origin: Origin::OWN };
 
-    /// A trace without baggage.
+    /// Creates a context without baggage.
     #[must_use]
     pub fn new(trace: TraceContext) -> Self {
         Self { trace, ..Self::EMPTY }
     }
 
-    /// The same with this baggage.
+    /// Sets the baggage.
     #[must_use]
     pub fn with_baggage(mut self, baggage: Baggage) -> Self {
         self.baggage = baggage;
         self
     }
 
-    /// Whether there is nothing to propagate.
+    /// Returns whether there is nothing to propagate.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.trace.is_empty() && self.baggage.is_empty()
     }
 
-    /// A copy for contexts that outlive their request.
+    /// Returns a copy for contexts that outlive their request.
     ///
     /// A context that was extracted may share the bytes of its headers, and a slice of a header keeps the connection's
     /// whole read buffer alive.

@@ -24,37 +24,37 @@ impl TraceFlags {
     /// At least the right-most seven bytes of the trace id are random.
     pub const RANDOM: Self = Self(0x02);
 
-    /// The defined flags of `byte`; others are dropped.
+    /// Creates the defined flags of `byte`; others are dropped.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Self {
         Self(byte & 0x03)
     }
 
-    /// As they stand on the wire, before hex.
+    /// Returns the byte on the wire, before hex.
     #[must_use]
     pub const fn to_byte(self) -> u8 {
         self.0
     }
 
-    /// Whether the caller may have recorded trace data.
+    /// Returns whether the caller may have recorded trace data.
     #[must_use]
     pub const fn is_sampled(self) -> bool {
         self.0 & Self::SAMPLED.0 != 0
     }
 
-    /// Whether the trace id's right-most seven bytes are random.
+    /// Returns whether the trace-id's right-most seven bytes are random.
     #[must_use]
     pub const fn is_random(self) -> bool {
         self.0 & Self::RANDOM.0 != 0
     }
 
-    /// The same flags with sampled as given.
+    /// Sets the sampled flag.
     #[must_use]
     pub const fn with_sampled(self, sampled: bool) -> Self {
         self.with(Self::SAMPLED, sampled)
     }
 
-    /// The same flags with random as given.
+    /// Sets the random flag.
     #[must_use]
     pub const fn with_random(self, random: bool) -> Self {
         self.with(Self::RANDOM, random)

@@ -1,11 +1,11 @@
-/// What the caller decided about sampling, in the words that all formats share.
+/// The caller's sampling decision, in the terms of all formats.
 ///
-/// B3, X-Ray and Datadog can say more than the two flag bits of `traceparent`: that nothing is decided yet, that a
-/// trace is to be kept whatever samplers think (debug), or a priority.
+/// B3, X-Ray and Datadog can express more than the two flag bits of `traceparent`: a deferred decision, a debug flag that overrides
+/// samplers, and a priority.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SamplingDecision {
-    /// Nothing was decided: whoever makes the next span decides.
+    /// There is no decision yet: the next service decides.
     #[default]
     Defer,
     /// Not sampled.
@@ -19,13 +19,13 @@ pub enum SamplingDecision {
 }
 
 impl SamplingDecision {
-    /// What the sampled flag of a `traceparent` says.
+    /// Returns the decision of the sampled flag of a `traceparent`.
     #[must_use]
     pub const fn from_sampled(sampled: bool) -> Self {
         if sampled { Self::Sample } else { Self::Drop }
     }
 
-    /// Whether the trace is sampled; `None` while nothing is decided.
+    /// Returns whether the trace is sampled; `None` for a deferred decision.
     #[must_use]
     pub const fn decided(self) -> Option<bool> {
         match self {
@@ -51,7 +51,7 @@ pub enum SamplingPriority {
 }
 
 impl SamplingPriority {
-    /// The number on the wire.
+    /// Returns the number on the wire.
     #[must_use]
     pub const fn to_i8(self) -> i8 {
         match self {
@@ -62,7 +62,7 @@ impl SamplingPriority {
         }
     }
 
-    /// The priority that a number on the wire means, if it is one.
+    /// Returns the priority of a number on the wire; `None` for an unknown number.
     #[must_use]
     pub const fn from_i8(number: i8) -> Option<Self> {
         match number {

@@ -9,10 +9,10 @@ use scan::{Scan, check_member};
 
 use crate::{FieldValue, RejectReason, model::list_header};
 
-/// The members of `tracestate`, leftmost first: what each tracing system on the way wants to find again.
+/// The members of `tracestate`, leftmost first: data of each tracing system on the path.
 ///
-/// Cheap to clone. Keeps the received bytes until something changes; members are always of the Level 2 grammar, their
-/// keys unique, at most [`MAX_MEMBERS`](Self::MAX_MEMBERS) of them.
+/// Cheap to clone. Keeps the received bytes until something changes; members always match the Level 2 grammar, with
+/// unique keys, and there are at most [`MAX_MEMBERS`](Self::MAX_MEMBERS) of them.
 ///
 /// ```
 /// use propagation_core::TraceState;
@@ -25,32 +25,32 @@ use crate::{FieldValue, RejectReason, model::list_header};
 /// ```
 #[derive(Clone, Default)]
 pub struct TraceState {
-    /// Canonical: no white space around members, none empty.
+    /// Canonical: no white space around members, no empty member.
     text: FieldValue,
     count: u8,
-    /// Whether the text is known to hold nothing that a detector would look at twice: then that is found out once.
+    /// Whether a scrubber has found the text to be plain, so that later scans can skip it.
     plain: bool,
 }
 
 impl TraceState {
-    /// The most members a list may have (Trace Context, 3.3.1.1).
+    /// The maximum number of members (Trace Context, 3.3.1.1).
     pub const MAX_MEMBERS: usize = 32;
-    /// The most bytes of a field that are read: 32 members of 256 + 1 + 256 bytes, and as much again for white space.
+    /// The maximum length of a field in bytes: 32 members of 256 + 1 + 256 bytes, and as much again for white space.
     pub const MAX_BYTES: usize = 32 * 514 * 2;
 
     /// An empty list.
     pub const EMPTY: Self = Self { text: FieldValue::EMPTY, count: 0, plain: false };
 
-    /// Reads a list_header; white space around members and empty members are dropped, the first of equal keys is kept.
+    /// Parses a list. Drops white space around members, empty members, and all but the first of equal keys.
     ///
     /// # Errors
     ///
-    /// Refuses the whole list if one member is malformed, or if there are more than 32.
+    /// Returns an error if a member is malformed, or if there are more than 32.
     pub fn parse(text: &[u8]) -> Result<Self, TraceStateError> {
         Self::read(text, || text.to_vec().into()).map(|(state, _)| state)
     }
 
-    /// Reads a list. If it is canonical, `keep` says how its bytes are kept. Also says whether a duplicate key was dropped.
+    /// Parses a list. If it is canonical, `keep` creates the shared value. Also returns whether a duplicate key was dropped.
     pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> FieldValue) -> Result<(Self, bool), TraceStateError> {
         let scan = Scan::run(text)?;
         let state = match scan.count {
@@ -75,25 +75,25 @@ impl TraceState {
         Self { count: u8::try_from(seen.len()).unwrap_or(u8::MAX), text: out.into(), plain: false }
     }
 
-    /// The field value.
+    /// Returns the field value.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     #[must_use]
     pub fn len(&self) -> usize {
         usize::from(self.count)
     }
 
-    /// Whether there are no members.
+    /// Returns whether there are no members.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.count == 0
     }
 
-    /// Keys and values, leftmost first.
+    /// Returns keys and values, leftmost first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.members().filter_map(|member| {
             let (key, value) = list_header::split_once(member, b'=')?;
@@ -101,18 +101,18 @@ impl TraceState {
         })
     }
 
-    /// The value of a key.
+    /// Returns the value of a key.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find_map(|(found, value)| (found == key).then_some(value))
     }
 
-    /// Puts a member leftmost, as the system that writes it must (3.3.1.1); its old one goes, and where that makes 33,
-    /// the rightmost goes too.
+    /// Sets a member and moves it leftmost, as the specification requires of its system (3.3.1.1). If there would be 33 members, the rightmost
+    /// is dropped.
     ///
     /// # Errors
     ///
-    /// Refuses a key or value that is not of the grammar; the list stays as it was.
+    /// Returns an error for an invalid key or value. The list is not changed then.
     pub fn set(&mut self, key: &str, value: &str) -> Result<(), TraceStateError> {
         let mut out = Vec::with_capacity(self.as_bytes().len() + key.len() + value.len() + 2);
         out.extend_from_slice(key.as_bytes());
@@ -134,7 +134,7 @@ impl TraceState {
         self.retain(|found| found != key);
     }
 
-    /// Keeps the members whose key passes.
+    /// Keeps the members for whose key `keep` returns true.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         let mut keep = |member: &&[u8]| std::str::from_utf8(key_of(member)).is_ok_and(&mut keep);
         let kept: Vec<&[u8]> = self.members().filter(|member| keep(member)).collect();
@@ -143,7 +143,7 @@ impl TraceState {
         }
     }
 
-    /// At most `max` bytes of it, cut by whole members: those over 128 bytes first, then from the right (3.3.1.5).
+    /// Truncates to at most `max` bytes by whole members: those over 128 bytes first, then from the right (3.3.1.5).
     #[must_use]
     pub fn truncated(&self, max: usize) -> Self {
         let mut length = self.as_bytes().len();
@@ -164,7 +164,7 @@ impl TraceState {
         Self::from_members(&members)
     }
 
-    /// A copy that shares nothing with the carrier.
+    /// Returns a copy that shares no bytes with the carrier.
     #[must_use]
     pub fn detach(&self) -> Self {
         Self { text: self.text.detach(), count: self.count, plain: self.plain }
@@ -174,12 +174,12 @@ impl TraceState {
         &self.text
     }
 
-    /// Whether its text was [found](Self::set_plain) to be plain.
+    /// Returns whether its text was [found](Self::set_plain) to be plain.
     pub(crate) fn is_plain(&self) -> bool {
         self.plain
     }
 
-    /// Notes what a scrubber has found out of the text.
+    /// Stores the finding of a scrubber on the text.
     pub(crate) fn set_plain(&mut self) {
         self.plain = true;
     }

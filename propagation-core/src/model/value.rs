@@ -1,4 +1,4 @@
-//! Values of fields: as a carrier shows them, and kept.
+//! Values of fields, borrowed from a carrier or shared.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use crate::escape::MaskedLength;
 
-/// A value that a carrier shows.
+/// A borrowed value of a carrier.
 #[derive(Clone, Copy)]
 #[non_exhaustive]
 pub enum Value<'a> {
@@ -18,7 +18,7 @@ pub enum Value<'a> {
 }
 
 impl<'a> Value<'a> {
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &'a [u8] {
         match self {
@@ -28,13 +28,13 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// How many bytes.
+    /// Returns the number of bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
@@ -48,7 +48,7 @@ impl fmt::Debug for Value<'_> {
     }
 }
 
-/// The bytes of a field value: one reference count, no copy where the carrier shares its own.
+/// The bytes of a field value, reference counted. Not copied if the carrier shares its bytes.
 #[derive(Clone, Default)]
 pub struct FieldValue(Repr);
 
@@ -62,10 +62,10 @@ enum Repr {
 }
 
 impl FieldValue {
-    /// No bytes.
+    /// The empty value.
     pub const EMPTY: Self = Self(Repr::Empty);
 
-    /// Takes a share of a carrier's value where it can be shared, a copy otherwise.
+    /// Shares the bytes of a carrier's value if possible, and copies them otherwise.
     #[must_use]
     pub fn from_value(value: &Value<'_>) -> Self {
         match value {
@@ -75,7 +75,7 @@ impl FieldValue {
         }
     }
 
-    /// The bytes.
+    /// Returns the bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.0 {
@@ -86,13 +86,13 @@ impl FieldValue {
         }
     }
 
-    /// Whether there are no bytes.
+    /// Returns whether there are no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
 
-    /// A copy that pins nothing: a slice of a header keeps the connection's whole read buffer alive.
+    /// Returns a copy: a shared slice of a header keeps the connection's whole read buffer alive.
     #[must_use]
     pub fn detach(&self) -> Self {
         match &self.0 {
@@ -101,7 +101,7 @@ impl FieldValue {
         }
     }
 
-    /// The same bytes as a header value, sharing them; `None` if a byte may not stand in a header.
+    /// Returns a header value that shares the bytes; `None` if a byte is not allowed in headers.
     #[cfg(feature = "http")]
     #[must_use]
     pub fn to_header_value(&self) -> Option<http::HeaderValue> {

@@ -10,7 +10,7 @@ const MAX_VALUE: usize = 256;
 /// The most bytes of an origin, which is a word such as `synthetics`.
 pub(super) const MAX_ORIGIN: usize = 128;
 
-/// What `x-datadog-origin` and `x-datadog-tags` hold beside the ids.
+/// The contents of `x-datadog-origin` and `x-datadog-tags` beside the ids.
 pub(super) struct Received<'a> {
     pub(super) priority: Option<SamplingPriority>,
     pub(super) origin: Option<&'a str>,
@@ -71,7 +71,7 @@ fn tags(list: &str) -> impl Iterator<Item = (&str, &str)> {
         .filter(|(key, value)| key.len() > TAG.len() && key.starts_with(TAG) && !value.is_empty())
 }
 
-/// Datadog's libraries write `_` for what a key cannot hold.
+/// Datadog's libraries replace bytes that a key cannot contain by `_`.
 fn to_key(key: &str) -> String {
     key.chars()
         .map(|c| if matches!(c, '\x21'..='\x7e') && !matches!(c, ',' | ';' | ':' | '=') { c } else { '_' })

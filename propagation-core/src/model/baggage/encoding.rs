@@ -8,7 +8,7 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && octets::all(text, octets::TOKEN)
 }
 
-/// Whether these two stand behind the `%` of an escape.
+/// Returns whether these are the two digits of a percent escape.
 pub(super) fn is_escape(high: u8, low: u8) -> bool {
     octets::is(high, octets::HEX) && octets::is(low, octets::HEX)
 }
@@ -26,7 +26,7 @@ pub(crate) fn encode(value: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// Encodes each `%` that starts no escape; everything else stays. Goes on no further once `out` is longer than `limit`.
+/// Encodes each `%` that starts no escape. Stops once `out` is longer than `limit`.
 pub(crate) fn mend_escapes(value: &[u8], out: &mut Vec<u8>, limit: usize) {
     let mut rest = value;
     while let Some((plain, tail)) = split_at_percent(rest) {
@@ -47,7 +47,7 @@ pub(crate) fn mend_escapes(value: &[u8], out: &mut Vec<u8>, limit: usize) {
     out.extend_from_slice(rest);
 }
 
-/// What stands before and behind the first `%`.
+/// Splits at the first `%`.
 fn split_at_percent(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if let [b'%', tail @ ..] = text {
         return Some((&[], tail));
@@ -56,7 +56,7 @@ fn split_at_percent(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((plain, rest.get(1..)?))
 }
 
-/// Percent-decodes; `%` without two hex digits stands for itself, bytes that are not UTF-8 become U+FFFD.
+/// Percent-decodes; `%` without two hex digits stays, bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(value: &[u8]) -> Cow<'_, str> {
     if octets::find(value, b'%').is_none() {
         // Valid text, which is the rule, is borrowed for less.
@@ -68,7 +68,7 @@ pub(crate) fn decode(value: &[u8]) -> Cow<'_, str> {
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()).into()
 }
 
-/// Shows the bytes of a value, percent-decoded, piece by piece.
+/// Passes the decoded bytes of a value to a function, piece by piece.
 pub(crate) fn decode_each(value: &[u8], mut each: impl FnMut(&[u8])) {
     let mut rest = value;
     while let Some((plain, tail)) = split_at_percent(rest) {

@@ -10,57 +10,57 @@ use crate::{
 /// One member of a baggage list: key, value, properties.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Member<'a> {
-    /// All of it; taken apart once somebody asks.
+    /// The raw member; parsed lazily.
     wire: &'a [u8],
 }
 
 impl<'a> Member<'a> {
-    /// Reads a piece that was checked before.
+    /// Wraps a valid member.
     pub(crate) fn from_wire(piece: &'a [u8]) -> Self {
         Self { wire: piece }
     }
 
-    /// The key: a token, case-sensitive, never decoded.
+    /// Returns the key: a token, case-sensitive, never decoded.
     #[must_use]
     pub fn key(&self) -> &'a str {
         std::str::from_utf8(self.wire_key()).unwrap_or_default()
     }
 
-    /// The key's bytes, for where it need not be text.
+    /// Returns the bytes of the key.
     pub(crate) fn wire_key(&self) -> &'a [u8] {
         list_header::split_once(self.wire, b'=').map_or(self.wire, |(key, _)| key)
     }
 
-    /// Whether this is its key: costs less than to ask which it is.
+    /// Returns whether this is its key. Cheaper than a comparison with `key`.
     pub(crate) fn has_key(&self, key: &str) -> bool {
         // No key has a `=` in it.
         self.wire.get(key.len()) == Some(&b'=') && self.wire.starts_with(key.as_bytes())
     }
 
-    /// What is behind the `=`.
+    /// Returns the text after the `=`.
     fn rest(&self) -> &'a [u8] {
         list_header::split_once(self.wire, b'=').map_or(&[], |(_, rest)| rest)
     }
 
-    /// All of it, as it stands on the wire.
+    /// Returns the whole member as on the wire.
     pub(crate) fn as_wire(&self) -> &'a [u8] {
         self.wire
     }
 
-    /// The value, percent-decoded; bytes that are not UTF-8 become U+FFFD. Allocates only if something was encoded.
+    /// Returns the decoded value; bytes that are not UTF-8 become U+FFFD. Allocates only for encoded values.
     #[must_use]
     pub fn value(&self) -> Cow<'a, str> {
         encoding::decode(self.wire_value())
     }
 
-    /// The value as it stands on the wire.
+    /// Returns the value as on the wire.
     #[must_use]
     pub fn wire_value(&self) -> &'a [u8] {
         let rest = self.rest();
         list_header::split_once(rest, b';').map_or(rest, |(value, _)| value)
     }
 
-    /// Everything behind the first `;`, as it came.
+    /// Returns the properties, unchanged: the text after the first `;`.
     #[must_use]
     pub fn properties(&self) -> &'a str {
         let properties = list_header::split_once(self.rest(), b';').map_or(&[][..], |(_, properties)| properties);
@@ -75,7 +75,7 @@ impl fmt::Debug for Member<'_> {
     }
 }
 
-/// A member on the wire, once it was checked, without the white space that stood around its `=`.
+/// The parts of a valid member, without white space around its `=`.
 pub(super) struct Checked<'a> {
     pub(super) key: &'a [u8],
     value: &'a [u8],
@@ -100,7 +100,7 @@ impl<'a> Checked<'a> {
         Ok(Self { key, value, tail })
     }
 
-    /// Writes it; whether all of it, if that makes `out` longer than `limit`, is left open.
+    /// Writes the member. May stop once `out` is longer than `limit`.
     pub(super) fn write(&self, out: &mut Vec<u8>, limit: usize) {
         out.extend_from_slice(self.key);
         out.push(b'=');
@@ -109,7 +109,7 @@ impl<'a> Checked<'a> {
     }
 }
 
-/// A member as it stands on the wire.
+/// A member as on the wire.
 pub(super) fn write(key: &str, value: &str, properties: &str) -> Vec<u8> {
     let mut member = Vec::with_capacity(key.len() + value.len() + properties.len() + 2);
     member.extend_from_slice(key.as_bytes());
@@ -122,7 +122,7 @@ pub(super) fn write(key: &str, value: &str, properties: &str) -> Vec<u8> {
     member
 }
 
-/// Whether properties hold nothing that they may not.
+/// Returns whether properties contain only allowed bytes.
 pub(super) fn check_properties(text: &[u8]) -> bool {
     octets::all(text, PROPERTY)
 }
@@ -133,7 +133,7 @@ pub(super) fn check_properties(text: &[u8]) -> bool {
 pub enum BaggageError {
     /// The key is not a token.
     Key,
-    /// A property holds a comma or a control byte.
+    /// A property contains a comma or a control byte.
     Properties,
     /// More than 64 members or 8,192 bytes.
     Limit,

@@ -5,11 +5,11 @@ use crate::{
     octets::{self, PROPERTY, TOKEN, VALUE},
 };
 
-/// What was left out while reading: the member's key where one can be told, and why.
+/// Members that were dropped while parsing: key, if it is valid, and reason.
 type Found<'f> = dyn FnMut(&[u8], RejectReason) + 'f;
 
 impl Baggage {
-    /// Reads a list. If all of it can be written again as it came, `keep` says how its bytes are kept.
+    /// Parses a list. If its bytes are canonical, `keep` creates the shared value.
     pub(crate) fn read(text: &[u8], keep: impl FnOnce() -> FieldValue, refused: &mut Found<'_>) -> Self {
         if text.is_empty() {
             return Self::EMPTY;
@@ -21,7 +21,7 @@ impl Baggage {
     }
 }
 
-/// How many members a list has that is canonical and within the limits, in one pass over its odd bytes.
+/// Returns the number of members of a canonical list within the limits, in one pass over its special bytes.
 fn canonical_members(text: &[u8]) -> Option<usize> {
     if text.len() > Baggage::MAX_BYTES {
         return None;
@@ -56,20 +56,20 @@ fn canonical_members(text: &[u8]) -> Option<usize> {
     (ends_canonically(text, text.len(), inside) && members <= Baggage::MAX_MEMBERS).then_some(members)
 }
 
-/// Whether the `%` at a place is that of an escape. Kept apart: the loop over bytes that are not odd must not pay for it.
+/// Returns whether the `%` at a position starts an escape. Out of line, because most lists have none.
 #[inline(never)]
 fn starts_escape(text: &[u8], at: usize) -> bool {
     matches!(text.get(at + 1..), Some([high, low, ..]) if encoding::is_escape(*high, *low))
 }
 
-/// Whether a member may end before `end`: not without a `=`, and not with white space.
+/// Returns whether a member may end before `end`: it needs a `=` and no trailing white space.
 fn ends_canonically(text: &[u8], end: usize, inside: u8) -> bool {
     inside == VALUE || inside == PROPERTY && !matches!(text.get(..end), Some([.., b' ' | b'\t']))
 }
 
-/// Writes every legal member again, up to the limits.
+/// Writes every valid member in canonical form, up to the limits.
 ///
-/// The limits count what the wire holds, malformed members and separators included, so that nobody pays for more.
+/// The limits count received bytes and members, malformed ones and separators included, to bound the work.
 fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
     // One byte more than may be read is enough to see that there are too many.
     let text = text.get(..=Baggage::MAX_BYTES).unwrap_or(text);
@@ -107,7 +107,7 @@ fn rebuild(text: &[u8], refused: &mut Found<'_>) -> Baggage {
     Baggage::whole(out.into(), kept)
 }
 
-/// What stands where the key should be.
+/// Returns the text in place of the key.
 fn key_like(member: &[u8]) -> &[u8] {
     list_header::split_once(member, b'=').map_or(&[], |(key, _)| list_header::trim_end(key))
 }

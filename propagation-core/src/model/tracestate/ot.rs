@@ -13,10 +13,9 @@ const RANDOMNESS: &str = "rv";
 /// 56 bits in hex.
 const DIGITS: usize = 14;
 
-/// OpenTelemetry's own member, `ot=key:value;…`: consistent sampling's threshold and randomness, and whatever else
-/// the specification may put there, which stays.
+/// OpenTelemetry's own member, `ot=key:value;…`: threshold and randomness of consistent sampling, and other sub-keys, which are kept.
 impl TraceState {
-    /// The value of a sub-key of `ot`.
+    /// Returns the value of a sub-key of `ot`.
     ///
     /// ```
     /// use propagation_core::TraceState;
@@ -32,23 +31,23 @@ impl TraceState {
         sub_keys(self.get(OT)?).find_map(|(key, value)| (key == sub_key).then_some(value))
     }
 
-    /// The sampling threshold `th`: of 2⁵⁶ equally likely traces, how many are rejected. `None` also where it is malformed.
+    /// Returns the sampling threshold `th`: the number of rejected traces out of 2⁵⁶. `None` also if it is malformed.
     #[must_use]
     pub fn threshold(&self) -> Option<u64> {
         self.ot(THRESHOLD).and_then(threshold_of)
     }
 
-    /// The explicit randomness `rv`, of 56 bits, where one stands in for the trace id's own.
+    /// Returns the explicit randomness `rv` of 56 bits, which replaces that of the trace-id.
     #[must_use]
     pub fn randomness(&self) -> Option<u64> {
         self.ot(RANDOMNESS).and_then(randomness_of)
     }
 
-    /// Sets the threshold of the sampling decision that was just made, keeping every other sub-key. `ot` goes leftmost.
+    /// Sets the threshold of a new sampling decision, and keeps every other sub-key. `ot` moves leftmost.
     ///
     /// # Errors
     ///
-    /// Refuses a threshold of 2⁵⁶ or more, and a member that would grow over 256 bytes; the list stays as it was.
+    /// Returns an error for a threshold of 2⁵⁶ or more, and if the member would exceed 256 bytes. The list is not changed then.
     pub fn set_threshold(&mut self, threshold: u64) -> Result<(), TraceStateError> {
         if threshold >> (4 * DIGITS) != 0 {
             return Err(TraceStateError::Malformed);
@@ -58,11 +57,11 @@ impl TraceState {
         self.set_ot(THRESHOLD, if short.is_empty() { "0" } else { short })
     }
 
-    /// Gives a new trace an explicit randomness. One that is there already is never rewritten.
+    /// Sets the explicit randomness of a new trace. An existing one is never replaced.
     ///
     /// # Errors
     ///
-    /// Refuses a value of 2⁵⁶ or more, a second one, and a member that would grow over 256 bytes; the list stays as it was.
+    /// Returns an error for a value of 2⁵⁶ or more, if there is one already, and if the member would exceed 256 bytes. The list is not changed then.
     pub fn set_randomness(&mut self, randomness: u64) -> Result<(), TraceStateError> {
         if randomness >> (4 * DIGITS) != 0 {
             return Err(TraceStateError::Malformed);
@@ -73,8 +72,8 @@ impl TraceState {
         self.set_ot(RANDOMNESS, &format!("{randomness:014x}"))
     }
 
-    /// Erases the threshold, because the sampling decision it belongs to was changed: what is left would tell a lie about how
-    /// many traces this one stands for. Other sub-keys stay, and so does the member's place.
+    /// Removes the threshold after a change of its sampling decision: backends would compute a wrong adjusted count from it. Other sub-keys and
+    /// the member's position stay.
     pub fn erase_threshold(&mut self) {
         if self.ot(THRESHOLD).is_none() {
             return;
@@ -121,7 +120,7 @@ pub fn sub_keys(ot: &str) -> impl Iterator<Item = (&str, &str)> {
     ot.split(';').filter_map(|piece| piece.split_once(':'))
 }
 
-/// At least one lower-case hex digit, at most what 64 bits hold.
+/// Parses one or more lower-case hex digits, up to 64 bits.
 fn hex(digits: &str) -> Option<u64> {
     let each = digits.bytes().map(crate::hex::decode_digit);
     if digits.is_empty() || digits.len() > 16 {

@@ -1,4 +1,4 @@
-//! Whether a list is of the grammar, and whether it can be kept as it came.
+//! Validation of a list, and whether its bytes can be kept.
 
 use smallvec::SmallVec;
 
@@ -10,7 +10,7 @@ use crate::{
 
 const MALFORMED: TraceStateError = TraceStateError::Malformed;
 
-/// What one pass over a list has seen. Allocates nothing.
+/// The result of one pass over a list. Allocates nothing.
 pub(super) struct Scan {
     pub(super) count: u8,
     /// No white space, no empty member, no duplicate: the bytes can stay as they are.
@@ -29,7 +29,7 @@ impl Scan {
         }
     }
 
-    /// The same for any list: white space, empty members and duplicates are legal.
+    /// Scans any list: white space, empty members and duplicates are allowed.
     fn run_piecewise(text: &[u8]) -> Result<Self, TraceStateError> {
         let mut scan = Self { count: 0, canonical: false, duplicates: false };
         let mut keys = Keys::default();
@@ -45,7 +45,7 @@ impl Scan {
     }
 }
 
-/// How many members a list has that can stay as it is, in one pass over its odd bytes.
+/// Returns the number of members of a canonical list, in one pass over its special bytes.
 fn canonical_members(text: &[u8]) -> Option<u8> {
     let mut keys = Keys::default();
     let mut start = 0;
@@ -78,7 +78,7 @@ fn canonical_members(text: &[u8]) -> Option<u8> {
     u8::try_from(keys.keys.len()).ok().filter(|_| ends)
 }
 
-/// The keys so far. Most keys that differ have different marks, and need not be compared.
+/// The keys so far. Most different keys have different marks, and are not compared.
 #[derive(Default)]
 struct Keys<'a> {
     keys: SmallVec<[&'a [u8]; TraceState::MAX_MEMBERS]>,
@@ -86,7 +86,7 @@ struct Keys<'a> {
 }
 
 impl<'a> Keys<'a> {
-    /// Adds a key, and answers whether it was there before.
+    /// Adds a key. Returns whether it is a duplicate.
     fn add(&mut self, key: &'a [u8]) -> bool {
         let print = fingerprint(key);
         let mark = 1 << (print & 63);
