@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn odd_is_what_is_no_letter_digit_dash_dot_or_underscore_at_every_place() {
+    fn unusual_bytes_are_found_at_every_position() {
         for length in 1..=33 {
             for place in 0..length {
                 for byte in 0..=u8::MAX {

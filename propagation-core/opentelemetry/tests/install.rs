@@ -33,7 +33,7 @@ fn setup(rust_log: Option<&'static str>) -> Setup {
 }
 
 #[test]
-fn one_call_installs_spans_and_log_lines_and_a_second_one_is_told_so() {
+fn install_sets_spans_and_logs_once_and_rejects_a_second() {
     let broken = setup(Some("orders=[")).strict().log_format(LogFormat::json()).install();
     assert!(matches!(broken, Err(SetupError::Variable { name: "RUST_LOG", .. })), "{broken:?}");
 

@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cleared_at_a_glance_is_what_a_closer_look_finds_nothing_in() {
+    fn prefilter_clears_only_text_without_findings() {
         let keys = [
             "tenant.id",
             "phone",

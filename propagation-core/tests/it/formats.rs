@@ -91,7 +91,7 @@ fn check_roots(make: Make, roots: &[(&[(&str, &str)], SamplingDecision)]) {
 }
 
 #[test]
-fn every_format_writes_the_ids_and_the_decision_in_its_own_words() {
+fn each_format_writes_ids_and_decision() {
     let write = |format: Box<dyn Format>, sampling| write(format, &context(sampling));
     let priority = |text: &str| ("x-datadog-sampling-priority".to_owned(), text.to_owned());
     let keep = SamplingDecision::Priority(SamplingPriority::UserKeep);
@@ -172,7 +172,7 @@ fn every_format_says_what_every_other_has_said() {
 }
 
 #[test]
-fn the_first_valid_trace_wins_and_stale_fields_of_every_format_are_removed() {
+fn first_valid_trace_wins_and_stale_fields_are_removed() {
     let formats: Formats = "tracecontext,b3,jaeger".parse().unwrap();
     let propagator = Propagator::builder()
         .policy(open_policy())

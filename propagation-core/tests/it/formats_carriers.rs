@@ -37,7 +37,7 @@ impl laws::Subject for Stored {
 propagation_core::carrier_laws!(Stored);
 
 #[test]
-fn what_is_no_stored_context_is_refused_and_what_is_too_long_is_not_read() {
+fn invalid_or_long_stored_context_is_rejected() {
     for text in ["nonsense", ":value", "a:b\nnonsense"] {
         assert!(text.parse::<StoredContext>().is_err(), "{text:?}");
     }
@@ -52,7 +52,7 @@ fn variables(command: &Command) -> Vec<(&str, Option<&str>)> {
 }
 
 #[test]
-fn a_child_gets_what_it_may_learn_and_inherits_nothing_else_of_ours() {
+fn child_process_gets_only_released_variables() {
     // This process was started with baggage; the policy lets none out.
     let propagator = Propagator::default();
     let own = [("TRACEPARENT", PARENT), ("BAGGAGE", "mail=anna")];

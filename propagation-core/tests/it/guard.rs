@@ -83,7 +83,7 @@ fn each_action_does_what_its_name_says() {
 }
 
 #[test]
-fn no_action_lets_anything_personal_cross_beside_what_it_changes() {
+fn no_action_lets_personal_data_cross() {
     let values = ["blue", "anna@example.com", "4111111111111111", "anna%40example.com"];
     let properties =
         ["", ";p=1", ";p=anna@example.com", ";p=4111111111111111", ";p=anna%40example.com", ";a;b;anna@example.com"];
@@ -109,7 +109,7 @@ fn no_action_lets_anything_personal_cross_beside_what_it_changes() {
 }
 
 #[test]
-fn what_looks_like_a_pseudonym_is_let_through_only_where_pseudonyms_are_made() {
+fn pseudonyms_pass_only_under_pseudonymize() {
     let like = keys().pseudonym("anna@example.com");
     for (action, baggage, crosses) in [
         (ScrubAction::Pseudonymize, format!("user.token={like}"), true),
@@ -156,7 +156,7 @@ fn tracestate_is_scrubbed_too() {
 }
 
 #[test]
-fn thresholds_and_randomness_of_sampling_are_nobodys_even_when_they_look_like_a_card() {
+fn sampling_numbers_are_not_mistaken_for_cards() {
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let sent = |state: &str| {
         let carrier = vec![
@@ -220,7 +220,7 @@ fn personal_value_beside_vendor_id_is_removed() {
 }
 
 #[test]
-fn in_report_mode_everything_crosses_and_the_report_lists_what_would_not() {
+fn report_mode_passes_everything_and_reports_it() {
     let rule = OutboundRule::peers(["*"]).allow(KeyRule::new("plan").values(["free"])).allow("who").report_only();
     let policy = Policy::builder().outbound(rule).build().unwrap();
     let baggage = "plan=gold,who=anna@example.com,other=1";
@@ -404,7 +404,7 @@ fn lint_tells_personal_keys_however_their_words_are_set_apart() {
 }
 
 #[test]
-fn each_extract_and_each_inject_sees_one_policy_while_policies_change() {
+fn extract_and_inject_see_one_policy_during_changes() {
     let policy = |key: &str| {
         let (inbound, outbound) =
             (InboundRule::peers(["*"]).allow("*"), OutboundRule::peers(["*"]).allow(format!("{key}.*").as_str()));

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn probabilities_round_to_the_thresholds_of_the_specifications_table() {
+    fn probability_rounds_to_the_thresholds_of_the_specification() {
         for (probability, thresholds) in [
             (1.0, ["0", "0", "0"]),
             (1.0 / 2.0, ["8", "8", "8"]),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_is_kept_where_its_randomness_is_not_below_the_threshold() {
+    fn randomness_at_or_above_the_threshold_is_sampled() {
         let randomness = |bits| Randomness::new(bits).unwrap();
         let quarter: Threshold = "c".parse().unwrap();
         assert!(quarter.keeps(randomness(0xc0_0000_0000_0000)));

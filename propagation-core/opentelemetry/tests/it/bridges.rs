@@ -72,7 +72,7 @@ fn caller() -> PropagationContext {
 }
 
 #[test]
-fn a_server_span_is_a_child_of_its_caller_and_a_client_span_of_the_server() {
+fn server_and_client_spans_form_a_chain() {
     with_each_bridge(|setup, propagator| {
         let server = propagator
             .start(Hop::remote(SpanKind::Server, caller()).named("GET /orders").with("http.request.method", "GET"));
@@ -101,7 +101,7 @@ fn a_server_span_is_a_child_of_its_caller_and_a_client_span_of_the_server() {
 }
 
 #[test]
-fn user_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
+fn user_spans_are_parents_of_outgoing_calls() {
     with_each_bridge(|setup, propagator| {
         let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
         let sent = server.in_scope(|| setup.provider.tracer("user").in_span("user", |_| propagator.current()));
@@ -123,7 +123,7 @@ fn assert_tracing_spans_take_part(setup: &Setup, propagator: &Propagator) {
 }
 
 #[test]
-fn tracing_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
+fn tracing_spans_are_parents_of_outgoing_calls() {
     with_each_bridge(|setup, propagator| {
         if format!("{propagator:?}").contains("OpenTelemetryBridge") {
             // That bridge sees `tracing` spans only where the layer activates them; see `context_activation`.
@@ -134,7 +134,7 @@ fn tracing_spans_inside_are_children_and_the_parents_of_outgoing_calls() {
 }
 
 #[test]
-fn context_activation_joins_tracing_spans_to_the_opentelemetry_bridge() {
+fn context_activation_joins_tracing_to_opentelemetry() {
     let setup = Setup::new();
     let propagator = propagator(OpenTelemetryBridge::new(setup.provider.tracer("shop")));
     let layer = tracing_opentelemetry::layer().with_tracer(setup.provider.tracer("app"));
@@ -169,7 +169,7 @@ fn a_filter_that_disables_the_span_does_not_lose_the_trace() {
 }
 
 #[test]
-fn where_a_filter_disables_our_spans_user_spans_join_the_callers_trace_and_calls_take_them_as_parent() {
+fn filtered_hop_spans_keep_user_spans_in_the_trace() {
     for activation in [true, false] {
         let setup = Setup::new();
         let layer = tracing_opentelemetry::layer()
@@ -205,7 +205,7 @@ fn where_a_filter_disables_our_spans_user_spans_join_the_callers_trace_and_calls
 }
 
 #[test]
-fn baggage_that_user_code_sets_goes_out_only_as_the_policy_allows() {
+fn baggage_of_user_code_obeys_the_policy() {
     with_each_bridge(|_, propagator| {
         let rule = OutboundRule::peers(["kafka:orders"]).allow("tenant.id").allow("note");
         propagator.set_policy(Policy::builder().outbound(rule).build().unwrap());
@@ -227,7 +227,7 @@ fn baggage_that_user_code_sets_goes_out_only_as_the_policy_allows() {
 }
 
 #[test]
-fn baggage_is_readable_through_opentelemetry_and_what_user_code_sets_there_goes_out() {
+fn opentelemetry_baggage_is_shared_in_both_directions() {
     with_each_bridge(|_, propagator| {
         let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
         server.in_scope(|| {
@@ -319,7 +319,7 @@ fn exceptions(span: &SpanData) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn an_error_becomes_a_status_and_an_exception_record_and_success_neither() {
+fn error_sets_status_and_exception_and_success_neither() {
     with_each_bridge(|setup, propagator| {
         let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Consumer, caller()).named(name));
         let refused: Result<u32, std::num::ParseIntError> = "4711x".parse();
@@ -374,7 +374,7 @@ fn what_is_personal_in_an_error_stays_out_of_status_and_record() {
 }
 
 #[test]
-fn what_a_handler_notes_is_the_record_of_its_own_hop_if_that_fails() {
+fn recorded_exception_belongs_to_its_failed_hop() {
     with_each_bridge(|setup, propagator| {
         let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Server, caller()).named(name));
         let note = |text: &'static str| Exception::new("shop::Refused").with_message(text).record_exception();

@@ -98,7 +98,7 @@ fn panic_of(run: impl FnOnce()) -> String {
 }
 
 #[test]
-fn a_span_that_is_held_across_an_await_is_named_with_the_place_of_the_scope() {
+fn span_held_across_an_await_is_reported_with_its_scope() {
     with_each_bridge(|propagator, _, errors| {
         let hop = start(propagator);
         let line = line!() + 2;
@@ -144,7 +144,7 @@ fn a_panic_stays_what_it_was_also_where_a_guard_is_left_behind() {
 }
 
 #[test]
-fn guards_that_are_left_in_time_are_nobodys_concern_in_whatever_order() {
+fn guards_dropped_in_any_order_are_not_reported() {
     with_each_bridge(|propagator, provider, errors| {
         let (outer, inner) = (start(propagator), start(propagator));
         let before = tracing::info_span!("before").entered();

@@ -67,7 +67,7 @@ fn written(layer: impl Layer<Registry> + Send + Sync, log: impl FnOnce()) {
 }
 
 #[test]
-fn without_a_bridge_lines_carry_the_callers_ids_and_the_chosen_baggage() {
+fn lines_without_bridge_carry_caller_ids_and_baggage() {
     let propagator = Propagator::default();
     let lines = Lines::default();
     written(trace_fields(&propagator).json_layer().with_writer(lines.clone()), || {
@@ -140,7 +140,7 @@ fn request(with_tracing: bool, activation: bool) -> (Vec<serde_json::Value>, Vec
 }
 
 #[test]
-fn with_either_bridge_each_line_carries_the_id_of_the_span_it_is_written_in() {
+fn lines_carry_the_id_of_their_span_with_each_bridge() {
     for with_tracing in [true, false] {
         let (lines, spans) = request(with_tracing, true);
         let id = |name: &str| spans.iter().find(|span| span.name == name).unwrap().span_context.span_id().to_string();
@@ -208,7 +208,7 @@ fn beginning(json: bool, span: &str, sampled: bool) -> String {
 }
 
 #[test]
-fn lines_of_either_shape_carry_the_ids_and_the_chosen_baggage_with_each_bridge_and_with_none() {
+fn json_and_text_lines_carry_ids_and_baggage() {
     for (bridge, json) in
         [None, Some(true), Some(false)].into_iter().flat_map(|bridge| [(bridge, true), (bridge, false)])
     {
@@ -227,7 +227,7 @@ fn lines_of_either_shape_carry_the_ids_and_the_chosen_baggage_with_each_bridge_a
 }
 
 #[test]
-fn a_trace_that_is_not_sampled_is_in_the_lines_all_the_same_and_says_so() {
+fn lines_of_unsampled_traces_carry_ids_and_the_flag() {
     let denied = format!("{}00", &PARENT[..53]).parse().unwrap();
     let denied = PropagationContext::new(TraceContext::new(denied)).with_baggage(caller().baggage);
     for (bridge, json) in

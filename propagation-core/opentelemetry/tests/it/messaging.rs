@@ -23,7 +23,7 @@ fn creation(number: usize) -> TraceContext {
 }
 
 #[test]
-fn a_batch_links_to_every_message_once_under_the_limit_of_a_span() {
+fn batch_links_to_each_message_once_up_to_the_limit() {
     let mut creations: Vec<TraceContext> = (0..2 * LINKS_PER_SPAN + 10).map(creation).collect();
     creations[1] = creation(0);
     creations[2] = TraceContext::EMPTY;

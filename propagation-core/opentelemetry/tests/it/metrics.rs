@@ -132,7 +132,7 @@ fn request(kind: SpanKind) -> Hop {
 }
 
 #[test]
-fn a_server_request_is_measured_with_the_attributes_of_the_conventions_and_no_others() {
+fn server_duration_has_the_attributes_of_the_conventions() {
     let metered = Metered::new();
     let propagator = metered.propagator(NoBridge);
     let hop = propagator.start(request(SpanKind::Server));
@@ -159,7 +159,7 @@ fn a_server_request_is_measured_with_the_attributes_of_the_conventions_and_no_ot
 }
 
 #[test]
-fn a_client_request_names_its_server_and_a_dropped_one_is_cancelled() {
+fn client_duration_names_server_and_cancellation() {
     let metered = Metered::new();
     let propagator = metered.propagator(NoBridge);
     drop(propagator.start(request(SpanKind::Client)));
@@ -367,7 +367,7 @@ fn propagation_off_switch_neither_measures_nor_injects() {
 }
 
 #[test]
-fn what_was_refused_is_visible_as_a_metric_by_direction_and_reason() {
+fn rejections_are_a_metric_by_direction_and_reason() {
     let metered = Metered::new();
     let propagator = Propagator::default();
     observe_counters(&metered.meter(), &propagator);

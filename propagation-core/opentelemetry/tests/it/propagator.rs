@@ -81,7 +81,7 @@ fn what_user_code_sets_and_removes_through_opentelemetry_counts() {
 }
 
 #[test]
-fn what_is_malformed_or_repeated_is_refused_and_the_context_stays_as_it_was() {
+fn malformed_or_repeated_fields_leave_the_context_unchanged() {
     let propagator = OpenTelemetryPropagator::new(open());
     let before = Context::new().with_baggage([KeyValue::new("own", "1")]);
     for fields in [

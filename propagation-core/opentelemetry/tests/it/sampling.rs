@@ -112,7 +112,7 @@ fn what_a_small_share_keeps_a_larger_one_keeps_too() {
 }
 
 #[test]
-fn the_threshold_goes_out_with_what_is_kept_and_never_with_what_is_not() {
+fn threshold_is_sent_only_with_sampled_traces() {
     assert_eq!(answer(probability(0.5), Context::new()), (true, "ot=th:8".into()));
     assert_eq!(answer(probability(0.1), Context::new()), (false, String::new()));
     assert_eq!(answer(AlwaysOn, Context::new()), (true, "ot=th:0".into()));
@@ -125,7 +125,7 @@ fn the_threshold_goes_out_with_what_is_kept_and_never_with_what_is_not() {
 }
 
 #[test]
-fn explicit_randomness_goes_before_the_trace_ids_and_is_never_rewritten() {
+fn explicit_randomness_takes_precedence_and_is_kept() {
     let low = parent(true, true, "ot=rv:00000000000001");
     assert_eq!(answer(probability(0.5), low), (false, "ot=rv:00000000000001".into()));
     let high = parent(true, true, "ot=rv:ffffffffffffff");
@@ -136,7 +136,7 @@ fn explicit_randomness_goes_before_the_trace_ids_and_is_never_rewritten() {
 }
 
 #[test]
-fn a_root_gets_explicit_randomness_where_ids_are_not_random_and_decides_by_it() {
+fn root_gets_explicit_randomness_for_non_random_ids() {
     let sampler = CompositeSampler::parent_based(probability(0.5)).with_explicit_randomness();
     let mut kept = 0;
     for _ in 0..1_000 {
@@ -187,7 +187,7 @@ fn trace_id_presumed_random_is_reported_once_as_debug() {
 }
 
 #[test]
-fn children_follow_the_parent_and_keep_its_threshold_where_it_agrees() {
+fn children_follow_the_parent_and_its_threshold() {
     for remote in [true, false] {
         for (decided, state, goes_on) in [
             (true, "congo=1,ot=x:y;th:8", "congo=1,ot=x:y;th:8"),
@@ -351,7 +351,7 @@ proptest! {
     }
 
     #[test]
-    fn any_member_that_comes_in_is_survived_and_the_answer_can_be_read(member in "[ -+--<>-~]{0,255}[!-+--<>-~]", flags in 0_u8..4) {
+    fn any_ot_member_gives_a_readable_decision(member in "[ -+--<>-~]{0,255}[!-+--<>-~]", flags in 0_u8..4) {
         let state = TraceState::from_key_value([("ot", member.as_str())]).unwrap();
         let span = SpanContext::new(trace(), SpanId::from(7), TraceFlags::new(flags), true, state);
         let ask = Ask { context: Context::new().with_remote_span_context(span), ..Ask::default() };

@@ -87,7 +87,7 @@ fn settling_after_processing_is_a_child_of_the_process_span() {
 }
 
 #[test]
-fn settling_inside_the_handler_is_a_child_of_what_is_current_there() {
+fn settling_inside_the_handler_is_a_child_of_current() {
     in_a_users_span(TraceTrust::Full, |consumer| {
         let p = &consumer.propagator;
         consumer.process(1, || {
@@ -99,7 +99,7 @@ fn settling_inside_the_handler_is_a_child_of_what_is_current_there() {
 }
 
 #[test]
-fn settling_without_processing_is_a_child_of_the_admitted_context() {
+fn settling_without_processing_is_a_child_of_the_message() {
     for (trust, parent) in [(TraceTrust::Full, "00f067aa0ba902b7"), (TraceTrust::IdsOnly, "00f067aa0ba902b7")] {
         in_a_users_span(trust, |consumer| {
             consumer.settle(1);

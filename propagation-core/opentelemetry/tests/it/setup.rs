@@ -27,7 +27,7 @@ fn caller() -> PropagationContext {
 }
 
 #[test]
-fn one_call_makes_spans_under_the_callers_and_a_propagator_that_writes_them() {
+fn set_up_makes_child_spans_and_injects_them() {
     let (telemetry, exporter) = started(&[]);
     let propagator = telemetry.propagator();
     let hop = propagator.start(Hop::remote(SpanKind::Server, caller()).named("GET /orders"));
@@ -74,7 +74,7 @@ fn variables_go_before_what_code_says_of_the_resource() {
 }
 
 #[test]
-fn the_sampler_of_the_variables_decides_for_roots_and_the_caller_for_children() {
+fn sampler_variable_decides_for_roots_only() {
     let (telemetry, exporter) = started(&[("OTEL_TRACES_SAMPLER", "parentbased_always_off")]);
     telemetry.tracer("test").start("root").end();
     assert!(exporter.get_finished_spans().unwrap().is_empty());
@@ -235,7 +235,7 @@ fn the_console_needs_no_runtime_and_gets_a_line_for_each_span() {
 }
 
 #[test]
-fn switched_off_nothing_is_exported_and_the_context_still_goes_on() {
+fn disabled_sdk_exports_nothing_and_forwards_context() {
     let (telemetry, exporter) = started(&[("OTEL_SDK_DISABLED", "true")]);
     let hop = telemetry.propagator().start(Hop::remote(SpanKind::Server, caller()));
     assert_eq!(*hop.context(), caller());
@@ -375,7 +375,7 @@ fn collector() -> (String, std::thread::JoinHandle<String>) {
 
 #[cfg(feature = "otlp-http")]
 #[test]
-fn http_protobuf_goes_below_the_endpoint_of_all_signals_and_to_that_of_traces_as_it_is() {
+fn http_protobuf_builds_the_traces_endpoint() {
     for (variable, path, request) in [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "", "post /v1/traces http/1.1"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "/otlp/", "post /otlp/v1/traces http/1.1"),
@@ -402,7 +402,7 @@ fn http_protobuf_goes_below_the_endpoint_of_all_signals_and_to_that_of_traces_as
 
 #[cfg(not(feature = "otlp-http"))]
 #[test]
-fn http_protobuf_without_its_feature_is_an_error_that_names_the_feature() {
+fn http_protobuf_without_feature_is_an_error_naming_it() {
     let error = setup(&[("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf")]).build().unwrap_err();
     assert!(error.to_string().contains("otlp-http"), "{error}");
 }

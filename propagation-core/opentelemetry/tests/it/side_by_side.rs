@@ -58,7 +58,7 @@ fn request(serving: &str, calling: &str) -> Outcomes {
 }
 
 #[test]
-fn either_bridge_and_both_together_make_the_same_tree_and_send_the_same_context() {
+fn each_bridge_makes_an_equal_tree_and_context() {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let span = |name: &str, parent: &str| (name.to_owned(), parent.to_owned(), trace.to_owned());
     let expected = Outcomes {

@@ -53,7 +53,7 @@ fn with_each_bridge(check: impl Fn(&Propagator, &SdkTracerProvider, &InMemorySpa
 }
 
 #[test]
-fn spans_in_a_thread_are_children_of_the_span_that_was_current_and_parents_of_its_calls() {
+fn spans_in_a_thread_join_the_current_span() {
     with_each_bridge(|propagator, _, exporter| {
         let server = propagator.start(Hop::remote(SpanKind::Server, caller(7)).named("server"));
         let sent = server.in_scope(|| {
@@ -84,7 +84,7 @@ fn spans_in_a_thread_are_children_of_the_span_that_was_current_and_parents_of_it
 }
 
 #[test]
-fn work_captured_outside_of_any_hop_does_not_join_the_request_that_runs_it() {
+fn work_captured_outside_a_hop_joins_no_request() {
     with_each_bridge(|propagator, provider, _| {
         let outside = Current::capture(propagator);
         let (in_span, expected) = provider.tracer("app").in_span("startup", |context| {
@@ -101,7 +101,7 @@ fn work_captured_outside_of_any_hop_does_not_join_the_request_that_runs_it() {
 }
 
 #[test]
-fn a_callback_that_is_called_often_finds_its_context_each_time_and_leaves_the_callers() {
+fn repeated_callback_restores_context_each_time() {
     with_each_bridge(|propagator, _, _| {
         let first = propagator.start(Hop::remote(SpanKind::Producer, caller(1)));
         let callback = first.in_scope(|| Current::capture(propagator));
@@ -158,7 +158,7 @@ impl Drop for Probe {
 }
 
 #[tokio::test]
-async fn a_stream_is_polled_and_dropped_in_its_context_and_keeps_its_size_hint() {
+async fn stream_is_polled_and_dropped_in_its_context() {
     let propagator = Propagator::default();
     let (sender, receiver) = mpsc::channel();
     let hop = propagator.start(Hop::remote(SpanKind::Server, caller(9)));
@@ -171,7 +171,7 @@ async fn a_stream_is_polled_and_dropped_in_its_context_and_keeps_its_size_hint()
 }
 
 #[tokio::test]
-async fn stored_work_is_resumed_in_its_context_and_a_cancelled_task_is_dropped_in_it() {
+async fn stored_and_cancelled_work_keep_their_context() {
     let propagator = Propagator::default();
     let (sender, receiver) = mpsc::channel();
     let probe = Probe(propagator.clone(), sender);

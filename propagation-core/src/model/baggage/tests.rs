@@ -32,7 +32,7 @@ fn members_are_read_as_the_grammar_says() {
 }
 
 #[test]
-fn bad_utf_8_becomes_the_replacement_character_and_the_member_stays() {
+fn invalid_utf_8_becomes_the_replacement_character() {
     let baggage = Baggage::parse(b"k=%c3%28&%e2%82%ac");
     assert_eq!(baggage.get("k").as_deref(), Some("\u{fffd}(&\u{20ac}"));
 }

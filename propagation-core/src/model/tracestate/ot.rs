@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn setting_a_threshold_keeps_every_other_sub_key_and_its_randomness() {
+    fn setting_a_threshold_keeps_other_sub_keys() {
         let mut with = state("congo=1,ot=x:y;th:8;rv:6e6d1a75832a2f;odd");
         with.set_threshold(0xc0_0000_0000_0000).unwrap();
         assert_eq!(with.to_string(), "ot=th:c;x:y;rv:6e6d1a75832a2f;odd,congo=1");

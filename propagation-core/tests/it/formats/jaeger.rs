@@ -76,7 +76,7 @@ fn jaeger_baggage_has_the_limits_of_baggage() {
 }
 
 #[test]
-fn what_jaeger_cannot_say_is_counted_and_an_empty_value_is_a_value() {
+fn unsupported_fields_of_jaeger_are_counted() {
     let propagator = between(Box::new(BaggageFormat), Box::new(JaegerFormat));
     let list = "a=,b=1;p=2,B=2,c=%20";
     let received = propagator

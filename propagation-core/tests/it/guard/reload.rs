@@ -89,7 +89,7 @@ impl Visit for Said {
 }
 
 #[test]
-fn a_reload_under_load_loses_no_request_and_each_extract_and_inject_sees_one_policy() {
+fn reload_under_load_loses_no_request() {
     let errors: &'static Errors = Box::leak(Box::default());
     let directory = std::env::temp_dir().join(format!("propagation-reload-load-{}", std::process::id()));
     fs::create_dir_all(&directory).unwrap();

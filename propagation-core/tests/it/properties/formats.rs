@@ -116,7 +116,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_that_a_peer_sends_breaks_a_format_or_comes_out_illegal(
+    fn hostile_fields_never_produce_invalid_output(
         texts in proptest::collection::vec((any::<prop::sample::Index>(), hostile()), 0..6),
     ) {
         let propagator = propagator(ALL);

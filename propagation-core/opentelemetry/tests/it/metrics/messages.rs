@@ -26,7 +26,7 @@ fn message(kind: SpanKind, name: &'static str, operation: &'static str) -> Hop {
 }
 
 #[test]
-fn sends_are_counted_message_by_message_and_created_messages_only_once_they_are_sent() {
+fn sent_messages_are_counted_once_each() {
     let metered = Metered::new();
     let propagator = metered.propagator(NoBridge);
     for _ in 0..3 {
@@ -60,7 +60,7 @@ fn sends_are_counted_message_by_message_and_created_messages_only_once_they_are_
 }
 
 #[test]
-fn a_delivered_message_is_counted_once_whether_or_not_receiving_it_is_a_span() {
+fn delivered_message_is_counted_once() {
     let pushed = Metered::new();
     let propagator = pushed.propagator(NoBridge);
     for _ in 0..2 {

@@ -32,7 +32,7 @@ fn received(formats: &str, sent: TraceContext) -> TraceContext {
 }
 
 #[test]
-fn a_decision_reads_in_each_format_as_the_table_in_the_docs_says() {
+fn decision_in_each_format_matches_the_table_in_the_docs() {
     let (reject, keep, user_reject, user_keep) =
         (Priority(Reject), Priority(Keep), Priority(UserReject), Priority(UserKeep));
     for (format, reads) in [
@@ -51,7 +51,7 @@ fn a_decision_reads_in_each_format_as_the_table_in_the_docs_says() {
 }
 
 #[test]
-fn ids_and_yes_or_no_survive_every_format_and_every_change_of_format() {
+fn ids_and_decision_survive_every_change_of_format() {
     for first in FORMATS {
         for second in FORMATS {
             for said in SAID.into_iter().filter(|said| *said != Defer) {
@@ -67,7 +67,7 @@ fn ids_and_yes_or_no_survive_every_format_and_every_change_of_format() {
 }
 
 #[test]
-fn a_denial_without_ids_reaches_who_reads_b3_and_nobody_else_reads_a_yes() {
+fn denial_without_ids_is_sent_only_in_b3() {
     for format in FORMATS {
         let denial = TraceContext::EMPTY.with_sampling(Drop);
         let read = received(format, denial.clone());
@@ -77,7 +77,7 @@ fn a_denial_without_ids_reaches_who_reads_b3_and_nobody_else_reads_a_yes() {
 }
 
 #[test]
-fn threshold_and_randomness_travel_in_tracestate_and_in_no_other_format() {
+fn threshold_and_randomness_travel_only_in_tracestate() {
     const STATE: &str = "ot=th:8;rv:ce929d0e0e4736,congo=1";
     for format in FORMATS {
         let read = received(format, context(Sample, STATE));

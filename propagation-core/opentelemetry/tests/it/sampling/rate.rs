@@ -109,7 +109,7 @@ fn adapt(
 }
 
 #[test]
-fn an_adaptive_sampler_finds_its_rate_and_tells_the_truth_about_it() {
+fn adaptive_sampler_reaches_its_rate_and_reports_it() {
     let clock = Clock::default();
     let adaptive = Adaptive::new(10.0).unwrap().with_window(Duration::from_secs(5)).with_clock(clock.read());
     let sampler = CompositeSampler::parent_based(adaptive.clone());
@@ -138,7 +138,7 @@ fn a_rush_at_the_start_is_not_kept_whole() {
 }
 
 #[test]
-fn an_adaptive_sampler_stays_within_its_bounds_and_decides_consistently() {
+fn adaptive_sampler_stays_in_bounds_and_is_consistent() {
     let clock = Clock::default();
     let build = || Adaptive::new(1.0).unwrap().with_clock(clock.read());
     let bounded = build().with_bounds(0.05, 0.5).unwrap();

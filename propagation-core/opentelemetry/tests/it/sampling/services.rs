@@ -123,7 +123,7 @@ fn each(check: impl Fn(fn(CompositeSampler) -> Service)) {
 }
 
 #[test]
-fn what_the_first_service_decides_all_others_follow_and_its_threshold_is_on_every_wire() {
+fn all_services_follow_the_first_decision_and_threshold() {
     each(|service| {
         let first = service(CompositeSampler::parent_based(probability(0.5)));
         // Would keep nothing by itself.
@@ -151,7 +151,7 @@ fn what_the_first_service_decides_all_others_follow_and_its_threshold_is_on_ever
 }
 
 #[test]
-fn services_that_decide_by_themselves_keep_nested_sets_of_traces() {
+fn independent_services_sample_nested_sets_of_traces() {
     each(|service| {
         let [half, quarter] = [0.5, 0.25].map(|share| service(CompositeSampler::probability(share).unwrap()));
         let mut both = 0;
@@ -185,7 +185,7 @@ fn other_members_and_sub_keys_pass_while_a_false_threshold_goes() {
 }
 
 #[test]
-fn explicit_randomness_of_the_caller_decides_whatever_else_is_in_tracestate() {
+fn explicit_randomness_of_the_caller_decides() {
     each(|service| {
         let service = service(CompositeSampler::probability(0.5).unwrap());
         for (randomness, kept) in [("00000000000001", false), ("ffffffffffffff", true)] {
@@ -225,7 +225,7 @@ fn where_the_caller_left_it_open_the_root_sampler_decides() {
 }
 
 #[test]
-fn what_the_caller_left_open_is_decided_once_for_all_spans_inside() {
+fn deferred_decision_is_made_once_for_all_spans_inside() {
     let b3 = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7";
     for tracing in [false, cfg!(feature = "tracing")] {
         let one = RateLimited::new(0.1, AlwaysOn).unwrap().with_clock(|| Duration::ZERO);
@@ -239,7 +239,7 @@ fn what_the_caller_left_open_is_decided_once_for_all_spans_inside() {
 }
 
 #[test]
-fn debug_is_kept_by_every_sampler_and_reaches_the_next_service_as_debug() {
+fn debug_is_sampled_and_forwarded_by_every_sampler() {
     let ids = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d";
     for tracing in [false, cfg!(feature = "tracing")] {
         for sampler in [CompositeSampler::new(AlwaysOff), CompositeSampler::parent_based(AlwaysOff)] {
@@ -263,7 +263,7 @@ fn debug_passes_a_rate_limit_and_takes_no_token() {
 }
 
 #[test]
-fn what_one_caller_said_is_not_said_of_another_whose_message_is_handled_inside() {
+fn decision_of_a_caller_does_not_leak_to_inner_messages() {
     let sampler = || CompositeSampler::parent_based(RuleBased::new().rule(Rule::new().priority(), AlwaysOn));
     for tracing in [false, cfg!(feature = "tracing")] {
         let service = Service::build(sampler(), "b3,tracecontext", open_policy(), tracing);
@@ -343,7 +343,7 @@ fn a_batch_with_one_sampled_message_in_it_is_kept() {
 }
 
 #[test]
-fn as_opentelemetrys_propagator_it_tells_samplers_the_same_and_sends_the_threshold() {
+fn text_map_propagator_carries_decision_and_threshold() {
     let xray = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=";
     for (share, said, kept) in [(0.5, "?", true), (0.1, "?", false), (0.1, "1", true), (0.5, "0", false)] {
         let sampler = CompositeSampler::parent_based(probability(share));

@@ -79,7 +79,7 @@ fn each_name_is_the_sampler_it_says() {
 }
 
 #[test]
-fn where_the_caller_left_it_open_the_root_sampler_of_any_name_decides() {
+fn root_sampler_of_any_name_decides_a_deferred_trace() {
     for (sampler, kept) in [("parentbased_always_off", false), ("parentbased_always_on", true)] {
         let (setup, _) = setup(&[]);
         let look_up = move |variable: &str| match variable {
@@ -135,7 +135,7 @@ fn caller(propagator: &Propagator, headers: &[(&str, &str)]) -> propagation_core
 }
 
 #[test]
-fn failures_are_exported_from_traces_that_are_not_sampled_where_that_is_wanted() {
+fn failures_of_unsampled_traces_are_exported_on_request() {
     const NOTHING: Variables =
         &[("OTEL_TRACES_SAMPLER", "parentbased_consistent_probability"), ("OTEL_TRACES_SAMPLER_ARG", "0")];
     for (wanted, variables, sampled, names) in [
@@ -195,7 +195,7 @@ impl SpanExporter for Told {
 }
 
 #[test]
-fn an_exporter_learns_of_resource_and_shutdown_through_all_that_is_around_it() {
+fn wrapped_exporter_receives_resource_and_shutdown() {
     for keep_errors in [false, true] {
         let told = Told::default();
         let setup = Setup::new("orders").variables(|_| None).exporter(told.clone());
@@ -206,7 +206,7 @@ fn an_exporter_learns_of_resource_and_shutdown_through_all_that_is_around_it() {
 }
 
 #[test]
-fn limits_of_the_variables_hold_for_events_links_and_their_attributes() {
+fn limits_apply_to_events_links_and_their_attributes() {
     let (telemetry, exporter) = started(&[
         ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "3"),
         ("OTEL_SPAN_EVENT_COUNT_LIMIT", "1"),
@@ -233,7 +233,7 @@ fn limits_of_the_variables_hold_for_events_links_and_their_attributes() {
 }
 
 #[test]
-fn texts_in_attributes_are_cut_to_the_limit_in_characters_and_nothing_else_is() {
+fn attribute_texts_are_cut_to_the_limit_in_characters() {
     for (variables, kept) in [
         (&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3")] as Variables, "h\u{e9}\u{20ac}"),
         (&[("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "3"), ("OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT", "1")], "h"),
@@ -262,7 +262,7 @@ fn texts_in_attributes_are_cut_to_the_limit_in_characters_and_nothing_else_is() 
 }
 
 #[test]
-fn switched_off_no_sampler_is_asked_and_the_callers_decision_goes_on_as_it_came() {
+fn disabled_sdk_forwards_the_decision_without_a_sampler() {
     for headers in [
         [("traceparent", PARENT), ("tracestate", "congo=1,ot=th:8;x:y")],
         [("traceparent", &PARENT.replace("-01", "-00")), ("tracestate", "ot=rv:00000000000001")],
@@ -281,7 +281,7 @@ fn switched_off_no_sampler_is_asked_and_the_callers_decision_goes_on_as_it_came(
 }
 
 #[test]
-fn with_propagation_off_nothing_comes_in_or_goes_out_and_nothing_is_exported() {
+fn disabled_propagation_carries_and_exports_nothing() {
     let (telemetry, exporter) = started(&[("PROPAGATION_DISABLED", "true")]);
     let propagator = telemetry.propagator();
     let hop = Hop::remote(SpanKind::Server, caller(&propagator, &[("traceparent", PARENT)]).context);

@@ -183,23 +183,23 @@ fn check_spans(spans: &[SpanData]) {
 }
 
 #[test]
-fn a_thousand_requests_neither_leak_nor_meet_each_other_without_a_bridge() {
+fn thousand_requests_stay_apart_without_bridge() {
     assert!(a_thousand_requests(Which::None).is_empty());
 }
 
 #[test]
-fn a_thousand_requests_neither_leak_nor_meet_each_other_with_opentelemetry() {
+fn thousand_requests_stay_apart_with_opentelemetry() {
     check_spans(&a_thousand_requests(Which::OpenTelemetry));
 }
 
 #[test]
-fn a_thousand_requests_neither_leak_nor_meet_each_other_with_tracing() {
+fn thousand_requests_stay_apart_with_tracing() {
     check_spans(&a_thousand_requests(Which::Tracing));
 }
 
 /// A runtime may move a task at every await; here one does, whatever the scheduler likes.
 #[test]
-fn a_task_that_moves_to_another_thread_at_every_await_keeps_its_context_and_leaves_none_behind() {
+fn task_that_changes_threads_keeps_its_context() {
     Application::each(|Application { propagator, dispatch, .. }| {
         let hop = propagator.start(Hop::remote(SpanKind::Server, caller(3)).named("request"));
         let inner = propagator.clone();

@@ -25,7 +25,7 @@ fn pool(application: &Application) -> ThreadPool {
 }
 
 #[test]
-fn jobs_of_rayon_run_in_the_request_that_made_them_whichever_thread_steals_them() {
+fn stolen_rayon_jobs_run_in_their_own_request() {
     Application::each(|application| {
         let propagator = &application.propagator;
         let pool = pool(&application);
@@ -69,7 +69,7 @@ fn jobs_of_rayon_run_in_the_request_that_made_them_whichever_thread_steals_them(
 }
 
 #[test]
-fn messages_of_many_requests_through_one_channel_are_each_handled_in_their_own() {
+fn channel_messages_are_handled_in_their_own_request() {
     Application::each(|application| {
         let propagator = &application.propagator;
         let (sender, receiver) = mpsc::channel::<(Current, u32)>();
@@ -110,7 +110,7 @@ async fn never(held: Dropped<'_>) {
 }
 
 #[test]
-fn what_a_select_or_a_timeout_gives_up_on_is_dropped_in_its_own_request() {
+fn work_dropped_by_select_or_timeout_keeps_its_request() {
     Application::each(|application| {
         let propagator = &application.propagator;
         let (sender, receiver) = mpsc::channel();
@@ -148,7 +148,7 @@ fn what_a_select_or_a_timeout_gives_up_on_is_dropped_in_its_own_request() {
 }
 
 #[test]
-fn work_that_was_stored_as_text_goes_on_in_its_trace_on_another_thread() {
+fn work_stored_as_text_continues_its_trace() {
     Application::each(|application| {
         let propagator = &application.propagator;
         let outbox = Peer::process("outbox");
