@@ -50,8 +50,13 @@ impl fmt::Debug for EscapedText<'_> {
     }
 }
 
-/// The longest beginning of a text that has at most so many bytes.
-pub(crate) fn cut(text: &str, max: usize) -> &str {
+/// Truncates a text to at most `max` bytes, at a character boundary.
+///
+/// ```
+/// assert_eq!(propagation_core::truncate_text("aäb", 2), "a");
+/// ```
+#[must_use]
+pub fn cut(text: &str, max: usize) -> &str {
     if text.len() <= max {
         return text;
     }

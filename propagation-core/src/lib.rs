@@ -42,7 +42,7 @@ pub mod task;
 
 pub use bridge::{Bridge, NoBridge};
 pub use carrier::{Extract, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, StoredContext, Value};
-pub use escape::EscapedText;
+pub use escape::{EscapedText, cut as truncate_text};
 pub use format::{Format, Formats};
 pub use glob::Glob;
 pub use hop::{Attribute, AttributeValue, Exception, ExternalText, Hop, HopSpan, Link, Outcome, SpanKind};

@@ -23,6 +23,7 @@ mod release;
 mod rule;
 mod scrubbing;
 mod sink;
+mod source;
 mod telemetry;
 
 pub use admit::Admission;
@@ -42,6 +43,8 @@ pub use release::Release;
 pub use rule::{InboundRule, OutboundRule, TraceStateRule, TraceTrust};
 pub use scrubbing::{Scrub, ScrubAction};
 pub use sink::PolicySink;
+pub use source::BaggageSource;
+pub(crate) use source::SourceRule;
 
 use self::index::PeerIndex;
 use crate::{Direction, Peer, TelemetryLimits, model::origin::Generation};

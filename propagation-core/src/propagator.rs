@@ -6,6 +6,7 @@ mod callback;
 mod counters;
 mod deliveries;
 mod host;
+mod own_values;
 mod report;
 
 use std::{
@@ -83,10 +84,31 @@ impl Propagator {
     /// Reads the context that a carrier brings from a peer, and applies the policy. Never fails: rejected fields are counted and reported.
     #[must_use]
     pub fn extract(&self, peer: &Peer<'_>, from: &dyn Extract) -> Admission {
+        self.extract_with_claims(peer, from, &|_| None)
+    }
+
+    /// Like [`extract`](Self::extract), but also takes the claims about the caller that the matching rule lists as baggage (see
+    /// [`InboundRule::baggage_from_claim`](crate::InboundRule::baggage_from_claim)).
+    ///
+    /// `claims` returns the value of a claim by its name. It is called only for claims that the rule lists. Claims must come from
+    /// verified data, never from a header that the caller can choose.
+    #[must_use]
+    pub fn extract_with_claims(
+        &self,
+        peer: &Peer<'_>,
+        from: &dyn Extract,
+        claims: &dyn Fn(&str) -> Option<String>,
+    ) -> Admission {
         if !self.is_enabled() {
             return Admission::default();
         }
-        let admission = self.0.policy.load().admit(peer, self.read(from));
+        let policy = self.0.policy.load();
+        let mut admission = policy.admit(peer, self.read(from));
+        if let Some(rule) = policy.rule_with_sources(&admission) {
+            let before = admission.rejections.len();
+            own_values::admit(rule, from, claims, &mut admission);
+            policy.hide_personal_keys(admission.rejections.get_mut(before..).unwrap_or_default());
+        }
         if !admission.rejections.is_empty() {
             self.report(Direction::Inbound, peer, &admission.rejections);
         }

@@ -17,12 +17,14 @@ pub struct ServerPropagationLayer {
 }
 
 type RequestFn<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
+type ClaimFn = Arc<dyn Fn(&Parts, &str) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) propagator: Propagator,
     pub(super) filter: Option<RequestFn<bool>>,
     pub(super) identity: Option<RequestFn<Option<String>>>,
+    pub(super) claims: Option<ClaimFn>,
     pub(super) route: Option<RequestFn<Option<String>>>,
     pub(super) headers: RecordedHeaders,
     pub(super) methods: KnownMethods,
@@ -46,6 +48,7 @@ impl ServerPropagationLayer {
                 propagator,
                 filter: None,
                 identity: None,
+                claims: None,
                 route: None,
                 headers: RecordedHeaders::default(),
                 methods: KnownMethods::default(),
@@ -75,6 +78,33 @@ impl ServerPropagationLayer {
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Parts) -> Option<String> + Send + Sync + 'static) -> Self {
         self.options_mut().identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// Sets the function that returns a claim about the caller by its name, for policy rules with `baggage_from_claims`.
+    ///
+    /// It is called only for the claims that the matching rule lists. Read claims from data that the application has verified, such as a
+    /// request extension of its authentication; never from a header that the caller can choose.
+    ///
+    /// ```
+    /// # use propagation_core::Propagator;
+    /// use propagation_http::ServerPropagationLayer;
+    ///
+    /// /// Inserted into a request's extensions by your authentication.
+    /// #[derive(Clone)]
+    /// struct Token {
+    ///     plan: String,
+    /// }
+    ///
+    /// let layer = ServerPropagationLayer::new(Propagator::default()).claims(|request, name| match name {
+    ///     "plan" => request.extensions.get::<Token>().map(|token| token.plan.clone()),
+    ///     _ => None,
+    /// });
+    /// # let _ = layer;
+    /// ```
+    #[must_use]
+    pub fn claims(mut self, claims: impl Fn(&Parts, &str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.options_mut().claims = Some(Arc::new(claims));
         self
     }
 

@@ -249,6 +249,24 @@ fn explain_covers_each_key_and_invalid_members() {
 }
 
 #[test]
+fn explain_covers_headers_and_claims_that_become_baggage() {
+    let text = "[[inbound]]\npeers = [\"http:*\"]\nbaggage_from_headers = { \"x-tenant-id\" = \"tenant.id\" }\n\
+                baggage_from_claims = { plan = { key = \"user.plan\", values = [\"pro\"] } }\n";
+    let policy = file("explain-sources.toml", text);
+    let policy = policy.to_str().unwrap();
+    let explain = |more: &[&str]| {
+        propagation(&[&["policy", "explain", policy, "--direction", "inbound", "--peer", "http:"], more].concat())
+    };
+    let given = ["--header", "X-Tenant-Id=blue", "--claim", "plan=gold"];
+    let words = ["tenant.id: allowed by rule", "from header x-tenant-id", "user.plan: blocked", "from claim plan"];
+    assert_ends(&explain(&given), 0, &words);
+    assert_ends(&explain(&["--header", "X-Tenant-Id=blue", "--json"]), 0, &["\"source\":\"header x-tenant-id\""]);
+    assert_ends(&explain(&["--header", "x-tenant-id"]), 2, &["expected NAME=VALUE"]);
+    let outbound = ["policy", "explain", policy, "--peer", "http:api", "--header", "a=b"];
+    assert_ends(&propagation(&outbound), 2, &["--direction inbound"]);
+}
+
+#[test]
 fn explain_covers_trust_trace_context_and_tracestate() {
     let text = "profile = \"edge\"\n[[outbound]]\npeers = [\"amqp:queue/replies\"]\ntracestate = [\"ot\"]\n";
     let policy = file("explain-trace.toml", text);

@@ -1,6 +1,6 @@
 use super::{InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
-    Attribute, Baggage, ExternalText, Extracted, Peer, PropagationContext, RejectReason, Rejection, SamplingDecision,
+    Attribute, Baggage, ExternalText, Extracted, Member, Peer, PropagationContext, RejectReason, Rejection, SamplingDecision,
     TraceContext, TraceState, policy::KeyRule,
 };
 
@@ -33,11 +33,17 @@ impl Policy {
     }
 
     /// Takes the keys out that may not be shown: nothing that comes in was scrubbed yet, and a key may be personal itself.
-    pub(super) fn hide_personal_keys(&self, rejections: &mut [Rejection]) {
+    pub(crate) fn hide_personal_keys(&self, rejections: &mut [Rejection]) {
         for rejection in rejections {
             let field = rejection.field;
             rejection.retain_key(|key| self.allows_in_telemetry(field, key));
         }
+    }
+
+    /// Returns the rule that has admitted a context, if it takes values of the application's own as baggage.
+    pub(crate) fn rule_with_sources(&self, admission: &Admission) -> Option<&InboundRule> {
+        let rule = admission.context.origin.admission.and_then(|token| self.rule_of(token))?;
+        (!rule.sources().is_empty()).then_some(rule)
     }
 
     fn apply_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
@@ -114,8 +120,13 @@ fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], out: &mut Vec<Attribute>
         // Of several with this key, the last: what `Baggage::get` answers.
         let first = baggage.iter().find(|member| key.matches(member));
         if let Some(member) = first.and_then(|member| baggage.member(member.key())) {
-            let value = ExternalText::from(member.value()).with_key_hint(member.key());
-            out.push(Attribute::external(attribute.to_string(), value));
+            out.push(attribute_of(attribute, &member));
         }
     }
+}
+
+/// Returns the copy of a member's value as an attribute.
+pub(super) fn attribute_of(name: &str, member: &Member<'_>) -> Attribute {
+    let value = ExternalText::from(member.value()).with_key_hint(member.key());
+    Attribute::external(name.to_owned(), value)
 }

@@ -80,12 +80,14 @@ impl PolicyBuilder {
     /// # Errors
     ///
     /// Returns an error for a rule without peers, an invalid peer pattern, a peer of a transport that is neither built in nor
-    /// [declared](Self::transport), an empty key, or the action `pseudonymize` without a key.
+    /// [declared](Self::transport), an empty key, a header or claim that cannot become baggage, or the action `pseudonymize` without a
+    /// key.
     pub fn build(self) -> Result<Policy, PolicyError> {
         // Of several policies from clones of one builder, each has rules of its own.
         let policy = Policy { generation: Generation::next(), ..self.policy };
         for rule in &policy.inbound {
             check(rule.name(), rule.peer_patterns(), rule.keys(), &policy)?;
+            super::source::check(rule)?;
         }
         for rule in &policy.outbound {
             check(rule.name(), rule.peer_patterns(), rule.keys(), &policy)?;

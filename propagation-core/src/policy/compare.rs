@@ -31,6 +31,21 @@ impl Policy {
             }
         }
     }
+
+    /// Returns `true` if a peer may receive trace context.
+    ///
+    /// ```
+    /// use propagation_core::{OutboundRule, Peer, Policy, Transport};
+    ///
+    /// let policy = Policy::builder().outbound(OutboundRule::peers(["http:*"]).trace_context(false)).build()?;
+    /// assert!(!policy.releases_trace_context(&Peer::caller(Transport::HTTP)));
+    /// assert!(policy.releases_trace_context(&Peer::kafka("orders")));
+    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// ```
+    #[must_use]
+    pub fn releases_trace_context(&self, peer: &Peer<'_>) -> bool {
+        releases_trace(self.outbound_rule(peer))
+    }
 }
 
 fn releases_trace(rule: Option<&OutboundRule>) -> bool {

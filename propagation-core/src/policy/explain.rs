@@ -1,6 +1,6 @@
 //! The effect of a policy on a context, and the rule that decides.
 
-use super::{OutboundRule, Policy, TraceStateRule, TraceTrust, evaluate::Evaluator};
+use super::{BaggageSource, OutboundRule, Policy, TraceStateRule, TraceTrust, evaluate::Evaluator};
 use crate::{Direction, Member, Peer, PropagationContext, RejectReason, Rejection, TraceContext, model::Rewrite};
 
 /// The effect of a policy on a context on its way from or to a peer.
@@ -40,6 +40,8 @@ pub struct ExplainedField {
     pub detector: Option<String>,
     /// The value that crosses.
     pub output: Option<String>,
+    /// The header or claim of the application's own that the value comes from, such as `header x-tenant-id`.
+    pub source: Option<String>,
 }
 
 /// Whether a field or a key crosses.
@@ -121,6 +123,41 @@ impl Policy {
         explanation
     }
 
+    /// Like [`explain`](Self::explain) for an inbound peer, with the values of the application's own headers and claims that `own` returns.
+    #[must_use]
+    pub fn explain_received(
+        &self,
+        peer: &Peer<'_>,
+        context: &PropagationContext,
+        own: &dyn Fn(BaggageSource<'_>) -> Option<String>,
+    ) -> Explanation {
+        let mut explanation = self.explain(Direction::Inbound, peer, context);
+        let Some(rule) = self.inbound_rule(peer) else { return explanation };
+        for entry in rule.sources() {
+            let Some(value) = own(entry.source()) else { continue };
+            let key = entry.key.key.as_str();
+            let (decision, reason) = match entry.evaluate(rule, &value) {
+                Ok((_, reason)) => (Decision::Allowed, reason),
+                Err(reason) => (Decision::Blocked, Some(reason)),
+            };
+            let crosses = decision == Decision::Allowed;
+            if crosses {
+                // It replaces a member of the caller.
+                explanation.fields.retain(|field| field.field != "baggage" || field.key.as_deref() != Some(key));
+            }
+            explanation.fields.push(ExplainedField {
+                field: "baggage",
+                key: Some(key.to_owned()),
+                decision,
+                reason,
+                detector: None,
+                output: crosses.then_some(value),
+                source: Some(entry.source().to_string()),
+            });
+        }
+        explanation
+    }
+
     /// Explains a trace context by comparing it with the one that crossed.
     fn explain_trace(
         &self,
@@ -148,6 +185,7 @@ impl Policy {
             reason: (decision != Decision::Allowed).then_some(reason),
             detector: None,
             output: after.parent.map(|parent| parent.to_string()),
+            source: None,
         });
         for (key, value) in before.state.iter() {
             let found = after.state.get(key);
@@ -169,6 +207,7 @@ impl Policy {
                     .filter(|_| reason == Some(RejectReason::PersonalData))
                     .map(|detector| detector.name().to_owned()),
                 output: found.map(str::to_owned),
+                source: None,
             });
         }
     }
@@ -191,5 +230,6 @@ fn explain_member(evaluator: &Evaluator<'_>, member: &Member<'_>) -> ExplainedFi
             .and_then(|violation| violation.detector)
             .map(|detector| detector.name().to_owned()),
         output,
+        source: None,
     }
 }

@@ -99,7 +99,7 @@ impl Policy {
     }
 
     /// The rule of a token; `None` where none matched, and for the token of a policy that was replaced.
-    fn rule_of(&self, token: AdmissionToken) -> Option<&InboundRule> {
+    pub(super) fn rule_of(&self, token: AdmissionToken) -> Option<&InboundRule> {
         let index = usize::try_from(token.rule?).ok()?;
         self.inbound.get(index).filter(|_| token.policy == self.generation)
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt};
 
 use super::{
-    Policy,
+    BaggageSource, InboundRule, Policy,
     coverage::Coverage,
     key_rule::KeyRule,
     peer_pattern::{HTTP, PeerPattern, Peers, RuleTransport},
@@ -44,6 +44,8 @@ pub enum RulePart {
     Peer(usize),
     /// One of its keys, from 0.
     Key(usize),
+    /// One of its headers and claims that become baggage, from 0.
+    Source(usize),
 }
 
 /// A probable mistake in a policy.
@@ -79,6 +81,10 @@ pub enum PolicyWarningKind {
     },
     /// The rule's keys go to every host on the internet.
     EveryHost,
+    /// Every caller chooses the value of a header that becomes baggage.
+    HeaderOfEveryCaller(String),
+    /// The header or claim, by its words, holds personal data or a secret, and becomes baggage.
+    PersonalSource(String),
 }
 
 impl fmt::Display for PolicyWarningKind {
@@ -110,6 +116,14 @@ impl fmt::Display for PolicyWarningKind {
                 EscapedText::new(key),
                 EscapedText::new(by)
             ),
+            Self::HeaderOfEveryCaller(header) => write!(
+                f,
+                "every caller can choose {}, which becomes baggage; write a rule for the peers that set it",
+                EscapedText::new(header)
+            ),
+            Self::PersonalSource(source) => {
+                write!(f, "{} looks personal or secret, and becomes baggage", EscapedText::new(source))
+            }
             Self::EveryHost => f.write_str("its keys go to every host, also to hosts of third parties"),
         }
     }
@@ -155,7 +169,30 @@ impl Policy {
                 before.add(rule, peers);
             }
         }
+        for (rule, inbound) in self.inbound.iter().enumerate() {
+            sources(inbound, &mut |part, kind| {
+                let location = RuleLocation { rule, name: inbound.name().to_string(), part };
+                warnings.push(PolicyWarning { direction: Direction::Inbound, location, kind });
+            });
+        }
         warnings
+    }
+}
+
+/// Warns about headers and claims that become baggage.
+fn sources(rule: &InboundRule, warn: &mut Warn<'_>) {
+    let everyone = rule.peer_patterns().iter().any(PeerPattern::is_any_host);
+    for (at, entry) in rule.sources().iter().enumerate() {
+        let (source, key) = (entry.source(), entry.key.key.as_str());
+        if everyone && entry.header().is_some() {
+            warn(RulePart::Source(at), PolicyWarningKind::HeaderOfEveryCaller(source.to_string()));
+        }
+        let (BaggageSource::Header(name) | BaggageSource::Claim(name)) = source;
+        if looks_personal(name) {
+            warn(RulePart::Source(at), PolicyWarningKind::PersonalSource(source.to_string()));
+        } else if looks_personal(key) {
+            warn(RulePart::Source(at), PolicyWarningKind::PersonalKey(key.to_owned()));
+        }
     }
 }
 

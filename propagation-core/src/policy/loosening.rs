@@ -3,8 +3,8 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{
-    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, ScrubAction, TraceStateRule, TraceTrust,
-    coverage::Coverage, peer_pattern::Peers,
+    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, ScrubAction, SourceRule, TraceStateRule,
+    TraceTrust, coverage::Coverage, peer_pattern::Peers,
 };
 use crate::{Direction, EscapedText, scrub::Detector};
 
@@ -80,18 +80,21 @@ struct Settings<'r> {
     trace_context: bool,
     state: &'r TraceStateRule,
     keys: &'r [KeyRule],
+    sources: &'r [SourceRule],
     report: bool,
 }
 
 impl<'r> Settings<'r> {
     fn of_inbound(rule: &'r InboundRule) -> Self {
         let (peers, keys, report) = (rule.peer_patterns(), rule.keys(), rule.reports());
-        Self { peers, trust: rule.trust_level(), trace_context: true, state: &TraceStateRule::All, keys, report }
+        let (trust, sources) = (rule.trust_level(), rule.sources());
+        Self { peers, trust, trace_context: true, state: &TraceStateRule::All, keys, sources, report }
     }
 
     fn of_outbound(rule: &'r OutboundRule) -> Self {
         let (peers, keys, report) = (rule.peer_patterns(), rule.keys(), rule.reports());
-        Self { peers, trust: TraceTrust::Full, trace_context: rule.releases_trace(), state: rule.state(), keys, report }
+        let (trace_context, state) = (rule.releases_trace(), rule.state());
+        Self { peers, trust: TraceTrust::Full, trace_context, state, keys, sources: &[], report }
     }
 }
 
@@ -112,6 +115,7 @@ fn of_rules(
         trace_context: true,
         state: &TraceStateRule::All,
         keys: &[],
+        sources: &[],
         report: false,
     };
     let older_index = Coverage::of(older.iter().map(|rule| rule.peers));
@@ -144,6 +148,7 @@ fn of_settings(before: &Settings<'_>, after: &Settings<'_>, scrub: Scrubs<'_>, f
         found(None, "trace context is sent".to_owned());
     }
     of_state(before.state, after.state, found);
+    of_sources(before.sources, after.sources, found);
     if after.report && !before.report {
         found(None, "report mode lets every key pass".to_owned());
     }
@@ -168,6 +173,21 @@ fn of_settings(before: &Settings<'_>, after: &Settings<'_>, scrub: Scrubs<'_>, f
                 if new.is_scrubbed() && old.is_scrubbed() && mildness(is) > mildness(was) {
                     let change = format!("findings: {} instead of {}", is.as_str(), was.as_str());
                     found(Some(key.key.as_str()), change);
+                }
+            }
+        }
+    }
+}
+
+fn of_sources(before: &[SourceRule], after: &[SourceRule], found: &mut Found<'_>) {
+    for new in after {
+        let key = new.key.key.as_str();
+        let known = before.iter().find(|old| old.source() == new.source() && old.key.key == new.key.key);
+        match known {
+            None => found(Some(key), format!("is taken from the {}", new.source())),
+            Some(old) => {
+                for change in old.key.loosened_by(&new.key) {
+                    found(Some(key), format!("from the {}: {change}", new.source()));
                 }
             }
         }

@@ -5,6 +5,7 @@ use super::{
     key_rule::{KeyRule, Keys},
     peer_pattern::Peers,
     scrubbing::Scrub,
+    source::SourceRule,
 };
 
 /// The trust in a caller's trace context.
@@ -71,6 +72,7 @@ pub struct InboundRule {
     peers: Peers,
     trust: TraceTrust,
     keys: Keys,
+    sources: Vec<SourceRule>,
     report: bool,
 }
 
@@ -85,6 +87,7 @@ impl InboundRule {
             peers,
             trust: TraceTrust::Full,
             keys: Keys::default(),
+            sources: Vec::new(),
             report: false,
         }
     }
@@ -115,6 +118,44 @@ impl InboundRule {
     pub fn report_only(mut self) -> Self {
         self.report = true;
         self
+    }
+
+    /// Takes a baggage member from a header of the application's own, such as `x-tenant-id`.
+    ///
+    /// The value has to satisfy `key`, and the key's rule among [allowed](Self::allow) keys if it has one. It replaces a member that the
+    /// caller sent. The key itself need not be allowed: members of the caller's `baggage` header remain blocked then.
+    ///
+    /// Every caller that the rule matches chooses the value. Write such rules for peers that set the header themselves or replace it.
+    ///
+    /// ```
+    /// use propagation_core::{InboundRule, KeyRule, Policy};
+    ///
+    /// let gateway = InboundRule::peers(["address:10.0.0.0/8"])
+    ///     .baggage_from_header("x-tenant-id", KeyRule::new("tenant.id").max_length(64))
+    ///     .baggage_from_claim("plan", "user.plan");
+    /// let policy = Policy::builder().inbound(gateway).build()?;
+    /// # let _ = policy;
+    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// ```
+    #[must_use]
+    pub fn baggage_from_header(mut self, header: &str, key: impl Into<KeyRule>) -> Self {
+        self.sources.push(SourceRule::header_value(header, key.into()));
+        self
+    }
+
+    /// Takes a baggage member from a claim about the caller, such as one of a verified token, under the rules of
+    /// [`baggage_from_header`](Self::baggage_from_header).
+    ///
+    /// The application supplies claims by name: see the `claims` function of the server layers, and
+    /// [`Propagator::extract_with_claims`](crate::Propagator::extract_with_claims).
+    #[must_use]
+    pub fn baggage_from_claim(mut self, claim: &str, key: impl Into<KeyRule>) -> Self {
+        self.sources.push(SourceRule::claim_value(claim, key.into()));
+        self
+    }
+
+    pub(crate) fn sources(&self) -> &[SourceRule] {
+        &self.sources
     }
 
     pub(super) fn trust_level(&self) -> TraceTrust {

@@ -10,6 +10,7 @@ mod formats_carriers;
 mod gate;
 #[cfg(feature = "policy-file")]
 mod guard;
+mod own_values;
 mod peers;
 mod policy;
 mod properties;

@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use propagation_core::{
     Baggage, Direction, EscapedText, Policy, PropagationContext, TraceContext, TraceParent, TraceState, TraceTrust,
-    policy::{Decision, ExplainedField, Explanation},
+    policy::{BaggageSource, Decision, ExplainedField, Explanation},
 };
 use serde_json::{Value, json};
 
@@ -36,6 +36,12 @@ pub(crate) struct Arguments {
     /// The baggage, as in its header: `tenant.id=blue,plan=free`.
     #[arg(long, default_value = "")]
     baggage: String,
+    /// A header of the application's own, for inbound rules with `baggage_from_headers`.
+    #[arg(long = "header", value_name = "NAME=VALUE")]
+    headers: Vec<String>,
+    /// A claim about the caller, for inbound rules with `baggage_from_claims`.
+    #[arg(long = "claim", value_name = "NAME=VALUE")]
+    claims: Vec<String>,
     /// Print one JSON object for each instead of text.
     #[arg(long)]
     json: bool,
@@ -72,7 +78,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     };
     let trace = TraceContext::new(arguments.traceparent).with_state(state);
     let context = PropagationContext::new(trace).with_baggage(baggage);
-    let explanation = policy.explain(direction, &peer, &context);
+    let explanation = match direction {
+        Direction::Inbound => {
+            let headers = pairs(&arguments.headers, "--header")?;
+            let claims = pairs(&arguments.claims, "--claim")?;
+            policy.explain_received(&peer, &context, &|source| own_value(source, &headers, &claims))
+        }
+        Direction::Outbound if arguments.headers.is_empty() && arguments.claims.is_empty() => {
+            policy.explain(direction, &peer, &context)
+        }
+        Direction::Outbound => return Err("--header and --claim need --direction inbound".into()),
+    };
     if let Some(trust) = explanation.trust {
         if arguments.json {
             say(super::scan::json_line(&trust_as_json(&explanation, trust)));
@@ -94,6 +110,22 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     Ok(Exit::Good)
 }
 
+/// Splits arguments of the form `name=value`.
+fn pairs<'a>(arguments: &'a [String], option: &str) -> Result<Vec<(&'a str, &'a str)>, Error> {
+    let pair = |text: &'a String| text.split_once('=').ok_or_else(|| format!("{option} {text:?}: expected NAME=VALUE"));
+    Ok(arguments.iter().map(pair).collect::<Result<_, _>>()?)
+}
+
+/// Returns the value that the arguments give a header, in any case, or a claim.
+fn own_value(source: BaggageSource<'_>, headers: &[(&str, &str)], claims: &[(&str, &str)]) -> Option<String> {
+    let found = match source {
+        BaggageSource::Header(name) => headers.iter().find(|(given, _)| given.eq_ignore_ascii_case(name)),
+        BaggageSource::Claim(name) => claims.iter().find(|(given, _)| *given == name),
+        _ => None,
+    };
+    found.map(|(_, value)| (*value).to_owned())
+}
+
 fn trust_as_json(explanation: &Explanation, trust: TraceTrust) -> Value {
     let decision = match trust {
         TraceTrust::Full => Decision::Allowed,
@@ -110,9 +142,12 @@ fn trust_as_json(explanation: &Explanation, trust: TraceTrust) -> Value {
 }
 
 fn line(rule: &str, explained: &ExplainedField) -> String {
-    let ExplainedField { field, key, decision, reason, detector, output, .. } = explained;
+    let ExplainedField { field, key, decision, reason, detector, output, source, .. } = explained;
     let key = key.as_ref().map_or_else(String::new, |key| format!(" {key}"));
     let mut line = format!("{field}{key}: {} by rule {rule:?}", decision.as_str());
+    if let Some(source) = source {
+        line += &format!(" from {source}");
+    }
     if let Some(reason) = reason {
         let would = if *decision == Decision::Allowed { ", in report mode: would be " } else { ", " };
         line += &format!("{would}{reason}");

@@ -89,5 +89,6 @@ pub(super) fn json(rule: &str, field: &ExplainedField) -> Map<String, Value> {
     put("rule", Some(rule));
     put("reason", field.reason.map(propagation_core::RejectReason::as_str));
     put("output", field.output.as_deref());
+    put("source", field.source.as_deref());
     object
 }

@@ -23,6 +23,7 @@ pub(super) struct RulePlaces {
     rule: Range<usize>,
     peers: Vec<Range<usize>>,
     keys: Vec<Range<usize>>,
+    sources: Vec<Range<usize>>,
 }
 
 impl Places {
@@ -33,6 +34,7 @@ impl Places {
         let part = match location.part {
             RulePart::Peer(at) => rule.peers.get(at),
             RulePart::Key(at) => rule.keys.get(at),
+            RulePart::Source(at) => rule.sources.get(at),
             RulePart::Rule => None,
         };
         part.unwrap_or(&rule.rule).clone()
@@ -49,6 +51,13 @@ impl RulePlaces {
             rule: rule.clone(),
             peers: peers.iter().map(Spanned::span).collect(),
             keys: keys.iter().map(key).collect(),
+            sources: Vec::new(),
         }
+    }
+
+    /// Adds the positions of headers and claims that become baggage.
+    pub(super) fn with_sources<'k>(mut self, keys: impl Iterator<Item = &'k Spanned<AllowedKey>>) -> Self {
+        self.sources.extend(keys.map(Spanned::span));
+        self
     }
 }

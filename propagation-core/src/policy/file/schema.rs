@@ -20,7 +20,7 @@ use super::{
 use crate::{
     InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Scrub, TelemetryLimits, TraceTrust,
     peer::is_transport_name,
-    policy::pattern::Pattern,
+    policy::{pattern::Pattern, source},
     policy::{ExistingOutsideHops, PolicyBuilder, Pseudonymizer, ScrubAction, TraceStateRule},
     scrub::{Detector, Detectors},
 };
@@ -91,6 +91,12 @@ struct Inbound {
     mode: Option<Spanned<String>>,
     #[serde(default)]
     baggage: Vec<Spanned<AllowedKey>>,
+    /// Baggage keys by the header that their values come from.
+    #[serde(default)]
+    baggage_from_headers: BTreeMap<String, Spanned<AllowedKey>>,
+    /// Baggage keys by the claim that their values come from.
+    #[serde(default)]
+    baggage_from_claims: BTreeMap<String, Spanned<AllowedKey>>,
 }
 
 #[derive(Deserialize)]
@@ -138,7 +144,8 @@ pub(super) fn read(text: &str, read_key: &ReadKey<'_>) -> Result<(Policy, Places
     for rule in file.inbound {
         let span = rule.span();
         let rule = rule.into_inner();
-        places.inbound.push(RulePlaces::of(&span, &rule.peers, &rule.baggage));
+        let sources = rule.baggage_from_headers.values().chain(rule.baggage_from_claims.values());
+        places.inbound.push(RulePlaces::of(&span, &rule.peers, &rule.baggage).with_sources(sources));
         let built = reader.inbound(rule, &builder)?;
         builder
             .check(built.name(), built.peer_patterns(), built.keys())
@@ -200,6 +207,16 @@ impl Reader<'_> {
         }
         if self.reports(rule.mode.as_ref())? {
             built = built.report_only();
+        }
+        for (header, key) in rule.baggage_from_headers {
+            let span = key.span();
+            built = built.baggage_from_header(&header, self.key(key)?);
+            source::check(&built).map_err(|error| self.error(span, error.to_string()))?;
+        }
+        for (claim, key) in rule.baggage_from_claims {
+            let span = key.span();
+            built = built.baggage_from_claim(&claim, self.key(key)?);
+            source::check(&built).map_err(|error| self.error(span, error.to_string()))?;
         }
         rule.baggage.into_iter().try_fold(built, |built, key| Ok(built.allow(self.key(key)?)))
     }
