@@ -1,6 +1,6 @@
 //! The method name of a call.
 
-use propagation_core::{Attribute, Hop, HopSpan, semconv};
+use propagation_core::{Attribute, Hop, HopSpan, semconv, truncate_text};
 
 use crate::methods::Methods;
 
@@ -45,12 +45,6 @@ impl UnknownMethod {
     }
 }
 
-/// Truncates a path to [`MAX_PATH`] bytes, at a character boundary.
-fn cut(path: &str) -> &str {
-    let end = (0..=MAX_PATH.min(path.len())).rev().find(|&end| path.is_char_boundary(end));
-    path.get(..end.unwrap_or_default()).unwrap_or_default()
-}
-
 /// The method name of a span, and the unknown method to settle at its end.
 pub(crate) struct MethodName {
     name: Option<String>,
@@ -67,9 +61,10 @@ impl MethodName {
     pub(crate) fn from_path(path: &str, methods: &Methods) -> Self {
         match full_name(path).filter(|name| methods.contains(name)) {
             Some(name) => Self::known(name.to_owned()),
-            None => {
-                Self { name: None, unknown: Some(UnknownMethod { methods: methods.clone(), path: cut(path).into() }) }
-            }
+            None => Self {
+                name: None,
+                unknown: Some(UnknownMethod { methods: methods.clone(), path: truncate_text(path, MAX_PATH).into() }),
+            },
         }
     }
 
@@ -119,13 +114,6 @@ mod tests {
             ("*", None),
         ] {
             assert_eq!(full_name(path), full, "{path}");
-        }
-    }
-
-    #[test]
-    fn long_path_is_cut_between_characters() {
-        for (path, length) in [("/a/b".to_owned(), 4), ("/".repeat(60_000), 1_024), ("€".repeat(60_000), 1_023)] {
-            assert_eq!(cut(&path).len(), length);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use propagation_core::{Policy, scrub::is_secret_query_key, semconv};
+use propagation_core::{Policy, scrub::is_secret_query_key, semconv, truncate_text};
 
 pub(crate) const REDACTED: &str = "REDACTED";
 
@@ -42,7 +42,7 @@ impl Redaction {
     pub(crate) fn query(&self, query: &str, policy: &Policy) -> String {
         let limit = policy.telemetry_limits().value;
         // Keeps whole pairs within the limit. A single pair is truncated by the guard.
-        let head = cut(query, limit);
+        let head = truncate_text(query, limit);
         let whole = if head.len() < query.len() { head.rsplit_once(['&', ';']) } else { None };
         let query = whole.map_or(query, |(pairs, _)| pairs);
         let mut shown = String::with_capacity(query.len().min(limit));
@@ -69,7 +69,7 @@ impl Redaction {
                 break;
             }
         }
-        shown.truncate(cut(&shown, limit).len());
+        shown.truncate(truncate_text(&shown, limit).len());
         shown
     }
 
@@ -93,21 +93,15 @@ impl Redaction {
         };
         let query = uri.query().map(|query| format!("?{}", self.query(query, policy))).unwrap_or_default();
         let mut url = format!("{scheme}://{host}{}{query}", path(uri.path(), policy));
-        url.truncate(cut(&url, policy.telemetry_limits().value).len());
+        url.truncate(truncate_text(&url, policy.telemetry_limits().value).len());
         url
     }
-}
-
-/// Truncates a text to `max` bytes, at a character boundary.
-fn cut(text: &str, max: usize) -> &str {
-    let end = (0..=max.min(text.len())).rev().find(|end| text.is_char_boundary(*end));
-    end.and_then(|end| text.get(..end)).unwrap_or_default()
 }
 
 /// Returns a path with redacted segments.
 pub(crate) fn path(path: &str, policy: &Policy) -> String {
     // Longer paths are truncated below: they are neither copied nor scanned as a whole here.
-    let head = cut(path, policy.telemetry_limits().value.saturating_mul(2));
+    let head = truncate_text(path, policy.telemetry_limits().value.saturating_mul(2));
     if head.contains(';') {
         return policy.guard_parts(semconv::URL_PATH, &without_parameters(head), '/', REDACTED);
     }
