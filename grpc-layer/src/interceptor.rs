@@ -71,10 +71,12 @@ impl Interceptor for ClientInterceptor {
 pub struct ServerInterceptor {
     propagator: Propagator,
     identity: Option<Arc<Identity>>,
+    claims: Option<Arc<Claims>>,
     proxies: TrustedProxies,
 }
 
 type Identity = dyn Fn(&Request<()>) -> Option<String> + Send + Sync;
+type Claims = dyn Fn(&Request<()>, &str) -> Option<String> + Send + Sync;
 
 /// The admitted context of a call, in its extensions. A handler enters it with `propagator.continue_from(admitted.0.context)`.
 #[derive(Clone, Debug)]
@@ -84,13 +86,21 @@ impl ServerInterceptor {
     /// Creates an interceptor for a propagator.
     #[must_use]
     pub fn new(propagator: Propagator) -> Self {
-        Self { propagator, identity: None, proxies: TrustedProxies::default() }
+        Self { propagator, identity: None, claims: None, proxies: TrustedProxies::default() }
     }
 
     /// Sets the function that returns a caller's authenticated identity, for policy rules with `identity:…`.
     #[must_use]
     pub fn identity(mut self, identity: impl Fn(&Request<()>) -> Option<String> + Send + Sync + 'static) -> Self {
         self.identity = Some(Arc::new(identity));
+        self
+    }
+
+    /// Sets the function that returns a claim about the caller by its name, like
+    /// [`ServerPropagationLayer::claims`](crate::ServerPropagationLayer::claims).
+    #[must_use]
+    pub fn claims(mut self, claims: impl Fn(&Request<()>, &str) -> Option<String> + Send + Sync + 'static) -> Self {
+        self.claims = Some(Arc::new(claims));
         self
     }
 
@@ -117,7 +127,9 @@ impl Interceptor for ServerInterceptor {
         peer.address = connection.and_then(|connection| self.proxies.caller(connection, headers));
         let identity = self.identity.as_ref().and_then(|identity| identity(&request));
         peer.identity = identity.as_deref();
-        let admission = self.propagator.extract(&peer, &MetadataCarrier::new(request.metadata().as_ref()));
+        let claims = |name: &str| self.claims.as_ref()?(&request, name);
+        let metadata = MetadataCarrier::new(request.metadata().as_ref());
+        let admission = self.propagator.extract_with_claims(&peer, &metadata, &claims);
         request.extensions_mut().insert(Admitted(admission));
         Ok(request)
     }

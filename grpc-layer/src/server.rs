@@ -37,6 +37,7 @@ pub struct ServerPropagationLayer {
 }
 
 type RequestFn<R> = Arc<dyn Fn(&Parts) -> R + Send + Sync>;
+type ClaimFn = Arc<dyn Fn(&Parts, &str) -> Option<String> + Send + Sync>;
 
 #[derive(Clone)]
 struct Options {
@@ -45,6 +46,7 @@ struct Options {
     infrastructure: bool,
     filter: Option<RequestFn<bool>>,
     identity: Option<RequestFn<Option<String>>>,
+    claims: Option<ClaimFn>,
     proxies: TrustedProxies,
     network_peer: bool,
     /// The layer for requests that are not gRPC calls.
@@ -63,6 +65,7 @@ impl ServerPropagationLayer {
                 infrastructure: false,
                 filter: None,
                 identity: None,
+                claims: None,
                 proxies: TrustedProxies::default(),
                 network_peer: false,
             }),
@@ -117,6 +120,19 @@ impl ServerPropagationLayer {
         self
     }
 
+    /// Sets the function that returns a claim about the caller by its name, for policy rules with `baggage_from_claims`.
+    ///
+    /// It is called only for the claims that the matching rule lists. Read claims from data that the application has verified, such as a
+    /// request extension of its authentication; never from metadata that the caller can choose.
+    #[must_use]
+    pub fn claims(mut self, claims: impl Fn(&Parts, &str) -> Option<String> + Send + Sync + 'static) -> Self {
+        let claims: ClaimFn = Arc::new(claims);
+        let options = self.options_mut();
+        options.claims = Some(Arc::clone(&claims));
+        options.http = options.http.clone().claims(move |head, name| claims(head, name));
+        self
+    }
+
     /// Sets the proxies whose `x-forwarded-for` is trusted for policy rules with `address:…`. By default the header is ignored.
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
@@ -139,7 +155,7 @@ impl ServerPropagationLayer {
     }
 
     /// Sets the layer for plain HTTP requests on the same server, with its own options (routes, recorded headers). By default it has the
-    /// filter, the identity and the proxies of this layer.
+    /// filter, the identity, the claims and the proxies of this layer.
     #[must_use]
     pub fn with_http(mut self, layer: propagation_http::ServerPropagationLayer) -> Self {
         self.options_mut().http = layer;
@@ -210,7 +226,9 @@ impl Options {
         let mut peer = Peer::caller(Transport::GRPC);
         peer.address = connection.and_then(|connection| self.proxies.caller(connection.ip(), &head.headers));
         peer.identity = identity.as_deref();
-        let admission = self.propagator.extract(&peer, &MetadataCarrier::new(&head.headers));
+        let claims = |name: &str| self.claims.as_ref()?(head, name);
+        let metadata = MetadataCarrier::new(&head.headers);
+        let admission = self.propagator.extract_with_claims(&peer, &metadata, &claims);
         if !self.propagator.is_recording() || !self.has_span(head) {
             return (self.propagator.continue_from(admission.context), None);
         }

@@ -13,8 +13,11 @@ mod axum;
 mod carrier;
 mod client;
 pub mod exchange;
+mod exclusions;
 mod headers;
 mod hosts;
+#[cfg(feature = "hyper-1")]
+mod hyper;
 mod methods;
 mod redact;
 #[cfg(feature = "reqwest-0-13")]
@@ -25,12 +28,18 @@ mod tower_http;
 
 #[cfg(feature = "axum-0-8")]
 pub use self::axum::CurrentContext;
+#[cfg(feature = "hyper-1")]
+pub use self::hyper::ContextExecutor;
 #[cfg(feature = "reqwest-0-13")]
 pub use self::reqwest::{Redirects, ReqwestPropagation};
 #[cfg(feature = "tower-http-0-6")]
 pub use self::tower_http::GuardRedirects;
 pub use carrier::{HeaderCarrier, HeaderCarrierMut, extract, inject};
-pub use client::{CallerContext, CallerContextLayer, ClientPropagation, ClientPropagationLayer, WithCallerContext};
+pub use client::{
+    CallerContext, CallerContextLayer, ClientPropagation, ClientPropagationLayer, RequestOptions, ResendCount,
+    ResendCountLayer, WithCallerContext, WithResendCount,
+};
+pub use exclusions::Exclusions;
 pub use methods::KnownMethods;
 pub use redact::Redaction;
-pub use server::{PeerAddress, ServerPropagation, ServerPropagationLayer, TrustedProxies};
+pub use server::{ForwardingHeader, PeerAddress, ServerPropagation, ServerPropagationLayer, TrustedProxies};

@@ -11,8 +11,8 @@ use reqwest_middleware::{Middleware, Next, Result};
 
 pub use self::redirects::Redirects;
 use crate::{
-    KnownMethods, Redaction, attributes,
-    client::{ClientClassifier, Options, Report},
+    RequestOptions, ResendCount, attributes,
+    client::{ClientClassifier, Options, Report, releases_less, switches::client_options},
     exchange::{ClassifyResponse, ResponseBody},
 };
 
@@ -35,16 +35,13 @@ use crate::{
 /// # Ok::<(), reqwest::Error>(())
 /// ```
 ///
-/// See [`Redirects`] for clients that are built elsewhere. Place retries outside this middleware: each attempt then has its own span.
+/// See [`Redirects`] for clients that are built elsewhere. Place retries outside this middleware: each attempt then has its own span, with
+/// `http.request.resend_count` from the second one on. See [`RequestOptions`] for options of one request.
 #[derive(Clone, Debug)]
 pub struct ReqwestPropagation {
     options: Arc<Options>,
     redirects: Redirects,
 }
-
-/// The number of earlier attempts, in the extensions that retries of one request share.
-#[derive(Clone, Copy, Debug)]
-struct Attempts(u32);
 
 impl ReqwestPropagation {
     /// Creates a middleware for a client with unknown redirect handling. It sends no baggage before
@@ -87,32 +84,16 @@ impl ReqwestPropagation {
         redirects::guard(self.options.propagator.clone(), redirects)
     }
 
-    /// Sets which query values of URLs are redacted.
-    #[must_use]
-    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
-        Arc::make_mut(&mut self.options).redaction = redaction;
-        self
-    }
-
-    /// Sets the methods that appear in span names and metrics. Any other method is `_OTHER`.
-    #[must_use]
-    pub fn with_known_methods(mut self, methods: KnownMethods) -> Self {
-        Arc::make_mut(&mut self.options).methods = methods;
-        self
-    }
-
-    /// Adds hosts that metrics record as `server.address`, like
-    /// [`ClientPropagationLayer::with_known_hosts`](crate::ClientPropagationLayer::with_known_hosts).
-    #[must_use]
-    pub fn with_known_hosts<I: IntoIterator<Item = S>, S: AsRef<str>>(mut self, hosts: I) -> Self {
-        Arc::make_mut(&mut self.options).hosts.declare(hosts);
-        self
-    }
+    client_options!();
 
     /// Injects the context into a request. Logs one warning if baggage is withheld.
-    fn inject(&self, hop: &HopSpan, authority: &str, request: &mut Request) {
+    fn inject(&self, hop: &HopSpan, authority: &str, request: &mut Request, options: &RequestOptions) {
         let known = self.redirects != Redirects::Unknown;
-        let report = self.options.inject(hop, authority, request.headers_mut(), known);
+        let host = attributes::host_and_port(authority).0;
+        let peer = options.peer.as_deref().unwrap_or(host);
+        // The redirect guard compares the next host with the URL's host.
+        let guarded = self.redirects == Redirects::NotFollowed || !releases_less(&self.options.propagator, host, peer);
+        let report = self.options.inject(hop, peer, request.headers_mut(), options, known && guarded);
         let withheld =
             !known && report.rejected().iter().any(|rejection| rejection.reason == RejectReason::UnsupportedOperation);
         if withheld && self.options.is_first(Report::WithheldBaggage) {
@@ -149,19 +130,21 @@ impl ReqwestPropagation {
 #[async_trait::async_trait]
 impl Middleware for ReqwestPropagation {
     async fn handle(&self, mut request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        let Attempts(resend) = extensions.get().copied().unwrap_or(Attempts(0));
-        extensions.insert(Attempts(resend.saturating_add(1)));
+        // Attempts of one request share the extensions.
+        let resend = extensions.get_or_insert_with(ResendCount::new).next_attempt();
+        let options = extensions.get().cloned().unwrap_or_else(RequestOptions::new);
         let method = request.method().clone();
         let uri = uri_of(request.url());
         let authority = attributes::authority(&uri, request.headers()).to_owned();
-        let hop = self.options.start(&method, &uri, None, request.headers(), &authority, resend);
-        self.inject(&hop, &authority, &mut request);
+        let hop = self.options.start(&method, &uri, request.headers(), &authority, resend, &options);
+        self.inject(&hop, &authority, &mut request, &options);
         let result = hop.scope(next.run(request, extensions)).await;
         match result {
             Ok(response) => {
                 let baggage = self.redirects != Redirects::Unknown;
                 let last = response.url().host_str().unwrap_or_default();
-                if self.options.has_leaked(hop.context(), &authority, last, baggage)
+                if !options.without_propagation
+                    && self.options.has_leaked(hop.context(), &authority, last, baggage)
                     && self.options.is_first(Report::FollowedRedirect)
                 {
                     tracing::warn!(

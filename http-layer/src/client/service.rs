@@ -7,7 +7,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{CallerContext, ClientClassifier, Options};
+use super::{CallerContext, ClientClassifier, Options, RequestOptions, ResendCount};
 use crate::{
     attributes,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
@@ -40,8 +40,11 @@ where
         let caller = CallerContext::take(&mut head.extensions);
         let call = || {
             let authority = attributes::authority(&head.uri, &head.headers).to_owned();
-            let hop = self.options.start(&head.method, &head.uri, None, &head.headers, &authority, 0);
-            self.options.inject(&hop, &authority, &mut head.headers, true);
+            let resend = head.extensions.get().map_or(0, ResendCount::next_attempt);
+            let request = head.extensions.get().cloned().unwrap_or_else(RequestOptions::new);
+            let hop = self.options.start(&head.method, &head.uri, &head.headers, &authority, resend, &request);
+            let peer = request.peer.as_deref().unwrap_or_else(|| attributes::host_and_port(&authority).0);
+            self.options.inject(&hop, peer, &mut head.headers, &request, true);
             let bodiless = head.method == Method::HEAD;
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));

@@ -1,35 +1,28 @@
 use std::{fmt, sync::Arc};
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, response::Parts};
+use http::{HeaderMap, StatusCode, response::Parts};
 use propagation_core::{HopSpan, Outcome, semconv};
 
-use super::layer::Options;
+use super::{layer::Options, response_ids::ResponseIds};
 use crate::exchange::{BodyEnd, ClassifyResponse};
 
 /// Classifies responses for a server: 5xx is an error, 4xx is not.
 pub struct ServerClassifier {
     options: Arc<Options>,
+    ids: ResponseIds,
     status: StatusCode,
 }
 
-static TRACERESPONSE: HeaderName = HeaderName::from_static("traceresponse");
-
 impl ServerClassifier {
-    pub(super) fn new(options: Arc<Options>) -> Self {
-        Self { options, status: StatusCode::OK }
+    pub(super) fn new(options: Arc<Options>, ids: ResponseIds) -> Self {
+        Self { options, ids, status: StatusCode::OK }
     }
 }
 
 impl ClassifyResponse for ServerClassifier {
     fn on_response(&mut self, head: &mut Parts, hop: &HopSpan) {
         self.status = head.status;
-        if self.options.traceresponse
-            && let Some(parent) = hop.context().trace.parent
-            && let Ok(value) = HeaderValue::from_bytes(&parent.to_bytes())
-        {
-            // Fails only if the header map is full.
-            let _ = head.headers.try_insert(TRACERESPONSE.clone(), value);
-        }
+        self.ids.write(hop, &mut head.headers);
         if !hop.is_recording() {
             return;
         }
@@ -46,12 +39,12 @@ impl ClassifyResponse for ServerClassifier {
 
     fn classify(&mut self, end: BodyEnd, hop: &HopSpan) -> Outcome {
         match end {
+            // `CatchPanic` between two of our layers has responded in place of the handler. The panic is the error.
+            _ if hop.has_panicked() => Outcome::Cancelled,
             _ if self.status.is_server_error() => Outcome::error(self.status.as_u16().to_string()),
             BodyEnd::NoResponse => Outcome::Cancelled,
             // Clients close event streams and downloads at any time: an error only where configured.
-            BodyEnd::Aborted | BodyEnd::NotRead if self.options.aborted_bodies && !hop.has_panicked() => {
-                Outcome::error("cancelled")
-            }
+            BodyEnd::Aborted | BodyEnd::NotRead if self.options.aborted_bodies => Outcome::error("cancelled"),
             BodyEnd::Complete | BodyEnd::Aborted | BodyEnd::NotRead => Outcome::Unset,
         }
     }

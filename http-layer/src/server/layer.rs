@@ -4,8 +4,8 @@ use http::{HeaderName, Request, request::Parts};
 use propagation_core::{HopSpan, Propagator};
 use tower_layer::Layer;
 
-use super::{ServerClassifier, ServerPropagation, TrustedProxies};
-use crate::{KnownMethods, Redaction, attributes::canonical_host, headers::RecordedHeaders};
+use super::{ForwardingHeader, ServerClassifier, ServerPropagation, TrustedProxies, response_ids::ResponseIds};
+use crate::{Exclusions, KnownMethods, Redaction, attributes::canonical_host, headers::RecordedHeaders};
 
 /// Extracts the context from request headers, as far as the policy admits it, and starts a SERVER span for every request.
 ///
@@ -22,6 +22,7 @@ type ClaimFn = Arc<dyn Fn(&Parts, &str) -> Option<String> + Send + Sync>;
 #[derive(Clone)]
 pub(super) struct Options {
     pub(super) propagator: Propagator,
+    pub(super) exclusions: Exclusions,
     pub(super) filter: Option<RequestFn<bool>>,
     pub(super) identity: Option<RequestFn<Option<String>>>,
     pub(super) claims: Option<ClaimFn>,
@@ -35,7 +36,7 @@ pub(super) struct Options {
     pub(super) proxies: TrustedProxies,
     pub(super) scheme: &'static str,
     pub(super) redaction: Redaction,
-    pub(super) traceresponse: bool,
+    pub(super) response_ids: ResponseIds,
     pub(super) aborted_bodies: bool,
 }
 
@@ -46,6 +47,7 @@ impl ServerPropagationLayer {
         Self {
             options: Arc::new(Options {
                 propagator,
+                exclusions: Exclusions::default(),
                 filter: None,
                 identity: None,
                 claims: None,
@@ -59,13 +61,20 @@ impl ServerPropagationLayer {
                 proxies: TrustedProxies::default(),
                 scheme: "http",
                 redaction: Redaction::default(),
-                traceresponse: false,
+                response_ids: ResponseIds::default(),
                 aborted_bodies: false,
             }),
         }
     }
 
-    /// Sets which requests get a span. Other requests (for example health checks) propagate the context without a span.
+    /// Excludes requests from spans by path and method, such as [health checks](Exclusions::health_checks). They still propagate the context.
+    #[must_use]
+    pub fn exclude(mut self, exclusions: Exclusions) -> Self {
+        self.options_mut().exclusions = exclusions;
+        self
+    }
+
+    /// Sets which requests get a span, besides [excluded](Self::exclude) ones. Other requests propagate the context without a span.
     #[must_use]
     pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.options_mut().filter = Some(Arc::new(filter));
@@ -108,12 +117,23 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// Sets the proxies whose `x-forwarded-for` is trusted for policy rules with `address:…`. By default the header is ignored.
+    /// Sets the proxies whose `x-forwarded-for` or `forwarded` (RFC 7239) is trusted for policy rules with `address:…`. By default the headers
+    /// are ignored.
     ///
     /// Only list proxies that append the address of their peer: see [`TrustedProxies`].
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
-        self.options_mut().proxies = TrustedProxies::new(trusted);
+        self.options_mut().proxies.set_trusted(trusted);
+        self
+    }
+
+    /// Sets the header in which the [trusted proxies](Self::trusted_proxies) report the address of their peer. The other one is ignored.
+    ///
+    /// Without this, both are read, and the caller is unknown if they disagree.
+    #[must_use]
+    pub fn with_forwarding_header(mut self, header: ForwardingHeader) -> Self {
+        let options = self.options_mut();
+        options.proxies = std::mem::take(&mut options.proxies).with_header(header);
         self
     }
 
@@ -204,10 +224,26 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// Sets whether responses carry a `traceresponse` header (draft of W3C Trace Context Level 2). Off by default.
+    /// Sets whether responses carry a `traceresponse` header with the ids of the server's span (an editor's draft of W3C Trace Context
+    /// Level 2). Off by default.
+    ///
+    /// Only callers whose trace the policy continues (`full`, `ids-only`), and to which it releases trace context (no outbound rule with
+    /// `trace_context = false` matches `http:`), get the header. Requests without a span get none. Scripts of another origin
+    /// read it only if the response has `access-control-expose-headers: traceresponse`.
     #[must_use]
     pub fn with_traceresponse(mut self, send: bool) -> Self {
-        self.options_mut().traceresponse = send;
+        self.options_mut().response_ids.traceresponse = send;
+        self
+    }
+
+    /// Sets whether responses carry `server-timing: traceparent;desc="…"` with the ids of the server's span, for scripts in browsers
+    /// (`PerformanceServerTiming`). Off by default.
+    ///
+    /// The conditions of [`with_traceresponse`](Self::with_traceresponse) apply. Pages of another origin see the entry only if the response has
+    /// a `timing-allow-origin` header for their origin.
+    #[must_use]
+    pub fn with_server_timing(mut self, send: bool) -> Self {
+        self.options_mut().response_ids.server_timing = send;
         self
     }
 
@@ -226,8 +262,8 @@ impl ServerPropagationLayer {
     /// and the classifier.
     #[must_use]
     pub fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>, ServerClassifier) {
-        let (hop, request) = self.options.start(request);
-        (hop, request, ServerClassifier::new(Arc::clone(&self.options)))
+        let (hop, request, ids) = self.options.start(request);
+        (hop, request, ServerClassifier::new(Arc::clone(&self.options), ids))
     }
 
     fn options_mut(&mut self) -> &mut Options {

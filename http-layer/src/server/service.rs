@@ -10,7 +10,7 @@ use http_body::Body;
 use propagation_core::{Admission, AttributeValue, ExternalText, Hop, HopSpan, Peer, SpanKind, Transport, semconv};
 use tower_service::Service;
 
-use super::{PeerAddress, classify::ServerClassifier, layer::Options};
+use super::{PeerAddress, classify::ServerClassifier, layer::Options, response_ids::ResponseIds};
 use crate::{
     HeaderCarrier, attributes,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
@@ -39,33 +39,40 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         let bodiless = *request.method() == Method::HEAD;
-        let (hop, request) = self.options.start(request);
+        let (hop, request, ids) = self.options.start(request);
         let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, ServerClassifier::new(Arc::clone(&self.options)), bodiless)
+        ResponseFuture::new(inner, hop, ServerClassifier::new(Arc::clone(&self.options), ids), bodiless)
     }
 }
 
 impl Options {
-    pub(super) fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>) {
+    pub(super) fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>, ResponseIds) {
         let connection = connection(request.extensions());
         let address = connection.and_then(|peer| self.proxies.caller(peer.ip(), request.headers()));
-        if self.identity.is_none() && !self.propagator.is_recording() {
+        if self.identity.is_none() && self.claims.is_none() && !self.propagator.is_recording() {
             // Fast path: splitting the request costs more than extracting from its headers.
-            let admission = self.admit(request.headers(), address, None);
-            return (self.propagator.continue_from(admission.context), request);
+            let admission = self.admit(request.headers(), &caller(address, None), &|_| None);
+            return (self.propagator.continue_from(admission.context), request, ResponseIds::default());
         }
         let (mut head, body) = request.into_parts();
         if let Some(outer) = ServerHop::get(&head.extensions) {
             self.refine(outer, &head);
             let hop = outer.hop().following();
-            return (hop, Request::from_parts(head, body));
+            // The layer that has admitted the request decides over the ids.
+            return (hop, Request::from_parts(head, body), ResponseIds::default());
         }
         let identity = self.identity.as_ref().and_then(|identity| identity(&head));
-        let admission = self.admit(&head.headers, address, identity.as_deref());
-        let filtered = |head: &Parts| self.filter.as_ref().is_some_and(|filter| !filter(head));
-        let hop = if !self.propagator.is_recording() || filtered(&head) {
-            self.propagator.continue_from(admission.context)
+        let claims = |name: &str| self.claims.as_ref()?(&head, name);
+        let peer = caller(address, identity.as_deref());
+        let admission = self.admit(&head.headers, &peer, &claims);
+        let filtered = |head: &Parts| {
+            self.exclusions.excludes(&head.method, head.uri.path())
+                || self.filter.as_ref().is_some_and(|filter| !filter(head))
+        };
+        let (hop, ids) = if !self.propagator.is_recording() || filtered(&head) {
+            (self.propagator.continue_from(admission.context), ResponseIds::default())
         } else {
+            let ids = self.response_ids.for_caller(|| self.propagator.policy(), &peer, &admission);
             let mut hop = Hop::admitted(SpanKind::Server, admission);
             self.describe(&head, address, &mut hop);
             if self.network_peer {
@@ -73,16 +80,13 @@ impl Options {
             }
             let hop = self.propagator.start(hop);
             ServerHop::insert(&hop, false, &mut head.extensions);
-            hop
+            (hop, ids)
         };
-        (hop, Request::from_parts(head, body))
+        (hop, Request::from_parts(head, body), ids)
     }
 
-    fn admit(&self, headers: &HeaderMap, address: Option<IpAddr>, identity: Option<&str>) -> Admission {
-        let mut peer = Peer::caller(Transport::HTTP);
-        peer.address = address;
-        peer.identity = identity;
-        self.propagator.extract(&peer, &HeaderCarrier::new(headers))
+    fn admit(&self, headers: &HeaderMap, peer: &Peer<'_>, claims: &dyn Fn(&str) -> Option<String>) -> Admission {
+        self.propagator.extract_with_claims(peer, &HeaderCarrier::new(headers), claims)
     }
 
     /// Adds the route to the hop of an outer layer, which cannot know it.
@@ -151,6 +155,13 @@ impl Options {
             attributes::server(hop, &host, scheme, false);
         }
     }
+}
+
+fn caller(address: Option<IpAddr>, identity: Option<&str>) -> Peer<'_> {
+    let mut peer = Peer::caller(Transport::HTTP);
+    peer.address = address;
+    peer.identity = identity;
+    peer
 }
 
 fn connection(extensions: &Extensions) -> Option<PeerAddress> {

@@ -1,6 +1,7 @@
 mod bodies;
 mod endings;
 mod layers;
+mod response_ids;
 
 use std::{convert::Infallible, time::Duration};
 
@@ -197,11 +198,16 @@ async fn paths_queries_and_listed_headers_are_redacted() {
 #[tokio::test]
 async fn address_rule_applies_behind_trusted_proxies_only() {
     let trusted = |address: std::net::IpAddr| address.to_string() == "10.0.0.1";
-    for (connection, forwarded, believed) in [
-        ("10.0.0.1", "192.168.7.7", true),
-        ("10.0.0.1", "192.168.7.7, 203.0.113.7", false),
-        ("203.0.113.7", "192.168.7.7", false),
-        ("10.0.0.1", "hidden", false),
+    for (connection, header, forwarded, believed) in [
+        ("10.0.0.1", "x-forwarded-for", "192.168.7.7", true),
+        ("10.0.0.1", "x-forwarded-for", "192.168.7.7, 203.0.113.7", false),
+        ("203.0.113.7", "x-forwarded-for", "192.168.7.7", false),
+        ("10.0.0.1", "x-forwarded-for", "hidden", false),
+        ("10.0.0.1", "forwarded", "for=203.0.113.9, For=\"192.168.7.7:80\";proto=https", true),
+        ("10.0.0.1", "forwarded", "for=192.168.7.7, for=203.0.113.7", false),
+        ("10.0.0.1", "forwarded", "for=192.168.7.7, x=\", for=203.0.113.7", false),
+        ("203.0.113.7", "forwarded", "for=192.168.7.7", false),
+        ("10.0.0.1", "forwarded", "for=_hidden", false),
     ] {
         let policy = propagation_core::Policy::builder()
             .inbound(propagation_core::InboundRule::peers(["address:192.168.0.0/16"]).allow("tenant.id"))
@@ -217,7 +223,7 @@ async fn address_rule_applies_behind_trusted_proxies_only() {
         let mut asked = request("/");
         let connection: std::net::IpAddr = connection.parse().unwrap();
         asked.extensions_mut().insert(axum::extract::ConnectInfo(std::net::SocketAddr::new(connection, 4711)));
-        asked.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+        asked.headers_mut().insert(http::HeaderName::from_static(header), forwarded.parse().unwrap());
         let answer = text(app.oneshot(asked).await.unwrap()).await;
         assert_eq!(answer, format!("{believed} {believed}"), "{connection} {forwarded}");
     }

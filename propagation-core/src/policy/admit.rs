@@ -1,7 +1,7 @@
 use super::{InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
-    Attribute, Baggage, ExternalText, Extracted, Member, Peer, PropagationContext, RejectReason, Rejection, SamplingDecision,
-    TraceContext, TraceState, policy::KeyRule,
+    Attribute, Baggage, ExternalText, Extracted, Member, Peer, PropagationContext, RejectReason, Rejection,
+    SamplingDecision, TraceContext, TraceState, policy::KeyRule,
 };
 
 /// What came in, once the policy has judged it.

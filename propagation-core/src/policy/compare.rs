@@ -40,7 +40,7 @@ impl Policy {
     /// let policy = Policy::builder().outbound(OutboundRule::peers(["http:*"]).trace_context(false)).build()?;
     /// assert!(!policy.releases_trace_context(&Peer::caller(Transport::HTTP)));
     /// assert!(policy.releases_trace_context(&Peer::kafka("orders")));
-    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// # Ok::<(), propagation_core::policy::PolicyError>(())
     /// ```
     #[must_use]
     pub fn releases_trace_context(&self, peer: &Peer<'_>) -> bool {

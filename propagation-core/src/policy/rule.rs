@@ -135,7 +135,7 @@ impl InboundRule {
     ///     .baggage_from_claim("plan", "user.plan");
     /// let policy = Policy::builder().inbound(gateway).build()?;
     /// # let _ = policy;
-    /// # Ok::<(), propagation_core::PolicyError>(())
+    /// # Ok::<(), propagation_core::policy::PolicyError>(())
     /// ```
     #[must_use]
     pub fn baggage_from_header(mut self, header: &str, key: impl Into<KeyRule>) -> Self {

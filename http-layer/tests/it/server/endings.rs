@@ -89,6 +89,14 @@ async fn panic_is_an_error_with_catch_panic_on_either_side() {
         assert_eq!(response.status(), 500);
         assert_eq!(ending(&outside), panicked(), "{path}");
 
+        // Inside the layer, the panic is seen by a second layer around the handlers.
+        let inside = Telemetry::new();
+        let layer = ServerPropagationLayer::new(inside.propagator.clone());
+        let app = panicking().layer(layer.clone()).layer(CatchPanicLayer::new()).layer(layer);
+        read(app.oneshot(request(path)).await.unwrap()).await;
+        assert_eq!(ending(&inside), panicked(), "{path}");
+
+        // Without it, the layer sees the response alone.
         let inside = Telemetry::new();
         let app = panicking().layer(CatchPanicLayer::new());
         let app = app.layer(ServerPropagationLayer::new(inside.propagator.clone()));

@@ -20,8 +20,9 @@ use super::{
 use crate::{
     InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Scrub, TelemetryLimits, TraceTrust,
     peer::is_transport_name,
-    policy::{pattern::Pattern, source},
-    policy::{ExistingOutsideHops, PolicyBuilder, Pseudonymizer, ScrubAction, TraceStateRule},
+    policy::{
+        ExistingOutsideHops, PolicyBuilder, Pseudonymizer, ScrubAction, TraceStateRule, pattern::Pattern, source,
+    },
     scrub::{Detector, Detectors},
 };
 
