@@ -8,6 +8,7 @@ mod attribute;
 mod error_type;
 mod exception;
 mod external;
+mod findings;
 pub(crate) mod gate;
 mod guard_leak;
 mod id;
@@ -40,7 +41,7 @@ pub use self::{
 pub(crate) use self::{
     guard_leak::CallSite,
     seam::HopHost,
-    stack::{current_id, innermost, is_inside, origin_of},
+    stack::{current_id, innermost, is_inside, origin_of, with_findings},
 };
 use crate::PropagationContext;
 

@@ -140,8 +140,7 @@ impl Propagator {
         rejections.retain(|rejection| rejection.field == "baggage");
         let policy = self.policy();
         for rejection in &mut rejections {
-            let field = rejection.field;
-            rejection.retain_key(|key| policy.allows_in_telemetry(field, key));
+            rejection.retain_key(|key| policy.may_show_key(key));
         }
         // A handler may have copied the headers that it was called with.
         let found = PropagationContext::EMPTY.with_baggage(found.baggage);
@@ -158,7 +157,7 @@ impl Propagator {
                 None => RejectReason::TooManyMembers,
             };
             let rejection = Rejection::new("baggage", reason);
-            let shown = policy.allows_in_telemetry("baggage", member.key());
+            let shown = policy.may_show_key(member.wire_key());
             rejections.push(if shown { rejection.with_key(member.key().as_bytes()) } else { rejection });
         }
         self.write(peer, &merged, into, rejections)

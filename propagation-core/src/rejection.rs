@@ -44,6 +44,18 @@ impl Rejection {
         Self { field, reason, underlying: None, key: SmallVec::new(), rule: None, detector: None, forwarded: false }
     }
 
+    /// Creates a rejection of a member by a policy. The key is a token, or empty.
+    pub(crate) fn of_key(
+        field: &'static str,
+        reason: RejectReason,
+        key: &[u8],
+        rule: PolicyName,
+        detector: Option<PolicyName>,
+    ) -> Self {
+        let key = if key.len() <= Self::MAX_KEY_BYTES { SmallVec::from_slice(key) } else { SmallVec::new() };
+        Self { field, reason, underlying: None, key, rule: Some(rule), detector, forwarded: false }
+    }
+
     /// Adds the key within the field. A key that is longer than [`MAX_KEY_BYTES`](Self::MAX_KEY_BYTES) or not printable ASCII is omitted.
     #[must_use]
     pub fn with_key(mut self, key: &[u8]) -> Self {
@@ -75,8 +87,8 @@ impl Rejection {
     }
 
     /// Removes the key if it may not be shown.
-    pub(crate) fn retain_key(&mut self, may_show: impl FnOnce(&str) -> bool) {
-        if self.key().is_some_and(|key| !may_show(key)) {
+    pub(crate) fn retain_key(&mut self, may_show: impl FnOnce(&[u8]) -> bool) {
+        if !self.key.is_empty() && !may_show(&self.key) {
             self.key = SmallVec::new();
         }
     }

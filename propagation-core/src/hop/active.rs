@@ -7,6 +7,7 @@ use std::sync::{
 
 use super::{
     BridgeSpan, Exception, HopId, Outcome,
+    findings::Findings,
     seam::HopHost,
     thread_end::{self, Access},
 };
@@ -16,6 +17,8 @@ pub(super) struct ActiveHop {
     pub(super) context: PropagationContext,
     pub(super) id: HopId,
     pub(super) span: Option<SpanState>,
+    /// The detectors' findings in the baggage of `context`.
+    pub(super) findings: Findings,
     ended: AtomicBool,
 }
 
@@ -44,7 +47,7 @@ impl ActiveHop {
             panicked: AtomicBool::new(false),
             decided: OnceLock::new(),
         });
-        Self { context, id, span, ended: AtomicBool::new(false) }
+        Self { context, id, span, findings: Findings::default(), ended: AtomicBool::new(false) }
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use super::{CallSite, Exception, HopId, active::ActiveHop};
+use super::{CallSite, Exception, HopId, active::ActiveHop, findings::Findings};
 use crate::{PropagationContext, model::origin::Origin};
 
 thread_local! {
@@ -29,6 +29,21 @@ pub(crate) fn origin_of(context: &PropagationContext) -> Origin {
         origin.admission = peek(|stack| stack.last()?.hop.context.origin.admission);
     }
     origin
+}
+
+/// Calls `look` with the findings of the innermost hop, if a context has baggage of that hop, and with whether it has all of it. The stack
+/// is not borrowed meanwhile.
+pub(crate) fn with_findings<R>(context: &PropagationContext, look: impl FnOnce(Option<&Findings>, bool) -> R) -> R {
+    if context.baggage.is_empty() {
+        return look(None, false);
+    }
+    // The hop keeps its text alive, so that no other text can have its place in memory.
+    let top = peek(|stack| {
+        let top = stack.last().filter(|entry| entry.hop.context.baggage.shares_text(&context.baggage));
+        top.map(|entry| Arc::clone(&entry.hop))
+    });
+    let is_whole = top.as_ref().is_some_and(|hop| hop.context.baggage.keeps_same(&context.baggage));
+    look(top.as_ref().map(|hop| &hop.findings), is_whole)
 }
 
 /// Returns the id of the innermost hop.

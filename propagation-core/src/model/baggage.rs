@@ -128,13 +128,24 @@ impl Baggage {
         self.keep = kept;
     }
 
-    /// Applies a decision to each member. Returns `None` if all members stay; copies bytes only otherwise.
-    pub(crate) fn rewritten(&self, mut decide: impl FnMut(&Member<'_>) -> Rewrite) -> Option<Self> {
+    /// Returns `true` if both are parts of one text in memory: a member has the same place in both.
+    pub(crate) fn shares_text(&self, other: &Self) -> bool {
+        std::ptr::eq(self.text.as_bytes(), other.text.as_bytes())
+    }
+
+    /// Returns `true` if both keep the same members of [one text](Self::shares_text).
+    pub(crate) fn keeps_same(&self, other: &Self) -> bool {
+        self.keep == other.keep
+    }
+
+    /// Applies a decision to each member, which is called with the member's place in the text. Copies bytes only if a member is changed;
+    /// returns `None` if no member is.
+    pub(crate) fn rewritten(&self, mut decide: impl FnMut(usize, &Member<'_>) -> Rewrite) -> Option<Self> {
         let mut keep = self.keep;
         let mut changed: Vec<(usize, Vec<u8>)> = Vec::new();
         for (place, piece) in self.places() {
             let member = Member::from_wire(piece);
-            match decide(&member) {
+            match decide(place, &member) {
                 Rewrite::Keep => {}
                 Rewrite::Drop => keep &= !(1 << place),
                 Rewrite::Set { value, properties } => {

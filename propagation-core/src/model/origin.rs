@@ -48,6 +48,10 @@ impl Generation {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         Self(NonZeroU64::new(NEXT.fetch_add(1, Ordering::Relaxed)).unwrap_or(NonZeroU64::MAX))
     }
+
+    pub(crate) fn get(self) -> u64 {
+        self.0.get()
+    }
 }
 
 impl Default for Generation {

@@ -1,6 +1,6 @@
 use super::{InboundRule, Policy, TraceTrust, evaluate::Evaluator};
 use crate::{
-    Attribute, Baggage, ExternalText, Extracted, Member, Peer, PropagationContext, RejectReason, Rejection,
+    Attribute, Baggage, Direction, ExternalText, Extracted, Member, Peer, PropagationContext, RejectReason, Rejection,
     SamplingDecision, TraceContext, TraceState, policy::KeyRule,
 };
 
@@ -27,16 +27,16 @@ impl Policy {
         let (context, rejections) = extracted.into().into_parts();
         let mut admission =
             Admission { context, rejections, links: Vec::new(), attributes: Vec::new(), trust: TraceTrust::Full };
-        self.apply_inbound(peer, &mut admission);
+        // Those of the formats; the rules' own are hidden as they are made.
         self.hide_personal_keys(&mut admission.rejections);
+        self.apply_inbound(peer, &mut admission);
         admission
     }
 
     /// Takes the keys out that may not be shown: nothing that comes in was scrubbed yet, and a key may be personal itself.
     pub(crate) fn hide_personal_keys(&self, rejections: &mut [Rejection]) {
         for rejection in rejections {
-            let field = rejection.field;
-            rejection.retain_key(|key| self.allows_in_telemetry(field, key));
+            rejection.retain_key(|key| self.may_show_key(key));
         }
     }
 
@@ -44,6 +44,11 @@ impl Policy {
     pub(crate) fn rule_with_sources(&self, admission: &Admission) -> Option<&InboundRule> {
         let rule = admission.context.origin.admission.and_then(|token| self.rule_of(token))?;
         (!rule.sources().is_empty()).then_some(rule)
+    }
+
+    /// Returns true if reports may name a key.
+    pub(crate) fn may_show_key(&self, key: &[u8]) -> bool {
+        self.scrub.clears_key(key)
     }
 
     fn apply_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
@@ -55,11 +60,12 @@ impl Policy {
             return;
         }
         // Without a rule the trace is trusted, and no baggage.
-        let evaluator = rule.map_or_else(|| Evaluator::deny(None), |rule| rule.evaluator(None));
+        let evaluator =
+            rule.map_or_else(|| Evaluator::deny(&self.scrub, Direction::Inbound), |rule| rule.evaluator(&self.scrub));
         admission.restrict_baggage(&evaluator);
         if let Some(rule) = rule {
             if !admission.context.baggage.is_empty() {
-                copy_attributes(&admission.context.baggage, rule.keys(), &mut admission.attributes);
+                copy_attributes(&admission.context.baggage, rule.span_attributes(), &mut admission.attributes);
             }
             if admission.trust != TraceTrust::Full {
                 admission.restrict_trace(&evaluator);
@@ -81,7 +87,8 @@ impl Policy {
 
 impl Admission {
     pub(super) fn restrict_baggage(&mut self, evaluator: &Evaluator<'_>) {
-        if let Some(left) = evaluator.filter(&self.context.baggage, &mut self.rejections) {
+        // Nothing is scrubbed on the way in.
+        if let Some(left) = evaluator.filter(&self.context.baggage, &mut 0, &mut self.rejections) {
             self.context.baggage = left;
         }
     }
@@ -91,8 +98,12 @@ impl Admission {
         let trace = &mut self.context.trace;
         if trust == TraceTrust::IdsOnly {
             let accepted = std::mem::take(trace);
+            if !accepted.state.is_empty() {
+                self.rejections
+                    .push(Rejection::new("tracestate", RejectReason::Untrusted).by(Some(evaluator.name()), None));
+            }
             if accepted.trace_id().is_some() {
-                *trace = accepted.with_sampling(SamplingDecision::Defer);
+                *trace = accepted.with_sampling(SamplingDecision::Defer).with_state(TraceState::EMPTY);
             }
             return;
         }
@@ -115,8 +126,12 @@ impl Admission {
 }
 
 /// Copies the members that rules name. The values are external: the guard decides over them once a span records them.
-fn copy_attributes(baggage: &Baggage, keys: &[KeyRule], out: &mut Vec<Attribute>) {
-    for (key, attribute) in keys.iter().filter_map(|key| key.span_attribute.as_ref().map(|name| (key, name))) {
+fn copy_attributes<'k>(
+    baggage: &Baggage,
+    keys: impl Iterator<Item = (&'k KeyRule, &'k str)>,
+    out: &mut Vec<Attribute>,
+) {
+    for (key, attribute) in keys {
         // Of several with this key, the last: what `Baggage::get` answers.
         let first = baggage.iter().find(|member| key.matches(member));
         if let Some(member) = first.and_then(|member| baggage.member(member.key())) {

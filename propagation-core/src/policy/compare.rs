@@ -66,7 +66,7 @@ fn covers_state(next: &TraceStateRule, first: &TraceStateRule) -> bool {
 }
 
 fn covers_baggage(next: Option<&OutboundRule>, first: Option<&OutboundRule>) -> bool {
-    let keys = |rule: Option<&OutboundRule>| rule.map(|rule| (rule.keys().to_vec(), rule.evaluator(None).report));
+    let keys = |rule: Option<&OutboundRule>| rule.map(|rule| (rule.keys().to_vec(), rule.reports()));
     let (next, next_reports) = keys(next).unwrap_or_default();
     let (first, first_reports) = keys(first).unwrap_or_default();
     if next_reports {

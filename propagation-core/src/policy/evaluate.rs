@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use super::{
     key_rule::Keys,
-    scrubbing::{DetectorRef, Scrub},
+    scrubbing::{DetectorRef, Scrub, ScrubAction},
 };
-use crate::{Baggage, Member, RejectReason, Rejection, model::Rewrite, rejection::PolicyName};
+use crate::{Baggage, Direction, Member, RejectReason, Rejection, model::Rewrite, rejection::PolicyName};
 
 /// The name of the defaults in reports, for peers that no rule matches.
 pub(super) static DEFAULT: Cow<'static, str> = Cow::Borrowed("default");
@@ -19,8 +19,9 @@ pub(super) struct Evaluator<'a> {
     pub(super) keys: &'a Keys,
     /// Whether the rule is in report mode.
     pub(super) report: bool,
-    /// The scrubbers; outbound only.
-    pub(super) scrub: Option<&'a Scrub>,
+    /// The scrubbers. Inbound they only decide whether reports may name a key.
+    pub(super) scrub: &'a Scrub,
+    pub(super) direction: Direction,
 }
 
 /// The effect of a rule on a member, with the reason.
@@ -30,6 +31,8 @@ pub(super) struct Evaluation<'a> {
     pub(super) violation: Option<Violation<'a>>,
     /// Whether reports may name the key; false if the key itself is personal.
     pub(super) key_shown: bool,
+    /// Whether the detectors have just found nothing, whatever the rule.
+    pub(super) is_clear: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -43,11 +46,12 @@ pub(super) struct Violation<'a> {
 
 impl<'a> Evaluator<'a> {
     /// Returns the evaluator for peers without a rule: no key crosses.
-    pub(super) fn deny(scrub: Option<&'a Scrub>) -> Self {
-        Evaluator { rule: &DEFAULT, keys: &NO_KEYS, report: false, scrub }
+    pub(super) fn deny(scrub: &'a Scrub, direction: Direction) -> Self {
+        Evaluator { rule: &DEFAULT, keys: &NO_KEYS, report: false, scrub, direction }
     }
 
-    pub(super) fn evaluate(&self, member: &Member<'_>) -> Evaluation<'a> {
+    /// Evaluates a member. `is_clear` if the detectors have found nothing in it before.
+    pub(super) fn evaluate(&self, member: &Member<'_>, is_clear: bool) -> Evaluation<'a> {
         let Some(key) = self.keys.find(member) else {
             return stopped(RejectReason::NotAllowed, None, self.report, self.may_show_key(member));
         };
@@ -55,14 +59,21 @@ impl<'a> Evaluator<'a> {
         if let Some(reason) = key.violation(member) {
             return stopped(reason, None, report, self.may_show_key(member));
         }
-        let Some(scrub) = self.scrub.filter(|_| key.is_scrubbed()) else { return Evaluation::crosses() };
-        if !key.tells(member) && scrub.clears_member(member) {
+        if is_clear || !key.is_scrubbed() || self.direction == Direction::Inbound {
             return Evaluation::crosses();
+        }
+        let scrub = self.scrub;
+        if !key.tells(member) && scrub.clears_member(member) {
+            return Evaluation { is_clear: true, ..Evaluation::crosses() };
         }
         if let Some(detector) = scrub.find_in_key(member.key()) {
             return stopped(RejectReason::PersonalData, Some(detector), report, false);
         }
-        let Some(found) = scrub.find(member, key.chosen_action()) else { return Evaluation::crosses() };
+        let Some(found) = scrub.find(member, key.chosen_action()) else {
+            // Under another action, a pseudonym that was exempt would be a finding.
+            let is_clear = scrub.resolve(key.chosen_action()) != ScrubAction::Pseudonymize;
+            return Evaluation { is_clear, ..Evaluation::crosses() };
+        };
         if report {
             return stopped(RejectReason::PersonalData, Some(found.detector), true, true);
         }
@@ -74,32 +85,58 @@ impl<'a> Evaluator<'a> {
                     detector: Some(found.detector),
                     reported: false,
                 }),
-                key_shown: true,
+                ..Evaluation::crosses()
             },
             None => stopped(RejectReason::PersonalData, Some(found.detector), false, true),
         }
     }
 
     fn may_show_key(&self, member: &Member<'_>) -> bool {
-        self.scrub.is_none_or(|scrub| scrub.find_in_key(member.key()).is_none())
+        self.scrub.clears_key(member.wire_key())
     }
 
     /// Returns the baggage that may cross; `None` if all of it may cross unchanged.
-    pub(super) fn filter(&self, baggage: &Baggage, rejections: &mut Vec<Rejection>) -> Option<Baggage> {
+    ///
+    /// `cleared` has a bit for each member that the detectors have cleared before, and takes those that they clear now.
+    pub(super) fn filter(
+        &self,
+        baggage: &Baggage,
+        cleared: &mut u64,
+        rejections: &mut Vec<Rejection>,
+    ) -> Option<Baggage> {
         if baggage.is_empty() || self.lets_all_pass() {
             return None;
         }
+        if self.keys.as_slice().is_empty() && !self.report {
+            self.reject_all(baggage, rejections);
+            return Some(Baggage::EMPTY);
+        }
         let (mut left, mut name) = (baggage.len(), None);
-        baggage.rewritten(|member| {
-            let evaluation = self.evaluate(member);
+        baggage.rewritten(|place, member| {
+            let bit = u32::try_from(place).ok().and_then(|place| 1_u64.checked_shl(place)).unwrap_or_default();
+            let evaluation = self.evaluate(member, *cleared & bit != 0);
+            if evaluation.is_clear {
+                *cleared |= bit;
+            }
             if let Some(violation) = evaluation.violation {
                 let rule = name.get_or_insert_with(|| self.name());
                 rejections.reserve(left);
-                rejections.push(rejection(member, rule, &evaluation, violation));
+                rejections.push(rejection(member, rule, evaluation.key_shown, violation));
             }
             left = left.saturating_sub(1);
             evaluation.effect
         })
+    }
+
+    /// Rejects every member, for a rule without keys: the default for strangers, who send as many as they like.
+    fn reject_all(&self, baggage: &Baggage, rejections: &mut Vec<Rejection>) {
+        let rule = self.name();
+        rejections.reserve(baggage.len());
+        rejections.extend(baggage.iter().map(|member| {
+            let key = member.wire_key();
+            let key = if self.scrub.clears_key(key) { key } else { &[] };
+            Rejection::of_key("baggage", RejectReason::NotAllowed, key, rule.clone(), None)
+        }));
     }
 
     /// Returns the rule's name for rejections. Copied at most once for each message.
@@ -107,24 +144,20 @@ impl<'a> Evaluator<'a> {
         self.rule.clone().into()
     }
 
-    /// Whether no member can meet an violation: then none is looked at.
+    /// Returns true if no member can meet a violation.
     fn lets_all_pass(&self) -> bool {
         self.keys.as_slice().first().is_some_and(|key| {
-            key.takes_everything() && (!key.is_scrubbed() || self.scrub.is_none_or(Scrub::finds_nothing))
+            key.takes_everything()
+                && (!key.is_scrubbed() || self.direction == Direction::Inbound || self.scrub.finds_nothing())
         })
     }
 }
 
-fn rejection(
-    member: &Member<'_>,
-    rule: &PolicyName,
-    evaluation: &Evaluation<'_>,
-    violation: Violation<'_>,
-) -> Rejection {
-    let rejection = Rejection::new("baggage", violation.reason);
-    let rejection = if violation.reported { rejection.reported() } else { rejection };
-    let rejection = if evaluation.key_shown { rejection.with_key(member.wire_key()) } else { rejection };
-    rejection.by(Some(rule.clone()), violation.detector.map(Into::into))
+fn rejection(member: &Member<'_>, rule: &PolicyName, key_shown: bool, violation: Violation<'_>) -> Rejection {
+    let key = if key_shown { member.wire_key() } else { &[] };
+    let detector = violation.detector.map(PolicyName::from);
+    let rejection = Rejection::of_key("baggage", violation.reason, key, rule.clone(), detector);
+    if violation.reported { rejection.reported() } else { rejection }
 }
 
 fn stopped(reason: RejectReason, detector: Option<DetectorRef<'_>>, reported: bool, key_shown: bool) -> Evaluation<'_> {
@@ -132,11 +165,12 @@ fn stopped(reason: RejectReason, detector: Option<DetectorRef<'_>>, reported: bo
         effect: if reported { Rewrite::Keep } else { Rewrite::Drop },
         violation: Some(Violation { reason, detector, reported }),
         key_shown,
+        is_clear: false,
     }
 }
 
 impl Evaluation<'_> {
     fn crosses() -> Self {
-        Self { effect: Rewrite::Keep, violation: None, key_shown: true }
+        Self { effect: Rewrite::Keep, violation: None, key_shown: true, is_clear: false }
     }
 }

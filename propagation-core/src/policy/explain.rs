@@ -94,18 +94,20 @@ impl Policy {
     /// ```
     #[must_use]
     pub fn explain(&self, direction: Direction, peer: &Peer<'_>, context: &PropagationContext) -> Explanation {
-        let scrub = Some(&self.scrub);
+        let scrub = &self.scrub;
         let mut explanation =
             Explanation { rule: "default".to_owned(), trust: None, linked: false, fields: Vec::new() };
         let evaluator = match direction {
             Direction::Inbound => {
                 let admission = self.admit(peer, context.clone());
-                let evaluator =
-                    self.inbound_rule(peer).map_or_else(|| Evaluator::deny(None), |rule| rule.evaluator(None));
+                let evaluator = self
+                    .inbound_rule(peer)
+                    .map_or_else(|| Evaluator::deny(scrub, direction), |rule| rule.evaluator(scrub));
                 explanation.trust = Some(admission.trust);
                 explanation.linked = !admission.links.is_empty();
                 let after = &admission.context.trace;
-                let all = &TraceStateRule::All;
+                let full = admission.trust == TraceTrust::Full;
+                let all = if full { &TraceStateRule::All } else { &TraceStateRule::None };
                 self.explain_trace(&context.trace, after, &admission.rejections, all, &mut explanation.fields);
                 evaluator
             }
@@ -115,7 +117,7 @@ impl Policy {
                 let state = rule.map_or(&TraceStateRule::All, OutboundRule::state);
                 let after = &release.context.trace;
                 self.explain_trace(&context.trace, after, &release.rejections, state, &mut explanation.fields);
-                rule.map_or_else(|| Evaluator::deny(scrub), |rule| rule.evaluator(scrub))
+                rule.map_or_else(|| Evaluator::deny(scrub, direction), |rule| rule.evaluator(scrub))
             }
         };
         explanation.rule = evaluator.rule.to_string();
@@ -214,7 +216,7 @@ impl Policy {
 }
 
 fn explain_member(evaluator: &Evaluator<'_>, member: &Member<'_>) -> ExplainedField {
-    let evaluation = evaluator.evaluate(member);
+    let evaluation = evaluator.evaluate(member, false);
     let (decision, output) = match evaluation.effect {
         Rewrite::Keep => (Decision::Allowed, Some(member.value().into_owned())),
         Rewrite::Drop => (Decision::Blocked, None),

@@ -5,7 +5,7 @@ use super::{
     evaluate::{DEFAULT, Evaluator},
 };
 use crate::{
-    PropagationContext, RejectReason, Rejection, TraceContext, TraceState,
+    Direction, PropagationContext, RejectReason, Rejection, TraceContext,
     model::origin::{AdmissionToken, Origin},
 };
 
@@ -66,8 +66,11 @@ impl Policy {
         let Some(token) = origin.admission else { return self.evaluate_outside_hops(found, rejections) };
         let rule = self.rule_of(token);
         let evaluator = match rule.filter(|_| token.with_baggage) {
-            Some(rule) => rule.evaluator(None),
-            None => Evaluator { rule: rule.map_or(&DEFAULT, InboundRule::name), ..Evaluator::deny(None) },
+            Some(rule) => rule.evaluator(&self.scrub),
+            None => Evaluator {
+                rule: rule.map_or(&DEFAULT, InboundRule::name),
+                ..Evaluator::deny(&self.scrub, Direction::Inbound)
+            },
         };
         let trust = self.trust_of(token);
         let mut admission = Admission { context: found, trust, ..Admission::default() };
@@ -76,10 +79,6 @@ impl Policy {
             admission.restrict_trace(&evaluator);
         }
         let ids_only = trust == TraceTrust::IdsOnly;
-        if ids_only {
-            admission.context.trace.state = TraceState::EMPTY;
-        }
-        self.hide_personal_keys(&mut admission.rejections);
         admission.rejections.iter_mut().for_each(|rejection| rejection.forwarded = true);
         rejections.append(&mut admission.rejections);
         Forwarded { context: admission.context, link: admission.links.pop(), ids_only }

@@ -181,10 +181,12 @@ pub(super) struct Keys {
     rules: Vec<KeyRule>,
     /// `None` for few keys: trying them in order costs less than a look-up.
     index: Option<NameIndex>,
+    /// The places of the keys with a span attribute.
+    with_attribute: Vec<usize>,
 }
 
 impl Keys {
-    pub(super) const EMPTY: Self = Self { rules: Vec::new(), index: None };
+    pub(super) const EMPTY: Self = Self { rules: Vec::new(), index: None, with_attribute: Vec::new() };
 
     /// The number of keys that are tried in order.
     const FEW: usize = 8;
@@ -195,6 +197,8 @@ impl Keys {
 
     /// Builds the look-up. Must be called after the last key was added.
     pub(super) fn compile(&mut self) {
+        let rules = self.rules.iter().enumerate();
+        self.with_attribute = rules.filter(|(_, rule)| rule.span_attribute.is_some()).map(|(at, _)| at).collect();
         self.index = (self.rules.len() > Self::FEW).then(|| {
             let mut index = NameIndex::default();
             for (place, rule) in (0..).zip(&self.rules) {
@@ -211,6 +215,12 @@ impl Keys {
             Some(index) => self.rules.get(index.find(member.wire_key())?),
             None => self.rules.iter().find(|key| key.matches(member)),
         }
+    }
+
+    /// Returns the keys with a span attribute, and the attributes' names.
+    pub(super) fn span_attributes(&self) -> impl Iterator<Item = (&KeyRule, &str)> {
+        let keys = self.with_attribute.iter().filter_map(|at| self.rules.get(*at));
+        keys.filter_map(|key| key.span_attribute.as_deref().map(|attribute| (key, attribute)))
     }
 
     pub(super) fn as_slice(&self) -> &[KeyRule] {

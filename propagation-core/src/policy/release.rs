@@ -1,7 +1,7 @@
 use std::borrow::Cow;
 
 use super::{OutboundRule, Policy, Scrub, TraceStateRule, evaluate::Evaluator, scrubbing::DetectorRef};
-use crate::{Peer, PropagationContext, RejectReason, Rejection, TraceContext, TraceState};
+use crate::{Baggage, Direction, Peer, PropagationContext, RejectReason, Rejection, TraceContext, TraceState, hop};
 
 /// An outbound context after the policy was applied.
 #[derive(Clone, Debug)]
@@ -18,11 +18,12 @@ impl Policy {
     #[must_use]
     pub fn release<'c>(&self, peer: &Peer<'_>, context: &'c PropagationContext) -> Release<'c> {
         let mut rejections = Vec::new();
-        let rule = self.outbound_rule(peer);
-        let scrub = Some(&self.scrub);
-        let evaluator = rule.map_or_else(|| Evaluator::deny(scrub), |rule| rule.evaluator(scrub));
+        let place = self.outbound_index.find(Direction::Outbound, peer);
+        let rule = place.and_then(|place| self.outbound.get(place));
+        let scrub = &self.scrub;
+        let evaluator = rule.map_or_else(|| Evaluator::deny(scrub, Direction::Outbound), |rule| rule.evaluator(scrub));
         let mut released = Cow::Borrowed(context);
-        if let Some(baggage) = evaluator.filter(&context.baggage, &mut rejections) {
+        if let Some(baggage) = self.filter(&evaluator, place, context, &mut rejections) {
             released.to_mut().baggage = baggage;
         }
         if let Some(rule) = rule
@@ -34,6 +35,33 @@ impl Policy {
             released.to_mut().trace.state = state;
         }
         Release { context: released, rejections }
+    }
+
+    /// Returns the baggage that a rule releases; `None` if it releases all of it as it is.
+    fn filter(
+        &self,
+        evaluator: &Evaluator<'_>,
+        rule: Option<usize>,
+        context: &PropagationContext,
+        rejections: &mut Vec<Rejection>,
+    ) -> Option<Baggage> {
+        // A hop makes several calls with one baggage: the detectors scan each member once for all of them.
+        hop::with_findings(context, |findings, is_whole| {
+            let Some(findings) = findings else { return evaluator.filter(&context.baggage, &mut 0, rejections) };
+            let rule = rule.filter(|_| is_whole);
+            if rule.is_some_and(|rule| findings.passes(self.generation, rule)) {
+                return None;
+            }
+            let known = findings.clear(self.generation);
+            let mut cleared = known;
+            let filtered = evaluator.filter(&context.baggage, &mut cleared, rejections);
+            // In report mode everything crosses, and each call reports it.
+            let passing = rule.filter(|_| filtered.is_none() && rejections.is_empty());
+            if cleared != known || passing.is_some() {
+                findings.add(self.generation, cleared, passing);
+            }
+            filtered
+        })
     }
 
     pub(super) fn find_in_state(&self, key: &str, value: &str) -> Option<DetectorRef<'_>> {

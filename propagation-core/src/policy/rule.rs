@@ -7,6 +7,7 @@ use super::{
     scrubbing::Scrub,
     source::SourceRule,
 };
+use crate::Direction;
 
 /// The trust in a caller's trace context.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,7 +16,7 @@ pub enum TraceTrust {
     /// Accepts ids, sampling decision and tracestate.
     #[default]
     Full,
-    /// Accepts ids and tracestate. The sampling decision is made anew.
+    /// Accepts the ids. The sampling decision is made anew, and tracestate is dropped.
     IdsOnly,
     /// Starts a new trace, linked to the caller's.
     RestartWithLink,
@@ -161,6 +162,11 @@ impl InboundRule {
     pub(super) fn trust_level(&self) -> TraceTrust {
         self.trust
     }
+
+    /// Returns the keys that are copied to span attributes, with the attributes' names.
+    pub(super) fn span_attributes(&self) -> impl Iterator<Item = (&KeyRule, &str)> {
+        self.keys.span_attributes()
+    }
 }
 
 /// The members of `tracestate` that a rule releases.
@@ -270,7 +276,7 @@ impl OutboundRule {
 }
 
 macro_rules! shared {
-    ($rule:ty) => {
+    ($rule:ty, $direction:expr) => {
         impl $rule {
             /// Builds the look-up of keys. Must be called after the last one was added.
             pub(super) fn compile(&mut self) {
@@ -299,12 +305,12 @@ macro_rules! shared {
                 self.report
             }
 
-            pub(super) fn evaluator<'a>(&'a self, scrub: Option<&'a Scrub>) -> Evaluator<'a> {
-                Evaluator { rule: &self.name, keys: &self.keys, report: self.report, scrub }
+            pub(super) fn evaluator<'a>(&'a self, scrub: &'a Scrub) -> Evaluator<'a> {
+                Evaluator { rule: &self.name, keys: &self.keys, report: self.report, scrub, direction: $direction }
             }
         }
     };
 }
 
-shared!(InboundRule);
-shared!(OutboundRule);
+shared!(InboundRule, Direction::Inbound);
+shared!(OutboundRule, Direction::Outbound);

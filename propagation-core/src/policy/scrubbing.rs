@@ -164,6 +164,11 @@ impl Scrub {
         self.action
     }
 
+    /// Returns the action of a key, which may have one of its own.
+    pub(super) fn resolve(&self, action: Option<ScrubAction>) -> ScrubAction {
+        action.unwrap_or(self.action)
+    }
+
     /// Whether nothing is looked for.
     pub(super) fn finds_nothing(&self) -> bool {
         self.detectors.is_empty() && self.patterns.is_empty()
@@ -171,7 +176,7 @@ impl Scrub {
 
     /// Whether an action can be carried out.
     pub(super) fn check(&self, action: Option<ScrubAction>) -> Result<(), PolicyError> {
-        if action.unwrap_or(self.action) == ScrubAction::Pseudonymize && self.pseudonyms.is_none() {
+        if self.resolve(action) == ScrubAction::Pseudonymize && self.pseudonyms.is_none() {
             return Err(PolicyError::new("the action `pseudonymize` needs a key".to_owned()));
         }
         Ok(())
@@ -188,6 +193,12 @@ impl Scrub {
         self.patterns.is_empty() && (state.is_plain() || !scrub::may_match(state.as_bytes()))
     }
 
+    /// Returns true if a key may be shown: the detectors find nothing in it.
+    pub(super) fn clears_key(&self, key: &[u8]) -> bool {
+        self.patterns.is_empty() && !scrub::may_match(key)
+            || std::str::from_utf8(key).is_ok_and(|key| self.find_in_key(key).is_none())
+    }
+
     /// What is personal in a key.
     pub(super) fn find_in_key(&self, key: &str) -> Option<DetectorRef<'_>> {
         self.find_in(&[], key)
@@ -197,7 +208,7 @@ impl Scrub {
     pub(super) fn find(&self, member: &Member<'_>, action: Option<ScrubAction>) -> Option<Found<'_>> {
         let value = member.value();
         // A pseudonym that was made on the way here is nobody's secret; it only looks random.
-        let pseudonym = action.unwrap_or(self.action) == ScrubAction::Pseudonymize && self.is_own_pseudonym(&value);
+        let pseudonym = self.resolve(action) == ScrubAction::Pseudonymize && self.is_own_pseudonym(&value);
         if !pseudonym && let Some(detector) = self.find_in(member.key().as_bytes(), &value) {
             return Some(Found { detector, in_properties: false });
         }
@@ -239,7 +250,7 @@ impl Scrub {
     /// The value that may cross instead; `None` if none may.
     pub(super) fn change(&self, action: Option<ScrubAction>, member: &Member<'_>, found: &Found<'_>) -> Option<String> {
         let value = member.value();
-        let action = action.unwrap_or(self.action);
+        let action = self.resolve(action);
         if found.in_properties {
             // The value itself is clean: the properties go.
             return (action != ScrubAction::Drop).then(|| value.into_owned());

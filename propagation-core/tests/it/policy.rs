@@ -95,8 +95,8 @@ fn what_is_personal_in_tracestate_neither_comes_in_nor_goes_out() {
     let (state, reasons) = state_under(any().report_only());
     assert!(state.contains("anna@example.com"), "{state}");
     assert_eq!(reasons, [RejectReason::ReportOnly; 3]);
-    let (state, _) = state_under(any().trust(TraceTrust::IdsOnly));
-    assert_eq!(state, "a=1");
+    let (state, reasons) = state_under(any().trust(TraceTrust::IdsOnly));
+    assert_eq!((&*state, &*reasons), ("", &[RejectReason::Untrusted][..]));
     // A peer that no rule is for.
     let (state, _) = state_under(InboundRule::peers(["kafka:*"]));
     assert_eq!(state, "a=1,ot=th:8");

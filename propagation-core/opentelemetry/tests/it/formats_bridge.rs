@@ -70,7 +70,9 @@ fn the_threshold_goes_only_when_the_decision_changes() {
     assert_eq!(state_through(by_parent(), open_policy()), STATE);
     assert_eq!(state_through(Sampler::AlwaysOff, open_policy()), "congo=1,ot=x:y;rv:6e6d1a75832a2f");
     let decide = Policy::builder().inbound(InboundRule::peers(["*"]).trust(TraceTrust::IdsOnly)).build().unwrap();
-    assert_eq!(state_through(by_parent(), decide), "congo=1,ot=x:y;rv:6e6d1a75832a2f");
+    let sent =
+        through(&propagator("tracecontext", by_parent(), decide), &[("traceparent", PARENT), ("tracestate", STATE)]);
+    assert!(sent.iter().all(|(name, _)| name != "tracestate"), "{sent:?}");
 }
 
 /// A sampler that drops, and writes its own threshold.

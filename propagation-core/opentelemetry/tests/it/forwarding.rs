@@ -221,7 +221,8 @@ fn expected(trust: TraceTrust, existing: &ExistingContext) -> Expected {
         (TraceTrust::IdsOnly, ExistingContext::Keep) => of(true, false, true),
         (TraceTrust::RestartWithLink, ExistingContext::Keep) => of(false, false, true),
         // The trace of an admitted caller goes on in our own spans.
-        (TraceTrust::Full | TraceTrust::IdsOnly, _) => of(true, true, false),
+        (TraceTrust::Full, _) => of(true, true, false),
+        (TraceTrust::IdsOnly, _) => of(true, false, false),
         _ => of(false, false, false),
     }
 }

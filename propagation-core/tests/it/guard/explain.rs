@@ -24,7 +24,7 @@ fn of<'e>(fields: &'e [ExplainedField], field: &str, key: Option<&str>) -> &'e E
 fn explain_inbound_covers_trust_trace_and_tracestate() {
     for (trust, parent, reason, state, linked) in [
         (TraceTrust::Full, Decision::Allowed, None, Decision::Allowed, false),
-        (TraceTrust::IdsOnly, Decision::Modified, Some(RejectReason::Untrusted), Decision::Allowed, false),
+        (TraceTrust::IdsOnly, Decision::Modified, Some(RejectReason::Untrusted), Decision::Blocked, false),
         (TraceTrust::RestartWithLink, Decision::Blocked, Some(RejectReason::Restarted), Decision::Blocked, true),
         (TraceTrust::Restart, Decision::Blocked, Some(RejectReason::Restarted), Decision::Blocked, false),
         (TraceTrust::Ignore, Decision::Blocked, Some(RejectReason::Untrusted), Decision::Blocked, false),
