@@ -24,6 +24,7 @@
 mod bound;
 mod convert;
 mod serve;
+mod signals;
 mod store;
 
 use std::io;
@@ -34,8 +35,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-pub use self::store::Counts;
+pub use self::signals::{ReceivedLog, ReceivedMetric, ReceivedScope};
 use self::store::Store;
+pub use self::store::{Counts, ReceivedRequest};
 use crate::trace::{AssertionFailure, Span, TraceGraph, TraceId};
 
 /// How long [`OtlpReceiver::continuous`] and [`OtlpReceiver::trace`] wait: far longer than exporters take, as only a test that fails
@@ -164,6 +166,24 @@ impl OtlpReceiver {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.store.counts()
+    }
+
+    /// Returns the received metrics, each as often as it was exported, in the order received.
+    #[must_use]
+    pub fn metrics(&self) -> Vec<ReceivedMetric> {
+        self.store.metrics()
+    }
+
+    /// Returns the received log records, in the order received.
+    #[must_use]
+    pub fn logs(&self) -> Vec<ReceivedLog> {
+        self.store.logs()
+    }
+
+    /// Returns path and headers of the received exports: the last thousand.
+    #[must_use]
+    pub fn requests(&self) -> Vec<ReceivedRequest> {
+        self.store.requests()
     }
 
     /// Forgets every span so far, for the next test on the same receiver. The counts go on.

@@ -60,6 +60,36 @@ pub trait Bridge: fmt::Debug + Send + Sync {
     }
 }
 
+impl<B: Bridge + ?Sized> Bridge for Box<B> {
+    fn is_recording(&self) -> bool {
+        (**self).is_recording()
+    }
+
+    fn makes_spans(&self) -> bool {
+        (**self).makes_spans()
+    }
+
+    fn check(&self) -> Result<(), BridgeError> {
+        (**self).check()
+    }
+
+    fn current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
+        (**self).current(innermost)
+    }
+
+    fn span_inside(&self, id: HopId) -> Option<SpanId> {
+        (**self).span_inside(id)
+    }
+
+    fn start(&self, hop: Hop) -> Started {
+        (**self).start(hop)
+    }
+
+    fn continue_from(&self, continued: Continued<'_>) -> Option<Box<dyn BridgeSpan>> {
+        (**self).continue_from(continued)
+    }
+}
+
 /// A context that work continues in, without a span of its own.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -70,11 +100,23 @@ pub struct Continued<'a> {
     pub context: &'a PropagationContext,
     /// Whether the context was captured in this process.
     pub local: bool,
+    /// Whether the tracing API makes no spans in the scope, as far as it can be told so. The context is empty then.
+    pub suppressed: bool,
 }
 
 impl<'a> Continued<'a> {
-    pub(crate) fn new(id: HopId, context: &'a PropagationContext, local: bool) -> Self {
-        Self { id, context, local }
+    pub(crate) fn new(id: HopId, context: &'a PropagationContext) -> Self {
+        Self { id, context, local: false, suppressed: false }
+    }
+
+    pub(crate) fn with_local(mut self, local: bool) -> Self {
+        self.local = local;
+        self
+    }
+
+    pub(crate) fn with_suppressed(mut self, suppressed: bool) -> Self {
+        self.suppressed = suppressed;
+        self
     }
 }
 

@@ -41,7 +41,7 @@ pub use self::{
 pub(crate) use self::{
     guard_leak::CallSite,
     seam::HopHost,
-    stack::{current_id, innermost, is_inside, origin_of, with_findings},
+    stack::{current_id, innermost, is_inside, is_suppressed, origin_of, with_findings},
 };
 use crate::PropagationContext;
 

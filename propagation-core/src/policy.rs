@@ -75,6 +75,8 @@ pub struct Policy {
     scrub: Scrub,
     existing_outside_hops: ExistingOutsideHops,
     generation: Generation,
+    /// Whether a rule copies baggage to every span.
+    every_span: bool,
     telemetry: TelemetryLimits,
     /// The declared transports.
     transports: Vec<Box<str>>,
@@ -101,6 +103,7 @@ impl Policy {
     fn compiled(mut self) -> Self {
         self.inbound.iter_mut().for_each(InboundRule::compile);
         self.outbound.iter_mut().for_each(OutboundRule::compile);
+        self.every_span = self.inbound.iter().flat_map(InboundRule::keys).any(|key| key.every_span);
         self.inbound_index = PeerIndex::new(Direction::Inbound, self.inbound.iter().map(InboundRule::peer_patterns));
         self.outbound_index =
             PeerIndex::new(Direction::Outbound, self.outbound.iter().map(OutboundRule::peer_patterns));

@@ -26,8 +26,8 @@ pub(crate) use deliveries::{Delivered, Deliveries};
 
 use self::{callback::RejectionCallback, report::RejectionReporter};
 use crate::{
-    Admission, Bridge, Direction, Extract, Extracted, FieldNames, Format, Hop, HopSpan, Inject, InjectionReport,
-    OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection,
+    Admission, Attribute, Bridge, Direction, Extract, Extracted, FieldNames, Format, Hop, HopSpan, Inject,
+    InjectionReport, OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection,
     bridge::{BridgeError, Continued, CurrentHop, HopId},
     hop::{
         self, GuardLeaks, gate, names,
@@ -72,6 +72,7 @@ struct Inner {
     deliveries: Deliveries,
     guard_leaks: GuardLeaks,
     semantic_conventions: SemanticConventions,
+    stack_traces: bool,
 }
 
 impl Propagator {
@@ -211,7 +212,7 @@ impl Propagator {
     #[must_use]
     pub fn start(&self, hop: Hop) -> HopSpan {
         let id = hop.id();
-        if !self.is_recording() {
+        if hop.parent.origin.suppressed || !self.is_recording() {
             return self.pass_by(hop.parent, id);
         }
         let origin = hop::origin_of(&hop.parent);
@@ -247,13 +248,44 @@ impl Propagator {
     }
 
     fn continue_in(&self, context: PropagationContext, id: HopId, local: bool) -> HopSpan {
-        if !self.is_recording() {
+        if context.origin.suppressed || !self.is_recording() {
             return self.pass_by(context, id);
         }
         let origin = hop::origin_of(&context);
         let context = PropagationContext { origin, ..context };
-        let continued = Continued::new(id, &context, local);
+        let continued = Continued::new(id, &context).with_local(local);
         match access(Access::Start, || self.0.bridge.continue_from(continued)).flatten() {
+            Some(span) => HopSpan::with_span(context, id, span, self.host()),
+            None => HopSpan::new(context, id),
+        }
+    }
+
+    /// Returns a scope without telemetry: inside, hops make no spans and are not measured, outgoing calls carry no context, and spans that the
+    /// application makes with the tracing API are suppressed as far as the bridge can do so.
+    ///
+    /// For health checks that a service sends in a loop, and for polls that return no message. Run the work with
+    /// [`in_scope`](HopSpan::in_scope) or [`scope`](HopSpan::scope); the helpers of [`task`](crate::task) carry the scope elsewhere. A context that
+    /// code passes to [`inject`](Self::inject) explicitly is written nevertheless.
+    ///
+    /// ```
+    /// use propagation_core::{Hop, PropagationContext, Propagator, SpanKind, TraceContext};
+    ///
+    /// let propagator = Propagator::default();
+    /// let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
+    /// let request = propagator.start(Hop::remote(SpanKind::Server, PropagationContext::new(TraceContext::new(parent))));
+    /// let sent = request.in_scope(|| propagator.suppressed().in_scope(|| propagator.current()));
+    /// assert!(sent.is_empty());
+    /// # Ok::<(), propagation_core::TraceParentError>(())
+    /// ```
+    #[must_use]
+    pub fn suppressed(&self) -> HopSpan {
+        let id = HopId::next();
+        let origin = Origin { suppressed: true, ..Origin::OWN };
+        let context = PropagationContext { origin, ..PropagationContext::EMPTY };
+        let continued = Continued::new(id, &context).with_suppressed(true);
+        let bridged = self.is_enabled() && self.0.bridge.is_recording();
+        let scope = || if bridged { self.0.bridge.continue_from(continued) } else { None };
+        match access(Access::Start, scope).flatten() {
             Some(span) => HopSpan::with_span(context, id, span, self.host()),
             None => HopSpan::new(context, id),
         }
@@ -262,6 +294,9 @@ impl Propagator {
     fn pass_by(&self, context: PropagationContext, id: HopId) -> HopSpan {
         if !self.is_enabled() {
             return HopSpan::new(PropagationContext::EMPTY, id);
+        }
+        if context.origin.suppressed || hop::is_suppressed() {
+            return self.suppressed();
         }
         let origin = hop::origin_of(&context);
         HopSpan::new(PropagationContext { origin, ..context }, id)
@@ -320,7 +355,7 @@ impl Propagator {
     /// Returns `true` if the bridge makes spans or measures. Adapters describe hops only then.
     #[must_use]
     pub fn is_recording(&self) -> bool {
-        self.is_enabled() && self.0.bridge.is_recording()
+        self.is_enabled() && self.0.bridge.is_recording() && !hop::is_suppressed()
     }
 
     /// Checks that the bridge makes spans here. Call it once the subscriber is installed; the one-call set-up does.
@@ -336,6 +371,20 @@ impl Propagator {
     #[must_use]
     pub fn fields(&self) -> &FieldNames {
         &self.0.fields
+    }
+
+    /// Returns the attributes that each span inside the current hop gets from the hop's baggage: those of keys whose rule has
+    /// [`every_span`](crate::KeyRule::every_span), in the rule that admitted the hop. The values have passed the policy's guard.
+    #[must_use]
+    pub fn attributes_for_every_span(&self) -> Vec<Attribute> {
+        let policy = self.0.policy.load();
+        if !policy.copies_to_every_span() || !self.is_recording() {
+            return Vec::new();
+        }
+        let found = policy.attributes_for_every_span(&PropagationContext::current());
+        let mut attributes: Vec<_> = found.into_iter().filter_map(|found| gate::attribute(&**policy, found)).collect();
+        names::translate(self.0.semantic_conventions, &mut attributes);
+        attributes
     }
 
     /// Returns the names that attributes are recorded with.

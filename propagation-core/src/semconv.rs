@@ -82,7 +82,12 @@ names! {
 
 names! {
     RESOURCE_ATTRIBUTES, "The names of resource attributes of this module.":
+    CONTAINER_ID = "container.id";
     DEPLOYMENT_ENVIRONMENT_NAME = "deployment.environment.name";
+    HOST_ARCH = "host.arch";
+    HOST_ID = "host.id";
+    HOST_NAME = "host.name";
+    OS_TYPE = "os.type";
     SERVICE_INSTANCE_ID = "service.instance.id";
     SERVICE_NAME = "service.name";
     SERVICE_VERSION = "service.version";

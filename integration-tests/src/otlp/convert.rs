@@ -86,7 +86,7 @@ fn event(from: proto::span::Event) -> Event {
     event
 }
 
-fn attributes(from: Vec<KeyValue>) -> Attributes {
+pub(super) fn attributes(from: Vec<KeyValue>) -> Attributes {
     pairs(from, 0)
 }
 
@@ -94,7 +94,7 @@ fn pairs(from: Vec<KeyValue>, depth: usize) -> Attributes {
     from.into_iter().map(|pair| (pair.key, value(pair.value, depth))).collect()
 }
 
-fn value(from: Option<AnyValue>, depth: usize) -> Value {
+pub(super) fn value(from: Option<AnyValue>, depth: usize) -> Value {
     let Some(value_of) = from.and_then(|value| value.value) else { return Value::Empty };
     match value_of {
         any_value::Value::StringValue(text) => Value::String(text),

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::signals::{ReceivedLog, ReceivedMetric};
 use crate::trace::Span;
 
 /// More spans than this are refused: a sender gone wild must not take the machine's memory.
@@ -32,6 +33,36 @@ impl fmt::Display for Counts {
     }
 }
 
+/// Path and headers of an export.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ReceivedRequest {
+    /// The path, such as `/v1/traces`.
+    pub path: String,
+    /// The headers, or gRPC metadata.
+    pub headers: Vec<(String, String)>,
+}
+
+impl ReceivedRequest {
+    /// Creates the record of a request.
+    pub(super) fn new(path: &str, headers: &axum::http::HeaderMap) -> Self {
+        let text = |value: &axum::http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        Self {
+            path: path.to_owned(),
+            headers: headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        }
+    }
+
+    /// Returns the first value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// More metrics, log records and requests than this are dropped, the oldest first.
+const LIMIT_OF_OTHERS: usize = 1_000;
+
 #[derive(Debug, Default)]
 pub(super) struct Store {
     kept: Mutex<Kept>,
@@ -42,6 +73,9 @@ pub(super) struct Store {
 #[derive(Debug, Default)]
 struct Kept {
     spans: Vec<Arc<Span>>,
+    metrics: Vec<ReceivedMetric>,
+    logs: Vec<ReceivedLog>,
+    requests: Vec<ReceivedRequest>,
     counts: Counts,
     arrival: u64,
 }
@@ -59,6 +93,38 @@ impl Store {
         kept.spans.extend(spans.into_iter().take(room));
         self.announce(kept);
         refused
+    }
+
+    pub(super) fn add_metrics(&self, metrics: Vec<ReceivedMetric>) {
+        let mut kept = self.lock();
+        kept.metrics.extend(metrics);
+        bound(&mut kept.metrics);
+        self.announce(kept);
+    }
+
+    pub(super) fn add_logs(&self, logs: Vec<ReceivedLog>) {
+        let mut kept = self.lock();
+        kept.logs.extend(logs);
+        bound(&mut kept.logs);
+        self.announce(kept);
+    }
+
+    pub(super) fn add_request(&self, request: ReceivedRequest) {
+        let mut kept = self.lock();
+        kept.requests.push(request);
+        bound(&mut kept.requests);
+    }
+
+    pub(super) fn metrics(&self) -> Vec<ReceivedMetric> {
+        self.lock().metrics.clone()
+    }
+
+    pub(super) fn logs(&self) -> Vec<ReceivedLog> {
+        self.lock().logs.clone()
+    }
+
+    pub(super) fn requests(&self) -> Vec<ReceivedRequest> {
+        self.lock().requests.clone()
     }
 
     pub(super) fn add_malformed(&self) {
@@ -112,4 +178,9 @@ impl Store {
         // No code under the lock panics half-way through a change, so a poisoned state is consistent.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Drops the oldest beyond the limit.
+fn bound<T>(kept: &mut Vec<T>) {
+    kept.drain(..kept.len().saturating_sub(LIMIT_OF_OTHERS));
 }

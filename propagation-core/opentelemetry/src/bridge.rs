@@ -8,7 +8,7 @@ mod received_id;
 mod tracing;
 
 pub(crate) use caller::Caller;
-#[cfg(feature = "metrics")]
+#[cfg(any(feature = "metrics", feature = "sdk"))]
 pub(crate) use convert::attribute;
 pub(crate) use convert::{baggage_from, baggage_into, denied, root_context, span_context, trace_context};
 

@@ -4,6 +4,8 @@
 #![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod bridge;
+#[cfg(feature = "logs")]
+mod exceptions;
 #[cfg(feature = "tracing-subscriber")]
 pub mod logs;
 #[cfg(feature = "metrics")]
@@ -20,5 +22,9 @@ pub use bridge::OpenTelemetryBridge;
 pub use bridge::ReceivedIdGenerator;
 #[cfg(feature = "tracing")]
 pub use bridge::TracingBridge;
+#[cfg(feature = "logs")]
+pub use exceptions::ExceptionRecords;
 pub use propagator::OpenTelemetryPropagator;
 pub use scope::instrumentation_scope;
+#[cfg(feature = "sdk")]
+pub use setup::BaggageSpanProcessor;

@@ -18,6 +18,8 @@
 //! `tracing` span that is exported by `tracing-opentelemetry`, its own id stands in the line as long as that layer activates
 //! contexts, as it does by default; with `with_context_activation(false)` it is the hop's. A line outside of any trace is left as it is.
 
+#[cfg(feature = "logs")]
+mod export;
 mod line;
 
 use std::{fmt, sync::Arc};
@@ -31,6 +33,8 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+#[cfg(feature = "logs")]
+pub use self::export::LogExportLayer;
 use self::line::Said;
 use propagation_core::Propagator;
 

@@ -26,6 +26,7 @@
 //! | Metric | Unit | Of |
 //! |---|---|---|
 //! | `http.server.request.duration`, `http.client.request.duration` | `s` | HTTP |
+//! | `http.server.active_requests` | `{request}` | HTTP servers: `http.request.method` and `url.scheme` |
 //! | `rpc.server.call.duration`, `rpc.client.call.duration` | `s` | gRPC |
 //! | `messaging.client.operation.duration` | `s` | create, send, receive, settle |
 //! | `messaging.process.duration` | `s` | process |

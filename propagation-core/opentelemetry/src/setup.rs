@@ -1,11 +1,11 @@
-//! Start-up in one call: resource, exporter, batches, sampler, limits and propagator, from OpenTelemetry's standard variables.
+//! Set-up in one call: resource, exporters, sampler, limits and propagator, from OpenTelemetry's standard variables.
 //!
 //! ```no_run
 //! use propagation_core::Policy;
 //! use propagation_opentelemetry::setup::Setup;
 //!
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! let telemetry = Setup::new("orders").policy(Policy::default()).build()?;
+//! let telemetry = Setup::new("orders").version(env!("CARGO_PKG_VERSION")).policy(Policy::default()).build()?;
 //! let propagator = telemetry.propagator();
 //! // … serve …
 //! # let _ = propagator;
@@ -16,229 +16,136 @@
 //! # }
 //! ```
 //!
-//! | Variable | What it does | Without it |
+//! # Signals
+//!
+//! | Signal | Feature | Exported |
 //! |---|---|---|
-//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource | the name given in code |
+//! | traces | | unless `OTEL_TRACES_EXPORTER=none` |
+//! | metrics: [`HopMetrics`](crate::metrics::HopMetrics) and the propagator's counters | `metrics` | unless `OTEL_METRICS_EXPORTER=none` |
+//! | log records: events of `tracing` | `logs` | with `OTEL_LOGS_EXPORTER=otlp` or [`Setup::with_logs`] |
+//!
+//! # Variables
+//!
+//! | Variable | Effect | Default |
+//! |---|---|---|
+//! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource | the name given in code, and a random `service.instance.id` |
 //! | `OTEL_TRACES_EXPORTER` | a list of `otlp` and `console` (a line for each span on standard output), or `none` | `otlp` |
-//! | `OTEL_EXPORTER_OTLP_PROTOCOL`, `…_TRACES_PROTOCOL` | `grpc`, or `http/protobuf` with the feature `otlp-http` | `grpc` |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT`, `…_TRACES_ENDPOINT` | the Collector; over HTTP, `/v1/traces` is added to the first, and not to the second | `http://localhost:4317`, over HTTP `http://localhost:4318` |
-//! | `OTEL_EXPORTER_OTLP_TIMEOUT`, `…_TRACES_TIMEOUT` | milliseconds for an export | 10,000 |
-//! | `OTEL_EXPORTER_OTLP_INSECURE`, `…_TRACES_INSECURE` | over gRPC, the scheme of an endpoint without one: `http://` if `true`, `https://` if `false` | such an endpoint is ignored |
-//! | `OTEL_EXPORTER_OTLP_…` `HEADERS`, `COMPRESSION` | read by the exporter itself, from the environment | none |
-//! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches | 5,000 ms, 2,048, 512 |
+//! | `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` | `otlp` or `none` | `otlp`; log records as code asks |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, or `http/protobuf` with the feature `otlp-http` | `grpc` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the Collector. Over HTTP, `/v1/traces`, `/v1/metrics` or `/v1/logs` is added; not to the endpoint of one signal | `http://localhost:4317`, over HTTP `http://localhost:4318` |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | headers or gRPC metadata, as `key=value,…`, percent-encoded | none |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | milliseconds for an export | 10,000 |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` | over gRPC, the scheme of an endpoint without one: `http://` if `true`, `https://` if `false` | such an endpoint is ignored |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE`, `…_CLIENT_KEY`, `…_CLIENT_CERTIFICATE` | PEM files for `https://` over gRPC: [TLS](#tls) | the system's roots |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | read by the exporter itself, from the environment; needs a feature of `opentelemetry-otlp` | none |
+//! | `OTEL_BSP_SCHEDULE_DELAY`, `…_MAX_QUEUE_SIZE`, `…_MAX_EXPORT_BATCH_SIZE` | batches of spans; `OTEL_BLRP_…` those of log records | 5,000 ms (log records 1,000), 2,048, 512 |
+//! | `OTEL_METRIC_EXPORT_INTERVAL` | milliseconds between exports of metrics | 60,000 |
+//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta` or `lowmemory` | `cumulative` |
 //! | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: [names](#samplers) | the one given in code, or `parentbased_always_on` |
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
-//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_…` | characters of a text in an attribute, cut on export | no limit |
+//! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_…` | characters of a text in an attribute, truncated on export | no limit |
 //! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
-//! | `OTEL_SEMCONV_STABILITY_OPT_IN` | the names of RPC and messaging attributes: [`SemanticConventions`] | 1.45 |
-//! | `RUST_LOG` | which log lines are written, where [`install`](Setup::install) writes any | what code says, or `info` |
+//! | `OTEL_SEMCONV_STABILITY_OPT_IN` | the names of RPC and messaging attributes: [`SemanticConventions`](propagation_core::semconv::SemanticConventions) | 1.45 |
+//! | `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` | `logs`: exceptions are log records in place of span events; `logs/dup`: both. Needs the feature `logs` | span events |
+//! | `PROPAGATION_POLICY_FILE` | the policy file. Needs the feature `policy-file`; an error in it ends the start | the one given in code |
+//! | `RUST_LOG` | the log lines that [`install`](Setup::install) writes | the filter given in code, or `info` |
 //! | `OTEL_SDK_DISABLED`, `PROPAGATION_DISABLED` | the off switches | on |
+//!
+//! The `OTEL_EXPORTER_OTLP_…` variables exist for each signal, too: `OTEL_EXPORTER_OTLP_TRACES_ENDPOINT`, `…_METRICS_HEADERS`, `…_LOGS_TIMEOUT`. The one of
+//! a signal goes before the one of all signals.
+//!
+//! # TLS
+//!
+//! Over gRPC, an `https://` endpoint needs the feature `tls`. It trusts the roots of the system, or the certificates in the file that
+//! `OTEL_EXPORTER_OTLP_CERTIFICATE` names. A Collector that requires client certificates gets the one of `…_CLIENT_CERTIFICATE` with the key of
+//! `…_CLIENT_KEY`. A file that cannot be read is reported like a malformed variable.
+//!
+//! Over HTTP, an `https://` endpoint needs a TLS feature of `reqwest` 0.13 (`rustls` or `native-tls`), which the program enables itself: two such
+//! features cannot be chosen for it. The roots of the system are trusted; the three variables are reported and ignored.
 //!
 //! # Samplers
 //!
 //! | `OTEL_TRACES_SAMPLER` | Keeps | `OTEL_TRACES_SAMPLER_ARG` |
 //! |---|---|---|
 //! | `always_on`, `always_off` | all, nothing | |
-//! | `traceidratio` | a share of the traces, by the SDK's older algorithm | the share, 0 to 1; 1 where it is not set |
-//! | `consistent_probability` | a share of the traces, the same ones in every service, with `ot=th` in tracestate | the same |
-//! | `adaptive` | about so many traces a second, with `ot=th` | how many |
-//! | `rate_limited` | no more than so many traces a second | how many |
-//! | `links_based` | what links to a sampled trace, and a share of the rest | the share, 0 to 1; 1 where it is not set |
+//! | `traceidratio` | a share of the traces, by the SDK's older algorithm | the share, 0 to 1; 1 if it is not set |
+//! | `consistent_probability` | a share of the traces, equal in every service, with `ot=th` in tracestate | the share |
+//! | `adaptive` | about a number of traces a second, with `ot=th` | the number |
+//! | `rate_limited` | at most a number of traces a second | the number |
+//! | `links_based` | spans that link to a sampled trace, and a share of the others | the share, 0 to 1; 1 if it is not set |
 //!
-//! After `parentbased_`, which the last two need, the caller's decision goes before. Everything else, rules for instance, is given in
-//! code: [`Setup::sampler`]. See [`sampling`](crate::sampling).
+//! After `parentbased_`, which the last two need, the caller's decision goes before. Other samplers, rules for instance, are given in code:
+//! [`Setup::sampler`]. See [`sampling`](crate::sampling).
 //!
-//! # Unknown values and lost spans
+//! # Unknown values and lost telemetry
 //!
-//! A variable with an unknown or malformed value is reported and ignored; [`Setup::strict`] makes it an error that names the variable.
-//! Reports are events of the target `propagation`, or lines on standard error where no subscriber takes them.
+//! A variable with an unknown or malformed value is reported and ignored; [`Setup::strict`] makes it an error that names the variable. Reports are
+//! events of the target `propagation`, or lines on standard error if no subscriber takes them.
 //!
 //! Spans that could not be exported are counted ([`Telemetry::span_counts`], [`Counters::spans_not_exported`](propagation_core::Counters::spans_not_exported)).
-//! The first failure is reported with endpoint and cause, later ones at most once a minute, and [`Telemetry::shutdown`] returns an error with
-//! their number.
+//! The first failure of each signal is reported with endpoint and cause, later ones at most once a minute. [`Telemetry::shutdown`] returns an error with
+//! the number of lost spans, or with the last failed export of another signal.
 //!
 //! [`Setup::build`] sets no global; [`Setup::install`] sets the subscriber of `tracing`, and nothing else.
 
+mod builder;
 mod console;
+mod detect;
 mod error;
+mod every_span;
 mod exports;
 #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
 mod install;
 #[cfg(feature = "tracing-subscriber")]
 mod log_format;
+#[cfg(feature = "logs")]
+mod logs;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod otlp;
+mod pipeline;
+#[cfg(feature = "policy-file")]
+mod policy;
 mod report;
 mod sampler;
 mod settings;
+mod signal;
 mod telemetry;
+mod tls;
 mod truncating;
 mod variables;
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::error::OTelSdkError;
-use opentelemetry_sdk::trace::{
-    BatchSpanProcessor, SdkTracerProvider, ShouldSample, SimpleSpanProcessor, SpanExporter, SpanProcessor,
-    TracerProviderBuilder,
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use propagation_core::{
+    Bridge,
+    semconv::{self, SemanticConventions},
 };
 
+pub use builder::Setup;
+pub use detect::{ContainerDetector, HostDetector};
 pub use error::SetupError;
+pub use every_span::BaggageSpanProcessor;
 pub use exports::SpanCounts;
 #[cfg(feature = "tracing-subscriber")]
 pub use log_format::LogFormat;
 pub use telemetry::Telemetry;
 
-use self::{
-    console::Console,
-    exports::{CountingExporter, CountingProcessor, Exports},
-    settings::{Export, Otlp, Settings},
-    truncating::TruncatingExporter,
-    variables::Variables,
-};
-use propagation_core::{
-    Direction, Peer, Policy, Propagator, PropagatorBuilder, Rejection,
-    semconv::{self, SemanticConventions},
-};
-
-use crate::{
-    OpenTelemetryBridge, ReceivedIdGenerator, instrumentation_scope,
-    sampling::{KeepErrors, Recording},
-};
-
-type LookUp = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
-type Install = Box<dyn FnOnce(Pipeline) -> Pipeline + Send>;
-
-/// What a service sets up before it serves.
-pub struct Setup {
-    service: String,
-    environment: Option<String>,
-    propagator: PropagatorBuilder,
-    variables: LookUp,
-    exporter: Option<Install>,
-    sampler: Option<Box<dyn ShouldSample>>,
-    keep_errors: bool,
-    strict: bool,
-    random_flag: bool,
-    semantic_conventions: SemanticConventions,
-    #[cfg(feature = "tracing")]
-    tracing: bool,
-    #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
-    layers: install::Layers,
-}
+use self::{console::Console, exports::Exports, pipeline::Pipeline, settings::Settings, variables::Variables};
+use crate::{OpenTelemetryBridge, ReceivedIdGenerator, instrumentation_scope, sampling::Recording};
 
 impl Setup {
-    /// Starts from the process's environment. `service` is the `service.name` where no variable says another.
-    #[must_use]
-    pub fn new(service: impl Into<String>) -> Self {
-        Self {
-            service: service.into(),
-            environment: None,
-            propagator: Propagator::builder(),
-            variables: Box::new(|name| std::env::var(name).ok()),
-            exporter: None,
-            sampler: None,
-            keep_errors: false,
-            strict: false,
-            random_flag: false,
-            semantic_conventions: SemanticConventions::default(),
-            #[cfg(feature = "tracing")]
-            tracing: false,
-            #[cfg(all(feature = "tracing", feature = "tracing-subscriber"))]
-            layers: install::Layers::default(),
-        }
-    }
-
-    /// The `deployment.environment.name` where `OTEL_RESOURCE_ATTRIBUTES` says no other.
-    #[must_use]
-    pub fn environment(mut self, name: impl Into<String>) -> Self {
-        self.environment = Some(name.into());
-        self
-    }
-
-    /// The policy to start with. Without it, [`Policy::default`].
-    #[must_use]
-    pub fn policy(mut self, policy: Policy) -> Self {
-        self.propagator = self.propagator.policy(policy);
-        self
-    }
-
-    /// Sets a callback for rejected and changed fields and keys: see [`PropagatorBuilder::on_rejection`].
-    #[must_use]
-    pub fn on_rejection(mut self, callback: impl Fn(Direction, &Peer<'_>, &Rejection) + Send + Sync + 'static) -> Self {
-        self.propagator = self.propagator.on_rejection(callback);
-        self
-    }
-
-    /// Looks variables up elsewhere than in the environment. What the exporter itself reads stays there.
-    #[must_use]
-    pub fn variables(mut self, look_up: impl Fn(&str) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.variables = Box::new(look_up);
-        self
-    }
-
-    /// The sampler where `OTEL_TRACES_SAMPLER` names none. Without it, `parentbased_always_on`.
-    #[must_use]
-    pub fn sampler(mut self, sampler: impl Into<Box<dyn ShouldSample>>) -> Self {
-        self.sampler = Some(sampler.into());
-        self
-    }
-
-    /// Exports spans that end as errors even where their trace is not sampled; for that, all are recorded. See
-    /// [`KeepErrors`] for what is missing in such traces.
-    #[must_use]
-    pub fn keep_errors(mut self) -> Self {
-        self.keep_errors = true;
-        self
-    }
-
-    /// Sets whether traces that begin here carry the random flag. Off by default; see [`OpenTelemetryBridge::with_random_flag`].
-    #[must_use]
-    pub fn with_random_flag(mut self, random: bool) -> Self {
-        self.random_flag = random;
-        self
-    }
-
-    /// Sets the names of attributes where `OTEL_SEMCONV_STABILITY_OPT_IN` names none. By default, those of the semantic conventions 1.45.
-    #[must_use]
-    pub fn semantic_conventions(mut self, names: SemanticConventions) -> Self {
-        self.semantic_conventions = names;
-        self
-    }
-
-    /// Exports each span as it ends to this exporter, in place of OTLP: for tests and small tools.
-    #[must_use]
-    pub fn exporter(mut self, exporter: impl SpanExporter + 'static) -> Self {
-        self.exporter = Some(Box::new(move |pipeline| pipeline.simple(exporter, "the exporter of Setup::exporter")));
-        self
-    }
-
-    /// Makes a variable with an unknown or malformed value an error. Without it, such a variable is reported and ignored, as
-    /// OpenTelemetry's specification asks: platforms inject variables for other SDKs.
-    #[must_use]
-    pub fn strict(mut self) -> Self {
-        self.strict = true;
-        self
-    }
-
-    /// Makes `tracing` spans in place of OpenTelemetry's own: put `Telemetry::span_layer` (with the feature
-    /// `tracing-subscriber`), or a layer of `tracing-opentelemetry` with [`Telemetry::tracer`], into the subscriber, too.
-    #[cfg(feature = "tracing")]
-    #[must_use]
-    pub fn with_tracing(mut self) -> Self {
-        self.tracing = true;
-        self
-    }
-
     /// Sets everything up.
     ///
-    /// A variable with an unknown value is ignored and reported: as a warning of the target `propagation`, or on standard error where no
-    /// subscriber takes it. An exporter that cannot be built (`https://` without a TLS feature of `opentelemetry-otlp`) exports nothing, and its
-    /// spans count as lost. [`strict`](Self::strict) makes both an error.
+    /// A variable with an unknown value is ignored and reported: as a warning of the target `propagation`, or on standard error if no subscriber
+    /// takes it. An exporter that cannot be built (`https://` without TLS) exports nothing, and its spans count as lost.
+    /// [`strict`](Self::strict) makes both an error.
     ///
     /// # Errors
     ///
-    /// If spans are exported over gRPC and no Tokio runtime runs.
+    /// If a signal is exported over gRPC and no Tokio runtime runs, or if the policy file cannot be used.
     pub fn build(self) -> Result<Telemetry, SetupError> {
         let telemetry = self.build_quietly()?;
         telemetry.ignored_variables().iter().for_each(report::ignored);
@@ -249,114 +156,96 @@ impl Setup {
     fn build_quietly(self) -> Result<Telemetry, SetupError> {
         let variables = Variables::new(&self.variables, self.strict);
         let settings = Settings::read(&variables)?;
-        let resource = settings.resource(&self.service, self.environment.as_deref());
+        let over_otlp = !self.has_exporter();
+        let resource = settings.resource(&self);
         let service = resource.get(&opentelemetry::Key::from_static_str(semconv::SERVICE_NAME));
         let service = service.map_or_else(|| self.service.clone(), |name| name.to_string());
         let mut sampler = settings.sampler.clone().or(self.sampler).unwrap_or_else(sampler::standard);
         if self.keep_errors && !settings.disabled {
             sampler = Recording::new(sampler).into();
         }
+        let baggage = BaggageSpanProcessor::default();
         let builder = SdkTracerProvider::builder()
-            .with_resource(resource)
+            .with_resource(resource.clone())
             .with_sampler(sampler)
             .with_id_generator(ReceivedIdGenerator::default())
-            .with_span_limits(settings.limits);
-        let batched =
-            self.exporter.is_none() && settings.exports.iter().any(|export| matches!(export, Export::Otlp(_)));
+            .with_span_limits(settings.limits)
+            .with_span_processor(baggage.clone());
+        let batched = over_otlp && settings.traces.is_some();
         let exports = Exports::new(service, batched.then(|| settings.capacity()));
         let (value_limit, keep_errors) = (settings.value_limit, self.keep_errors);
         let mut pipeline = Pipeline { builder, value_limit, keep_errors, exports: Arc::clone(&exports) };
-        match self.exporter {
-            _ if settings.disabled => {}
-            Some(install) => pipeline = install(pipeline),
-            None => {
-                for export in &settings.exports {
-                    pipeline = match export {
-                        Export::Otlp(otlp) => pipeline.otlp(otlp, &settings, &variables)?,
-                        Export::Console => pipeline.simple(Console::default(), "standard output"),
-                    };
+        if !settings.disabled {
+            if let Some(install) = self.exporter {
+                pipeline = install(pipeline);
+            } else if over_otlp {
+                if let Some(otlp) = &settings.traces {
+                    pipeline = pipeline.otlp(otlp, &settings, &variables)?;
+                }
+                if settings.console {
+                    pipeline = pipeline.simple(Console::default(), "standard output");
                 }
             }
         }
-        let ignored = variables.into_ignored();
         let provider = pipeline.builder.build();
-        let propagator = self
-            .propagator
-            .formats(settings.formats)
-            .semantic_conventions(self.semantic_conventions)
-            .switches_from(&self.variables);
-        #[cfg(feature = "tracing")]
-        if self.tracing {
-            let bridge = crate::TracingBridge::new().with_random_flag(self.random_flag);
-            return Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored));
-        }
+
         let opt_in = (self.variables)(SemanticConventions::VARIABLE).unwrap_or_default();
         let names = self.semantic_conventions.with_opt_in(&opt_in);
         let tracer = provider.tracer_with_scope(instrumentation_scope(names));
-        let bridge = OpenTelemetryBridge::new(tracer).with_random_flag(self.random_flag);
-        Ok(Telemetry::new(propagator.bridge(bridge).build(), provider, exports, ignored))
-    }
-}
-
-impl fmt::Debug for Setup {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Setup").field("service", &self.service).finish_non_exhaustive()
-    }
-}
-
-/// A provider that is being built, and the settings of its processors.
-struct Pipeline {
-    builder: TracerProviderBuilder,
-    value_limit: Option<usize>,
-    keep_errors: bool,
-    exports: Arc<Exports>,
-}
-
-impl Pipeline {
-    /// Exports each span as it ends.
-    fn simple(self, exporter: impl SpanExporter + 'static, endpoint: &str) -> Self {
-        let exporter = self.exporter(exporter, endpoint);
-        self.with(SimpleSpanProcessor::new(exporter), endpoint)
-    }
-
-    fn otlp(self, otlp: &Otlp, settings: &Settings, variables: &Variables<'_>) -> Result<Self, SetupError> {
-        let endpoint = otlp::shown(&otlp.endpoint);
-        match otlp::exporter(otlp) {
-            Ok(exporter) => {
-                let exporter = self.exporter(exporter, &endpoint);
-                let processor = BatchSpanProcessor::builder(exporter).with_batch_config(settings.batches()).build();
-                Ok(self.with(processor, &endpoint))
-            }
-            Err(SetupError::NoRuntime) => Err(SetupError::NoRuntime),
-            Err(error) => {
-                let cause = error.to_string();
-                variables.ignore(error)?;
-                Ok(self.simple(NoExporter(cause), &endpoint))
-            }
-        }
-    }
-
-    fn exporter<E: SpanExporter>(&self, exporter: E, endpoint: &str) -> impl SpanExporter + use<E> {
-        CountingExporter::new(TruncatingExporter::new(exporter, self.value_limit), endpoint, &self.exports)
-    }
-
-    fn with(mut self, processor: impl SpanProcessor + 'static, endpoint: &str) -> Self {
-        let processor = CountingProcessor::new(processor, endpoint, &self.exports);
-        self.builder = if self.keep_errors {
-            self.builder.with_span_processor(KeepErrors::new(processor))
+        let bridge: Box<dyn Bridge> = Box::new(OpenTelemetryBridge::new(tracer).with_random_flag(self.random_flag));
+        #[cfg(feature = "tracing")]
+        let bridge: Box<dyn Bridge> = if self.tracing {
+            Box::new(crate::TracingBridge::new().with_random_flag(self.random_flag))
         } else {
-            self.builder.with_span_processor(processor)
+            bridge
         };
-        self
-    }
-}
-
-/// In place of an exporter that could not be built: fails with the reason.
-#[derive(Debug)]
-struct NoExporter(String);
-
-impl SpanExporter for NoExporter {
-    async fn export(&self, _: Vec<opentelemetry_sdk::trace::SpanData>) -> opentelemetry_sdk::error::OTelSdkResult {
-        Err(OTelSdkError::InternalFailure(self.0.clone()))
+        #[cfg(feature = "logs")]
+        let (bridge, logs) = {
+            let mut logs = logs::Logs::default();
+            if !settings.disabled {
+                let read = logs::LogSettings::read(&variables, self.logs)?;
+                logs = logs::Logs::build(&read, self.log_exporter, over_otlp, resource.clone(), &variables)?;
+                logs.around(read.exceptions, names, bridge)
+            } else {
+                (bridge, logs)
+            }
+        };
+        #[cfg(feature = "metrics")]
+        let (bridge, metrics) = {
+            let mut metrics = metrics::Metrics::default();
+            if !settings.disabled {
+                let read = metrics::MetricSettings::read(&variables, self.metrics)?;
+                metrics = metrics::Metrics::build(&read, self.metric_exporter, over_otlp, resource, &variables)?;
+            }
+            (metrics.around(names, bridge), metrics)
+        };
+        #[cfg(feature = "policy-file")]
+        let policy_file = variables.get(policy::VARIABLE).map(Into::into).or(self.policy_file);
+        let ignored = variables.into_ignored();
+        let propagator = self
+            .propagator
+            .formats(settings.formats)
+            .with_stack_traces(self.stack_traces)
+            .semantic_conventions(self.semantic_conventions)
+            .switches_from(&self.variables)
+            .bridge(bridge)
+            .build();
+        baggage.set_propagator(&propagator);
+        #[cfg(feature = "metrics")]
+        metrics.observe(&propagator);
+        let telemetry = Telemetry::new(propagator, provider, exports, ignored);
+        #[cfg(feature = "metrics")]
+        let telemetry = telemetry.with_metrics(metrics);
+        #[cfg(feature = "logs")]
+        let telemetry = telemetry.with_logs(logs);
+        #[cfg(feature = "policy-file")]
+        let telemetry = match policy_file {
+            #[cfg(feature = "reload")]
+            Some(path) => policy::watch(telemetry, path, self.reload_interval)?,
+            #[cfg(not(feature = "reload"))]
+            Some(path) => policy::read(telemetry, path)?,
+            None => telemetry,
+        };
+        Ok(telemetry)
     }
 }

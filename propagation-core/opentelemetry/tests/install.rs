@@ -40,7 +40,12 @@ fn install_sets_spans_and_logs_once_and_rejects_a_second() {
     let (exporter, written) = (InMemorySpanExporterBuilder::new().build(), Written::default());
     let to = written.clone();
     let lines = LogFormat::json().writer(move || to.clone());
-    let telemetry = setup(None).exporter(exporter.clone()).log_format(lines).install().unwrap();
+    let setup_of_all = setup(None).exporter(exporter.clone()).log_format(lines);
+    #[cfg(feature = "logs")]
+    let records = opentelemetry_sdk::logs::InMemoryLogExporter::default();
+    #[cfg(feature = "logs")]
+    let setup_of_all = setup_of_all.log_exporter(records.clone());
+    let telemetry = setup_of_all.install().unwrap();
 
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
     let caller = PropagationContext::new(TraceContext::new(parent));
@@ -74,6 +79,14 @@ fn install_sets_spans_and_logs_once_and_rejects_a_second() {
     };
     assert_eq!(places("server", "propagation"), 0);
     assert!(places("handler", "install") > 0, "only the user's events have a place in a source");
+
+    #[cfg(feature = "logs")]
+    {
+        let found = records.get_emitted_logs().unwrap();
+        let found = found.iter().find(|log| log.record.target().is_some_and(|target| target == "install")).unwrap();
+        let trace = found.record.trace_context().unwrap();
+        assert_eq!(trace.span_id, span("handler").span_context.span_id());
+    }
 
     let second = setup(None).install();
     assert!(matches!(second, Err(SetupError::SubscriberInstalled)), "{second:?}");

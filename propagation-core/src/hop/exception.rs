@@ -58,6 +58,12 @@ impl Exception {
         self
     }
 
+    /// Adds a stack trace of the calling code, whatever `RUST_BACKTRACE` is. Expensive: captures it here.
+    #[must_use]
+    pub fn with_backtrace(self) -> Self {
+        self.with_stacktrace(std::backtrace::Backtrace::force_capture().to_string())
+    }
+
     /// Keeps the exception for the innermost hop: if the hop ends as failed, its span gets this record.
     ///
     /// For code whose error does not reach the adapter, or only without its text: a handler that responds with a status, a consumer's

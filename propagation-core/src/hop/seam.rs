@@ -37,6 +37,9 @@ pub(crate) trait HopHost: TextGuard + Send + Sync {
     /// Returns the reaction to guards of the tracing API that outlive their scope.
     fn guard_leaks(&self) -> GuardLeaks;
 
+    /// Returns `true` if recorded exceptions get a stack trace.
+    fn takes_stack_traces(&self) -> bool;
+
     /// Returns the names that attributes are recorded with.
     fn semantic_conventions(&self) -> SemanticConventions;
 

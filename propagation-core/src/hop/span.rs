@@ -94,7 +94,7 @@ impl HopSpan {
     /// Returns `true` if attributes, links and names set here reach a span.
     #[must_use]
     pub fn is_recording(&self) -> bool {
-        self.span().is_some()
+        self.span().is_some() && !self.hop.context.origin.suppressed
     }
 
     /// Runs `run` inside the hop.

@@ -51,6 +51,11 @@ pub(crate) fn current_id() -> Option<HopId> {
     peek(|stack| stack.last().map(|entry| entry.hop.id))
 }
 
+/// Returns `true` inside a [suppressed](crate::Propagator::suppressed) scope.
+pub(crate) fn is_suppressed() -> bool {
+    peek(|stack| stack.last().is_some_and(|entry| entry.hop.context.origin.suppressed))
+}
+
 /// Returns `true` if this thread is inside a hop.
 pub(crate) fn is_inside() -> bool {
     peek(|stack| !stack.is_empty())
@@ -75,6 +80,9 @@ impl PropagationContext {
 pub(super) fn record_exception(exception: Exception) {
     let top = peek(|stack| stack.last().map(|entry| Arc::clone(&entry.hop)));
     if let Some(span) = top.as_ref().and_then(|hop| hop.span.as_ref()) {
+        let captures =
+            exception.stacktrace.is_none() && span.exception.get().is_none() && span.host.takes_stack_traces();
+        let exception = if captures { exception.with_backtrace() } else { exception };
         let _ = span.exception.set(Box::new(exception));
     }
 }

@@ -16,11 +16,13 @@ pub(crate) struct Origin {
     pub(crate) in_batch: bool,
     /// The process hop that the context is inside of.
     pub(crate) process: Option<ProcessId>,
+    /// Whether the context is that of a scope without telemetry and injection.
+    pub(crate) suppressed: bool,
 }
 
 impl Origin {
     /// Work that began in this process.
-    pub(crate) const OWN: Self = Self { admission: None, in_batch: false, process: None };
+    pub(crate) const OWN: Self = Self { admission: None, in_batch: false, process: None, suppressed: false };
 }
 
 impl Default for Origin {

@@ -125,6 +125,25 @@ impl Admission {
     }
 }
 
+impl Policy {
+    /// Returns `true` if a rule copies baggage to every span.
+    pub(crate) fn copies_to_every_span(&self) -> bool {
+        self.every_span
+    }
+
+    /// Returns the attributes of every span inside a hop, by the rule that admitted the hop.
+    pub(crate) fn attributes_for_every_span(&self, context: &PropagationContext) -> Vec<Attribute> {
+        let mut attributes = Vec::new();
+        if !context.baggage.is_empty()
+            && let Some(rule) = context.origin.admission.and_then(|token| self.rule_of(token))
+        {
+            let keys = rule.span_attributes().filter(|(key, _)| key.every_span);
+            copy_attributes(&context.baggage, keys, &mut attributes);
+        }
+        attributes
+    }
+}
+
 /// Copies the members that rules name. The values are external: the guard decides over them once a span records them.
 fn copy_attributes<'k>(
     baggage: &Baggage,

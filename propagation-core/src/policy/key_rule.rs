@@ -25,6 +25,7 @@ pub struct KeyRule {
     scrubbed: bool,
     action: Option<ScrubAction>,
     pub(super) span_attribute: Option<Box<str>>,
+    pub(super) every_span: bool,
 }
 
 impl KeyRule {
@@ -42,6 +43,7 @@ impl KeyRule {
             scrubbed: true,
             action: None,
             span_attribute: None,
+            every_span: false,
         }
     }
 
@@ -101,6 +103,14 @@ impl KeyRule {
     #[must_use]
     pub fn span_attribute(mut self, attribute: &str) -> Self {
         self.span_attribute = Some(attribute.into());
+        self
+    }
+
+    /// Sets whether [`span_attribute`](Self::span_attribute) is copied to every span inside the hop, in place of the hop's own alone. Needs a
+    /// span processor, which the one-call set-up of `propagation-opentelemetry` installs.
+    #[must_use]
+    pub fn every_span(mut self, every: bool) -> Self {
+        self.every_span = every;
         self
     }
 

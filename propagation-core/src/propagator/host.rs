@@ -39,6 +39,10 @@ impl HopHost for Inner {
         self.guard_leaks
     }
 
+    fn takes_stack_traces(&self) -> bool {
+        self.stack_traces
+    }
+
     fn semantic_conventions(&self) -> SemanticConventions {
         self.semantic_conventions
     }

@@ -80,3 +80,20 @@ fn scope_drops_the_future_in_its_context() {
     }));
     assert_eq!(receiver.recv().unwrap(), context('3'));
 }
+
+#[test]
+fn suppressed_scope_carries_no_context_without_a_bridge() {
+    let propagator = Propagator::default();
+    let parent = PropagationContext::new(TraceContext::new(
+        "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap(),
+    ));
+    let request = propagator.continue_from(parent.clone());
+    request.in_scope(|| {
+        propagator.suppressed().in_scope(|| {
+            assert!(propagator.current().is_empty());
+            let nested = propagator.continue_from(parent.clone());
+            nested.in_scope(|| assert!(propagator.current().is_empty()));
+        });
+        assert_eq!(propagator.current(), parent);
+    });
+}

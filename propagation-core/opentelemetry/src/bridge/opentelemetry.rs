@@ -92,7 +92,11 @@ where
     }
 
     fn continue_from(&self, continued: Continued<'_>) -> Option<Box<dyn BridgeSpan>> {
-        let context = parent_context(continued.context, !continued.local, true);
+        let context = if continued.suppressed {
+            Context::map_current(Context::with_telemetry_suppressed)
+        } else {
+            parent_context(continued.context, !continued.local, true)
+        };
         Some(Box::new(OtelSpan::around(context.with_value(continued.id))))
     }
 }

@@ -194,6 +194,10 @@ impl Bridge for TracingBridge {
 
     fn continue_from(&self, continued: Continued<'_>) -> Option<Box<dyn BridgeSpan>> {
         let Continued { id, context: parent, local, .. } = continued;
+        if continued.suppressed {
+            let context = Context::map_current(Context::with_telemetry_suppressed);
+            return Some(Box::new(OtelSpan::around(context.with_value(id))));
+        }
         let context = current_parent(parent).unwrap_or_else(|| parent_context(parent, !local, true));
         Some(Box::new(OtelSpan::around(baggage_into(&parent.baggage, context).with_value(id))))
     }

@@ -11,6 +11,9 @@ use propagation_core::{
     },
 };
 
+/// `http.server.active_requests`.
+pub(super) const ACTIVE: &[&str] = &[HTTP_REQUEST_METHOD, URL_SCHEME];
+
 /// `http.server.request.duration`.
 pub(super) const HTTP_SERVER: &[&str] = &[
     HTTP_REQUEST_METHOD,

@@ -5,11 +5,11 @@ use std::{
 
 use opentelemetry::{
     KeyValue,
-    metrics::{Counter, Histogram, Meter},
+    metrics::{Counter, Histogram, Meter, UpDownCounter},
 };
 
 use super::{
-    conventions::{CONSUMED, HTTP_CLIENT, HTTP_SERVER, OPERATION, RPC_CLIENT, RPC_SERVER, SENT, lists},
+    conventions::{ACTIVE, CONSUMED, HTTP_CLIENT, HTTP_SERVER, OPERATION, RPC_CLIENT, RPC_SERVER, SENT, lists},
     measured::Noted,
 };
 use propagation_core::{Attribute, AttributeValue, Outcome, SpanKind, semconv};
@@ -21,6 +21,7 @@ const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.7
 
 /// One instrument for each metric.
 pub(super) struct Instruments {
+    active: UpDownCounter<i64>,
     http_server: Histogram<f64>,
     http_client: Histogram<f64>,
     rpc_server: Histogram<f64>,
@@ -42,7 +43,9 @@ impl Instruments {
         let messages = |name: &'static str, description: &'static str| {
             meter.u64_counter(name).with_unit("{message}").with_description(description).build()
         };
+        let active = meter.i64_up_down_counter(semconv::HTTP_SERVER_ACTIVE_REQUESTS).with_unit("{request}");
         Self {
+            active: active.with_description("Number of active HTTP server requests.").build(),
             http_server: duration(semconv::HTTP_SERVER_REQUEST_DURATION, "Duration of HTTP server requests."),
             http_client: duration(semconv::HTTP_CLIENT_REQUEST_DURATION, "Duration of HTTP client requests."),
             rpc_server: duration(semconv::RPC_SERVER_CALL_DURATION, "Duration of incoming remote procedure calls."),
@@ -64,6 +67,7 @@ impl Instruments {
 
     pub(super) fn without_destinations(&self) -> Self {
         Self {
+            active: self.active.clone(),
             http_server: self.http_server.clone(),
             http_client: self.http_client.clone(),
             rpc_server: self.rpc_server.clone(),
@@ -75,6 +79,23 @@ impl Instruments {
             received: Arc::clone(&self.received),
             destinations: false,
         }
+    }
+
+    /// Counts a request to an HTTP server as active. Returns the attributes to count its end by, and `None` for other hops.
+    pub(super) fn begin(&self, hop: &Noted) -> Option<Vec<KeyValue>> {
+        let is_request = hop.kind == SpanKind::Server && hop.get(semconv::HTTP_REQUEST_METHOD).is_some();
+        if !is_request || hop.get(semconv::RPC_SYSTEM_NAME).is_some() {
+            return None;
+        }
+        let listed = hop.attributes.iter().filter(|known| ACTIVE.contains(&&*known.key));
+        let attributes: Vec<_> = listed.map(|known| bounded(hop, known)).collect();
+        self.active.add(1, &attributes);
+        Some(attributes)
+    }
+
+    /// Counts the end of an active request.
+    pub(super) fn end(&self, active: &[KeyValue]) {
+        self.active.add(-1, active);
     }
 
     /// Measures a hop that ends now.
@@ -127,13 +148,16 @@ impl Instruments {
         let destination = [semconv::MESSAGING_DESTINATION_NAME, semconv::MESSAGING_DESTINATION_PARTITION_ID];
         let hidden = |key: &str| !self.destinations && destination.contains(&key);
         let listed = hop.attributes.iter().filter(|known| lists(table, &known.key) && !hidden(&known.key));
-        let said = listed.map(|known| {
-            if is_made_up(hop, known) { KeyValue::new(known.key.clone(), "_OTHER") } else { attribute(known.clone()) }
-        });
+        let said = listed.map(|known| bounded(hop, known));
         // As the bridges say it on spans.
         let error = outcome.error_type().map(|kind| KeyValue::new(semconv::ERROR_TYPE, kind));
         said.chain(error).collect()
     }
+}
+
+/// Converts an attribute. A value that a caller chose freely becomes `_OTHER`.
+fn bounded(hop: &Noted, known: &Attribute) -> KeyValue {
+    if is_made_up(hop, known) { KeyValue::new(known.key.clone(), "_OTHER") } else { attribute(known.clone()) }
 }
 
 /// Whether a caller chose a value freely: each would be a time series of its own.

@@ -5,6 +5,8 @@ use std::{
     time::Instant,
 };
 
+use opentelemetry::KeyValue;
+
 use super::{conventions, instruments::Instruments};
 use propagation_core::{Attribute, AttributeValue, Hop, Link, Outcome, SpanKind, bridge::BridgeSpan, semconv};
 
@@ -13,6 +15,8 @@ pub(super) struct Measured {
     span: Option<Box<dyn BridgeSpan>>,
     noted: Mutex<Noted>,
     instruments: Arc<Instruments>,
+    /// The attributes of an active request.
+    active: Option<Vec<KeyValue>>,
 }
 
 /// What a hop says of itself that matters to a metric.
@@ -73,7 +77,8 @@ fn is_listed(keys: &[&str], key: &str) -> bool {
 
 impl Measured {
     pub(super) fn new(span: Option<Box<dyn BridgeSpan>>, noted: Noted, instruments: Arc<Instruments>) -> Self {
-        Self { span, noted: Mutex::new(noted), instruments }
+        let active = instruments.begin(&noted);
+        Self { span, noted: Mutex::new(noted), instruments, active }
     }
 
     fn noted(&self) -> MutexGuard<'_, Noted> {
@@ -116,6 +121,9 @@ impl BridgeSpan for Measured {
     }
 
     fn end(&self, outcome: &Outcome) {
+        if let Some(active) = &self.active {
+            self.instruments.end(active);
+        }
         self.instruments.record(&self.noted(), outcome);
         if let Some(span) = &self.span {
             span.end(outcome);

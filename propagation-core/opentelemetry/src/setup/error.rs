@@ -31,6 +31,21 @@ pub enum SetupError {
         /// The error of the last failed export.
         cause: String,
     },
+    /// The last export of metrics, or an export of log records, failed. The service itself may be healthy: log it, and end as usual.
+    ExportFailed {
+        /// `metrics` or `log records`.
+        signal: &'static str,
+        /// The URL of the last failed export.
+        endpoint: String,
+        /// The error of the last failed export.
+        cause: String,
+    },
+    /// The policy file cannot be used.
+    #[cfg(feature = "policy-file")]
+    Policy(propagation_core::policy::PolicyFileError),
+    /// The policy file cannot be watched.
+    #[cfg(feature = "reload")]
+    Reload(Box<dyn Error + Send + Sync>),
     /// The shutdown failed. No span is known to be lost.
     Shutdown(Box<dyn Error + Send + Sync>),
 }
@@ -52,6 +67,13 @@ impl fmt::Display for SetupError {
             Self::SpansLost { spans, endpoint, cause } => {
                 write!(f, "{spans} spans were not exported to {}: {}", shown(endpoint), shown(cause))
             }
+            Self::ExportFailed { signal, endpoint, cause } => {
+                write!(f, "an export of {signal} to {} failed: {}", shown(endpoint), shown(cause))
+            }
+            #[cfg(feature = "policy-file")]
+            Self::Policy(error) => error.fmt(f),
+            #[cfg(feature = "reload")]
+            Self::Reload(error) => write!(f, "the policy file cannot be watched: {}", shown(error)),
             Self::Shutdown(error) => write!(f, "telemetry could not be shut down: {}", shown(error)),
         }
     }
@@ -71,7 +93,15 @@ impl fmt::Debug for SetupError {
 impl Error for SetupError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Variable { .. } | Self::NoRuntime | Self::SubscriberInstalled | Self::SpansLost { .. } => None,
+            Self::Variable { .. }
+            | Self::NoRuntime
+            | Self::SubscriberInstalled
+            | Self::SpansLost { .. }
+            | Self::ExportFailed { .. } => None,
+            #[cfg(feature = "policy-file")]
+            Self::Policy(error) => Some(error),
+            #[cfg(feature = "reload")]
+            Self::Reload(error) => Some(error.as_ref()),
             Self::Formats(error) => Some(error),
             Self::Exporter(error) | Self::Shutdown(error) => Some(error.as_ref()),
         }

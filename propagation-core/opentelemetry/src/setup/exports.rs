@@ -19,7 +19,7 @@ use super::{SetupError, report};
 use propagation_core::{Counters, EscapedText, bridge::record_failed_export};
 
 /// The first lost spans are reported at once, later ones in one line for each such time.
-const REPORT_EVERY: Duration = Duration::from_secs(60);
+pub(super) const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// The longest text of an error that is kept, in bytes.
 const CAUSE: usize = 300;
 

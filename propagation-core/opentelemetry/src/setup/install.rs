@@ -20,7 +20,6 @@ pub(super) struct Layers {
 
 impl Setup {
     /// Writes log lines, once [`install`](Self::install)ed. Without it, none.
-    #[must_use]
     pub fn log_format(mut self, lines: LogFormat) -> Self {
         self.layers.lines = Some(lines);
         self
@@ -28,14 +27,12 @@ impl Setup {
 
     /// Which `tracing` spans are exported, once [`install`](Self::install)ed. Without it, all from info up, but for those of the
     /// crates that export does with. The adapters' own have the target `propagation`.
-    #[must_use]
     pub fn exported_spans(mut self, filter: Targets) -> Self {
         self.layers.spans = Some(filter);
         self
     }
 
     /// Puts a layer of the service's own into the subscriber, once [`install`](Self::install)ed.
-    #[must_use]
     pub fn layer(mut self, layer: impl Layer<Registry> + Send + Sync) -> Self {
         self.layers.more.push(layer.boxed());
         self
@@ -66,6 +63,8 @@ impl Setup {
             unseen = value.filter(|value| !shows_errors(value));
             all.push(lines.layer(&telemetry.propagator(), filter));
         }
+        #[cfg(feature = "logs")]
+        all.extend(telemetry.log_layer().map(|layer| layer.with_filter(without_the_exporters()).boxed()));
         all.extend(layers.more);
         tracing::subscriber::set_global_default(tracing_subscriber::registry().with(all))
             .map_err(|_| SetupError::SubscriberInstalled)?;

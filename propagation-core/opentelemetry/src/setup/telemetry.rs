@@ -1,11 +1,21 @@
 use std::sync::Arc;
 
+#[cfg(all(feature = "logs", feature = "tracing-subscriber"))]
+use opentelemetry::logs::LoggerProvider;
 use opentelemetry::trace::TracerProvider;
+#[cfg(feature = "logs")]
+use opentelemetry_sdk::logs::SdkLoggerProvider;
+#[cfg(feature = "metrics")]
+use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::{
-    error::OTelSdkError,
+    error::{OTelSdkError, OTelSdkResult},
     trace::{SdkTracer, SdkTracerProvider},
 };
 
+#[cfg(feature = "logs")]
+use super::logs::Logs;
+#[cfg(feature = "metrics")]
+use super::metrics::Metrics;
 use super::{
     SetupError,
     exports::{Exports, SpanCounts},
@@ -22,6 +32,12 @@ pub struct Telemetry {
     ignored: Vec<SetupError>,
     /// Whether lost spans were reported by the shutdown.
     ended: bool,
+    #[cfg(feature = "metrics")]
+    metrics: Metrics,
+    #[cfg(feature = "logs")]
+    logs: Logs,
+    #[cfg(feature = "reload")]
+    reload: Option<propagation_core::reload::ReloadThread>,
 }
 
 impl Telemetry {
@@ -32,7 +48,72 @@ impl Telemetry {
         ignored: Vec<SetupError>,
     ) -> Self {
         exports.count_in(propagator.counters());
-        Self { propagator, provider, exports, ignored, ended: false }
+        Self {
+            propagator,
+            provider,
+            exports,
+            ignored,
+            ended: false,
+            #[cfg(feature = "metrics")]
+            metrics: Metrics::default(),
+            #[cfg(feature = "logs")]
+            logs: Logs::default(),
+            #[cfg(feature = "reload")]
+            reload: None,
+        }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn with_metrics(mut self, metrics: Metrics) -> Self {
+        self.metrics = metrics;
+        self
+    }
+
+    #[cfg(feature = "logs")]
+    pub(super) fn with_logs(mut self, logs: Logs) -> Self {
+        self.logs = logs;
+        self
+    }
+
+    #[cfg(feature = "reload")]
+    pub(super) fn with_reload(mut self, thread: propagation_core::reload::ReloadThread) -> Self {
+        self.reload = Some(thread);
+        self
+    }
+
+    /// Returns the thread that reads the policy file; `None` if there is none. It ends with the telemetry.
+    #[cfg(feature = "reload")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "reload")))]
+    #[must_use]
+    pub fn policy_reload(&self) -> Option<&propagation_core::reload::ReloadThread> {
+        self.reload.as_ref()
+    }
+
+    /// Returns the provider of metrics, for instruments of the service's own; `None` if no metrics are exported.
+    #[cfg(feature = "metrics")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "metrics")))]
+    #[must_use]
+    pub fn meter_provider(&self) -> Option<&SdkMeterProvider> {
+        self.metrics.provider.as_ref()
+    }
+
+    /// Returns the provider of log records, for loggers of the service's own; `None` if no log records are exported.
+    #[cfg(feature = "logs")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "logs")))]
+    #[must_use]
+    pub fn logger_provider(&self) -> Option<&SdkLoggerProvider> {
+        self.logs.provider.as_ref()
+    }
+
+    /// Returns the layer that exports `tracing` events as log records, for the service's subscriber; `None`, which is a layer, too, if they are not
+    /// exported. Leave the exporter's own crates out of it with a filter.
+    #[cfg(all(feature = "logs", feature = "tracing-subscriber"))]
+    #[cfg_attr(docsrs, doc(cfg(all(feature = "logs", feature = "tracing-subscriber"))))]
+    #[must_use]
+    pub fn log_layer(&self) -> Option<crate::logs::LogExportLayer<opentelemetry_sdk::logs::SdkLogger>> {
+        let provider = self.logs.provider.as_ref().filter(|_| self.logs.events)?;
+        let scope = crate::instrumentation_scope(self.propagator.semantic_conventions());
+        Some(crate::logs::LogExportLayer::new(provider.logger_with_scope(scope), &self.propagator))
     }
 
     /// The variables that were ignored because of their values, each with its error. They were reported at the start.
@@ -104,28 +185,82 @@ impl Telemetry {
     /// [`SetupError::SpansLost`] with the number of spans that were not exported since the start, and the last cause.
     pub async fn shutdown(mut self) -> Result<(), SetupError> {
         self.ended = true;
-        let provider = self.provider.clone();
-        let ended = ::tokio::task::spawn_blocking(move || {
-            let flushed = provider.force_flush();
-            provider.shutdown().and(flushed)
-        })
-        .await;
+        self.stop_reload();
+        let providers = self.providers();
+        let ended = ::tokio::task::spawn_blocking(move || providers.shutdown()).await;
         self.exports.close()?;
+        #[cfg(feature = "logs")]
+        self.logs.failed.close()?;
+        #[cfg(feature = "metrics")]
+        self.metrics.failed.close()?;
         match ended {
             Ok(Ok(()) | Err(OTelSdkError::AlreadyShutdown)) => Ok(()),
             Ok(Err(error)) => Err(SetupError::Shutdown(Box::new(error))),
             Err(error) => Err(SetupError::Shutdown(Box::new(error))),
         }
     }
+
+    fn providers(&self) -> Providers {
+        Providers {
+            spans: self.provider.clone(),
+            #[cfg(feature = "metrics")]
+            metrics: self.metrics.provider.clone(),
+            #[cfg(feature = "logs")]
+            logs: self.logs.provider.clone(),
+        }
+    }
+
+    #[cfg_attr(
+        not(feature = "reload"),
+        expect(clippy::unused_self, clippy::needless_pass_by_ref_mut, reason = "no thread")
+    )]
+    fn stop_reload(&mut self) {
+        #[cfg(feature = "reload")]
+        if let Some(thread) = self.reload.take() {
+            thread.stop();
+        }
+    }
+}
+
+/// The providers, to be ended on another thread.
+struct Providers {
+    spans: SdkTracerProvider,
+    #[cfg(feature = "metrics")]
+    metrics: Option<SdkMeterProvider>,
+    #[cfg(feature = "logs")]
+    logs: Option<SdkLoggerProvider>,
+}
+
+impl Providers {
+    /// Exports the rest and ends each provider. Returns the first error.
+    fn shutdown(&self) -> OTelSdkResult {
+        let mut result = self.spans.force_flush();
+        let mut ended = |next: OTelSdkResult| {
+            if result.is_ok() {
+                result = next;
+            }
+        };
+        ended(self.spans.shutdown());
+        #[cfg(feature = "metrics")]
+        if let Some(metrics) = &self.metrics {
+            ended(metrics.shutdown());
+        }
+        #[cfg(feature = "logs")]
+        if let Some(logs) = &self.logs {
+            ended(logs.shutdown());
+        }
+        result
+    }
 }
 
 impl Drop for Telemetry {
-    /// Exports what is left, and reports lost spans, unless [`shutdown`](Self::shutdown) has.
+    /// Exports the rest, and reports lost spans, unless [`shutdown`](Self::shutdown) did.
     fn drop(&mut self) {
         if self.ended {
             return;
         }
-        let _ = self.provider.shutdown();
+        self.stop_reload();
+        let _ = self.providers().shutdown();
         if let Err(SetupError::SpansLost { spans, endpoint, cause }) = self.exports.close() {
             report::lost_spans(&endpoint, &cause, spans);
         }

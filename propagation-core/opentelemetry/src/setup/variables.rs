@@ -35,7 +35,11 @@ impl<'a> Variables<'a> {
     pub(super) fn accept<T: Default>(&self, read: Result<T, SetupError>) -> Result<T, SetupError> {
         match read {
             Err(error) if !self.strict => {
-                self.ignored.borrow_mut().push(error);
+                // A variable of all signals is read for each of them.
+                let mut ignored = self.ignored.borrow_mut();
+                if !ignored.iter().any(|known| known.to_string() == error.to_string()) {
+                    ignored.push(error);
+                }
                 Ok(T::default())
             }
             read => read,
@@ -109,6 +113,11 @@ impl<'a> Variables<'a> {
 pub(super) fn positive<T: FromStr + Default + PartialEq>(name: &'static str, value: &str) -> Result<T, SetupError> {
     let number = value.parse().ok().filter(|number| *number != T::default());
     number.ok_or(refused(name, "is not a whole number above zero"))
+}
+
+/// Decodes percent-encoding, without the white space around.
+pub(super) fn decode(text: &str) -> std::borrow::Cow<'_, str> {
+    percent_encoding::percent_decode_str(text.trim()).decode_utf8_lossy()
 }
 
 pub(super) fn refused(name: &'static str, problem: &'static str) -> SetupError {

@@ -39,11 +39,13 @@ struct Metered {
 type Series = (BTreeMap<String, String>, u64);
 
 /// What one metric said.
+#[derive(Default)]
 struct Said {
     unit: String,
     bounds: Vec<f64>,
     exemplars: usize,
     series: Vec<Series>,
+    active: Vec<(BTreeMap<String, String>, i64)>,
 }
 
 impl Metered {
@@ -68,8 +70,7 @@ impl Metered {
         let metrics = last.scope_metrics().flat_map(ScopeMetrics::metrics);
         metrics
             .map(|metric| {
-                let mut said =
-                    Said { unit: metric.unit().to_owned(), bounds: Vec::new(), exemplars: 0, series: Vec::new() };
+                let mut said = Said { unit: metric.unit().to_owned(), ..Said::default() };
                 match metric.data() {
                     AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
                         for point in histogram.data_points() {
@@ -84,6 +85,11 @@ impl Metered {
                             said.series.push((texts(point.attributes()), point.value()));
                         }
                     }
+                    AggregatedMetrics::I64(MetricData::Sum(sum)) => {
+                        assert!(!sum.is_monotonic());
+                        let points = sum.data_points().map(|point| (texts(point.attributes()), point.value()));
+                        said.active.extend(points);
+                    }
                     other => panic!("an instrument of no convention: {other:?}"),
                 }
                 (metric.name().to_owned(), said)
@@ -92,8 +98,10 @@ impl Metered {
     }
 
     /// The only metric there is.
+    /// Returns the only metric, except for that of active requests.
     fn only(&self) -> (String, Said) {
-        let said = self.said();
+        let mut said = self.said();
+        said.remove("http.server.active_requests");
         assert_eq!(said.len(), 1, "{:?}", said.keys());
         said.into_iter().next().unwrap()
     }
@@ -219,7 +227,29 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
     assert_eq!(said["rpc.client.call.duration"].series, [series(client, 1)]);
     let http = [("http.request.method", "GET"), ("url.scheme", "_OTHER")];
     assert_eq!(said["http.server.request.duration"].series, [series(http, 50)]);
-    assert_eq!(said.len(), 3);
+    assert_eq!(said.len(), 4);
+}
+
+#[test]
+fn active_requests_are_counted_until_they_end() {
+    let metered = Metered::new();
+    let propagator = metered.propagator(NoBridge);
+    let active = || {
+        let said = metered.said().remove("http.server.active_requests").unwrap();
+        assert_eq!(said.unit, "{request}");
+        said.active
+    };
+    let labels: BTreeMap<_, _> =
+        [("http.request.method", "GET"), ("url.scheme", "http")].map(|(key, value)| (key.into(), value.into())).into();
+    let (one, other) = (propagator.start(request(SpanKind::Server)), propagator.start(request(SpanKind::Server)));
+    drop(propagator.start(request(SpanKind::Client)));
+    assert_eq!(active(), [(labels.clone(), 2)]);
+    // An attribute that is set later must not move the request to another time series.
+    one.set_attribute("url.scheme", "https");
+    one.end(&Outcome::Unset);
+    assert_eq!(active(), [(labels.clone(), 1)]);
+    drop(other);
+    assert_eq!(active(), [(labels, 0)]);
 }
 
 #[test]
@@ -297,7 +327,8 @@ fn around_either_bridge_the_spans_stay_as_they_were() {
             );
         });
         let said = metered.said();
-        assert_eq!(said.keys().collect::<Vec<_>>(), ["http.client.request.duration", "http.server.request.duration"]);
+        let names = ["http.client.request.duration", "http.server.active_requests", "http.server.request.duration"];
+        assert_eq!(said.keys().collect::<Vec<_>>(), names);
         let (attributes, count) = &said["http.client.request.duration"].series[0];
         assert_eq!((attributes["error.type"].as_str(), *count), ("timeout", 1));
     }

@@ -1,6 +1,18 @@
 #![cfg(all(feature = "sdk", feature = "tracing"))]
 
+#[cfg(feature = "tracing-subscriber")]
+mod baggage;
+#[cfg(all(feature = "logs", feature = "tracing-subscriber"))]
+mod exceptions;
+#[cfg(feature = "reload")]
+mod policy;
+mod resource;
+#[cfg(feature = "tracing-subscriber")]
 mod semconv;
+#[cfg(all(feature = "logs", feature = "metrics", feature = "otlp-http", feature = "tracing-subscriber"))]
+mod signals;
+#[cfg(all(feature = "metrics", feature = "tls"))]
+mod tls;
 
 use opentelemetry::trace::{Span, Tracer};
 use opentelemetry_sdk::trace::{InMemorySpanExporter, InMemorySpanExporterBuilder};
@@ -193,6 +205,7 @@ fn ignored_variables_leave_the_rest_and_the_defaults() {
     assert!(!format!("{:?}", telemetry.provider()).contains("team"), "the list is discarded as a whole");
 }
 
+#[cfg(not(feature = "tls"))]
 #[tokio::test]
 async fn https_without_tls_starts_and_counts_lost_spans() {
     let https: Variables = &[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://user:secret@collector.example:4317?key=1")];

@@ -323,12 +323,14 @@ impl Reader<'_> {
         built = match rule.scrub {
             None | Some(ScrubKey::Switch(true)) => built,
             Some(ScrubKey::Switch(false)) => built.without_scrubbing(),
-            Some(ScrubKey::Action(name)) => built.action(self.action(&name, span)?),
+            Some(ScrubKey::Action(name)) => built.action(self.action(&name, span.clone())?),
         };
-        Ok(match rule.span_attribute {
-            Some(attribute) => built.span_attribute(&attribute),
-            None => built,
-        })
+        match rule.span_attribute {
+            Some(attribute) => built = built.span_attribute(&attribute),
+            None if rule.every_span.is_some() => return Err(self.error(span, "every_span needs span_attribute")),
+            None => {}
+        }
+        Ok(built.every_span(rule.every_span.unwrap_or(false)))
     }
 
     fn outside_hops(&self, treatment: &Spanned<String>) -> Result<ExistingOutsideHops, PolicyFileError> {

@@ -36,6 +36,7 @@ pub(super) struct DetailedKey {
     /// `false` for none, or the name of an action.
     pub(super) scrub: Option<ScrubKey>,
     pub(super) span_attribute: Option<String>,
+    pub(super) every_span: Option<bool>,
 }
 
 /// `scrub = false`, or the name of an action.
