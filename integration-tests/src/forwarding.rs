@@ -1,6 +1,6 @@
 //! Messages that a handler sends on with the fields that it received: the rule that admitted the handler decides.
 //!
-//! An outsider's message has [`PARENT`](crate::telemetry::PARENT), a tracestate and `tenant.id=evil`. The handler copies these fields
+//! An outsider's message has [`PARENT`], a tracestate and `tenant.id=evil`. The handler copies these fields
 //! onto a message of its own, which it sends from a context with `tenant.id=blue` ([`in_own_tenant`]), in the handler itself, in a
 //! task or on a thread ([`Handover`]). [`ForwardingCase::assert`] checks the fields that the next receiver reads.
 
