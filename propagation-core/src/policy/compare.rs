@@ -76,7 +76,7 @@ fn covers_baggage(next: Option<&OutboundRule>, first: Option<&OutboundRule>) -> 
     !first_reports && first.iter().all(|key| covers_key(&next, key, &first))
 }
 
-/// Whether some rule of `next` lets cross what `key` does, and no rule before it can decide otherwise.
+/// Returns whether a rule of `next` allows everything that `key` allows, and no rule before it can decide otherwise.
 fn covers_key(next: &[KeyRule], key: &KeyRule, first: &[KeyRule]) -> bool {
     for rule in next {
         let scrubs_alike = !rule.is_scrubbed() || key.is_scrubbed() && rule.chosen_action() == key.chosen_action();

@@ -38,7 +38,7 @@ impl fmt::Display for Loosening {
 }
 
 impl Policy {
-    /// Returns what a newer policy allows and this one does not: for each peer that a rule of either names, trust, trace context,
+    /// Returns the permissions of a newer policy that this one does not give: for each peer that a rule of either names, trust, trace context,
     /// tracestate and each key, and the scrubbers.
     ///
     /// Peers are compared as the rules name them. Where patterns of two rules overlap and neither covers the other, the peers that match

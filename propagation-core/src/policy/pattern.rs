@@ -74,7 +74,7 @@ impl Pattern {
     }
 }
 
-/// Compiles an expression; what is wrong is said in one line.
+/// Compiles an expression. The error is one line.
 #[cfg(feature = "patterns")]
 fn compile(written: &str, expression: &str) -> Result<regex::Regex, PolicyError> {
     /// A policy is trusted, but a slip of the pen must not take a gigabyte.

@@ -68,7 +68,7 @@ impl Policy {
         find_in_member(&self.scrub, key, value)
     }
 
-    /// Members of tracestate are other systems' own: what a scrubber objects to is dropped, never changed. Answers what is left, if
+    /// Members of tracestate belong to other systems: a member with a finding is dropped, never changed. Returns the rest, if
     /// that is not all.
     #[inline]
     pub(super) fn scrub_state(
@@ -84,7 +84,7 @@ impl Policy {
     }
 }
 
-/// What a rule lets out of a trace, if that is not all.
+/// Returns the part of a trace that a rule releases, if it is not all of it.
 fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Vec<Rejection>) -> Option<TraceContext> {
     if !rule.releases_trace() {
         if trace.is_empty() {

@@ -1,4 +1,4 @@
-//! What is done about what the detectors find.
+//! Actions on the findings of the detectors.
 
 use std::{ops::Range, sync::Arc};
 
@@ -11,16 +11,16 @@ use crate::{
     scrub::{self, Detector, Detectors},
 };
 
-/// What happens to a value that holds something personal or secret.
+/// The action on a value with personal data or a secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScrubAction {
     /// The member does not cross.
     #[default]
     Drop,
-    /// What was found is replaced by `[name of the detector]`.
+    /// Each finding is replaced by `[name of the detector]`.
     Redact,
-    /// What was found is replaced by as many `*`, but for its last four characters where it has twelve or more.
+    /// Each finding is replaced by `*`, except for its last four characters if it has twelve or more.
     Mask,
     /// The whole value is replaced by a keyed pseudonym: the same value gives the same one.
     Pseudonymize,
@@ -48,7 +48,7 @@ impl ScrubAction {
     }
 }
 
-/// Which detectors look at what goes out, and what happens to what they find.
+/// The detectors for outbound baggage and tracestate, and the action on findings.
 ///
 /// The default is all of them, and [`ScrubAction::Drop`].
 ///
@@ -126,14 +126,14 @@ impl Scrub {
         self
     }
 
-    /// What happens to what is found.
+    /// Sets the action on findings.
     #[must_use]
     pub fn action(mut self, action: ScrubAction) -> Self {
         self.action = action;
         self
     }
 
-    /// Adds a detector of your own: what a regular expression matches anywhere in a decoded value.
+    /// Adds a detector of your own: a regular expression that can match anywhere in a decoded value.
     ///
     /// # Errors
     ///
@@ -182,13 +182,13 @@ impl Scrub {
         Ok(())
     }
 
-    /// Whether a member certainly holds nothing personal, at a glance, on the wire or decoded: nothing is more ordinary than a
-    /// space, which is `%20` on the wire. Asked only of a key that does not tell of its value.
+    /// Returns whether a member certainly holds no personal data, by a quick check, on the wire or decoded, where a space is
+    /// `%20`. Only for keys that do not suggest a secret.
     pub(super) fn clears_member(&self, member: &Member<'_>) -> bool {
         self.patterns.is_empty() && (!scrub::may_match(member.as_wire()) || decoded_is_plain(member))
     }
 
-    /// The same for a tracestate.
+    /// Like `is_plain`, for a tracestate.
     pub(super) fn clears_state(&self, state: &TraceState) -> bool {
         self.patterns.is_empty() && (state.is_plain() || !scrub::may_match(state.as_bytes()))
     }
@@ -199,12 +199,12 @@ impl Scrub {
             || std::str::from_utf8(key).is_ok_and(|key| self.find_in_key(key).is_none())
     }
 
-    /// What is personal in a key.
+    /// Returns the finding in a key.
     pub(super) fn find_in_key(&self, key: &str) -> Option<DetectorRef<'_>> {
         self.find_in(&[], key)
     }
 
-    /// What is personal in a value or its properties.
+    /// Returns the finding in a value or its properties.
     pub(super) fn find(&self, member: &Member<'_>, action: Option<ScrubAction>) -> Option<Found<'_>> {
         let value = member.value();
         // A pseudonym that was made on the way here is nobody's secret; it only looks random.
@@ -215,12 +215,12 @@ impl Scrub {
         self.find_in_properties(member).map(|detector| Found { detector, in_properties: true })
     }
 
-    /// What is personal in the properties of a member, whatever its value holds.
+    /// Returns the finding in the properties of a member, independent of its value.
     pub(super) fn find_in_properties(&self, member: &Member<'_>) -> Option<DetectorRef<'_>> {
         self.find_in(member.key().as_bytes(), member.properties())
     }
 
-    /// What is personal in a text, under a key that may tell.
+    /// Returns the finding in a text, under a key that may suggest a secret.
     pub(super) fn find_in(&self, key: &[u8], text: &str) -> Option<DetectorRef<'_>> {
         self.find_by(self.detectors, key, text)
     }

@@ -7,8 +7,8 @@ use opentelemetry::{
 
 use propagation_core::{SamplingDecision, TraceContext};
 
-/// What a caller has decided about sampling, where the sampled flag that samplers see can't say it: nothing yet, debug, a priority, or a
-/// decision without ids. In the context that samplers get.
+/// A caller's sampling decision that the sampled flag cannot express: deferred, debug, a priority, or a decision without ids. Kept in the
+/// context that samplers receive.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(not(feature = "sdk"), expect(dead_code, reason = "read by our samplers"))]
 pub(crate) struct Caller {
@@ -38,8 +38,8 @@ impl Caller {
         context.with_value(Self { parent, sampling: trace.sampling })
     }
 
-    /// What it says of a new span with this parent. Contexts are handed down, and only debug with them: the next span's parent has a
-    /// decision of its own.
+    /// Returns the decision for a new span with this parent. Contexts are inherited, but only debug with them: the parent of the next span
+    /// has its own decision.
     #[cfg(feature = "sdk")]
     pub(crate) fn said_of(
         context: &Context,

@@ -2,7 +2,7 @@ use std::fmt::{self, Write};
 
 use propagation_core::TraceContext;
 
-/// What one line says of the current context.
+/// The fields of one line.
 pub(super) struct Said {
     pub(super) trace: TraceContext,
     pub(super) baggage: Vec<(Box<str>, String)>,

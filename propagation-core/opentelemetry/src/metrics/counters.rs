@@ -4,17 +4,17 @@ use opentelemetry::{KeyValue, metrics::Meter};
 
 use propagation_core::Propagator;
 
-/// Shows a propagator's [counters](Propagator::counters) to a meter.
+/// Exports a propagator's [counters](Propagator::counters) through a meter.
 ///
-/// One observable counter, `propagation.rejections` (unit `{rejection}`): what was refused, stopped, changed, truncated or restarted,
+/// One observable counter, `propagation.rejections` (unit `{rejection}`), counts fields that were rejected, changed, truncated or restarted,
 /// with the attributes `propagation.direction` (`inbound`, `outbound`) and `propagation.reason` (the names of
-/// [`RejectReason`](propagation_core::RejectReason)); a reason that never occurred is left out. No keys, no peers, no values: at most
+/// [`RejectReason`](propagation_core::RejectReason)); a reason without rejections is omitted. No keys, no peers, no values: at most
 /// two time series for each reason. These names are ours; the semantic conventions have none for it.
 ///
 /// A second one, `propagation.spans.not_exported` (unit `{span}`), counts the spans that the exporter of a set-up lost.
 ///
-/// Call it once for a propagator, whose clones share their counters. Several propagators need a meter each, of a name of its own:
-/// two that show numbers under the same one are one too many.
+/// Call it once per propagator; clones share their counters. Several propagators need meters with different names, because a meter exports
+/// a counter only once.
 ///
 /// ```
 /// use opentelemetry::metrics::MeterProvider;

@@ -14,7 +14,7 @@ use crate::logs::TraceFields;
 
 /// The log lines of a service: each with the ids of the trace that it belongs to.
 ///
-/// `RUST_LOG` chooses what is written, where it is set; else [`filter`](Self::filter), else everything from info up.
+/// `RUST_LOG` filters the lines if it is set; otherwise [`filter`](Self::filter), otherwise the level info.
 #[must_use]
 pub struct LogFormat {
     json: bool,
@@ -45,7 +45,7 @@ impl LogFormat {
         self
     }
 
-    /// What is written where `RUST_LOG` is not set.
+    /// Sets the filter for the case that `RUST_LOG` is not set.
     pub fn filter(mut self, filter: Targets) -> Self {
         self.filter = filter;
         self
