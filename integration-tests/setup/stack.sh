@@ -69,7 +69,7 @@ stack_wait() {
       elif [[ -n $jaeger && $(fetch "${JAEGER_PORT:-16686}" /api/services) != "HTTP/1.1 200"* ]]; then
         answer="not ready: jaeger"
       else
-        return
+        return 0
       fi
     fi
     sleep 1
