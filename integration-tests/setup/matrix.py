@@ -17,6 +17,7 @@ HEAD = "| Crate | Version | Tested with | Where |"
 NAMED = [
     "opentelemetry", "opentelemetry_sdk", "opentelemetry-otlp", "tracing", "tracing-opentelemetry", "tracing-subscriber", "axum", "tonic",
     "reqwest", "reqwest-middleware", "tower-http", "tower-layer", "tower-service", "rdkafka", "lapin", "aws-sdk-sqs",
+    "aws-sdk-sns", "aws-sdk-eventbridge",
 ]  # fmt: skip
 # Crates that only make programs of ours.
 APART = {"propagation-examples", "propagation-testkit"}

@@ -1,4 +1,9 @@
+mod batch;
 mod operation;
+#[cfg(feature = "sns")]
+mod publish;
+#[cfg(feature = "eventbridge")]
+mod put_events;
 mod receive;
 mod response;
 mod send;
@@ -195,13 +200,34 @@ impl SqsInterceptor {
                 change.entries().iter().map(ChangeMessageVisibilityBatchRequestEntry::receipt_handle).collect();
             return self.settle_batch("change_visibility", change.queue_url(), &handles);
         }
+        self.before_notification(input, existing)
+    }
+
+    /// Handles the operations of other services that send to queues.
+    #[cfg_attr(
+        not(any(feature = "eventbridge", feature = "sns")),
+        allow(unused_variables, clippy::unused_self, reason = "the signature is independent of the features")
+    )]
+    fn before_notification(&self, input: &mut Input, existing: &ExistingContext) -> Covered {
+        #[cfg(feature = "sns")]
+        if let Some(publish) = input.downcast_mut::<aws_sdk_sns::operation::publish::PublishInput>() {
+            return self.publish(publish, existing);
+        }
+        #[cfg(feature = "sns")]
+        if let Some(batch) = input.downcast_mut::<aws_sdk_sns::operation::publish_batch::PublishBatchInput>() {
+            return self.publish_batch(batch, existing);
+        }
+        #[cfg(feature = "eventbridge")]
+        if let Some(events) = input.downcast_mut::<aws_sdk_eventbridge::operation::put_events::PutEventsInput>() {
+            return self.put_events(events, existing);
+        }
         Covered::No
     }
 
     /// Counts and logs an unknown operation that may carry messages, because it breaks traces.
     fn not_covered(&self, metadata: Option<&Metadata>) {
         let (service, name) = metadata.map_or(("", ""), |metadata| (metadata.service(), metadata.name()));
-        if service == "SQS" && operation::carries_no_messages(name) {
+        if operation::carries_no_messages(service, name) {
             return;
         }
         let rejection = Rejection::new("traceparent", RejectReason::UnsupportedOperation);

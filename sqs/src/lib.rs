@@ -6,6 +6,8 @@
 mod attributes;
 mod carrier;
 mod consumer;
+#[cfg(any(feature = "eventbridge", feature = "sns"))]
+mod destination;
 #[cfg(feature = "envelopes")]
 mod envelope;
 mod ext;
@@ -14,6 +16,10 @@ mod interceptor;
 pub mod lambda;
 mod mode;
 
+#[cfg(feature = "eventbridge")]
+pub use carrier::EventCarrierMut;
+#[cfg(feature = "sns")]
+pub use carrier::NotificationCarrierMut;
 pub use carrier::{MessageCarrier, MessageCarrierMut, OutgoingMessage, PACKED_ATTRIBUTE};
 pub use consumer::ConsumerPropagation;
 pub use ext::{MessageExt, OutgoingExt};

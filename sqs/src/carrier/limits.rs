@@ -14,7 +14,7 @@ pub(super) const SLOTS: usize = 10;
 pub(super) const DATA_TYPE: &str = "String";
 
 /// Returns `true` if an injection may write or remove this attribute.
-pub(super) fn is_ours(name: &str, names: &FieldNames) -> bool {
+pub(crate) fn is_ours(name: &str, names: &FieldNames) -> bool {
     name.eq_ignore_ascii_case(PACKED_ATTRIBUTE) || names.contains(name)
 }
 

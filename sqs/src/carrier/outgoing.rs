@@ -82,6 +82,8 @@ pub struct MessageCarrierMut<'a> {
     mode: AttributeMode,
     limit: SizeLimit,
     found: MessageFields,
+    /// Whether the service has a trace header beside the attributes.
+    has_header: bool,
 }
 
 /// Prints no values: they may be personal.
@@ -99,7 +101,20 @@ impl<'a> MessageCarrierMut<'a> {
     pub fn new(message: &'a mut impl OutgoingMessage, mode: AttributeMode, limit: SizeLimit) -> Self {
         let Parts { attributes, system, body } = message.parts();
         let found = MessageFields::new(attributes.as_ref(), header(system.as_ref()), None);
-        Self { attributes, system, body, mode, limit, found }
+        Self { attributes, system, body, mode, limit, found, has_header: true }
+    }
+
+    /// Creates a carrier of a message of a service that has attributes, but no trace header.
+    #[cfg(feature = "sns")]
+    pub(super) fn without_trace_header(
+        attributes: &'a mut Option<HashMap<String, MessageAttributeValue>>,
+        system: &'a mut Option<HashMap<MessageSystemAttributeNameForSends, MessageSystemAttributeValue>>,
+        body: usize,
+        mode: AttributeMode,
+        limit: SizeLimit,
+    ) -> Self {
+        let found = MessageFields::new(attributes.as_ref(), None, None);
+        Self { attributes, system, body, mode, limit, found, has_header: false }
     }
 
     fn plan(&self, fields: &OutgoingFields<'_>) -> Plan {
@@ -184,7 +199,7 @@ impl Inject for MessageCarrierMut<'_> {
         let mut report = InjectionReport::new();
         let ids = |name: &str| fields.iter().any(|field| field.name().as_str() == name && is_id(field));
         let ids_have_room = !rejected.iter().any(|(name, _)| ids(name.as_str()));
-        let in_header = self.settle_header(fields, trace, ids_have_room);
+        let in_header = self.has_header && self.settle_header(fields, trace, ids_have_room);
         for name in &written {
             report.record_written(name);
         }

@@ -56,8 +56,17 @@ impl Storable for InFlight {
     type Storer = StoreReplace<Self>;
 }
 
-/// Returns `true` for operations of SQS that manage queues. Message moves keep the attributes of messages, and so their context.
-pub(super) fn carries_no_messages(operation: &str) -> bool {
+/// Returns `true` for operations that manage queues, topics or buses. Message moves keep the attributes of messages, and so their context.
+pub(super) fn carries_no_messages(service: &str, operation: &str) -> bool {
+    match service {
+        "SQS" => manages_queues(operation),
+        "SNS" => !operation.starts_with("Publish"),
+        "EventBridge" => !operation.starts_with("Put") || !operation.ends_with("Events"),
+        _ => false,
+    }
+}
+
+fn manages_queues(operation: &str) -> bool {
     matches!(
         operation,
         "AddPermission"

@@ -1,5 +1,7 @@
 //! Ends spans with the outcome of the call.
 
+use std::collections::HashMap;
+
 use aws_sdk_sqs::{
     error::{ConnectorError, ProvideErrorMetadata},
     operation::{
@@ -46,8 +48,8 @@ impl SqsInterceptor {
         };
         let created = in_flight.created.lock().map(|mut created| std::mem::take(&mut *created)).unwrap_or_default();
         if !created.is_empty() {
-            let sent = response.and_then(|response| response.ok()?.downcast_ref::<SendMessageBatchOutput>());
-            end_created(created, sent, &outcome);
+            let results = response.and_then(|response| results(response.ok()?));
+            end_created(created, results, &outcome);
         }
         if let Some(hop) = hop {
             hop.end(&outcome);
@@ -55,18 +57,47 @@ impl SqsInterceptor {
     }
 }
 
+/// The result of one message of a batch: its id, or the code of its failure.
+type MessageResult = Result<String, String>;
+
+/// Returns the results of the messages of a batch, by the id of the entry. `None` if it is no response to a batch that was sent.
+fn results(output: &Output) -> Option<HashMap<String, MessageResult>> {
+    if let Some(sent) = output.downcast_ref::<SendMessageBatchOutput>() {
+        let accepted = sent.successful().iter().map(|entry| (entry.id().to_owned(), Ok(entry.message_id().to_owned())));
+        let failed = sent.failed().iter().map(|entry| (entry.id().to_owned(), Err(entry.code().to_owned())));
+        return Some(accepted.chain(failed).collect());
+    }
+    #[cfg(feature = "sns")]
+    if let Some(sent) = output.downcast_ref::<aws_sdk_sns::operation::publish_batch::PublishBatchOutput>() {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let accepted = sent.successful().iter().map(|entry| (text(entry.id()), Ok(text(entry.message_id()))));
+        let failed = sent.failed().iter().map(|entry| (entry.id().to_owned(), Err(entry.code().to_owned())));
+        return Some(accepted.chain(failed).collect());
+    }
+    #[cfg(feature = "eventbridge")]
+    if let Some(sent) = output.downcast_ref::<aws_sdk_eventbridge::operation::put_events::PutEventsOutput>() {
+        let results = sent.entries().iter().map(|entry| match (entry.event_id(), entry.error_code()) {
+            (Some(id), None) => Ok(id.to_owned()),
+            (_, code) => Err(code.unwrap_or("_OTHER").to_owned()),
+        });
+        return Some(results.enumerate().map(|(at, result)| (at.to_string(), result)).collect());
+    }
+    None
+}
+
 /// Ends the create spans of a batch, each with the id or the failure that the response has for its message.
-fn end_created(created: Vec<(String, HopSpan)>, sent: Option<&SendMessageBatchOutput>, outcome: &Outcome) {
-    let Some(sent) = sent else {
+fn end_created(created: Vec<(String, HopSpan)>, results: Option<HashMap<String, MessageResult>>, outcome: &Outcome) {
+    let Some(results) = results else {
         return created.into_iter().for_each(|(_, hop)| hop.end(outcome));
     };
     for (id, hop) in created {
-        if let Some(entry) = sent.successful().iter().find(|entry| entry.id() == id) {
-            record_ids(&hop, Some(entry.message_id()), None);
-            hop.end(&Outcome::Unset);
-        } else {
-            let failed = sent.failed().iter().find(|entry| entry.id() == id);
-            hop.end(&Outcome::error(failed.map_or_else(|| "_OTHER".to_owned(), |failed| failed.code().to_owned())));
+        match results.get(&id) {
+            Some(Ok(message_id)) => {
+                record_ids(&hop, Some(message_id), None);
+                hop.end(&Outcome::Unset);
+            }
+            Some(Err(code)) => hop.end(&Outcome::error(code.clone())),
+            None => hop.end(&Outcome::error("_OTHER")),
         }
     }
 }
@@ -81,15 +112,28 @@ fn describe(hop: &HopSpan, call: &Call, output: &Output) -> Outcome {
             if let Some(sent) = output.downcast_ref::<SendMessageOutput>() {
                 record_ids(hop, sent.message_id(), sent.request_id());
             }
+            #[cfg(feature = "sns")]
+            if let Some(sent) = output.downcast_ref::<aws_sdk_sns::operation::publish::PublishOutput>() {
+                record_ids(hop, sent.message_id(), sent.request_id());
+            }
             Outcome::Unset
         }
-        Call::SendBatch => match output.downcast_ref::<SendMessageBatchOutput>() {
-            Some(sent) => {
+        Call::SendBatch => {
+            if let Some(sent) = output.downcast_ref::<SendMessageBatchOutput>() {
                 record_ids(hop, None, sent.request_id());
-                partial(sent.failed())
+                return partial(sent.failed());
             }
-            None => Outcome::Unset,
-        },
+            #[cfg(feature = "sns")]
+            if let Some(sent) = output.downcast_ref::<aws_sdk_sns::operation::publish_batch::PublishBatchOutput>() {
+                record_ids(hop, None, sent.request_id());
+            }
+            #[cfg(feature = "eventbridge")]
+            if let Some(sent) = output.downcast_ref::<aws_sdk_eventbridge::operation::put_events::PutEventsOutput>() {
+                record_ids(hop, None, sent.request_id());
+            }
+            let failed = results(output).into_iter().flatten().find_map(|(_, result)| result.err());
+            failed.map_or(Outcome::Unset, Outcome::error)
+        }
         Call::Receive(_) => {
             if let Some(received) = output.downcast_ref::<ReceiveMessageOutput>() {
                 record_ids(hop, None, received.request_id());
@@ -150,5 +194,9 @@ fn code(error: &Error) -> Option<&str> {
         ChangeMessageVisibilityError,
         ChangeMessageVisibilityBatchError
     );
+    #[cfg(feature = "sns")]
+    first!(aws_sdk_sns::operation::publish::PublishError, aws_sdk_sns::operation::publish_batch::PublishBatchError);
+    #[cfg(feature = "eventbridge")]
+    first!(aws_sdk_eventbridge::operation::put_events::PutEventsError);
     None
 }

@@ -10,6 +10,8 @@ mod forward;
 mod hops;
 mod metrics;
 mod modes;
+#[cfg(all(feature = "envelopes", feature = "eventbridge", feature = "sns"))]
+mod notifications;
 mod properties;
 mod setup;
 mod spans;
