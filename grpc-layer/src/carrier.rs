@@ -1,7 +1,8 @@
 use http::HeaderMap;
 use propagation_core::{
     Extract, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator,
-    RejectReason, TraceContext, Value, carrier::Field,
+    RejectReason, TraceContext, Value,
+    carrier::{Field, NameFilter},
 };
 use propagation_http::{HeaderCarrier, HeaderCarrierMut};
 
@@ -35,6 +36,10 @@ impl Extract for MetadataCarrier<'_> {
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         self.0.visit_all(each);
+    }
+
+    fn name_filter(&self) -> NameFilter {
+        self.0.name_filter()
     }
 }
 

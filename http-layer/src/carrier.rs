@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName};
 use propagation_core::{
     Admission, Extract, FieldName, FieldNames, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext,
     Propagator, RejectReason, TraceContext, Transport, Value,
-    carrier::{Field, FieldPriority},
+    carrier::{Field, FieldPriority, NameFilter},
 };
 
 use crate::attributes;
@@ -138,6 +138,14 @@ fn visit_all<'a>(headers: &'a HeaderMap, each: &mut dyn FnMut(&'a str, Value<'a>
     }
 }
 
+fn name_filter(headers: &HeaderMap) -> NameFilter {
+    let mut filter = NameFilter::EMPTY;
+    for name in headers.keys() {
+        filter.insert(name.as_str().as_bytes());
+    }
+    filter
+}
+
 impl Extract for HeaderCarrier<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
         visit(self.0, name, each);
@@ -145,6 +153,10 @@ impl Extract for HeaderCarrier<'_> {
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
         visit_all(self.0, each);
+    }
+
+    fn name_filter(&self) -> NameFilter {
+        name_filter(self.0)
     }
 }
 

@@ -4,6 +4,7 @@ mod collections;
 mod environment;
 mod field;
 mod field_name;
+mod filtered;
 mod joined;
 #[cfg(feature = "json")]
 mod json;
@@ -16,6 +17,7 @@ mod stored;
 
 use crate::TraceContext;
 
+pub(crate) use filtered::FilteredCarrier;
 pub(crate) use joined::Joined;
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
@@ -23,7 +25,7 @@ pub use json::{JsonCarrier, JsonCarrierMut};
 pub use {
     environment::EnvironmentCarrier,
     field::{Field, FieldPriority},
-    field_name::{FieldName, FieldNames},
+    field_name::{FieldName, FieldNames, NameFilter},
     outgoing::OutgoingFields,
     report::InjectionReport,
     stored::{StoredContext, StoredContextError},
@@ -41,6 +43,12 @@ pub trait Extract {
 
     /// Calls `each` with every name and value, in wire order, for formats that do not know all of their names (`uberctx-…`).
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>));
+
+    /// Returns the names of the message, as a filter. Override it if one pass over the names is cheaper than several look-ups: a propagator of
+    /// many formats then looks up only the names that may be present.
+    fn name_filter(&self) -> NameFilter {
+        NameFilter::ALL
+    }
 
     /// Returns the meaning of several values under a name that may occur once. By default, they are rejected.
     fn duplicate_parent(&self) -> DuplicateParent {

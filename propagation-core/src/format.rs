@@ -39,6 +39,12 @@ pub trait Format: fmt::Debug + Send + Sync {
 
     /// Declares the names of the format's fields, including those that it only reads.
     fn fields(&self, names: &mut FieldNames);
+
+    /// Returns a name that formats share which extract alike, and differ only in the fields that they write. A propagator extracts with the
+    /// first of them.
+    fn extracts_like(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// The context that formats extracted from one carrier, before the policy is applied. The first valid trace wins; baggage is merged.
@@ -54,8 +60,8 @@ pub trait Format: fmt::Debug + Send + Sync {
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Extracted {
-    context: PropagationContext,
-    rejections: Vec<Rejection>,
+    pub(crate) context: PropagationContext,
+    pub(crate) rejections: Vec<Rejection>,
 }
 
 impl Extracted {

@@ -32,6 +32,13 @@ pub(crate) fn escaped(high: u8, low: u8) -> Option<u8> {
     decode_byte([high.to_ascii_lowercase(), low.to_ascii_lowercase()])
 }
 
+/// Returns the two upper-case digits of a byte's percent escape.
+#[inline]
+pub(crate) fn escape(byte: u8) -> [u8; 2] {
+    let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'A' - 10 };
+    [digit(byte >> 4), digit(byte & 0x0f)]
+}
+
 /// Decodes one lower-case hex digit.
 #[inline]
 pub(crate) fn decode_digit(byte: u8) -> Option<u8> {

@@ -10,6 +10,7 @@ mod own_values;
 mod report;
 
 use std::{
+    borrow::Cow,
     fmt,
     sync::{
         Arc,
@@ -29,12 +30,13 @@ use crate::{
     Admission, Attribute, Bridge, Direction, Extract, Extracted, FieldNames, Format, Hop, HopSpan, Inject,
     InjectionReport, OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection,
     bridge::{BridgeError, Continued, CurrentHop, HopId},
+    carrier::FilteredCarrier,
     hop::{
         self, GuardLeaks, gate, names,
         thread_end::{self, Access, access},
     },
     model::origin::Origin,
-    policy::Forwarded,
+    policy::{Forwarded, Release},
     semconv::SemanticConventions,
 };
 
@@ -60,6 +62,8 @@ pub struct Propagator(Arc<Inner>);
 
 struct Inner {
     extract: Vec<Box<dyn Format>>,
+    /// Whether extraction filters the names of a carrier before it looks them up.
+    filters_names: bool,
     inject: Vec<Box<dyn Format>>,
     /// The names that the formats of both directions declare: a stale `b3` must not stay beside a new `traceparent`.
     fields: FieldNames,
@@ -104,16 +108,23 @@ impl Propagator {
             return Admission::default();
         }
         let policy = self.0.policy.load();
-        let mut admission = policy.admit(peer, self.read(from));
-        if let Some(rule) = policy.rule_with_sources(&admission) {
+        let mut extracted = Extracted::new();
+        self.read_into(from, &mut extracted);
+        let terms = policy.restrict(peer, &mut extracted);
+        if let Some(rule) = policy.rule_with_sources(&extracted.context) {
+            let mut admission = terms.into_admission(extracted);
             let before = admission.rejections.len();
             own_values::admit(rule, from, claims, &mut admission);
             policy.hide_personal_keys(admission.rejections.get_mut(before..).unwrap_or_default());
+            if !admission.rejections.is_empty() {
+                self.report(Direction::Inbound, peer, &admission.rejections);
+            }
+            return admission;
         }
-        if !admission.rejections.is_empty() {
-            self.report(Direction::Inbound, peer, &admission.rejections);
+        if !extracted.rejections.is_empty() {
+            self.report(Direction::Inbound, peer, &extracted.rejections);
         }
-        admission
+        terms.into_admission(extracted)
     }
 
     /// Writes the part of a context that the policy releases to a peer. Never fails: fields that could not be written are counted and
@@ -175,16 +186,15 @@ impl Propagator {
         if !self.is_enabled() {
             return InjectionReport::new();
         }
+        let mut release = Release { context: Cow::Borrowed(context), rejections };
+        self.0.policy.load().restrict_release(peer, &mut release);
         let mut fields = OutgoingFields::new(&self.0.fields);
-        let policy = self.0.policy.load();
-        let release = policy.release(peer, context);
         for format in &self.0.inject {
             format.write(&release.context, &mut fields);
         }
         let mut report = into.commit(&fields, &release.context.trace);
-        for rejections in [rejections, release.rejections, fields.into_rejections()] {
-            report.append_rejected(rejections);
-        }
+        report.append_rejected(&mut release.rejections);
+        report.append_rejected(fields.rejections_mut());
         if !report.rejected().is_empty() {
             self.report(Direction::Outbound, peer, report.rejected());
         }
@@ -421,10 +431,21 @@ impl Propagator {
     /// Extracts the context on a carrier, without the policy.
     pub(crate) fn read(&self, from: &dyn Extract) -> Extracted {
         let mut extracted = Extracted::new();
-        for format in &self.0.extract {
-            format.extract(from, &mut extracted);
-        }
+        self.read_into(from, &mut extracted);
         extracted
+    }
+
+    fn read_into(&self, from: &dyn Extract, extracted: &mut Extracted) {
+        let filtered;
+        let from = if self.0.filters_names {
+            filtered = FilteredCarrier::new(from);
+            &filtered
+        } else {
+            from
+        };
+        for format in &self.0.extract {
+            format.extract(from, extracted);
+        }
     }
 
     /// Returns the bridge's current context; `None` while the thread ends.

@@ -131,6 +131,56 @@ const fn is_lower_case_token(mut name: &[u8]) -> bool {
     true
 }
 
+/// A set of header names that may seem to contain others: it answers "absent" exactly, and "present" with a small error.
+///
+/// Building it takes one pass over a message. It spares a look-up for each name of each format that is absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NameFilter {
+    names: u64,
+    /// The first two bytes of the names.
+    starts: u64,
+}
+
+impl NameFilter {
+    /// The filter of a carrier that does not know its names: every name may be present.
+    pub const ALL: Self = Self { names: u64::MAX, starts: u64::MAX };
+
+    /// The filter of a carrier without names.
+    pub const EMPTY: Self = Self { names: 0, starts: 0 };
+
+    /// Adds a name. Ignores ASCII case.
+    pub fn insert(&mut self, name: &[u8]) {
+        self.names |= name_bit(name);
+        self.starts |= start_bit(name);
+    }
+
+    /// Returns false if a name is certainly absent.
+    #[must_use]
+    pub fn might_contain(&self, name: &FieldName) -> bool {
+        self.names & name_bit(name.as_str().as_bytes()) != 0
+    }
+
+    /// Returns false if certainly no name has this prefix of at least two bytes.
+    #[must_use]
+    pub fn might_start_with(&self, prefix: &str) -> bool {
+        prefix.len() < 2 || self.starts & start_bit(prefix.as_bytes()) != 0
+    }
+}
+
+/// Returns a bit for the length and the last byte, in lower case.
+fn name_bit(name: &[u8]) -> u64 {
+    let last = name.last().map_or(0, |last| usize::from(last | 0x20));
+    1 << ((name.len() * 7 + last) % 64)
+}
+
+/// Returns a bit for the first two bytes, in lower case.
+fn start_bit(name: &[u8]) -> u64 {
+    match name {
+        [first, second, ..] => 1 << ((usize::from(first | 0x20) * 5 + usize::from(second | 0x20)) % 64),
+        _ => 0,
+    }
+}
+
 /// The names that formats declare: those that they read, write, and remove from a message where nothing is written under them.
 ///
 /// [`Propagator::fields`](crate::Propagator::fields) returns those of all of its formats: a stale `b3` must not stay beside a new
@@ -239,6 +289,23 @@ mod tests {
         let made = FieldName::new("X-One").unwrap();
         assert_eq!((made.as_str(), &made), ("x-one", &ONE));
         assert_eq!(FieldName::new("x one"), None);
+    }
+
+    #[test]
+    fn filter_never_misses_a_name_in_any_case() {
+        let names = ["traceparent", "b3", "x-b3-traceid", "x", "uberctx-tenant.id", "x-datadog-sampling-priority"];
+        for name in names.map(FieldName::new).map(Option::unwrap) {
+            for spelling in [name.as_str().to_owned(), name.as_str().to_ascii_uppercase()] {
+                let mut filter = NameFilter::EMPTY;
+                assert!(!filter.might_contain(&name));
+                filter.insert(spelling.as_bytes());
+                assert!(filter.might_contain(&name), "{spelling}");
+                let prefix = name.as_str().get(..2).unwrap_or(name.as_str());
+                assert!(filter.might_start_with(prefix), "{spelling}");
+            }
+        }
+        assert!(NameFilter::ALL.might_contain(&ONE) && NameFilter::ALL.might_start_with("x-"));
+        assert!(!NameFilter::EMPTY.might_start_with("x-"));
     }
 
     #[test]

@@ -169,6 +169,19 @@ pub fn visit_all_visits_every_header<S: Subject>() {
     assert_eq!(sorted(seen), sorted(S::entries(&message)));
 }
 
+/// The filter of names contains every name of the message.
+pub fn name_filter_contains_every_name<S: Subject>() {
+    let mut message = S::empty();
+    commit::<S>(&mut message, &full());
+    S::extract(&message, &mut |carrier| {
+        let filter = carrier.name_filter();
+        for name in [&PARENT, &STATE, &BAGGAGE] {
+            assert!(filter.might_contain(name), "{}", name.as_str());
+        }
+        assert!(filter.might_start_with("traceparent"));
+    });
+}
+
 /// `visit` visits all values of a name, in wire order: a second `traceparent` must not go unnoticed.
 pub fn all_values_of_a_name_are_visited<S: Subject>() {
     let mut message = S::empty();
@@ -195,6 +208,7 @@ macro_rules! carrier_laws {
             declared_names_without_a_field_are_removed,
             other_headers_are_kept,
             visit_all_visits_every_header,
+            name_filter_contains_every_name,
             all_values_of_a_name_are_visited,
             absent_names_are_not_visited,
         );

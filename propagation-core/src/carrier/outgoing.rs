@@ -26,6 +26,11 @@ impl<'n> OutgoingFields<'n> {
         self.names
     }
 
+    /// Reserves room for more fields.
+    pub fn reserve(&mut self, additional: usize) {
+        self.fields.reserve(additional);
+    }
+
     /// Adds a `traceparent`, or a field of the same grammar.
     pub fn push_parent(&mut self, name: &'static FieldName, value: [u8; TraceParent::LEN]) {
         self.lengths |= length_bit(name.as_str());
@@ -50,8 +55,8 @@ impl<'n> OutgoingFields<'n> {
         self.rejections.push(rejection);
     }
 
-    pub(crate) fn into_rejections(self) -> Vec<Rejection> {
-        self.rejections
+    pub(crate) fn rejections_mut(&mut self) -> &mut Vec<Rejection> {
+        &mut self.rejections
     }
 
     /// Returns the fields, in order.

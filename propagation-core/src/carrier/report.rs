@@ -64,11 +64,9 @@ impl InjectionReport {
         self.rejected.push(Rejection::new(name.literal().unwrap_or("baggage"), reason));
     }
 
-    pub(crate) fn append_rejected(&mut self, mut rejections: Vec<Rejection>) {
-        if self.rejected.is_empty() {
-            self.rejected = rejections;
-        } else {
-            self.rejected.append(&mut rejections);
+    pub(crate) fn append_rejected(&mut self, rejections: &mut Vec<Rejection>) {
+        if !rejections.is_empty() {
+            self.rejected.append(rejections);
         }
     }
 

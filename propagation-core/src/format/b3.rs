@@ -2,8 +2,8 @@
 
 use super::fields::{self, Refused};
 use crate::{
-    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    SamplingDecision, SpanId, TraceContext, TraceId, model::list_header,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, FieldValue, Format, OutgoingFields, PropagationContext,
+    RejectReason, SamplingDecision, SpanId, TraceContext, TraceId, model::list_header,
 };
 
 static SINGLE: FieldName = FieldName::from_static("b3");
@@ -73,7 +73,7 @@ impl Format for B3Format {
         if self.multi {
             write_multi(&context.trace, fields);
         } else {
-            fields.push(&SINGLE, fields::text(&format_single(&context.trace)), FieldPriority::Ids);
+            fields.push(&SINGLE, format_single(&context.trace), FieldPriority::Ids);
         }
     }
 
@@ -81,6 +81,10 @@ impl Format for B3Format {
         for name in [&SINGLE, &TRACE_ID, &SPAN_ID, &PARENT_SPAN_ID, &SAMPLED, &FLAGS] {
             names.declare(name);
         }
+    }
+
+    fn extracts_like(&self) -> Option<&'static str> {
+        Some("b3")
     }
 }
 
@@ -156,32 +160,33 @@ fn parse_sampled(text: &[u8]) -> Result<SamplingDecision, Refused> {
     }
 }
 
-/// How a decision is written; deferring is absence.
-fn state(sampling: SamplingDecision) -> Option<&'static str> {
-    match sampling {
-        SamplingDecision::Debug => Some("d"),
-        other => other.decided().map(|sampled| if sampled { "1" } else { "0" }),
+/// Returns the state of a decision: empty if sampling is deferred.
+fn state(sampling: SamplingDecision) -> &'static [u8] {
+    match (sampling, sampling.decided()) {
+        (SamplingDecision::Debug, _) => b"d",
+        (_, Some(true)) => b"1",
+        (_, Some(false)) => b"0",
+        (_, None) => b"",
     }
 }
 
-fn format_single(trace: &TraceContext) -> String {
+fn format_single(trace: &TraceContext) -> FieldValue {
     let state = state(trace.sampling);
-    match (trace.parent_to_write(), state) {
-        (Some(parent), Some(state)) => format!("{}-{}-{state}", parent.trace_id, parent.span_id),
-        (Some(parent), None) => format!("{}-{}", parent.trace_id, parent.span_id),
-        (None, state) => state.unwrap_or_default().to_owned(),
-    }
+    let Some(parent) = trace.parent_to_write() else { return FieldValue::from_static(state) };
+    let separator: &[u8] = if state.is_empty() { b"" } else { b"-" };
+    fields::concat(&[&parent.trace_id.to_hex(), b"-", &parent.span_id.to_hex(), separator, state])
 }
 
 fn write_multi(trace: &TraceContext, fields: &mut OutgoingFields<'_>) {
     if let Some(parent) = trace.parent_to_write() {
-        fields.push(&TRACE_ID, fields::text(&parent.trace_id), FieldPriority::Ids);
-        fields.push(&SPAN_ID, fields::text(&parent.span_id), FieldPriority::Ids);
+        fields.push(&TRACE_ID, fields::concat(&[&parent.trace_id.to_hex()]), FieldPriority::Ids);
+        fields.push(&SPAN_ID, fields::concat(&[&parent.span_id.to_hex()]), FieldPriority::Ids);
     }
-    match state(trace.sampling) {
-        // Debug implies sampled, and is sent alone.
-        Some("d") => fields.push(&FLAGS, fields::text("1"), FieldPriority::Ids),
-        Some(state) => fields.push(&SAMPLED, fields::text(state), FieldPriority::Ids),
-        None => {}
+    if trace.sampling == SamplingDecision::Debug {
+        // Debug implies sampled, which is then omitted.
+        fields.push(&FLAGS, FieldValue::from_static(b"1"), FieldPriority::Ids);
+    } else {
+        // Empty values are not written.
+        fields.push(&SAMPLED, FieldValue::from_static(state(trace.sampling)), FieldPriority::Ids);
     }
 }

@@ -1,21 +1,21 @@
-//! Base64, as binary gRPC metadata needs it: the standard alphabet, with padding or without.
+//! Base64 of binary gRPC metadata: the standard alphabet, with or without padding.
 
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/// Without padding.
-pub(super) fn encode(bytes: &[u8]) -> String {
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+/// Encodes bytes without padding.
+pub(super) fn encode(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity((bytes.len() * 4).div_ceil(3));
     for group in bytes.chunks(3) {
         let word = group.iter().fold(0_u32, |word, &byte| word << 8 | u32::from(byte)) << (8 * (3 - group.len()));
         for place in 0..=group.len() {
             let index = usize::try_from(word >> (18 - 6 * place) & 0x3f).unwrap_or_default();
-            out.extend(ALPHABET.get(index).map(|&letter| char::from(letter)));
+            out.extend(ALPHABET.get(index));
         }
     }
     out
 }
 
-/// `None` if a byte is not of the alphabet, the length or padding is wrong, or bits are set beyond the last whole byte.
+/// Decodes text. Returns `None` if a byte is not of the alphabet, the length or the padding is wrong, or bits after the last byte are set.
 pub(super) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let letters = match text {
         [rest @ .., b'=', b'='] | [rest @ .., b'='] if text.len().is_multiple_of(4) => rest,
@@ -51,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_vectors_of_rfc_4648_hold_with_padding_and_without() {
+    fn vectors_of_rfc_4648_hold_with_and_without_padding() {
         for (bytes, text) in [
             ("", ""),
             ("f", "Zg=="),
@@ -63,12 +63,12 @@ mod tests {
         ] {
             assert_eq!(decode(text.as_bytes()).as_deref(), Some(bytes.as_bytes()), "{text}");
             assert_eq!(decode(text.trim_end_matches('=').as_bytes()).as_deref(), Some(bytes.as_bytes()), "{text}");
-            assert_eq!(encode(bytes.as_bytes()), text.trim_end_matches('='));
+            assert_eq!(encode(bytes.as_bytes()), text.trim_end_matches('=').as_bytes());
         }
     }
 
     #[test]
-    fn what_is_not_base64_is_refused() {
+    fn invalid_text_is_rejected() {
         for text in [
             "Z", "Zg=", "Zg===", "=", "==", "====", "Zm9v=", "Zm9v====", "Z=g=", "Zh==", "Zm9=", "Zm_v", "Zm 9",
             "Zm9v\n",

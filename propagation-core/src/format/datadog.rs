@@ -3,10 +3,10 @@
 mod member;
 
 use self::member::{Member, Received};
-use super::fields::{self, Refused};
+use super::fields::{self, Decimal, Refused};
 use crate::{
-    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    Rejection, SamplingDecision, SamplingPriority, SpanId, TraceContext, TraceId,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, FieldValue, Format, OutgoingFields, PropagationContext,
+    RejectReason, Rejection, SamplingDecision, SamplingPriority, SpanId, TraceContext, TraceId,
 };
 
 static TRACE_ID: FieldName = FieldName::from_static("x-datadog-trace-id");
@@ -59,20 +59,23 @@ impl Format for DatadogFormat {
         // Datadog's libraries continue a trace without a parent only if it has an origin.
         let without_parent = trace.root_trace_id().is_some() && origin.is_some();
         let span_id = if without_parent { 0 } else { u64::from_be_bytes(parent.span_id.to_bytes()) };
-        fields.push(&TRACE_ID, fields::text(&low), FieldPriority::Ids);
-        fields.push(&PARENT_ID, fields::text(&span_id), FieldPriority::Ids);
+        fields.push(&TRACE_ID, fields::concat(&[Decimal::new(low).as_bytes()]), FieldPriority::Ids);
+        fields.push(&PARENT_ID, fields::concat(&[Decimal::new(span_id).as_bytes()]), FieldPriority::Ids);
         if let Some(priority) = priority(trace.sampling, member) {
-            fields.push(&PRIORITY, fields::text(&priority.to_i8()), FieldPriority::Ids);
+            fields.push(&PRIORITY, FieldValue::from_static(priority_text(priority)), FieldPriority::Ids);
         }
         if let Some(origin) = origin {
-            fields.push(&ORIGIN, fields::text(&origin), FieldPriority::Ids);
+            fields.push(&ORIGIN, origin.into_bytes().into(), FieldPriority::Ids);
         }
-        let mut tags = if high == 0 { String::new() } else { format!("{HIGH_HALF}={high:016x}") };
+        let mut tags = Vec::new();
+        if let Some((digits, _)) = parent.trace_id.to_hex().split_first_chunk::<16>().filter(|_| high != 0) {
+            tags = [HIGH_HALF.as_bytes(), b"=", digits].concat();
+        }
         if let Some(Err(reason)) = member.map(|member| member.append_tags(&mut tags)) {
             fields.reject(Rejection::new(TAGS_NAME, reason));
         }
         if !tags.is_empty() {
-            fields.push(&TAGS, fields::text(&tags), FieldPriority::Ids);
+            fields.push(&TAGS, tags.into(), FieldPriority::Ids);
         }
     }
 
@@ -121,6 +124,15 @@ fn parse_priority(text: &[u8]) -> Result<SamplingPriority, Refused> {
         b"1" => Ok(SamplingPriority::Keep),
         b"2" => Ok(SamplingPriority::UserKeep),
         _ => Err(RejectReason::Malformed),
+    }
+}
+
+fn priority_text(priority: SamplingPriority) -> &'static [u8] {
+    match priority {
+        SamplingPriority::UserReject => b"-1",
+        SamplingPriority::Reject => b"0",
+        SamplingPriority::Keep => b"1",
+        SamplingPriority::UserKeep => b"2",
     }
 }
 

@@ -1,21 +1,19 @@
-//! Helpers of the formats other than W3C's: fields that occur once, numbers, escapes.
-
-use std::fmt;
+//! Helpers of the formats other than W3C's: fields that occur once, ids and numbers.
 
 use crate::{
     DuplicateParent, Extract, Extracted, FieldName, FieldValue, RejectReason, SamplingDecision, SpanId, TraceContext,
     TraceFlags, TraceId, TraceParent, hex, model::list_header,
 };
 
-/// The maximum length of a field of ids. Valid ones are far shorter.
+/// The maximum length of a field of ids, in bytes. Legal fields are much shorter.
 pub(super) const MAX_BYTES: usize = 1024;
 
-/// The reason to reject a field.
+/// The reason why a field is rejected.
 pub(super) type Refused = RejectReason;
 
-/// Reads a field that may occur once. Returns `None` if it is absent or rejected; records rejections.
+/// Parses a field that may occur once, and records the rejection if that fails. Returns `None` if the field is absent.
 ///
-/// Several values are rejected, unless the carrier uses the last one, as for `traceparent`.
+/// Of several values, [`Extract::duplicate_parent`] decides.
 pub(super) fn one<T>(
     from: &dyn Extract,
     name: &'static FieldName,
@@ -43,17 +41,17 @@ pub(super) fn one<T>(
     Some(read)
 }
 
-/// A trace id of at most 32 lower-case hex digits; shorter ones are padded on the left.
+/// Parses a trace-id of at most 32 lower-case hex digits. Pads shorter ones on the left.
 pub(super) fn trace_id(digits: &[u8]) -> Result<TraceId, Refused> {
     TraceId::from_bytes(hex_padded::<16>(digits)?).ok_or(RejectReason::ZeroId)
 }
 
-/// A span id of at most 16 lower-case hex digits; shorter ones are padded on the left.
+/// Parses a span-id of at most 16 lower-case hex digits. Pads shorter ones on the left.
 pub(super) fn span_id(digits: &[u8]) -> Result<SpanId, Refused> {
     SpanId::from_bytes(hex_padded::<8>(digits)?).ok_or(RejectReason::ZeroId)
 }
 
-/// Up to `2 * N` lower-case hex digits, at least one.
+/// Parses 1 to `2 * N` lower-case hex digits.
 pub(super) fn hex_padded<const N: usize>(digits: &[u8]) -> Result<[u8; N], Refused> {
     let mut out = [0; N];
     if digits.is_empty() || digits.len() > N * 2 {
@@ -68,7 +66,7 @@ pub(super) fn hex_padded<const N: usize>(digits: &[u8]) -> Result<[u8; N], Refus
     Ok(out)
 }
 
-/// An unsigned 64-bit number of 1 to 20 decimal digits, and nothing else: no sign, no space.
+/// Parses an unsigned 64-bit number of 1 to 20 decimal digits, without sign or white space.
 pub(super) fn decimal(digits: &[u8]) -> Result<u64, Refused> {
     if digits.is_empty() || digits.len() > 20 {
         return Err(RejectReason::Malformed);
@@ -87,7 +85,7 @@ pub(super) fn context(trace_id: TraceId, span_id: SpanId, sampling: SamplingDeci
     context_or_root(trace_id, Some(span_id), sampling)
 }
 
-/// Like [`context`], for formats that may leave out the parent-id.
+/// Like [`context`], but the parent-id is optional.
 pub(super) fn context_or_root(trace_id: TraceId, span_id: Option<SpanId>, sampling: SamplingDecision) -> TraceContext {
     let trace = match span_id {
         Some(span_id) => TraceContext::new(TraceParent { trace_id, span_id, flags: TraceFlags::NONE }),
@@ -96,9 +94,34 @@ pub(super) fn context_or_root(trace_id: TraceId, span_id: Option<SpanId>, sampli
     trace.with_sampling(sampling)
 }
 
-/// Formats a displayable value as a field value.
-pub(super) fn text(value: &(impl fmt::Display + ?Sized)) -> FieldValue {
-    value.to_string().into_bytes().into()
+/// Concatenates the parts of a field value. Its buffer has exactly their length: a larger one would be copied or allocated twice.
+pub(super) fn concat(parts: &[&[u8]]) -> FieldValue {
+    parts.concat().into()
+}
+
+/// The decimal digits of a number.
+pub(super) struct Decimal {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    pub(super) fn new(mut number: u64) -> Self {
+        let (mut digits, mut start) = ([b'0'; 20], 20);
+        for digit in digits.iter_mut().rev() {
+            *digit += u8::try_from(number % 10).unwrap_or_default();
+            number /= 10;
+            start -= 1;
+            if number == 0 {
+                break;
+            }
+        }
+        Self { digits, start }
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.start..).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]
@@ -112,6 +135,13 @@ mod tests {
         assert_eq!(hex_padded::<2>(b"abcd"), Ok([0xab, 0xcd]));
         for bad in ["", "abcde", "A", "+1", "0x", " 1", "1 "] {
             assert_eq!(hex_padded::<2>(bad.as_bytes()), Err(RejectReason::Malformed), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_written_in_decimal() {
+        for number in [0, 7, 10, 99, 12_345_678_901, u64::MAX] {
+            assert_eq!(Decimal::new(number).as_bytes(), number.to_string().as_bytes());
         }
     }
 

@@ -1,9 +1,9 @@
 //! Google Cloud: `x-cloud-trace-context`.
 
-use super::fields::{self, Refused};
+use super::fields::{self, Decimal, Refused};
 use crate::{
-    Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext, RejectReason,
-    SamplingDecision, SpanId, TraceContext, model::list_header,
+    Extract, Extracted, FieldName, FieldNames, FieldPriority, FieldValue, Format, OutgoingFields, PropagationContext,
+    RejectReason, SamplingDecision, SpanId, TraceContext, model::list_header,
 };
 
 static TRACE: FieldName = FieldName::from_static("x-cloud-trace-context");
@@ -28,8 +28,8 @@ impl Format for GoogleCloudFormat {
     }
 
     fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
-        if let Some(text) = format(&context.trace) {
-            fields.push(&TRACE, fields::text(&text), FieldPriority::Ids);
+        if let Some(value) = format(&context.trace) {
+            fields.push(&TRACE, value, FieldPriority::Ids);
         }
     }
 
@@ -59,13 +59,13 @@ fn parse_options(text: &[u8]) -> Result<SamplingDecision, Refused> {
     Ok(SamplingDecision::from_sampled(fields::decimal(mask)? & 1 == 1))
 }
 
-fn format(trace: &TraceContext) -> Option<String> {
+fn format(trace: &TraceContext) -> Option<FieldValue> {
     let parent = trace.parent_to_write()?;
-    let span_id = u64::from_be_bytes(parent.span_id.to_bytes());
-    let options = match trace.sampling.decided() {
-        None => "",
-        Some(false) => ";o=0",
-        Some(true) => ";o=1",
+    let span_id = Decimal::new(u64::from_be_bytes(parent.span_id.to_bytes()));
+    let options: &[u8] = match trace.sampling.decided() {
+        None => b"",
+        Some(false) => b";o=0",
+        Some(true) => b";o=1",
     };
-    Some(format!("{}/{span_id}{options}", parent.trace_id))
+    Some(fields::concat(&[&parent.trace_id.to_hex(), b"/", span_id.as_bytes(), options]))
 }

@@ -1,5 +1,7 @@
 //! OpenCensus' binary format in gRPC metadata: `grpc-trace-bin`.
 
+use smallvec::SmallVec;
+
 use super::{
     base64,
     fields::{self, Refused},
@@ -34,7 +36,7 @@ impl Format for GrpcTraceBinFormat {
 
     fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
         if let Some(bytes) = encode(&context.trace) {
-            fields.push(&TRACE, fields::text(&base64::encode(&bytes)), FieldPriority::Ids);
+            fields.push(&TRACE, base64::encode(&bytes).into(), FieldPriority::Ids);
         }
     }
 
@@ -86,9 +88,9 @@ fn take<'a, const N: usize>(bytes: &'a [u8], slot: &mut Option<[u8; N]>) -> Resu
     if slot.replace(*value).is_some() { Err(RejectReason::Duplicate) } else { Ok(rest) }
 }
 
-fn encode(trace: &TraceContext) -> Option<Vec<u8>> {
+fn encode(trace: &TraceContext) -> Option<SmallVec<[u8; 32]>> {
     let parent = trace.parent_to_write()?;
-    let mut out = Vec::with_capacity(29);
+    let mut out = SmallVec::new();
     out.extend_from_slice(&[VERSION, TRACE_ID]);
     out.extend_from_slice(&parent.trace_id.to_bytes());
     out.push(SPAN_ID);

@@ -2,19 +2,20 @@
 
 use super::fields::{self, Refused};
 use crate::{
-    Baggage, Extract, Extracted, FieldName, FieldNames, FieldPriority, Format, OutgoingFields, PropagationContext,
-    RejectReason, Rejection, SamplingDecision, TraceContext, hex, model,
+    Baggage, Extract, Extracted, FieldName, FieldNames, FieldPriority, FieldValue, Format, Member, OutgoingFields,
+    PropagationContext, RejectReason, Rejection, SamplingDecision, TraceContext, hex, model,
 };
 
 static TRACE: FieldName = FieldName::from_static("uber-trace-id");
 const PREFIX: &str = "uberctx-";
 
-/// Jaeger's own format (`jaeger` in `OTEL_PROPAGATORS`): `uber-trace-id`, and a field `uberctx-{key}` for each baggage key.
+/// Jaeger's format (`jaeger` in `OTEL_PROPAGATORS`): `uber-trace-id`, and a field `uberctx-{key}` for each baggage key.
 ///
-/// Ids may be short and are padded on the left; the colons may be escaped as `%3A`. The parent's id is checked and ignored;
-/// it is written as 0. Debug is kept, and means sampled. Baggage keys arrive in the carrier's spelling, which in HTTP/2 is lower
-/// case. The format has no properties. Of two keys that differ only in case, the first is written. The limit of 8,192 bytes applies to
-/// escaped baggage, too. Lost properties and keys are counted.
+/// - Ids shorter than the full length are padded on the left. Colons may be encoded as `%3A`.
+/// - The id of the parent's parent is validated and ignored, and written as 0.
+/// - The debug flag is kept, and implies sampled. A deferred decision is written as not sampled.
+/// - Baggage keys are read in the carrier's spelling, which is lower case in HTTP/2. Of keys that differ only in case, the first is written.
+/// - Properties of baggage cannot be expressed. The limit of 8,192 bytes also holds for escaped values. Losses are recorded as rejections.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JaegerFormat;
 
@@ -29,32 +30,18 @@ impl Format for JaegerFormat {
         {
             into.offer_trace(trace);
         }
-        let baggage = read_baggage(from, into);
-        into.merge_baggage(baggage);
+        if from.name_filter().might_start_with(PREFIX) {
+            let baggage = read_baggage(from, into);
+            into.merge_baggage(baggage);
+        }
     }
 
     fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
-        if let Some(text) = format(&context.trace) {
-            fields.push(&TRACE, fields::text(&text), FieldPriority::Ids);
+        if let Some(value) = format(&context.trace) {
+            fields.push(&TRACE, value, FieldPriority::Ids);
         }
-        let mut bytes = 0;
-        for member in context.baggage.iter() {
-            let Some(name) = FieldName::new(&format!("{PREFIX}{}", member.key())) else { continue };
-            let value = encode(&member.value());
-            let size = member.key().len() + 1 + value.len();
-            let lost = if fields.writes(name.as_str()) {
-                Some(RejectReason::DuplicateKey)
-            } else if bytes + size > Baggage::MAX_BYTES {
-                // More has to be escaped here than in W3C's list.
-                Some(RejectReason::TooManyBytes)
-            } else {
-                bytes += size + 1;
-                fields.push_named(name, fields::text(&value), FieldPriority::Baggage);
-                (!member.properties().is_empty()).then_some(RejectReason::Unrepresentable)
-            };
-            if let Some(reason) = lost {
-                fields.reject(Rejection::new("uberctx", reason).with_key(member.key().as_bytes()));
-            }
+        if !context.baggage.is_empty() {
+            write_baggage(&context.baggage, fields);
         }
     }
 
@@ -64,7 +51,7 @@ impl Format for JaegerFormat {
     }
 }
 
-/// `{trace id}:{span id}:{parent span id}:{flags}`
+/// Parses `{trace-id}:{span-id}:{parent-span-id}:{flags}`.
 fn parse(text: &[u8]) -> Result<TraceContext, Refused> {
     let mut rest = Some(text);
     let mut next = || {
@@ -105,27 +92,65 @@ fn split_colon(text: &[u8]) -> (&[u8], Option<&[u8]>) {
     (text, None)
 }
 
-/// The format has no deferred decision: like `traceparent`, it is then written as not sampled.
-fn format(trace: &TraceContext) -> Option<String> {
+/// Like `traceparent`, the format has no deferred decision: it becomes not sampled.
+fn format(trace: &TraceContext) -> Option<FieldValue> {
     let parent = trace.parent_to_write()?;
-    let flags = match trace.sampling {
-        SamplingDecision::Debug => SAMPLED | DEBUG,
-        other => u8::from(other.decided() == Some(true)),
+    let flags: &[u8] = match (trace.sampling, trace.sampling.decided()) {
+        (SamplingDecision::Debug, _) => b":0:3",
+        (_, Some(true)) => b":0:1",
+        (_, _) => b":0:0",
     };
-    Some(format!("{}:{}:0:{flags:x}", parent.trace_id, parent.span_id))
+    Some(fields::concat(&[&parent.trace_id.to_hex(), b":", &parent.span_id.to_hex(), flags]))
 }
 
-/// Reads every `uberctx-…`, up to the limits of baggage.
+fn write_baggage(baggage: &Baggage, fields: &mut OutgoingFields<'_>) {
+    fields.reserve(baggage.len());
+    let (mut bytes, mut text) = (0, String::with_capacity(PREFIX.len() + 32));
+    for member in baggage.iter() {
+        let key = member.key();
+        text.clear();
+        text.push_str(PREFIX);
+        text.push_str(key);
+        let Some(name) = FieldName::new(&text) else { continue };
+        let value = encode_member(&member);
+        let size = key.len() + 1 + value.len();
+        let lost = if fields.writes(name.as_str()) {
+            Some(RejectReason::DuplicateKey)
+        } else if bytes + size > Baggage::MAX_BYTES {
+            // More bytes are escaped here than in W3C's list.
+            Some(RejectReason::TooManyBytes)
+        } else {
+            bytes += size + 1;
+            fields.push_named(name, value.into(), FieldPriority::Baggage);
+            (!member.properties().is_empty()).then_some(RejectReason::Unrepresentable)
+        };
+        if let Some(reason) = lost {
+            fields.reject(Rejection::new("uberctx", reason).with_key(key.as_bytes()));
+        }
+    }
+}
+
+/// Encodes the value of a member. Most values need no escape in either format.
+fn encode_member(member: &Member<'_>) -> Vec<u8> {
+    let wire = member.wire_value();
+    if wire.iter().copied().all(is_unreserved) { wire.to_vec() } else { encode(&member.value()) }
+}
+
+/// Parses every `uberctx-…`, up to the limits of baggage.
 fn read_baggage(from: &dyn Extract, into: &mut Extracted) -> Baggage {
     let mut keys: Vec<&str> = Vec::new();
     let mut list = Vec::new();
     let (mut members, mut bytes) = (0_usize, 0_usize);
     from.visit_all(&mut |name, value| {
+        // Most names end here.
+        if !matches!(name.as_bytes(), [b'u' | b'U', b'b' | b'B', ..]) {
+            return;
+        }
         let Some((prefix, key)) = name.split_at_checked(PREFIX.len()) else { return };
         if !prefix.eq_ignore_ascii_case(PREFIX) {
             return;
         }
-        // What the wire holds counts, as if it were one list.
+        // Limits count the received fields, as if they were one list.
         members += 1;
         bytes = bytes.saturating_add(key.len() + 1 + value.len() + usize::from(members > 1));
         let before = list.len();
@@ -139,7 +164,7 @@ fn read_baggage(from: &dyn Extract, into: &mut Extracted) -> Baggage {
             append(key, value.as_bytes(), &mut list)
         };
         match read {
-            // A key that a format before has read stays, also in the spelling that a header's name has lost.
+            // A key that an earlier format has read is kept, also if it differs in case.
             Ok(()) if holds(&into.context().baggage, key) => list.truncate(before),
             Ok(()) if list.len() > Baggage::MAX_BYTES => {
                 list.truncate(before);
@@ -171,9 +196,8 @@ fn holds(baggage: &Baggage, key: &str) -> bool {
     baggage.iter().any(|member| member.key().eq_ignore_ascii_case(key))
 }
 
-/// Decodes as Jaeger's libraries encode: percent escapes, and `+` for a space (each of them writes a plus as `%2B`).
-///
-/// Returns `None` for an unescaped control byte.
+/// Decodes percent escapes, and `+` as a space: Jaeger's libraries write a plus sign as `%2B`. Returns `None` if a control byte is not
+/// escaped.
 fn decode(text: &[u8]) -> Option<String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -192,19 +216,23 @@ fn decode(text: &[u8]) -> Option<String> {
     Some(String::from_utf8(out).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
-/// Encodes everything but the unreserved characters of RFC 3986: every library decodes that to the same.
-fn encode(value: &str) -> String {
-    use std::fmt::Write;
-
-    let mut out = String::with_capacity(value.len());
+/// Encodes all bytes but the unreserved characters of RFC 3986, which every library decodes alike.
+fn encode(value: &str) -> Vec<u8> {
+    let escaped = value.bytes().filter(|&byte| !is_unreserved(byte)).count();
+    let mut out = Vec::with_capacity(value.len() + 2 * escaped);
     for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
+        if is_unreserved(byte) {
+            out.push(byte);
         } else {
-            let _ = write!(out, "%{byte:02X}");
+            let [high, low] = hex::escape(byte);
+            out.extend_from_slice(&[b'%', high, low]);
         }
     }
     out
+}
+
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 #[cfg(test)]
@@ -212,13 +240,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_read_as_every_library_of_jaeger_writes_them() {
+    fn values_of_all_jaeger_libraries_are_decoded() {
         for (wire, value) in
             [("a+b", "a b"), ("a%20b", "a b"), ("a%2Bb", "a+b"), ("%e2%82%ac", "\u{20ac}"), ("100%", "100%"), ("", "")]
         {
             assert_eq!(decode(wire.as_bytes()).as_deref(), Some(value), "{wire:?}");
         }
         assert_eq!(decode(b"a\nb"), None);
-        assert_eq!(decode(encode("a+ %\u{20ac}\n,;").as_bytes()).as_deref(), Some("a+ %\u{20ac}\n,;"));
+        assert_eq!(decode(&encode("a+ %\u{20ac}\n,;")).as_deref(), Some("a+ %\u{20ac}\n,;"));
     }
 }

@@ -82,15 +82,7 @@ impl XRayFormat {
     /// parent-id, `Sampled` while nothing is decided.
     #[must_use]
     pub fn format(trace: &TraceContext) -> Option<String> {
-        let id = trace.trace_id()?.to_string();
-        let (time, unique) = id.split_at_checked(8)?;
-        let parent = trace.parent.map(|parent| format!(";Parent={}", parent.span_id)).unwrap_or_default();
-        let sampled = match trace.sampling.decided() {
-            None => "",
-            Some(false) => ";Sampled=0",
-            Some(true) => ";Sampled=1",
-        };
-        Some(format!("Root=1-{time}-{unique}{parent}{sampled}"))
+        String::from_utf8(format(trace)?).ok()
     }
 }
 
@@ -114,14 +106,30 @@ impl Format for XRayFormat {
     }
 
     fn write(&self, context: &PropagationContext, fields: &mut OutgoingFields<'_>) {
-        if let Some(text) = Self::format(&context.trace) {
-            fields.push(self.name, fields::text(&text), FieldPriority::Ids);
+        if let Some(text) = format(&context.trace) {
+            fields.push(self.name, text.into(), FieldPriority::Ids);
         }
     }
 
     fn fields(&self, names: &mut FieldNames) {
         names.declare(self.name);
     }
+}
+
+fn format(trace: &TraceContext) -> Option<Vec<u8>> {
+    let id = trace.trace_id()?.to_hex();
+    let (time, unique) = id.split_first_chunk::<8>()?;
+    let span_id = trace.parent.map(|parent| parent.span_id.to_hex());
+    let (parent, span_id): (&[u8], &[u8]) = match &span_id {
+        Some(span_id) => (b";Parent=", span_id),
+        None => (b"", b""),
+    };
+    let sampled: &[u8] = match trace.sampling.decided() {
+        None => b"",
+        Some(false) => b";Sampled=0",
+        Some(true) => b";Sampled=1",
+    };
+    Some([b"Root=1-", time.as_slice(), b"-", unique, parent, span_id, sampled].concat())
 }
 
 fn once<T>(slot: &mut Option<T>, value: T) -> Result<(), Refused> {
@@ -138,7 +146,11 @@ fn parse_root(text: &[u8]) -> Result<crate::TraceId, Refused> {
     if time.len() != 8 || unique.len() != 24 {
         return Err(RejectReason::Malformed);
     }
-    fields::trace_id(&[time, unique].concat())
+    let mut digits = [0; 32];
+    let (head, tail) = digits.split_at_mut(8);
+    head.copy_from_slice(time);
+    tail.copy_from_slice(unique);
+    fields::trace_id(&digits)
 }
 
 fn parse_parent(text: &[u8]) -> Result<crate::SpanId, Refused> {

@@ -65,6 +65,12 @@ impl FieldValue {
     /// The empty value.
     pub const EMPTY: Self = Self(Repr::Empty);
 
+    /// Creates a value of static bytes.
+    #[must_use]
+    pub const fn from_static(bytes: &'static [u8]) -> Self {
+        Self(Repr::Bytes(Bytes::from_static(bytes)))
+    }
+
     /// Shares the bytes of a carrier's value if possible, and copies them otherwise.
     #[must_use]
     pub fn from_value(value: &Value<'_>) -> Self {

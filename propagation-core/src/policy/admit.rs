@@ -20,20 +20,29 @@ pub struct Admission {
     pub trust: TraceTrust,
 }
 
+/// The parts of an admission beside the context and the rejections.
+pub(crate) struct AdmissionTerms {
+    links: Vec<TraceContext>,
+    attributes: Vec<Attribute>,
+    trust: TraceTrust,
+}
+
 impl Policy {
     /// Applies the inbound rules for a peer to the context that formats have extracted.
     #[must_use]
     pub fn admit(&self, peer: &Peer<'_>, extracted: impl Into<Extracted>) -> Admission {
-        let (context, rejections) = extracted.into().into_parts();
-        let mut admission =
-            Admission { context, rejections, links: Vec::new(), attributes: Vec::new(), trust: TraceTrust::Full };
-        // Those of the formats; the rules' own are hidden as they are made.
-        self.hide_personal_keys(&mut admission.rejections);
-        self.apply_inbound(peer, &mut admission);
-        admission
+        let mut extracted = extracted.into();
+        self.restrict(peer, &mut extracted).into_admission(extracted)
     }
 
-    /// Takes the keys out that may not be shown: nothing that comes in was scrubbed yet, and a key may be personal itself.
+    /// Applies the inbound rules in place: moving a context costs more than most rules.
+    pub(crate) fn restrict(&self, peer: &Peer<'_>, extracted: &mut Extracted) -> AdmissionTerms {
+        // Those of the formats; the rules' own are hidden as they are made.
+        self.hide_personal_keys(&mut extracted.rejections);
+        self.apply_inbound(peer, extracted)
+    }
+
+    /// Removes keys that may not be shown: received keys are not scrubbed yet, and may be personal themselves.
     pub(crate) fn hide_personal_keys(&self, rejections: &mut [Rejection]) {
         for rejection in rejections {
             rejection.retain_key(|key| self.may_show_key(key));
@@ -41,8 +50,8 @@ impl Policy {
     }
 
     /// Returns the rule that has admitted a context, if it takes values of the application's own as baggage.
-    pub(crate) fn rule_with_sources(&self, admission: &Admission) -> Option<&InboundRule> {
-        let rule = admission.context.origin.admission.and_then(|token| self.rule_of(token))?;
+    pub(crate) fn rule_with_sources(&self, context: &PropagationContext) -> Option<&InboundRule> {
+        let rule = context.origin.admission.and_then(|token| self.rule_of(token))?;
         (!rule.sources().is_empty()).then_some(rule)
     }
 
@@ -51,55 +60,71 @@ impl Policy {
         self.scrub.clears_key(key)
     }
 
-    fn apply_inbound(&self, peer: &Peer<'_>, admission: &mut Admission) {
+    fn apply_inbound(&self, peer: &Peer<'_>, extracted: &mut Extracted) -> AdmissionTerms {
         let found = self.inbound_rule_at(peer);
-        admission.context.origin.admission = Some(self.token(found.map(|(index, _)| index)));
+        extracted.context.origin.admission = Some(self.token(found.map(|(index, _)| index)));
         let rule = found.map(|(_, rule)| rule);
-        admission.trust = rule.map_or(TraceTrust::Full, InboundRule::trust_level);
-        if admission.context.is_empty() {
-            return;
+        let mut terms = AdmissionTerms::new(rule.map_or(TraceTrust::Full, InboundRule::trust_level));
+        if extracted.context.is_empty() {
+            return terms;
         }
         // Without a rule the trace is trusted, and no baggage.
         let evaluator =
             rule.map_or_else(|| Evaluator::deny(&self.scrub, Direction::Inbound), |rule| rule.evaluator(&self.scrub));
-        admission.restrict_baggage(&evaluator);
+        extracted.restrict_baggage(&evaluator);
         if let Some(rule) = rule {
-            if !admission.context.baggage.is_empty() {
-                copy_attributes(&admission.context.baggage, rule.span_attributes(), &mut admission.attributes);
+            if !extracted.context.baggage.is_empty() {
+                copy_attributes(&extracted.context.baggage, rule.span_attributes(), &mut terms.attributes);
             }
-            if admission.trust != TraceTrust::Full {
-                admission.restrict_trace(&evaluator);
+            if terms.trust != TraceTrust::Full {
+                terms.restrict_trace(extracted, &evaluator);
             }
         }
-        // Every span of the trace says its tracestate, so what is personal in it stays out from the start.
-        let state = &mut admission.context.trace.state;
+        // Every span of the trace records its tracestate, so personal data in it is dropped before the first one.
+        let state = &mut extracted.context.trace.state;
         if state.is_empty() || self.scrub.finds_nothing() {
-            return;
+            return terms;
         }
         if self.scrub.clears_state(state) {
-            // It is not asked again on the way out.
+            // Then it is not scanned again when it is released.
             state.set_plain();
-        } else if let Some(left) = self.scrub_state(state, Some(&evaluator), &mut admission.rejections) {
+        } else if let Some(left) = self.scrub_state(state, Some(&evaluator), &mut extracted.rejections) {
             *state = left;
         }
+        terms
     }
 }
 
-impl Admission {
+impl Extracted {
     pub(super) fn restrict_baggage(&mut self, evaluator: &Evaluator<'_>) {
         // Nothing is scrubbed on the way in.
         if let Some(left) = evaluator.filter(&self.context.baggage, &mut 0, &mut self.rejections) {
             self.context.baggage = left;
         }
     }
+}
 
-    pub(super) fn restrict_trace(&mut self, evaluator: &Evaluator<'_>) {
-        let trust = self.trust;
-        let trace = &mut self.context.trace;
-        if trust == TraceTrust::IdsOnly {
+impl AdmissionTerms {
+    pub(super) fn new(trust: TraceTrust) -> Self {
+        Self { links: Vec::new(), attributes: Vec::new(), trust }
+    }
+
+    pub(crate) fn into_admission(self, extracted: Extracted) -> Admission {
+        let Extracted { context, rejections } = extracted;
+        Admission { context, links: self.links, attributes: self.attributes, rejections, trust: self.trust }
+    }
+
+    pub(super) fn pop_link(&mut self) -> Option<TraceContext> {
+        self.links.pop()
+    }
+
+    pub(super) fn restrict_trace(&mut self, extracted: &mut Extracted, evaluator: &Evaluator<'_>) {
+        let trace = &mut extracted.context.trace;
+        if self.trust == TraceTrust::IdsOnly {
             let accepted = std::mem::take(trace);
             if !accepted.state.is_empty() {
-                self.rejections
+                extracted
+                    .rejections
                     .push(Rejection::new("tracestate", RejectReason::Untrusted).by(Some(evaluator.name()), None));
             }
             if accepted.trace_id().is_some() {
@@ -111,12 +136,12 @@ impl Admission {
         if caller.is_empty() {
             return;
         }
-        let reason = if trust == TraceTrust::Ignore { RejectReason::Untrusted } else { RejectReason::Restarted };
-        self.rejections.push(Rejection::new("traceparent", reason).by(Some(evaluator.name()), None));
-        if trust == TraceTrust::RestartWithLink && caller.has_ids() {
+        let reason = if self.trust == TraceTrust::Ignore { RejectReason::Untrusted } else { RejectReason::Restarted };
+        extracted.rejections.push(Rejection::new("traceparent", reason).by(Some(evaluator.name()), None));
+        if self.trust == TraceTrust::RestartWithLink && caller.has_ids() {
             // Whom we don't believe does not decide for us, by a link either.
             self.links.push(TraceContext { sampling: SamplingDecision::Defer, state: TraceState::EMPTY, ..caller });
-        } else if trust == TraceTrust::RestartWithLink
+        } else if self.trust == TraceTrust::RestartWithLink
             && let Some(received) = caller.root_trace_id()
         {
             // A link needs a parent-id.

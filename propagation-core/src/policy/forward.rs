@@ -1,11 +1,12 @@
 //! Forwarding: context that an outgoing carrier holds already is judged by the rule that admitted the current hop.
 
 use super::{
-    Admission, InboundRule, Policy, TraceTrust,
+    InboundRule, Policy, TraceTrust,
+    admit::AdmissionTerms,
     evaluate::{DEFAULT, Evaluator},
 };
 use crate::{
-    Direction, PropagationContext, RejectReason, Rejection, TraceContext,
+    Direction, Extracted, PropagationContext, RejectReason, Rejection, TraceContext,
     model::origin::{AdmissionToken, Origin},
 };
 
@@ -73,15 +74,15 @@ impl Policy {
             },
         };
         let trust = self.trust_of(token);
-        let mut admission = Admission { context: found, trust, ..Admission::default() };
-        admission.restrict_baggage(&evaluator);
+        let (mut extracted, mut terms) = (Extracted::from(found), AdmissionTerms::new(trust));
+        extracted.restrict_baggage(&evaluator);
         if trust != TraceTrust::Full {
-            admission.restrict_trace(&evaluator);
+            terms.restrict_trace(&mut extracted, &evaluator);
         }
         let ids_only = trust == TraceTrust::IdsOnly;
-        admission.rejections.iter_mut().for_each(|rejection| rejection.forwarded = true);
-        rejections.append(&mut admission.rejections);
-        Forwarded { context: admission.context, link: admission.links.pop(), ids_only }
+        extracted.rejections.iter_mut().for_each(|rejection| rejection.forwarded = true);
+        rejections.append(&mut extracted.rejections);
+        Forwarded { context: extracted.context, link: terms.pop_link(), ids_only }
     }
 
     fn evaluate_outside_hops(&self, found: PropagationContext, rejections: &mut Vec<Rejection>) -> Forwarded {

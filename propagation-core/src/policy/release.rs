@@ -17,24 +17,29 @@ impl Policy {
     /// Returns the part of a context that a peer may receive.
     #[must_use]
     pub fn release<'c>(&self, peer: &Peer<'_>, context: &'c PropagationContext) -> Release<'c> {
-        let mut rejections = Vec::new();
+        let mut release = Release { context: Cow::Borrowed(context), rejections: Vec::new() };
+        self.restrict_release(peer, &mut release);
+        release
+    }
+
+    /// Applies the outbound rules in place: moving a context costs more than most rules.
+    pub(crate) fn restrict_release(&self, peer: &Peer<'_>, release: &mut Release<'_>) {
+        let Release { context, rejections } = release;
         let place = self.outbound_index.find(Direction::Outbound, peer);
         let rule = place.and_then(|place| self.outbound.get(place));
         let scrub = &self.scrub;
         let evaluator = rule.map_or_else(|| Evaluator::deny(scrub, Direction::Outbound), |rule| rule.evaluator(scrub));
-        let mut released = Cow::Borrowed(context);
-        if let Some(baggage) = self.filter(&evaluator, place, context, &mut rejections) {
-            released.to_mut().baggage = baggage;
+        if let Some(baggage) = self.filter(&evaluator, place, context, rejections) {
+            context.to_mut().baggage = baggage;
         }
         if let Some(rule) = rule
-            && let Some(trace) = restrict_trace(&context.trace, rule, &mut rejections)
+            && let Some(trace) = restrict_trace(&context.trace, rule, rejections)
         {
-            released.to_mut().trace = trace;
+            context.to_mut().trace = trace;
         }
-        if let Some(state) = self.scrub_state(&released.trace.state, Some(&evaluator), &mut rejections) {
-            released.to_mut().trace.state = state;
+        if let Some(state) = self.scrub_state(&context.trace.state, Some(&evaluator), rejections) {
+            context.to_mut().trace.state = state;
         }
-        Release { context: released, rejections }
     }
 
     /// Returns the baggage that a rule releases; `None` if it releases all of it as it is.

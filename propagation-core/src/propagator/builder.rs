@@ -160,13 +160,18 @@ impl PropagatorBuilder {
     pub fn build(self) -> Propagator {
         // A few milliseconds that the first request would pay otherwise.
         crate::scrub::prepare();
-        let (extract, inject) = (self.extract.unwrap_or_else(w3c), self.inject.unwrap_or_else(w3c));
+        let (mut extract, inject) = (self.extract.unwrap_or_else(w3c), self.inject.unwrap_or_else(w3c));
         let mut fields = FieldNames::new();
         for format in extract.iter().chain(&inject) {
             format.fields(&mut fields);
         }
+        retain_first_of_alike(&mut extract);
+        let mut extracted = FieldNames::new();
+        extract.iter().for_each(|format| format.fields(&mut extracted));
+        let filters_names = extracted.iter().len() > MAX_LOOKED_UP || extracted.has_prefixes();
         Propagator(Arc::new(Inner {
             extract,
+            filters_names,
             inject,
             fields,
             policy: ArcSwap::from_pointee(self.policy),
@@ -181,6 +186,21 @@ impl PropagatorBuilder {
             semantic_conventions: self.semantic_conventions.with_opt_in(self.opt_in.as_deref().unwrap_or_default()),
         }))
     }
+}
+
+/// Up to this many names, looking up each is cheaper than one pass over the names of a message.
+const MAX_LOOKED_UP: usize = 4;
+
+/// Removes formats that extract like one before them.
+fn retain_first_of_alike(formats: &mut Vec<Box<dyn Format>>) {
+    let mut alike: Vec<&'static str> = Vec::new();
+    formats.retain(|format| match format.extracts_like() {
+        Some(name) if alike.contains(&name) => false,
+        name => {
+            alike.extend(name);
+            true
+        }
+    });
 }
 
 fn w3c() -> Vec<Box<dyn Format>> {

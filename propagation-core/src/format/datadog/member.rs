@@ -115,7 +115,7 @@ impl<'a> Member<'a> {
     }
 
     /// Appends the tags to a list `key=value,…`. Returns an error if some had no room.
-    pub(super) fn append_tags(self, list: &mut String) -> Result<(), RejectReason> {
+    pub(super) fn append_tags(self, list: &mut Vec<u8>) -> Result<(), RejectReason> {
         let mut complete = Ok(());
         for (key, text) in self.parts() {
             let Some(key) = key.strip_prefix("t.").filter(|key| *key != "tid" && !key.is_empty()) else { continue };
@@ -126,9 +126,9 @@ impl<'a> Member<'a> {
                 continue;
             }
             if separator == 1 {
-                list.push(',');
+                list.push(b',');
             }
-            list.push_str(&tag);
+            list.extend_from_slice(tag.as_bytes());
         }
         complete
     }
