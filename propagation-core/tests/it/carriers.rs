@@ -1,3 +1,7 @@
+//! Carriers of collections, stored contexts, JSON and the environment.
+
+mod stored;
+
 use std::collections::HashMap;
 
 use propagation_core::{
@@ -174,7 +178,7 @@ mod stored_as_json {
 }
 
 #[test]
-fn a_context_survives_storage_as_one_string() {
+fn context_survives_storage_as_one_string() {
     let propagator = Propagator::default();
     let received = vec![
         ("traceparent".to_owned(), PARENT.as_bytes().to_vec()),
@@ -191,7 +195,7 @@ fn a_context_survives_storage_as_one_string() {
 }
 
 #[test]
-fn a_context_reaches_a_child_process_through_its_environment() {
+fn context_reaches_a_child_process_by_environment() {
     let propagator = Propagator::default();
     let parent =
         EnvironmentCarrier::from_lookup(propagator.fields(), |name| (name == "TRACEPARENT").then(|| PARENT.to_owned()));
@@ -202,7 +206,7 @@ fn a_context_reaches_a_child_process_through_its_environment() {
 }
 
 #[test]
-fn lambdas_variable_is_read_and_not_inherited() {
+fn lambda_variable_is_read_and_not_inherited() {
     let formats: propagation_core::Formats = "xray".parse().unwrap();
     let propagator = Propagator::builder().formats(formats).build();
     let header = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a:1";

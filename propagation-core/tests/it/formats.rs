@@ -1,9 +1,11 @@
-//! The formats beside W3C's: what is read, what is refused, and how each says what another has said.
+//! The formats other than W3C's: accepted and rejected fields, and translation between formats.
 
 mod b3;
+mod baggage;
 mod clouds;
 mod datadog;
 mod jaeger;
+mod look_ups;
 mod roots;
 
 use propagation_core::{
@@ -18,14 +20,14 @@ use crate::wire::{PARENT, open_policy};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN: &str = "00f067aa0ba902b7";
-/// The span id in decimal, and the two halves of the trace id.
+/// The span-id in decimal, and the two halves of the trace-id.
 const SPAN_DECIMAL: &str = "67667974448284343";
 const LOW_DECIMAL: &str = "11803532876627986230";
 const HIGH: &str = "4bf92f3577b34da6";
 
 type Make = fn() -> Box<dyn Format>;
 
-/// A propagator that reads one format and writes another, for everybody.
+/// Returns a propagator that extracts one format and injects another, for every peer.
 pub(crate) fn between(read: Box<dyn Format>, write: Box<dyn Format>) -> Propagator {
     Propagator::builder().policy(open_policy()).extract_formats(vec![read]).inject_formats(vec![write]).build()
 }
@@ -136,7 +138,7 @@ fn each_format_writes_ids_and_decision() {
 }
 
 #[test]
-fn a_denial_without_ids_goes_on_as_a_denial() {
+fn denial_without_ids_is_propagated() {
     let (denied, _) = read(Box::new(B3Format::single()), &[("b3", "0")]);
     assert_eq!(write(Box::new(B3Format::single()), &denied), [("b3".to_owned(), "0".to_owned())]);
     assert_eq!(write(Box::new(B3Format::multi()), &denied), [("x-b3-sampled".to_owned(), "0".to_owned())]);
@@ -144,7 +146,7 @@ fn a_denial_without_ids_goes_on_as_a_denial() {
 }
 
 #[test]
-fn every_format_says_what_every_other_has_said() {
+fn every_format_translates_to_every_other() {
     let all =
         || "tracecontext,b3,b3multi,jaeger,xray,datadog,gcp,grpc-trace-bin".parse::<Formats>().unwrap().into_vec();
     for sampled in [true, false] {
@@ -217,7 +219,7 @@ fn otel_propagators_chooses_formats_in_order() {
 }
 
 #[test]
-fn a_threshold_goes_when_the_decision_it_was_made_by_changes() {
+fn threshold_is_dropped_with_its_decision() {
     let mut context = context(SamplingDecision::Sample);
     context.trace.state = propagation_core::TraceState::parse(b"ot=th:8;rv:6e6d1a75832a2f,congo=1").unwrap();
     let same = context.trace.clone().with_sampling(SamplingDecision::Debug);

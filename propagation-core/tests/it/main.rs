@@ -1,12 +1,10 @@
-//! The public API, as a user sees it.
+//! Tests of the public API.
 
 mod carriers;
 mod corpus;
 mod current;
 mod edge;
 mod formats;
-mod formats_baggage;
-mod formats_carriers;
 mod gate;
 #[cfg(feature = "policy-file")]
 mod guard;

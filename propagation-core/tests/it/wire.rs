@@ -13,14 +13,14 @@ pub(crate) fn open() -> Propagator {
     Propagator::builder().policy(open_policy()).build()
 }
 
-/// Trusts everybody, with everything, unscrubbed.
+/// Returns a policy that admits and releases everything, unscrubbed.
 pub(crate) fn open_policy() -> Policy {
     let policy =
         Policy::builder().inbound(InboundRule::peers(["*"]).allow("*")).outbound(OutboundRule::peers(["*"]).allow("*"));
     policy.scrub(Scrub::off()).build().unwrap()
 }
 
-/// What goes out for what came in.
+/// Extracts headers, and returns those that are injected for their context.
 pub(crate) fn through(propagator: &Propagator, headers: &[(&str, &str)]) -> Vec<(String, String)> {
     let received: Vec<(String, Vec<u8>)> =
         headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
@@ -35,13 +35,13 @@ fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 #[test]
-fn what_comes_in_goes_out() {
+fn w3c_fields_round_trip() {
     let headers = [("traceparent", PARENT), ("tracestate", "a=1,b=2"), ("baggage", "k=v;p=1,l=%20w")];
     assert_eq!(through(&open(), &headers), pairs(&headers));
 }
 
 #[test]
-fn lists_over_several_fields_are_one_list_in_order() {
+fn lists_over_several_fields_are_joined_in_order() {
     let headers = [
         ("traceparent", PARENT),
         ("tracestate", "a=1"),
@@ -113,7 +113,7 @@ fn identical_traceparents_of_retries_are_not_duplicates() {
 }
 
 #[test]
-fn a_refused_traceparent_takes_tracestate_along_but_not_baggage() {
+fn rejected_traceparent_drops_tracestate_and_keeps_baggage() {
     for headers in [
         vec![("traceparent", "00-bad"), ("tracestate", "a=1"), ("baggage", "k=v")],
         vec![("traceparent", PARENT), ("traceparent", OTHER), ("tracestate", "a=1"), ("baggage", "k=v")],
@@ -132,7 +132,7 @@ fn a_refused_traceparent_takes_tracestate_along_but_not_baggage() {
 }
 
 #[test]
-fn a_bad_tracestate_is_dropped_alone() {
+fn invalid_tracestate_is_dropped_alone() {
     assert_eq!(
         through(&open(), &[("traceparent", PARENT), ("tracestate", "a=1,B=2")]),
         pairs(&[("traceparent", PARENT)])
@@ -140,7 +140,7 @@ fn a_bad_tracestate_is_dropped_alone() {
 }
 
 #[test]
-fn everything_refused_is_counted_by_reason() {
+fn rejections_are_counted_by_reason() {
     let propagator = open();
     through(&propagator, &[("traceparent", "00-bad"), ("tracestate", "a=1"), ("baggage", "k=v,bad")]);
     let counters = propagator.counters();
@@ -150,7 +150,7 @@ fn everything_refused_is_counted_by_reason() {
 }
 
 #[test]
-fn switched_off_nothing_is_extracted_and_nothing_injected() {
+fn disabled_propagator_extracts_and_injects_nothing() {
     let propagator = open();
     propagator.clone().set_enabled(false);
     let mut message = vec![("traceparent".to_owned(), b"the user's own".to_vec())];

@@ -8,7 +8,7 @@ use propagation_core::{
 use super::{Make, SPAN, TRACE, check, check_bare, ids, read};
 
 #[test]
-fn b3_single_is_read_as_zipkin_says() {
+fn b3_single_follows_zipkin() {
     let one = |text: &str| [("b3", Box::leak(text.to_owned().into_boxed_str()) as &str)];
     let id = format!("{TRACE}-{SPAN}");
     let make: Make = || Box::new(B3Format::single());
@@ -55,7 +55,7 @@ fn b3_single_is_read_as_zipkin_says() {
 }
 
 #[test]
-fn b3_multi_is_read_as_zipkin_says() {
+fn b3_multi_follows_zipkin() {
     let make: Make = || Box::new(B3Format::multi());
     let (trace, span) = (("X-B3-TraceId", TRACE), ("X-B3-SpanId", SPAN));
     check(
@@ -89,7 +89,7 @@ fn b3_multi_is_read_as_zipkin_says() {
 }
 
 #[test]
-fn b3_single_wins_over_multi_and_gives_way_to_it_when_refused() {
+fn b3_single_precedes_multi_unless_rejected() {
     let multi = [("x-b3-traceid", "1".repeat(32)), ("x-b3-spanid", "2".repeat(16)), ("x-b3-sampled", "1".to_owned())];
     let with = |single: &str| {
         let mut fields: Vec<(&str, &str)> = multi.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -102,7 +102,7 @@ fn b3_single_wins_over_multi_and_gives_way_to_it_when_refused() {
 }
 
 #[test]
-fn ids_of_64_bits_are_padded_on_the_left() {
+fn ids_of_64_bits_are_padded() {
     let padded = "0000000000000000a3ce929d0e0e4736".to_owned();
     let b3 = format!("{}-{SPAN}-1", &padded[16..]);
     let uber = "a3ce929d0e0e4736:f067aa0ba902b7:0:1";

@@ -8,7 +8,7 @@ use propagation_core::{
 use super::{Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bare, check_roots};
 
 #[test]
-fn x_ray_is_read_in_any_order_with_unknown_fields_ignored() {
+fn x_ray_accepts_any_order_and_unknown_fields() {
     let one = |text: &str| [("X-Amzn-Trace-Id", Box::leak(text.to_owned().into_boxed_str()) as &str)];
     let root = format!("Root=1-{}-{}", &TRACE[..8], &TRACE[8..]);
     let parent = format!("Parent={SPAN}");
@@ -53,7 +53,7 @@ fn x_ray_is_read_in_any_order_with_unknown_fields_ignored() {
 }
 
 #[test]
-fn google_cloud_is_read_with_options_and_without() {
+fn google_cloud_options_are_optional() {
     let one = |text: &str| [("x-cloud-trace-context", Box::leak(text.to_owned().into_boxed_str()) as &str)];
     let id = format!("{TRACE}/{SPAN_DECIMAL}");
     let make: Make = || Box::new(GoogleCloudFormat);
@@ -92,7 +92,7 @@ fn google_cloud_is_read_with_options_and_without() {
 
 /// The valid example of OpenCensus' specification, and what must not pass for it.
 #[test]
-fn grpc_trace_bin_is_read_with_padding_and_without() {
+fn grpc_trace_bin_padding_is_optional() {
     let one = |text: &str| [("grpc-trace-bin", Box::leak(text.to_owned().into_boxed_str()) as &str)];
     let make: Make = || Box::new(GrpcTraceBinFormat);
     let bare = "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE";

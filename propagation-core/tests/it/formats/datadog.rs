@@ -9,7 +9,7 @@ use super::{HIGH, LOW_DECIMAL, Make, SPAN, SPAN_DECIMAL, TRACE, check, check_bar
 use crate::wire::PARENT;
 
 #[test]
-fn datadog_is_read_as_its_libraries_write_it() {
+fn datadog_follows_its_libraries() {
     let make: Make = || Box::new(DatadogFormat);
     let (trace, span) = (("x-datadog-trace-id", LOW_DECIMAL), ("x-datadog-parent-id", SPAN_DECIMAL));
     let tags = ("x-datadog-tags", "_dd.p.dm=-1,_dd.p.tid=4bf92f3577b34da6");
@@ -46,7 +46,7 @@ fn datadog_is_read_as_its_libraries_write_it() {
 }
 
 #[test]
-fn a_bad_priority_costs_only_itself() {
+fn invalid_priority_is_rejected_alone() {
     let (trace, span) = (("x-datadog-trace-id", LOW_DECIMAL), ("x-datadog-parent-id", SPAN_DECIMAL));
     for bad in ["3", "-2", "+1", "", "1.0", "99999999999999999999", "keep"] {
         let fields =
@@ -92,7 +92,7 @@ fn origin_and_tags_travel_in_tracestate() {
 }
 
 #[test]
-fn a_stale_priority_in_tracestate_yields_to_the_flag() {
+fn sampled_flag_precedes_stale_priority() {
     for (flags, state, expected) in
         [("01", "2", "2"), ("01", "1", "1"), ("01", "0", "1"), ("01", "x", "1"), ("00", "-1", "-1"), ("00", "2", "0")]
     {
@@ -109,7 +109,7 @@ fn a_stale_priority_in_tracestate_yields_to_the_flag() {
 }
 
 #[test]
-fn tags_that_have_no_room_are_counted_and_the_rest_goes_on() {
+fn tags_without_room_are_counted() {
     let long = format!("_dd.p.long={},_dd.p.dm=-4,_dd.p.=x,_dd.p.e=,other=1", "y".repeat(300));
     let fields = [
         ("x-datadog-trace-id", LOW_DECIMAL),
@@ -123,7 +123,7 @@ fn tags_that_have_no_room_are_counted_and_the_rest_goes_on() {
 }
 
 #[test]
-fn bad_datadog_tags_cost_the_upper_half_and_no_more() {
+fn invalid_tags_lose_the_upper_half_alone() {
     let long = format!("_dd.p.tid={HIGH},x={}", "y".repeat(600));
     for (tags, high, rejections) in [
         ("", "0", 0),
@@ -144,7 +144,7 @@ fn bad_datadog_tags_cost_the_upper_half_and_no_more() {
 }
 
 #[test]
-fn a_trace_that_datadog_has_no_number_for_is_not_written() {
+fn trace_with_a_zero_lower_half_is_not_written() {
     let parent = format!("00-{HIGH}{}-{SPAN}-01", "0".repeat(16)).parse().unwrap();
     assert_eq!(write(Box::new(DatadogFormat), &PropagationContext::new(TraceContext::new(parent))), []);
 }

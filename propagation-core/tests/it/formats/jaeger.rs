@@ -8,7 +8,7 @@ use propagation_core::{
 use super::{SPAN, TRACE, between, check, read, write};
 
 #[test]
-fn uber_trace_id_is_read_as_jaeger_says() {
+fn uber_trace_id_follows_jaeger() {
     let one = |text: &str| [("uber-trace-id", Box::leak(text.to_owned().into_boxed_str()) as &str)];
     let id = format!("{TRACE}:{SPAN}");
     check(
@@ -44,7 +44,7 @@ fn uber_trace_id_is_read_as_jaeger_says() {
 }
 
 #[test]
-fn jaeger_baggage_becomes_baggage_and_goes_out_again() {
+fn jaeger_baggage_round_trips() {
     let fields =
         [("Uberctx-Tenant", "a%20b+c%2Bd"), ("uberctx-plan", "pro"), ("uberctx-bad key", "x"), ("uberctx-", "x")];
     let (received, rejections) = read(Box::new(JaegerFormat), &fields);
@@ -94,7 +94,7 @@ fn unsupported_fields_of_jaeger_are_counted() {
 }
 
 #[test]
-fn what_is_too_long_once_jaeger_has_escaped_it_does_not_go_out() {
+fn baggage_beyond_the_limit_once_escaped_is_dropped() {
     let from_w3c = between(Box::new(BaggageFormat), Box::new(JaegerFormat));
     let list = format!("a=1,b={},c=2", "'".repeat(4000));
     let received =

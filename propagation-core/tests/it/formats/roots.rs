@@ -36,7 +36,7 @@ fn roots() -> Vec<(&'static str, Vec<(&'static str, String)>)> {
 }
 
 #[test]
-fn a_root_trace_id_translates_to_every_format() {
+fn root_trace_id_translates_to_every_format() {
     for (from, fields) in roots() {
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let with_origin = fields.iter().any(|(name, _)| *name == "x-datadog-origin");
@@ -62,7 +62,7 @@ fn owned(sent: &[(String, String)]) -> Vec<(String, Vec<u8>)> {
 }
 
 #[test]
-fn a_root_trace_id_passes_x_ray_as_it_came() {
+fn root_trace_id_passes_x_ray_unchanged() {
     let root = format!("Root=1-{}-{}", &TRACE[..8], &TRACE[8..]);
     let propagator = propagator("xray", "xray");
     for (received, expected) in [
@@ -95,7 +95,7 @@ fn each_hop_makes_a_parent_id_of_its_own() {
 }
 
 #[test]
-fn a_parent_id_of_a_later_format_wins_over_a_root() {
+fn parent_id_of_a_later_format_precedes_a_root() {
     let root = format!("Root=1-{}-{};Sampled=0", &TRACE[..8], &TRACE[8..]);
     let parent = "00-11111111111111111111111111111111-2222222222222222-01";
     for order in ["xray,tracecontext", "tracecontext,xray"] {

@@ -1,4 +1,4 @@
-//! The carriers without a transport: stored strings, and the environment of a child process.
+//! Carriers without a transport: stored contexts, and the environment of a child process.
 
 use std::{ffi::OsStr, process::Command};
 
@@ -70,7 +70,7 @@ fn child_process_gets_only_released_variables() {
 }
 
 #[test]
-fn fields_that_variables_can_not_name_are_left_out_and_said() {
+fn field_without_a_variable_name_is_rejected() {
     let formats: Formats = "b3multi,jaeger".parse().unwrap();
     let propagator = Propagator::builder().policy(open_policy()).formats(formats).build();
     let mut context = PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()));
@@ -86,7 +86,7 @@ fn fields_that_variables_can_not_name_are_left_out_and_said() {
 }
 
 #[test]
-fn several_lines_of_one_name_are_one_list() {
+fn lines_of_one_name_form_one_list() {
     let stored: StoredContext = "baggage:a=1\n\nbaggage:b=2\n".parse().unwrap();
     let baggage = open().extract(&Peer::process("outbox"), &stored).context.baggage;
     assert_eq!(baggage.as_wire(), b"a=1,b=2".as_slice());

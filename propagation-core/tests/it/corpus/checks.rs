@@ -1,4 +1,4 @@
-//! The checks, without a word about fuzzing: `tests/it/corpus.rs` includes this file.
+//! Properties that hold for every input. The fuzz targets check them, too.
 
 use std::{
     collections::BTreeMap,
@@ -14,9 +14,9 @@ type Message = Vec<(String, Vec<u8>)>;
 
 const W3C: &str = "tracecontext,baggage";
 
-/// Reads a message in one format, writes what was understood in each, reads that again.
+/// Extracts a message in one format, injects the context in each format, and extracts it again.
 ///
-/// The input is lines of `name:value`; a line without a colon is a value of the format's first field.
+/// The input consists of lines `name:value`. A line without a colon is a value of the format's first field.
 pub(crate) fn format(name: &str, data: &[u8]) {
     let propagator = open(name);
     let first = propagator.fields().iter().next().map(|name| name.as_str().to_owned()).unwrap_or_default();
@@ -26,29 +26,29 @@ pub(crate) fn format(name: &str, data: &[u8]) {
 
     let sent = write(&propagator, &context);
     let (again, rejections) = read(&propagator, &sent);
-    assert_eq!(rejections, 0, "{name} refuses what it has written: {sent:?}");
+    assert_eq!(rejections, 0, "{name} rejects its own fields: {sent:?}");
     // A root trace-id has a parent-id once it was written, in most formats.
     let with_parent = context.trace.has_ids();
-    assert_eq!(sayable(name, &context, with_parent), sayable(name, &again, with_parent), "{sent:?}");
+    assert_eq!(expressible(name, &context, with_parent), expressible(name, &again, with_parent), "{sent:?}");
 
     let others = "tracecontext,baggage,b3,b3multi,jaeger,xray,datadog,gcp,grpc-trace-bin";
     for other in others.split(',') {
         let propagator = open(other);
         let (translated, rejections) = read(&propagator, &write(&propagator, &context));
-        assert_eq!(rejections, 0, "{other} refuses what it has written");
+        assert_eq!(rejections, 0, "{other} rejects its own fields");
         if let (Some(before), Some(after)) = (context.trace.root_trace_id(), translated.trace.trace_id()) {
             assert_eq!(before, after, "{name} to {other}");
         }
         if let (Some(before), Some(after)) = (context.trace.parent, translated.trace.parent) {
             assert_eq!((before.trace_id, before.span_id), (after.trace_id, after.span_id), "{name} to {other}");
-            // Jaeger and W3C say no where nothing is decided.
+            // Jaeger and W3C write a deferred decision as not sampled.
             let (before, after) = (context.trace.sampling.decided(), translated.trace.sampling.decided());
             assert_eq!(before.unwrap_or(false), after.unwrap_or(false), "{name} to {other}");
         }
     }
 }
 
-/// Reads a stored context, and stores it again.
+/// Parses a stored context, and stores it again.
 pub(crate) fn stored(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let Ok(stored) = text.parse::<StoredContext>() else { return };
@@ -58,16 +58,16 @@ pub(crate) fn stored(data: &[u8]) {
     bounded(&context);
     let mut fresh = StoredContext::new();
     propagator.inject(&Peer::process("outbox"), &context, &mut fresh);
-    let resumed: StoredContext = fresh.to_string().parse().expect("what was stored is read");
+    let resumed: StoredContext = fresh.to_string().parse().expect("a stored context is valid");
     assert_eq!(propagator.extract(&Peer::process("outbox"), &resumed).context, context);
 }
 
-/// Builds a policy from TOML up to the first line that is `---`, and judges what stands behind it.
+/// Builds a policy from the TOML before the first line `---`, and applies it to the message after it.
 pub(crate) fn policy(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let (toml, message_text) = text.split_once("\n---\n").unwrap_or((&text, ""));
     let (received, _) = read(&open(W3C), &message(message_text.as_bytes(), "baggage"));
-    // Whatever stands in the file, the built-in policies hold; so does the file's own, where it can be read.
+    // The built-in policies hold for every message, and so does that of the file if it is valid.
     judged(&Policy::default(), &received, Some(0));
     judged(&Policy::edge(), &received, Some(0));
     judged(&Policy::internal(["*"]), &received, None);
@@ -77,7 +77,7 @@ pub(crate) fn policy(data: &[u8]) {
     }
 }
 
-/// Nothing is invented, nothing outgrows its limits, and no report says a value.
+/// A policy adds no keys, exceeds no limits, and reports no values.
 fn judged(policy: &Policy, received: &PropagationContext, crossing: Option<usize>) {
     for peer in [Peer::http("api.internal"), Peer::kafka("orders"), Peer::caller(Transport::HTTP)] {
         let admitted = policy.admit(&peer, received.clone()).context;
@@ -91,7 +91,7 @@ fn judged(policy: &Policy, received: &PropagationContext, crossing: Option<usize
                 assert!(context.baggage.len() <= most, "baggage crosses a policy that allows none");
             }
         }
-        // What was released is released again as it is: scrubbing settles.
+        // Scrubbing is idempotent.
         let twice = policy.release(&peer, &released.context).context;
         assert_eq!(twice.trace, released.context.trace);
         for direction in [Direction::Inbound, Direction::Outbound] {
@@ -100,7 +100,7 @@ fn judged(policy: &Policy, received: &PropagationContext, crossing: Option<usize
     }
 }
 
-/// A propagator that reads and writes these formats, trusts everybody and scrubs nothing.
+/// Returns a propagator of these formats that trusts every peer and scrubs nothing.
 fn open(formats: &str) -> Propagator {
     static KNOWN: LazyLock<Mutex<BTreeMap<String, Propagator>>> = LazyLock::new(Mutex::default);
     let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -120,7 +120,7 @@ fn message(data: &[u8], first: &str) -> Message {
     let lines = data.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     lines
         .map(|line| match line.iter().position(|&byte| byte == b':') {
-            // Jaeger's ids are parted by colons: a name is never that long, and never a number.
+            // Jaeger's ids contain colons, and digits that names do not.
             Some(at)
                 if line[..at].iter().all(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'-' | b'.' | b'3')) =>
             {
@@ -136,7 +136,7 @@ fn read(propagator: &Propagator, message: &Message) -> (PropagationContext, usiz
     (admission.context, admission.rejections.len())
 }
 
-/// Writes, and checks what is on the wire: legal, once, and under a name that is ours.
+/// Injects a context, and checks that each field is legal, declared and written once.
 fn write(propagator: &Propagator, context: &PropagationContext) -> Message {
     let mut sent = vec![("kept".to_owned(), b"\xff".to_vec())];
     propagator.inject(&Peer::http("api"), context, &mut sent);
@@ -144,8 +144,8 @@ fn write(propagator: &Propagator, context: &PropagationContext) -> Message {
     let mut fields = BTreeMap::new();
     let declared = propagator.fields();
     for (name, value) in &sent {
-        assert!(declared.contains(name), "{name} is not ours");
-        // A field of Jaeger's is a member, and an empty value is one.
+        assert!(declared.contains(name), "{name} is not declared");
+        // Jaeger's fields are members of baggage, whose values may be empty.
         assert!(!value.is_empty() || name.starts_with("uberctx-"), "{name} is empty");
         assert!(value.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e)), "{name}: {value:?}");
         assert!(fields.insert(name.clone(), value.clone()).is_none(), "{name} twice");
@@ -168,8 +168,8 @@ fn bounded(context: &PropagationContext) {
     assert_eq!(&context.detach(), context);
 }
 
-/// The part of a context that a format can carry: it must survive writing and reading.
-fn sayable(
+/// Returns the part of a context that a format can express, which survives injection and extraction.
+fn expressible(
     name: &str,
     context: &PropagationContext,
     with_parent: bool,
@@ -178,18 +178,18 @@ fn sayable(
     let ids = trace.trace_id().map(|trace_id| {
         let random = name == "tracecontext" && trace.flags().is_random();
         let span_id = trace.span_id().filter(|_| with_parent).map(|id| id.to_string()).unwrap_or_default();
-        // Datadog's member names the parent.
+        // Datadog's member contains the parent-id.
         let state = Some(&trace.state).filter(|_| with_parent).map(ToString::to_string).unwrap_or_default();
         format!("{trace_id}-{span_id}-{random}-{state}")
     });
-    // Only B3 says a decision without ids.
+    // Only B3 expresses a decision without ids.
     let sampling = (ids.is_some() || name == "b3").then_some(context.trace.sampling);
     let mut baggage = Vec::new();
     for member in context.baggage.iter() {
         let key = if name == "jaeger" { member.key().to_ascii_lowercase() } else { member.key().to_owned() };
         let properties = if name == "jaeger" { "" } else { member.properties() };
         if name != "jaeger" || !baggage.iter().any(|(found, _)| *found == key) {
-            // Jaeger's fields can't be empty on a carrier: nothing is written.
+            // Empty values are not compared.
             if name != "jaeger" || !member.value().is_empty() {
                 baggage.push((key, format!("{};{properties}", member.value())));
             }

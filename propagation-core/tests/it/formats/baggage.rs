@@ -3,7 +3,7 @@
 use propagation_core::{Baggage, model::BaggageError};
 
 #[test]
-fn lists_read_as_the_specifications_reference_reads_them() {
+fn lists_follow_the_reference_implementation() {
     let quoted = "\t \"';=asdf!@#$%^&*()";
     let encoded = "%09%20%22%27%3B%3Dasdf%21%40%23%24%25%5E%26%2A%28%29";
     for (text, members) in [
@@ -38,7 +38,7 @@ fn lists_read_as_the_specifications_reference_reads_them() {
 }
 
 #[test]
-fn at_least_64_members_and_exactly_8192_bytes_can_be_written() {
+fn limits_of_baggage_can_be_reached() {
     let mut baggage = Baggage::new();
     for n in 0..64 {
         baggage.set(&format!("key{n}"), "value").unwrap();
@@ -50,7 +50,7 @@ fn at_least_64_members_and_exactly_8192_bytes_can_be_written() {
 }
 
 #[test]
-fn the_sixty_fifth_member_is_neither_read_nor_written() {
+fn sixty_fifth_member_is_dropped() {
     for separator in [",", " , "] {
         let list =
             |count: usize, separator: &str| (0..count).map(|i| format!("k{i}=v")).collect::<Vec<_>>().join(separator);
