@@ -1,7 +1,7 @@
 //! Span names and attributes (semantic conventions, messaging).
 
 use async_nats::HeaderMap;
-use propagation_core::{Attribute, ExternalText, Hop};
+use propagation_core::{Attribute, ExternalText, Hop, semconv};
 
 /// Describes a hop on a subject.
 ///
@@ -10,24 +10,24 @@ use propagation_core::{Attribute, ExternalText, Hop};
 pub(crate) fn describe(hop: &mut Hop, operation: &'static str, named: Option<&str>, subject: &str) {
     let name = named.map_or(operation.to_owned(), |named| format!("{operation} {named}"));
     hop.name = name.into();
-    hop.attributes.push(Attribute::new("messaging.system", "nats"));
-    hop.attributes.push(Attribute::new("messaging.operation.name", operation));
-    hop.attributes.push(Attribute::new("messaging.operation.type", operation));
+    hop.attributes.push(Attribute::new(semconv::MESSAGING_SYSTEM_NAME, "nats"));
+    hop.attributes.push(Attribute::new(semconv::MESSAGING_OPERATION_NAME, operation));
+    hop.attributes.push(Attribute::new(semconv::MESSAGING_OPERATION_TYPE, operation));
     // The other side chooses these texts: the policy's guard bounds, escapes and scans them.
     match named {
-        Some(named) => hop.attributes.push(Attribute::external("messaging.destination.name", named)),
+        Some(named) => hop.attributes.push(Attribute::external(semconv::MESSAGING_DESTINATION_NAME, named)),
         None => {
-            hop.attributes.push(Attribute::external("messaging.destination.name", subject));
-            hop.span_only.push("messaging.destination.name");
+            hop.attributes.push(Attribute::external(semconv::MESSAGING_DESTINATION_NAME, subject));
+            hop.span_only.push(semconv::MESSAGING_DESTINATION_NAME);
         }
     }
     if subject.starts_with("_INBOX.") {
-        hop.attributes.push(Attribute::new("messaging.destination.temporary", true));
+        hop.attributes.push(Attribute::new(semconv::MESSAGING_DESTINATION_TEMPORARY, true));
     }
 }
 
 /// Returns the id by which JetStream drops duplicates, if the publisher has set one.
 pub(crate) fn message_id(headers: Option<&HeaderMap>) -> Option<Attribute> {
     let id = headers?.get(async_nats::header::NATS_MESSAGE_ID)?;
-    Some(Attribute::external("messaging.message.id", ExternalText::from(id.as_str())))
+    Some(Attribute::external(semconv::MESSAGING_MESSAGE_ID, ExternalText::from(id.as_str())))
 }

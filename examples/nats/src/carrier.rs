@@ -1,7 +1,9 @@
 //! async-nats' headers as carriers.
 
 use async_nats::{HeaderMap, HeaderName, HeaderValue};
-use propagation_core::{Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, Value};
+use propagation_core::{
+    Extract, FieldName, Inject, InjectionReport, OutgoingFields, RejectReason, TraceContext, Value,
+};
 
 /// The headers of a received message, or no headers.
 #[derive(Clone, Copy)]
@@ -58,19 +60,19 @@ impl Extract for HeadersCarrierMut<'_> {
 
 impl Inject for HeadersCarrierMut<'_> {
     /// Replaces every propagation field at once: those that are written, and stale ones.
-    fn commit(&mut self, fields: &OutgoingFields) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _trace: &TraceContext) -> InjectionReport {
         // All names and values first: a commit that fails leaves the message as it was.
         let mut written: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(fields.len());
         for field in fields.iter() {
             let name = field.name().as_str().parse();
             let value = std::str::from_utf8(field.value()).ok().and_then(|value| value.parse().ok());
             let (Ok(name), Some(value)) = (name, value) else {
-                return InjectionReport::failed(fields, RejectReason::Unrepresentable);
+                return InjectionReport::all_rejected(fields, RejectReason::Unrepresentable);
             };
             written.push((name, value));
         }
         // The map has no removal, so the user's own headers are copied where a propagation field is among them.
-        let is_field = |name: &HeaderName| fields.contains(name.as_ref());
+        let is_field = |name: &HeaderName| fields.names().contains(name.as_ref());
         if self.0.iter().any(|(name, _)| is_field(name)) {
             let mut kept = HeaderMap::new();
             for (name, values) in self.0.iter().filter(|(name, _)| !is_field(name)) {
@@ -83,7 +85,7 @@ impl Inject for HeadersCarrierMut<'_> {
         for (name, value) in written {
             self.0.insert(name, value);
         }
-        InjectionReport::all(fields)
+        InjectionReport::all_written(fields)
     }
 }
 
