@@ -1,17 +1,22 @@
 //! Ours beside the peers: instructions, allocations, and time as a ratio.
 //!
-//! `cargo bench -p propagation-core --bench versus [-- CASE…]` builds the unpublished package `benches/peers`, runs each case
+//! `cargo bench -p propagation-core --bench versus [-- [--thin-lto] CASE…]` builds an unpublished package, runs each case
 //! under callgrind and on its own, and prints one line a figure:
 //!
 //! `versus <case> <instructions|allocations|time> ours <n> <peer> <n> ratio <x>`
+//!
+//! Cases that begin with `whole` are in the package `benches/whole`: requests and messages with spans, beside other middleware, in the
+//! default release profile; `--thin-lto` builds it with thin LTO. All others are in `benches/peers`: extract and inject alone, beside other
+//! propagators, and what grows (`grows-…`). Without a name, those of `benches/peers` are run.
 //!
 //! A case is named by the beginning of its name. Instructions are those of one operation, warm, averaged; what prepares an operation
 //! (the map that it reads or writes, the request that a layer gets) is not counted, and of layers what an identity layer costs is
 //! subtracted. Time is in nanoseconds, both sides alternating in one process; on a busy machine only its ratio means something.
 //!
-//! Of inputs that grow, a line `memory <case> ours <n> <peer> <n>` says how many bytes were held at once beyond what was there before.
+//! Of inputs that grow, a line `memory <case> ours <n> <peer> <n>` has the most bytes that were held at once, and of a response that
+//! streams those that it holds.
 //!
-//! `… --bench versus -- --table < LINES` makes the tables of `docs/performance.md` of such lines.
+//! `… --bench versus -- --table < LINES` makes the tables of `docs/performance.md` of such lines, and `--picture` its picture.
 
 use std::{
     collections::HashMap,
@@ -19,15 +24,22 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
+#[path = "versus/picture.rs"]
+mod picture;
 #[path = "versus/table.rs"]
 mod table;
 
 fn main() -> ExitCode {
     // Cargo passes `--bench`; what is left names cases.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
-    let done = if arguments.iter().any(|argument| argument == "--table") {
+    let made_of_lines: Option<fn(&str) -> String> = match arguments.first().map(String::as_str) {
+        Some("--table") => Some(table::of),
+        Some("--picture") => Some(picture::of),
+        _ => None,
+    };
+    let done = if let Some(make) = made_of_lines {
         std::io::read_to_string(std::io::stdin()).map_err(|error| error.to_string()).map(|lines| {
-            print!("{}", table::of(&lines));
+            print!("{}", make(&lines));
         })
     } else {
         run(&arguments)
@@ -53,8 +65,20 @@ struct Case {
 /// What a side says of each case, by its name; a case that it panics in is not there.
 type Figures = HashMap<String, Vec<f64>>;
 
-fn run(wanted: &[String]) -> Result<(), String> {
-    let bench = Bench::build()?;
+fn run(arguments: &[String]) -> Result<(), String> {
+    let thin_lto = arguments.iter().any(|argument| argument == "--thin-lto");
+    let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
+    let (whole, alone): (Vec<&String>, Vec<&String>) = wanted.iter().partition(|name| name.starts_with("whole"));
+    if !whole.is_empty() {
+        measure(&Bench::build("whole", thin_lto)?, &whole)?;
+    }
+    if whole.is_empty() || !alone.is_empty() {
+        measure(&Bench::build("peers", false)?, &alone)?;
+    }
+    Ok(())
+}
+
+fn measure(bench: &Bench, wanted: &[&String]) -> Result<(), String> {
     let mut cases = bench.cases()?;
     cases.retain(|case| wanted.is_empty() || wanted.iter().any(|name| case.name.starts_with(name.as_str())));
     let callgrind =
@@ -69,11 +93,17 @@ fn run(wanted: &[String]) -> Result<(), String> {
     print("allocations", &cases, &sides);
     for case in cases.iter().filter(|case| case.grows) {
         let held = |side: &str| sides.get(side)?.get(&case.name)?.get(1).copied();
+        if let Some(ours) = held("ours").filter(|_| case.name.starts_with("grows-stream")) {
+            println!("memory {} ours {ours} none 0", case.name);
+        }
         for peer in &case.peers {
             if let (Some(ours), Some(theirs)) = (held("ours"), held(peer)) {
                 println!("memory {} ours {ours} {peer} {theirs}", case.name);
             }
         }
+    }
+    if bench.package == "whole" {
+        return Ok(());
     }
     for peer in peers(&cases) {
         // Of growing inputs, instructions say it all.
@@ -123,29 +153,33 @@ fn line(case: &str, what: &str, ours: f64, peer: &str, theirs: f64) {
 
 /// The program that holds all sides.
 struct Bench {
+    package: &'static str,
     program: PathBuf,
     /// Where callgrind leaves what it has counted.
     scratch: PathBuf,
 }
 
 impl Bench {
-    fn build() -> Result<Self, String> {
-        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers");
+    fn build(package: &'static str, thin_lto: bool) -> Result<Self, String> {
+        let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches").join(package).join("Cargo.toml");
         // Beside the workspace's own target, so that neither build disturbs the other.
         let target = std::env::var_os("CARGO_TARGET_DIR")
             .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from)
-            .join("versus");
-        let built = Command::new(env!("CARGO"))
+            .join(if thin_lto { "versus-thin-lto" } else { "versus" });
+        let mut build = Command::new(env!("CARGO"));
+        build
             .args(["build", "--release", "--locked", "--manifest-path"])
-            .arg(package.join("Cargo.toml"))
+            .arg(manifest)
             .arg("--target-dir")
-            .arg(&target)
-            .status()
-            .map_err(|error| error.to_string())?;
-        if built.success() {
-            Ok(Self { program: target.join("release/propagation-peers"), scratch: target.join("callgrind") })
+            .arg(&target);
+        if thin_lto {
+            build.env("CARGO_PROFILE_RELEASE_LTO", "thin");
+        }
+        if build.status().map_err(|error| error.to_string())?.success() {
+            let program = target.join(format!("release/propagation-{package}"));
+            Ok(Self { package, program, scratch: target.join("callgrind") })
         } else {
-            Err("the peers do not build".to_owned())
+            Err(format!("the package benches/{package} does not build"))
         }
     }
 
@@ -173,8 +207,8 @@ impl Bench {
         let said = output(
             Command::new("valgrind")
                 .args(["-q", "--tool=callgrind", "--collect-atstart=no"])
-                .arg("--toggle-collect=propagation_peers::measure::counted")
-                .arg("--dump-after=propagation_peers::measure::measured")
+                .arg(format!("--toggle-collect=propagation_{}::measure::counted", self.package))
+                .arg(format!("--dump-after=propagation_{}::measure::measured", self.package))
                 .arg(format!("--callgrind-out-file={}", out.display()))
                 .arg(&self.program)
                 .args(["run", side])

@@ -1,19 +1,19 @@
-//! The tables of `docs/performance.md`, of the lines that the bench has printed.
+//! The tables of `docs/performance.md` and `benches/README.md`, from the lines that the bench has printed.
 
 use std::fmt::Write;
 
 const PEERS: [&str; 4] = ["opentelemetry_sdk", "datadog-opentelemetry", "fastrace", "hand-written"];
 
 /// One line: `versus <case> <what> ours <n> <peer> <n> ratio <x>`.
-struct Line<'a> {
-    case: &'a str,
-    what: &'a str,
-    ours: f64,
-    peer: &'a str,
-    theirs: f64,
+pub(crate) struct Line<'a> {
+    pub(crate) case: &'a str,
+    pub(crate) what: &'a str,
+    pub(crate) ours: f64,
+    pub(crate) peer: &'a str,
+    pub(crate) theirs: f64,
 }
 
-fn lines(text: &str) -> Vec<Line<'_>> {
+pub(crate) fn lines(text: &str) -> Vec<Line<'_>> {
     let line = |line| match str::split_whitespace(line).collect::<Vec<_>>().as_slice() {
         ["versus", case, what, "ours", ours, peer, theirs, "ratio", _] => {
             Some(Line { case, what, ours: ours.parse().ok()?, peer, theirs: theirs.parse().ok()? })
@@ -36,8 +36,19 @@ pub(crate) fn of(text: &str) -> String {
             cases.push(line.case);
         }
     }
-    let (growing, fixed): (Vec<&str>, Vec<&str>) = cases.into_iter().partition(|case| case.starts_with("hostile-"));
     let mut out = String::new();
+    let (whole, cases): (Vec<&str>, Vec<&str>) = cases.into_iter().partition(|case| case.starts_with("whole-"));
+    if !whole.is_empty() {
+        whole_requests(&mut out, &whole, &lines);
+    }
+    let (growths, cases): (Vec<&str>, Vec<&str>) = cases.into_iter().partition(|case| case.starts_with("grows-"));
+    if !growths.is_empty() {
+        growth(&mut out, &growths, &lines);
+    }
+    let (growing, fixed): (Vec<&str>, Vec<&str>) = cases.into_iter().partition(|case| case.starts_with("hostile-"));
+    if growing.is_empty() && fixed.is_empty() {
+        return out;
+    }
     for (what, title) in [
         ("instructions", "Instructions an operation"),
         ("allocations", "Allocations an operation"),
@@ -50,7 +61,7 @@ pub(crate) fn of(text: &str) -> String {
 }
 
 /// Formatting into a string cannot fail.
-fn add(out: &mut String, text: std::fmt::Arguments<'_>) {
+pub(crate) fn add(out: &mut String, text: std::fmt::Arguments<'_>) {
     let _ = out.write_fmt(text);
 }
 
@@ -80,6 +91,53 @@ fn beside_peers(out: &mut String, title: &str, what: &str, cases: &[&str], lines
             }
         }
         out.push('\n');
+    }
+    out.push('\n');
+}
+
+/// A row for each whole request: instructions and allocations, ours and the peers'.
+fn whole_requests(out: &mut String, cases: &[&str], lines: &[Line<'_>]) {
+    add(out, format_args!("| Case | ours | peers |\n|---|---:|---|\n"));
+    for case in cases {
+        let of = |what: &str| lines.iter().filter(move |line| line.case == *case && line.what == what);
+        let allocations = |peer: &str| of("allocations").find(|line| line.peer == peer).map(|line| line.theirs);
+        let Some(first) = of("instructions").next() else { continue };
+        let own = of("allocations").next().map_or(0.0, |line| line.ours);
+        let peers = of("instructions").filter(|line| line.peer != "none").map(|line| {
+            format!("{} {} ({})", line.peer, grouped(line.theirs), allocations(line.peer).unwrap_or_default())
+        });
+        let peers = peers.collect::<Vec<_>>().join(", ");
+        let name = case.trim_start_matches("whole-");
+        add(out, format_args!("| {name} | {} ({own}) | {peers} |\n", grouped(first.ours)));
+    }
+    out.push('\n');
+}
+
+/// A row for each kind of configuration or input that grows.
+fn growth(out: &mut String, cases: &[&str], lines: &[Line<'_>]) {
+    add(out, format_args!("| What grows | instructions (allocations) at each size |\n|---|---|\n"));
+    let mut kinds: Vec<&str> = Vec::new();
+    for kind in cases.iter().filter_map(|case| Some(case.rsplit_once('-')?.0)) {
+        if !kinds.contains(&kind) {
+            kinds.push(kind);
+        }
+    }
+    for kind in kinds {
+        let cells = cases.iter().filter(|case| case.rsplit_once('-').is_some_and(|(of, _)| of == kind)).map(|case| {
+            let size = case.rsplit_once('-').map_or("", |(_, size)| size);
+            let ours =
+                |what: &str| lines.iter().find(|line| line.case == *case && line.what == what).map(|line| line.ours);
+            match ours("memory") {
+                Some(held) => format!("{size}: {} bytes held", grouped(held)),
+                None => format!(
+                    "{size}: {} ({})",
+                    grouped(ours("instructions").unwrap_or_default()),
+                    ours("allocations").unwrap_or_default()
+                ),
+            }
+        });
+        let cells = cells.collect::<Vec<_>>().join(" · ");
+        add(out, format_args!("| {} | {cells} |\n", kind.trim_start_matches("grows-")));
     }
     out.push('\n');
 }
@@ -119,7 +177,7 @@ fn grown(out: &mut String, cases: &[&str], lines: &[Line<'_>]) {
 }
 
 /// A number with a comma before each three digits.
-fn grouped(number: f64) -> String {
+pub(crate) fn grouped(number: f64) -> String {
     let digits = format!("{:.0}", number.abs());
     let mut text = if number < 0.0 { "-".to_owned() } else { String::new() };
     for (at, digit) in digits.chars().enumerate() {

@@ -22,6 +22,8 @@ pub enum What {
     Layer,
     /// Search every field with all detectors; nothing is found.
     Scan,
+    /// A configuration or an input that grows.
+    Grows,
 }
 
 pub struct Case {
@@ -46,6 +48,8 @@ pub fn all() -> Vec<Case> {
     cases.extend(malformed());
     cases.extend(growing());
     cases.extend(scanned());
+    let grown = |name: String| Case { grows: true, ..Case::new(name, What::Grows, Vec::new()) };
+    cases.extend(crate::grows::names().into_iter().map(grown));
     cases
 }
 

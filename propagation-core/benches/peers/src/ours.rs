@@ -37,6 +37,9 @@ pub fn operation(case: &Case) -> Box<dyn Operation> {
             0
         });
     }
+    if case.what == What::Grows {
+        return crate::grows::operation(&case.name);
+    }
     let headers = input::headers(case);
     match case.what {
         What::Extract => {
@@ -64,7 +67,7 @@ pub fn operation(case: &Case) -> Box<dyn Operation> {
             })
         }
         What::Layer => layer::ours(headers),
-        What::Scan => unreachable!("it reads no headers"),
+        What::Scan | What::Grows => unreachable!("built above"),
     }
 }
 

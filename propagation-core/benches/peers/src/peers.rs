@@ -43,7 +43,7 @@ impl Peer {
     pub fn can(name: &str, case: &Case) -> bool {
         let parent_only = case.fields.iter().all(|(name, _)| *name == "traceparent");
         match name {
-            _ if matches!(case.what, What::Guard | What::Scan) => false,
+            _ if matches!(case.what, What::Guard | What::Scan | What::Grows) => false,
             "fastrace" => parent_only && !case.grows && matches!(case.what, What::Extract | What::InjectInto),
             // One peer is enough to see what growing input does.
             _ if case.grows => name == "opentelemetry_sdk",
@@ -96,7 +96,7 @@ fn text_map(propagator: Rc<dyn TextMapPropagator>, case: &Case) -> Box<dyn Opera
             let context = propagator.extract(&HeaderExtractor(&headers));
             context.baggage().iter().map(|(_, (value, _))| value.as_str().len()).sum()
         }),
-        What::Extract | What::Guard | What::Scan => Box::new(move || {
+        What::Extract | What::Guard | What::Scan | What::Grows => Box::new(move || {
             let context = propagator.extract(&HeaderExtractor(&headers));
             context.baggage().len() + usize::from(context.has_active_span())
         }),
