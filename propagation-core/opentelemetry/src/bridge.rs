@@ -1,6 +1,7 @@
 //! Bridges: spans made with the `opentelemetry` API, directly or through `tracing`.
 
 mod caller;
+mod carried;
 mod convert;
 mod opentelemetry;
 mod received_id;
@@ -8,9 +9,10 @@ mod received_id;
 mod tracing;
 
 pub(crate) use caller::Caller;
+pub(crate) use carried::Carried;
 #[cfg(any(feature = "metrics", feature = "sdk"))]
 pub(crate) use convert::attribute;
-pub(crate) use convert::{baggage_from, baggage_into, denied, root_context, span_context, trace_context};
+pub(crate) use convert::{baggage_into, denied, root_context, span_context, trace_context};
 
 pub use self::opentelemetry::OpenTelemetryBridge;
 #[cfg(feature = "sdk")]

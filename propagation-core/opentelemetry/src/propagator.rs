@@ -4,12 +4,11 @@ use std::{collections::BTreeSet, fmt, net::IpAddr};
 
 use opentelemetry::{
     Context,
-    baggage::BaggageExt,
     propagation::{Extractor, Injector, TextMapPropagator, text_map_propagator::FieldIter},
     trace::{SpanContext, TraceContextExt},
 };
 
-use crate::bridge::{Caller, baggage_from, baggage_into, denied, root_context, span_context, trace_context};
+use crate::bridge::{Caller, Carried, baggage_into, denied, root_context, span_context, trace_context};
 use propagation_core::{
     Extract, FieldName, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator, TraceContext,
     Transport, Value,
@@ -73,12 +72,11 @@ impl TextMapPropagator for OpenTelemetryPropagator {
             trace_context(span, received.map(|received| &received.trace), self.random_flag && !span.is_remote());
         let unchanged = received.filter(|received| !trace.has_ids() && received.trace.root_trace_id().is_some());
         let trace = unchanged.map_or(trace, |received| received.trace.clone());
-        let found = baggage_from(context.baggage());
-        let baggage = received.map_or(found.clone(), |received| {
-            let mut baggage = received.baggage.clone();
+        let mut baggage = Carried::baggage_of(context);
+        if let Some(received) = received.filter(|_| context.get::<Carried>().is_none()) {
+            let found = std::mem::replace(&mut baggage, received.baggage.clone());
             baggage.follow(&found);
-            baggage
-        });
+        }
         let outgoing = PropagationContext::new(trace).with_baggage(baggage);
         self.propagator.inject(&self.peer.borrow(), &outgoing, &mut InjectorCarrier(injector));
     }

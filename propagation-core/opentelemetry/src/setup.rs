@@ -192,10 +192,11 @@ impl Setup {
         let opt_in = (self.variables)(SemanticConventions::VARIABLE).unwrap_or_default();
         let names = self.semantic_conventions.with_opt_in(&opt_in);
         let tracer = provider.tracer_with_scope(instrumentation_scope(names));
-        let bridge: Box<dyn Bridge> = Box::new(OpenTelemetryBridge::new(tracer).with_random_flag(self.random_flag));
+        let bridge: Box<dyn Bridge> =
+            Box::new(OpenTelemetryBridge::new(tracer).with_random_flag(self.random_flag).with_baggage_map(true));
         #[cfg(feature = "tracing")]
         let bridge: Box<dyn Bridge> = if self.tracing {
-            Box::new(crate::TracingBridge::new().with_random_flag(self.random_flag))
+            Box::new(crate::TracingBridge::new().with_random_flag(self.random_flag).with_baggage_map(true))
         } else {
             bridge
         };

@@ -1,5 +1,6 @@
 //! The `baggage` list.
 
+mod changes;
 mod encoding;
 mod member;
 mod read;
@@ -172,24 +173,13 @@ impl Baggage {
     pub fn merge(&mut self, other: &Self) {
         if self.is_empty() {
             *self = other.clone();
-        } else {
+        } else if !other.is_empty() {
             let fresh: Vec<&[u8]> = other
                 .pieces()
                 .filter(|piece| !self.iter().any(|member| member.key() == Member::from_wire(piece).key()))
                 .collect();
             let all = self.pieces().chain(fresh);
             *self = Self::from_pieces(all);
-        }
-    }
-
-    /// Applies the changes that user code made in a copy which keeps neither order nor repeated keys: OpenTelemetry's map.
-    pub fn follow(&mut self, copy: &Self) {
-        self.retain(|member| copy.member(member.key()).is_some());
-        for member in copy.iter() {
-            if self.get(member.key()).as_deref() != Some(&*member.value()) {
-                // A list that has grown over its limits stays as it was.
-                let _ = self.set_with_properties(member.key(), &member.value(), member.properties());
-            }
         }
     }
 
@@ -294,7 +284,8 @@ pub(crate) enum Rewrite {
 
 impl PartialEq for Baggage {
     fn eq(&self, other: &Self) -> bool {
-        self.pieces().eq(other.pieces())
+        let shared = self.keep == other.keep && std::ptr::eq(self.text.as_bytes(), other.text.as_bytes());
+        shared || self.pieces().eq(other.pieces())
     }
 }
 

@@ -1,9 +1,6 @@
 //! Between our types and those of the `opentelemetry` API.
 
-use std::{
-    hash::{BuildHasher, Hasher, RandomState},
-    str::FromStr,
-};
+use std::hash::{BuildHasher, Hasher, RandomState};
 
 use opentelemetry::{
     Array, Context, Key, KeyValue, StringValue, Value,
@@ -71,9 +68,13 @@ pub(crate) fn span_context(trace: &TraceContext, remote: bool) -> Option<SpanCon
 }
 
 /// Converts a link with its attributes. Returns `None` without ids.
-pub(crate) fn link(link: Link) -> Option<otel::Link> {
+///
+/// A link to the span's `parent` takes the context that the parent was `converted` to.
+pub(crate) fn link(link: Link, parent: &TraceContext, converted: &SpanContext) -> Option<otel::Link> {
+    let is_parent = converted.is_remote() && link.trace.sampling.decided().is_some() && link.trace == *parent;
+    let context = if is_parent { converted.clone() } else { linked(&link.trace)? };
     let attributes = link.attributes.into_iter().map(attribute).collect();
-    Some(otel::Link::new(linked(&link.trace)?, attributes, 0))
+    Some(otel::Link::new(context, attributes, 0))
 }
 
 /// The span context of a link. It is sampled only where somebody we believe has said so: samplers that go by links must not be an
@@ -123,16 +124,18 @@ pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, r
     TraceContext::new(parent).with_sampling(sampling).with_state(state)
 }
 
-/// The span's tracestate: the parent's as it was received, unless a sampler has changed it.
+/// Returns the tracestate of a span: the parent's as it was received, unless a sampler has changed it.
 fn state_from(found: &otel::TraceState, parent: Option<&TraceContext>) -> TraceState {
-    let header = found.header();
-    let Some(parent) = parent else { return TraceState::parse(header.as_bytes()).unwrap_or_default() };
-    let given = state_into(&parent.state).header();
-    if given == header {
+    let parsed = |state: &otel::TraceState| TraceState::parse(state.header().as_bytes()).unwrap_or_default();
+    let Some(parent) = parent else { return parsed(found) };
+    if is_written_as(found, parent.state.as_bytes()) {
         return parent.state.clone();
     }
-    let found = TraceState::parse(header.as_bytes()).unwrap_or_default();
-    let given = TraceState::parse(given.as_bytes()).unwrap_or_default();
+    let given = state_into(&parent.state);
+    if given == *found {
+        return parent.state.clone();
+    }
+    let (found, given) = (parsed(found), parsed(&given));
     if given.len() == parent.state.len() {
         return found;
     }
@@ -146,12 +149,23 @@ fn state_from(found: &otel::TraceState, parent: Option<&TraceContext>) -> TraceS
     state
 }
 
+/// Returns true if a list is written as this text. Makes no text of it.
+fn is_written_as(state: &otel::TraceState, text: &[u8]) -> bool {
+    let mut rest = Some(text);
+    for (index, (key, value)) in state.into_iter().enumerate() {
+        rest = rest
+            .and_then(|rest| if index == 0 { Some(rest) } else { rest.strip_prefix(b",") })
+            .and_then(|rest| rest.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?.strip_prefix(value.as_bytes()));
+    }
+    rest.is_some_and(<[u8]>::is_empty)
+}
+
 /// The same list; where OpenTelemetry's type refuses one of the keys, at least the member that samplers decide by.
 fn state_into(state: &TraceState) -> otel::TraceState {
     if state.is_empty() {
         return otel::TraceState::NONE;
     }
-    otel::TraceState::from_str(&state.to_string())
+    otel::TraceState::from_key_value(state.iter())
         .or_else(|_| otel::TraceState::from_key_value(state.get("ot").map(|member| ("ot", member))))
         .unwrap_or_default()
 }
@@ -174,13 +188,9 @@ pub(crate) fn baggage_into(baggage: &Baggage, context: Context) -> Context {
 
 /// What user code, or we, have set through OpenTelemetry's API.
 pub(crate) fn baggage_from(members: &OtelBaggage) -> Baggage {
-    let mut baggage = Baggage::new();
-    // Theirs has no order; ours should not be a different one each time.
-    let mut members: Vec<_> = members.iter().collect();
-    members.sort_unstable_by_key(|(key, _)| key.as_str());
-    for (key, (value, metadata)) in members {
-        // What can't stand on the wire can't travel.
-        let _ = baggage.set_with_properties(key.as_str(), value.as_str(), metadata.as_str());
-    }
-    baggage
+    let mut members: Vec<_> =
+        members.iter().map(|(key, (value, metadata))| (key.as_str(), value.as_str(), metadata.as_str())).collect();
+    // The map has no order, and the list should not have another one each time.
+    members.sort_unstable();
+    members.into_iter().collect()
 }

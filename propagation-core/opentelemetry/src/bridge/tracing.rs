@@ -11,8 +11,8 @@ use std::{
     },
 };
 
-use opentelemetry::{Context, baggage::BaggageExt, trace::TraceContextExt};
-use tracing::{Dispatch, Level, Span, dispatcher, subscriber::NoSubscriber};
+use opentelemetry::{Context, trace::TraceContextExt};
+use tracing::{Dispatch, Level, Span, dispatcher, level_filters::LevelFilter, subscriber::NoSubscriber};
 use tracing_opentelemetry::{OpenTelemetrySpanExt, SetParentError};
 
 use propagation_core::{
@@ -21,9 +21,9 @@ use propagation_core::{
 };
 
 use super::{
-    Caller,
-    convert::{attribute, baggage_from, baggage_into, link, span_context, trace_context},
-    opentelemetry::{OtelSpan, current_in, parent_context, span_inside},
+    Carried,
+    convert::{attribute, link, trace_context},
+    opentelemetry::{OtelSpan, Parent, parent_context, span_inside, suppressed_context},
     received_id::{RECEIVED_TRACE_ID, handing_over, missed},
 };
 
@@ -46,6 +46,7 @@ use super::{
 #[derive(Clone, Debug)]
 pub struct TracingBridge {
     random_flag: bool,
+    baggage_map: bool,
     findings: Arc<Findings>,
 }
 
@@ -72,7 +73,10 @@ impl Findings {
                 4
             }
         };
-        if self.reported.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+        let is_reported = |bits: u8| bits & bit != 0;
+        if is_reported(self.reported.load(Ordering::Relaxed))
+            || is_reported(self.reported.fetch_or(bit, Ordering::Relaxed))
+        {
             return;
         }
         // Without a parent: an error must not become the status of a span that is current here.
@@ -93,7 +97,7 @@ impl TracingBridge {
     /// A bridge to the subscriber that is in force wherever it is used.
     #[must_use]
     pub fn new() -> Self {
-        Self { random_flag: false, findings: Arc::default() }
+        Self { random_flag: false, baggage_map: false, findings: Arc::default() }
     }
 
     /// Sets whether traces that begin here carry the random flag. Off by default; see
@@ -102,6 +106,25 @@ impl TracingBridge {
     pub fn with_random_flag(mut self, random: bool) -> Self {
         self.random_flag = random;
         self
+    }
+
+    /// Sets whether a hop's baggage is in OpenTelemetry's own map. Off by default; see
+    /// [`OpenTelemetryBridge::with_baggage_map`](crate::OpenTelemetryBridge::with_baggage_map).
+    #[must_use]
+    pub fn with_baggage_map(mut self, map: bool) -> Self {
+        self.baggage_map = map;
+        self
+    }
+}
+
+impl TracingBridge {
+    /// Returns false, and reports it once, if the level of all subscribers is off: then hops need no description.
+    fn is_subscribed(&self) -> bool {
+        if LevelFilter::current() == LevelFilter::OFF {
+            self.findings.report(disabled());
+            return false;
+        }
+        true
     }
 }
 
@@ -113,7 +136,7 @@ impl Default for TracingBridge {
 
 impl Bridge for TracingBridge {
     fn is_recording(&self) -> bool {
-        self.findings.fatal.get().is_none()
+        self.findings.fatal.get().is_none() && self.is_subscribed()
     }
 
     fn check(&self) -> Result<(), BridgeError> {
@@ -133,16 +156,20 @@ impl Bridge for TracingBridge {
 
     fn current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
         // Whichever is further in: a span of OpenTelemetry's own API that user code has attached, or the `tracing` span.
-        let attached = Context::map_current(|context| current_in(context, innermost, self.random_flag));
+        let current_in = |context: &Context| Carried::current_in(context, innermost, self.random_flag);
+        let attached = Context::map_current(current_in);
         let own =
             |found: &PropagationContext| innermost.is_some_and(|hop| hop.trace.span_id() == found.trace.span_id());
         if let Some(found) = attached.as_ref().filter(|found| !own(found)) {
             return Some(found.clone());
         }
-        let mut found = current_in(&Span::current().context(), innermost, self.random_flag).or(attached)?;
-        // What was attached through OpenTelemetry's API is in no `tracing` span.
-        let baggage = Context::map_current(|context| baggage_from(context.baggage()));
-        if !baggage.is_empty() {
+        // Nothing is inside of the hop: the span's context need not be asked for.
+        if innermost.is_some_and(|hop| Context::map_current(|context| Carried::is_entered(context, hop.id))) {
+            return attached;
+        }
+        let mut found = current_in(&Span::current().context()).or(attached)?;
+        // Baggage that was attached through OpenTelemetry's API is in no `tracing` span.
+        if let Some(baggage) = Context::map_current(Carried::changed_baggage) {
             found.baggage = baggage;
         }
         Some(found)
@@ -152,26 +179,30 @@ impl Bridge for TracingBridge {
         Context::map_current(|context| span_inside(context, id))
     }
 
-    fn start(&self, hop: Hop) -> Started {
-        let id = hop.id();
-        let parent = Some(&hop.parent).filter(|_| hop.local).and_then(current_parent);
-        let parent = parent.unwrap_or_else(|| parent_context(&hop.parent, !hop.local, hop.local));
-        let parent = baggage_into(&hop.parent.baggage, parent).with_value(id);
-        if !self.is_recording() {
-            return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
+    fn start(&self, mut hop: Hop) -> Started {
+        Carried::detach(&mut hop);
+        let parent = parent_context(Parent::from(&hop), self.baggage_map, || Some(Span::current().context()));
+        let around = |context, parent: PropagationContext| {
+            let span = OtelSpan::around(context, &parent.trace);
+            Started::span(parent, Box::new(span))
+        };
+        if self.findings.fatal.get().is_some() {
+            return around(parent, hop.parent);
         }
         let span = callsite::span(&hop.name, hop.kind, !hop.local);
         if let Err(problem) = set_parent(&span, parent.clone()) {
             self.findings.report(problem);
             leave_open(span);
-            return Started::span(hop.parent, Box::new(OtelSpan::around(parent)));
+            return around(parent, hop.parent);
         }
         for each in hop.attributes {
             let each = attribute(each);
             span.set_attribute(each.key, each.value);
         }
-        for link in hop.links.into_iter().filter_map(link) {
-            span.add_link_with_attributes(link.span_context, link.attributes);
+        for each in hop.links {
+            if let Some(link) = link(each, &hop.parent.trace, parent.span().span_context()) {
+                span.add_link_with_attributes(link.span_context, link.attributes);
+            }
         }
         // The span starts here.
         let context = handing_over(&hop.parent.trace, || span.context());
@@ -184,30 +215,25 @@ impl Bridge for TracingBridge {
         }
         let trace = trace_context(context.span().span_context(), Some(&hop.parent.trace), self.random_flag);
         let (trace, otel) = if trace.has_ids() {
-            (trace, OtelSpan::own(context))
+            let otel = OtelSpan::own(context, &trace);
+            (trace, otel)
         } else {
-            (hop.parent.trace, OtelSpan::around(parent))
+            let otel = OtelSpan::around(parent, &hop.parent.trace);
+            (hop.parent.trace, otel)
         };
+        otel.set_tracing_span(&span);
         let context = PropagationContext::new(trace).with_baggage(hop.parent.baggage);
         Started::span(context, Box::new(TracingSpan { span, otel }))
     }
 
     fn continue_from(&self, continued: Continued<'_>) -> Option<Box<dyn BridgeSpan>> {
-        let Continued { id, context: parent, local, .. } = continued;
-        if continued.suppressed {
-            let context = Context::map_current(Context::with_telemetry_suppressed);
-            return Some(Box::new(OtelSpan::around(context.with_value(id))));
-        }
-        let context = current_parent(parent).unwrap_or_else(|| parent_context(parent, !local, true));
-        Some(Box::new(OtelSpan::around(baggage_into(&parent.baggage, context).with_value(id))))
+        let context = if continued.suppressed {
+            suppressed_context(continued)
+        } else {
+            parent_context(Parent::from(continued), self.baggage_map, || Some(Span::current().context()))
+        };
+        Some(Box::new(OtelSpan::around(context, &continued.context.trace)))
     }
-}
-
-/// Returns the context of the current `tracing` span, if that span is the parent.
-fn current_parent(parent: &PropagationContext) -> Option<Context> {
-    let span = span_context(&parent.trace, false)?;
-    let context = Span::current().context();
-    (context.span().span_context().span_id() == span.span_id()).then(|| Caller::note(&parent.trace, context))
 }
 
 /// Never closes a span: closed, a layer that the bridge cannot reach would export it as the root of another trace. At most two for a bridge.
@@ -220,11 +246,17 @@ fn set_parent(span: &Span, parent: Context) -> Result<(), BridgeError> {
     span.set_parent(parent).map_err(|error| match error {
         SetParentError::LayerNotFound => BridgeError::LayerNotFound,
         SetParentError::AlreadyStarted => BridgeError::SpanAlreadyStarted,
-        SetParentError::SpanDisabled if dispatcher::get_default(Dispatch::is::<NoSubscriber>) => {
-            BridgeError::NoSubscriber
-        }
-        SetParentError::SpanDisabled => BridgeError::SpansDisabled,
+        SetParentError::SpanDisabled => disabled(),
     })
+}
+
+/// Returns the reason why a span is disabled.
+fn disabled() -> BridgeError {
+    if dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
+        BridgeError::NoSubscriber
+    } else {
+        BridgeError::SpansDisabled
+    }
 }
 
 struct TracingSpan {
@@ -240,7 +272,8 @@ impl fmt::Debug for TracingSpan {
 
 impl BridgeSpan for TracingSpan {
     fn enter(&self, run: &mut dyn FnMut()) {
-        self.span.in_scope(|| self.otel.enter(run));
+        // The layer attaches the span's context itself, unless its context activation is switched off.
+        self.span.in_scope(|| if self.otel.is_attached() { run() } else { self.otel.enter(run) });
     }
 
     fn set_attribute(&self, attribute: Attribute) {

@@ -1,8 +1,9 @@
 use std::{fmt, sync::Arc};
 
-use opentelemetry::{Value, baggage::BaggageExt, trace::SpanKind};
+use opentelemetry::{Value, trace::SpanKind};
 
 use super::NewSpan;
+use crate::bridge::Carried;
 use propagation_core::{Glob, SamplingDecision, model::SamplingPriority, semconv};
 
 /// The conditions of a rule. A span matches if all of them match; without conditions every span matches.
@@ -114,8 +115,8 @@ impl Condition {
             }
             Self::Attribute(key, pattern) => matches(pattern, span.attribute(key)),
             Self::Baggage(key, pattern) => {
-                let value = span.context().and_then(|context| context.baggage().get(key));
-                value.is_some_and(|value| pattern.matches(value.as_str()))
+                let value = span.context().and_then(|context| Carried::member(context, key));
+                value.is_some_and(|value| pattern.matches(&*value))
             }
             Self::Error => is_error(span),
             Self::Priority => has_priority(span),

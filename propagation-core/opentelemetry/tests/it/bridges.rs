@@ -42,10 +42,10 @@ fn with_each_bridge(check: impl Fn(&Setup, Propagator)) {
     type Make = Box<dyn FnOnce() -> Propagator>;
     let bridges: [fn(&Setup) -> Make; 2] = [
         |setup| {
-            let bridge = OpenTelemetryBridge::new(setup.provider.tracer("shop"));
+            let bridge = OpenTelemetryBridge::new(setup.provider.tracer("shop")).with_baggage_map(true);
             Box::new(move || propagator(bridge))
         },
-        |_| Box::new(|| propagator(TracingBridge::new())),
+        |_| Box::new(|| propagator(TracingBridge::new().with_baggage_map(true))),
     ];
     for bridge in bridges {
         for activation in [true, false] {

@@ -1,5 +1,6 @@
 //! The public API with the real SDK.
 
+mod baggage_map;
 mod bridges;
 mod formats_bridge;
 mod formats_differential;

@@ -95,3 +95,40 @@ fn separators_count_to_the_limit_too() {
         assert_eq!(refused, vec![crate::RejectReason::TooManyBytes; refusals], "{} bytes", text.len());
     }
 }
+
+#[test]
+fn follow_applies_the_changes_of_an_unordered_copy() {
+    for (own, copy, expected) in [
+        ("b=1,a=2;p", "a=2,b=1", "b=1,a=2;p"),
+        ("b=1,a=2", "a=3,b=1,c=4", "b=1,a=3,c=4"),
+        ("b=1,a=2", "a=2", "a=2"),
+        ("a=1,b=0,a=2", "a=2,b=0", "a=1,b=0,a=2"),
+        ("a=1,b=0,a=2", "a=3,b=0", "a=3,b=0"),
+        ("a=%41", "a=A", "a=%41"),
+        ("a=1", "", ""),
+        ("", "a=1", "a=1"),
+    ] {
+        let mut baggage = Baggage::parse(own.as_bytes());
+        baggage.follow(&Baggage::parse(copy.as_bytes()));
+        assert_eq!(baggage.as_wire(), expected.as_bytes(), "{own} {copy}");
+    }
+}
+
+#[test]
+fn update_keeps_members_that_the_other_list_lacks() {
+    for (own, other, expected) in
+        [("a=1,b=2", "b=3,c=4", "a=1,b=3,c=4"), ("a=1", "", "a=1"), ("", "a=1", "a=1"), ("a=1,b=2,a=3", "a=4", "a=4,b=2")]
+    {
+        let mut baggage = Baggage::parse(own.as_bytes());
+        baggage.update(&Baggage::parse(other.as_bytes()));
+        assert_eq!(baggage.as_wire(), expected.as_bytes(), "{own} {other}");
+    }
+}
+
+#[test]
+fn collected_members_are_legal_and_within_the_limits() {
+    let members = [("a", "1 2", ""), ("b c", "1", ""), ("d", "1", "p;q=1"), ("e", "1", "p,q")];
+    assert_eq!(members.into_iter().collect::<Baggage>().as_wire(), b"a=1%202,d=1;p;q=1".as_slice());
+    let keys: Vec<String> = (0..100).map(|n| format!("k{n}")).collect();
+    assert_eq!(keys.iter().map(|key| (key.as_str(), "v", "")).collect::<Baggage>().len(), Baggage::MAX_MEMBERS);
+}
