@@ -103,6 +103,10 @@ impl Inject for PropertiesCarrierMut<'_> {
             None if fields.is_empty() => return InjectionReport::new(),
             None => &BTreeMap::new(),
         };
+        // lapin's properties only give a copy of their table.
+        if fields.is_empty() && !before.keys().any(|name| fields.contains(name.as_str())) {
+            return InjectionReport::new();
+        }
         let kept: BTreeMap<ShortString, AMQPValue> = before
             .iter()
             .filter(|(name, _)| !fields.contains(name.as_str()))

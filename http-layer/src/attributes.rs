@@ -30,6 +30,15 @@ pub(crate) fn version(version: Version) -> Option<Attribute> {
     Some(Attribute::new(semconv::NETWORK_PROTOCOL_VERSION, version))
 }
 
+/// Returns the scheme of a URI, borrowed if it is one of HTTP's.
+pub(crate) fn scheme(uri: &Uri) -> Option<Cow<'static, str>> {
+    uri.scheme_str().map(|scheme| match scheme {
+        "http" => Cow::Borrowed("http"),
+        "https" => Cow::Borrowed("https"),
+        other => Cow::Owned(other.to_owned()),
+    })
+}
+
 /// Adds `server.address` and `server.port`. Adds the default port of a scheme only if `always`.
 pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
     let (host, port) = host_and_port(authority);

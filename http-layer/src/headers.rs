@@ -1,7 +1,7 @@
 //! Headers recorded as attributes.
 
 use http::{HeaderMap, HeaderName};
-use propagation_core::{Attribute, ExternalText, Policy};
+use propagation_core::{Attribute, ExternalText, HopSpan, Policy, Propagator};
 
 /// The request and response headers to record.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +17,12 @@ impl RecordedHeaders {
         self.record(out, "http.request.header", &self.request, headers, policy);
     }
 
-    pub(crate) fn record_response(&self, out: &mut Vec<Attribute>, headers: &HeaderMap, policy: &Policy) {
-        self.record(out, "http.response.header", &self.response, headers, policy);
+    pub(crate) fn record_response(&self, propagator: &Propagator, headers: &HeaderMap, hop: &HopSpan) {
+        let mut attributes = Vec::new();
+        self.record(&mut attributes, "http.response.header", &self.response, headers, &propagator.policy_guard());
+        for attribute in attributes {
+            hop.set_attribute(attribute.key, attribute.value);
+        }
     }
 
     /// Adds the listed headers, redacted by the policy. Skips credentials and values that are marked as sensitive.

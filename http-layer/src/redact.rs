@@ -78,24 +78,28 @@ impl Redaction {
         key.contains('%') || is_secret_query_key(key) || self.keys.iter().any(|known| known.eq_ignore_ascii_case(key))
     }
 
-    /// Returns a URL without fragment, with redacted userinfo, path and query.
-    pub(crate) fn url(&self, uri: &http::Uri, scheme: &str, authority: &str, policy: &Policy) -> String {
-        let guarded = |host| {
-            let (name, _) = crate::attributes::host_and_port(host);
-            if host.len() <= 64 && name.parse::<std::net::IpAddr>().is_ok() {
-                return host.into();
-            }
-            policy.guard_text(semconv::SERVER_ADDRESS, host).unwrap_or_else(|| REDACTED.into())
-        };
-        let host = match authority.rsplit_once('@') {
-            Some((_, host)) => format!("REDACTED:REDACTED@{}", guarded(host)),
-            None => guarded(authority).into_owned(),
-        };
-        let query = uri.query().map(|query| format!("?{}", self.query(query, policy))).unwrap_or_default();
-        let mut url = format!("{scheme}://{host}{}{query}", path(uri.path(), policy));
+    /// Returns a URL without fragment, with redacted path and query, after its [`origin`].
+    pub(crate) fn url(&self, uri: &http::Uri, origin: &str, policy: &Policy) -> String {
+        let mut url = [origin, &path(uri.path(), policy)].concat();
+        if let Some(query) = uri.query() {
+            url.push('?');
+            url.push_str(&self.query(query, policy));
+        }
         url.truncate(truncate_text(&url, policy.telemetry_limits().value).len());
         url
     }
+}
+
+/// Returns the origin of a URL, with redacted userinfo and host.
+pub(crate) fn origin(scheme: &str, authority: &str, policy: &Policy) -> String {
+    let (userinfo, host) = match authority.rsplit_once('@') {
+        Some((_, host)) => ("REDACTED:REDACTED@", host),
+        None => ("", authority),
+    };
+    let (name, _) = crate::attributes::host_and_port(host);
+    let is_address = host.len() <= 64 && name.parse::<std::net::IpAddr>().is_ok();
+    let guarded = if is_address { Some(host.into()) } else { policy.guard_text(semconv::SERVER_ADDRESS, host) };
+    [scheme, "://", userinfo, guarded.as_deref().unwrap_or(REDACTED)].concat()
 }
 
 /// Returns a path with redacted segments.
@@ -176,7 +180,8 @@ mod tests {
         ] {
             let uri: http::Uri = uri.parse().unwrap();
             let authority = uri.authority().unwrap().as_str().to_owned();
-            assert_eq!(redaction.url(&uri, "http", &authority, &Policy::default()), shown, "{uri}");
+            let origin = origin("http", &authority, &Policy::default());
+            assert_eq!(redaction.url(&uri, &origin, &Policy::default()), shown, "{uri}");
         }
     }
 }

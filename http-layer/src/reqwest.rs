@@ -114,7 +114,7 @@ impl ReqwestPropagation {
             attributes::network_peer(peer.into())
                 .for_each(|attribute| hop.set_attribute(attribute.key, attribute.value));
         }
-        let mut classifier = ClientClassifier::new(Arc::clone(&self.options), "");
+        let mut classifier = ClientClassifier::new(&self.options, "");
         let url = response.url().clone();
         let (mut head, body) = http::Response::<Body>::from(response).into_parts();
         classifier.on_response(&mut head, &hop);

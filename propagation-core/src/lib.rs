@@ -53,7 +53,7 @@ pub use model::{
 pub use peer::{Peer, Transport};
 pub use policy::{Admission, InboundRule, KeyRule, OutboundRule, Policy, Scrub, TraceTrust};
 pub use propagation_scrub as scrub;
-pub use propagator::{Counters, Propagator, PropagatorBuilder};
+pub use propagator::{Counters, PolicyGuard, Propagator, PropagatorBuilder};
 pub use rejection::{Direction, Rejection};
 #[cfg(feature = "reload")]
 pub use reload::Reload;

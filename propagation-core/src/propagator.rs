@@ -12,13 +12,14 @@ mod report;
 use std::{
     borrow::Cow,
     fmt,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
 };
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
 pub use builder::PropagatorBuilder;
 pub use counters::Counters;
@@ -150,7 +151,7 @@ impl Propagator {
         let (found, mut rejections) = self.read(&*into).into_parts();
         // Only baggage is merged: a trace that is replaced need not be valid.
         rejections.retain(|rejection| rejection.field == "baggage");
-        let policy = self.policy();
+        let policy = self.policy_guard();
         for rejection in &mut rejections {
             rejection.retain_key(|key| policy.may_show_key(key));
         }
@@ -408,6 +409,14 @@ impl Propagator {
         self.0.policy.load_full()
     }
 
+    /// Returns the policy in force for a short look at it. Unlike [`policy`](Self::policy), it writes to no memory that other threads share.
+    ///
+    /// Do not keep the guard across an await: there are few of them for each thread, and further ones count references.
+    #[must_use]
+    pub fn policy_guard(&self) -> PolicyGuard {
+        PolicyGuard(self.0.policy.load())
+    }
+
     /// Replaces the policy for all clones. An extract or inject that is under way finishes with the policy it began with.
     pub fn set_policy(&self, policy: Policy) {
         self.0.policy.store(Arc::new(policy));
@@ -471,6 +480,19 @@ impl Propagator {
     /// Returns `true` inside a hop, and inside a span of the tracing API.
     pub(crate) fn has_current(&self) -> bool {
         hop::is_inside() || self.bridge_current(None).is_some()
+    }
+}
+
+/// A reference to the policy in force; see [`Propagator::policy_guard`].
+#[derive(Debug)]
+#[must_use]
+pub struct PolicyGuard(Guard<Arc<Policy>>);
+
+impl Deref for PolicyGuard {
+    type Target = Policy;
+
+    fn deref(&self) -> &Policy {
+        &self.0
     }
 }
 

@@ -9,8 +9,11 @@ use crate::exchange::{BodyEnd, ClassifyResponse};
 /// Classifies responses for a client: 4xx and 5xx are errors.
 #[derive(Debug)]
 pub struct ClientClassifier {
-    options: Arc<Options>,
     status: StatusCode,
+    /// Set only if response headers are recorded: the count of an `Arc` is shared by all requests.
+    recorded: Option<Arc<Options>>,
+    #[cfg(feature = "tower-http-0-6")]
+    options: Arc<Options>,
     /// The authority of the request, to detect a redirect that was followed below the layer.
     #[cfg(feature = "tower-http-0-6")]
     authority: Box<str>,
@@ -21,10 +24,12 @@ impl ClientClassifier {
         not(feature = "tower-http-0-6"),
         expect(unused_variables, reason = "only tower-http shows the final URI")
     )]
-    pub(crate) fn new(options: Arc<Options>, authority: &str) -> Self {
+    pub(crate) fn new(options: &Arc<Options>, authority: &str) -> Self {
         Self {
-            options,
             status: StatusCode::OK,
+            recorded: (!options.headers.response.is_empty()).then(|| Arc::clone(options)),
+            #[cfg(feature = "tower-http-0-6")]
+            options: Arc::clone(options),
             #[cfg(feature = "tower-http-0-6")]
             authority: authority.into(),
         }
@@ -40,11 +45,11 @@ impl ClassifyResponse for ClientClassifier {
             return;
         }
         hop.set_attribute(semconv::HTTP_RESPONSE_STATUS_CODE, self.status.as_u16());
-        let mut attributes = Vec::from_iter(crate::attributes::version(head.version));
-        let policy = self.options.propagator.policy();
-        self.options.headers.record_response(&mut attributes, &head.headers, &policy);
-        for attribute in attributes {
-            hop.set_attribute(attribute.key, attribute.value);
+        if let Some(version) = crate::attributes::version(head.version) {
+            hop.set_attribute(version.key, version.value);
+        }
+        if let Some(options) = &self.recorded {
+            options.headers.record_response(&options.propagator, &head.headers, hop);
         }
     }
 

@@ -113,23 +113,20 @@ impl Options {
         let mut hop = Hop::local(SpanKind::Client, context);
         if self.propagator.is_recording() {
             let known = self.methods.find(method);
+            hop.attributes.reserve(6);
             let name = known.unwrap_or("HTTP");
             hop.name = match &request.url_template {
-                Some(template) => format!("{name} {template}").into(),
+                Some(template) => [name, " ", template].concat().into(),
                 None => name.into(),
             };
             attributes::method(&mut hop, method, known);
             let scheme = uri.scheme_str().unwrap_or("http");
-            attributes::server(&mut hop, authority, scheme, true);
-            let policy = self.propagator.policy();
-            let (host, port) = attributes::host_and_port(authority);
-            let host = attributes::canonical_host(host);
-            if !self.hosts.has_host(&policy, &host) {
-                hop.span_only.extend(attributes::SERVER);
-            } else if port.is_some_and(|port| !self.hosts.has_port(&host, port)) {
-                hop.span_only.push(semconv::SERVER_PORT);
-            }
-            let url = self.redaction.url(uri, scheme, authority, &policy);
+            let policy = self.propagator.policy_guard();
+            let url = self.hosts.with_described(&self.propagator, scheme, authority, |host| {
+                hop.attributes.extend(host.attributes.iter().cloned());
+                hop.span_only.extend(host.span_only);
+                self.redaction.url(uri, &host.origin, &policy)
+            });
             attributes::push(&mut hop, semconv::URL_FULL, AttributeValue::trusted(url));
             if resend > 0 {
                 attributes::push(&mut hop, semconv::HTTP_REQUEST_RESEND_COUNT, resend);

@@ -12,7 +12,7 @@ pub(crate) fn releases_less(propagator: &Propagator, next: &str, first: &str) ->
     let (next, first) = (attributes::policy_host(next), attributes::policy_host(first));
     next != first
         && propagator.is_enabled()
-        && propagator.policy().releases_less(&Peer::http(&next), &Peer::http(&first))
+        && propagator.policy_guard().releases_less(&Peer::http(&next), &Peer::http(&first))
 }
 
 /// A warning that is logged once per client.
@@ -35,7 +35,7 @@ impl Options {
         if first == last || !self.propagator.is_enabled() {
             return false;
         }
-        let policy = self.propagator.policy();
+        let policy = self.propagator.policy_guard();
         let sent = policy.release(&Peer::http(&first), context).context;
         let allowed = policy.release(&Peer::http(&last), context).context;
         let trace =

@@ -48,7 +48,7 @@ where
             let bodiless = head.method == Method::HEAD;
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
-            ResponseFuture::new(inner, hop, ClientClassifier::new(Arc::clone(&self.options), &authority), bodiless)
+            ResponseFuture::new(inner, hop, ClientClassifier::new(&self.options, &authority), bodiless)
         };
         match caller {
             Some(caller) => caller.in_scope(call),

@@ -23,6 +23,8 @@ pin_project! {
         // The bytes left, if `content-length` is known: a reader may drop the body after the last byte instead of polling for its end.
         left: Option<u64>,
         read: bool,
+        // Whether a frame was read.
+        streams: bool,
     }
 
     impl<B: Body, C: ClassifyResponse> PinnedDrop for ResponseBody<B, C> {
@@ -49,7 +51,7 @@ impl<B: Body, C: ClassifyResponse> ResponseBody<B, C> {
             || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
         let length = || head.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
         let left = if bodiless { Some(0) } else { length() };
-        Self { inner: Some(inner), hop: Some((hop, classifier)), left, read: false }
+        Self { inner: Some(inner), hop: Some((hop, classifier)), left, read: false, streams: false }
     }
 }
 
@@ -75,6 +77,12 @@ impl<B: Body<Error: 'static>, C: ClassifyResponse> Body for ResponseBody<B, C> {
         let frame = ready!(frame);
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
+                // The first frame of several: from here on, the response may stream for hours.
+                if !std::mem::replace(this.streams, true)
+                    && !this.inner.as_ref().as_pin_ref().is_none_or(|inner| inner.is_end_stream())
+                {
+                    hop.detach();
+                }
                 if let Some(data) = frame.data_ref().filter(|_| hop.is_recording()) {
                     classifier.on_data(data, hop);
                 }

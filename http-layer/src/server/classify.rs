@@ -8,14 +8,21 @@ use crate::exchange::{BodyEnd, ClassifyResponse};
 
 /// Classifies responses for a server: 5xx is an error, 4xx is not.
 pub struct ServerClassifier {
-    options: Arc<Options>,
     ids: ResponseIds,
     status: StatusCode,
+    aborted_bodies: bool,
+    /// Set only if response headers are recorded: the count of an `Arc` is shared by all requests.
+    recorded: Option<Arc<Options>>,
 }
 
 impl ServerClassifier {
-    pub(super) fn new(options: Arc<Options>, ids: ResponseIds) -> Self {
-        Self { options, ids, status: StatusCode::OK }
+    pub(super) fn new(options: &Arc<Options>, ids: ResponseIds) -> Self {
+        Self {
+            ids,
+            status: StatusCode::OK,
+            aborted_bodies: options.aborted_bodies,
+            recorded: (!options.headers.response.is_empty()).then(|| Arc::clone(options)),
+        }
     }
 }
 
@@ -27,11 +34,8 @@ impl ClassifyResponse for ServerClassifier {
             return;
         }
         hop.set_attribute(semconv::HTTP_RESPONSE_STATUS_CODE, self.status.as_u16());
-        let mut attributes = Vec::new();
-        let policy = self.options.propagator.policy();
-        self.options.headers.record_response(&mut attributes, &head.headers, &policy);
-        for attribute in attributes {
-            hop.set_attribute(attribute.key, attribute.value);
+        if let Some(options) = &self.recorded {
+            options.headers.record_response(&options.propagator, &head.headers, hop);
         }
     }
 
@@ -44,7 +48,7 @@ impl ClassifyResponse for ServerClassifier {
             _ if self.status.is_server_error() => Outcome::error(self.status.as_u16().to_string()),
             BodyEnd::NoResponse => Outcome::Cancelled,
             // Clients close event streams and downloads at any time: an error only where configured.
-            BodyEnd::Aborted | BodyEnd::NotRead if self.options.aborted_bodies => Outcome::error("cancelled"),
+            BodyEnd::Aborted | BodyEnd::NotRead if self.aborted_bodies => Outcome::error("cancelled"),
             BodyEnd::Complete | BodyEnd::Aborted | BodyEnd::NotRead => Outcome::Unset,
         }
     }

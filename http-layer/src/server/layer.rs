@@ -263,7 +263,7 @@ impl ServerPropagationLayer {
     #[must_use]
     pub fn start<B>(&self, request: Request<B>) -> (HopSpan, Request<B>, ServerClassifier) {
         let (hop, request, ids) = self.options.start(request);
-        (hop, request, ServerClassifier::new(Arc::clone(&self.options), ids))
+        (hop, request, ServerClassifier::new(&self.options, ids))
     }
 
     fn options_mut(&mut self) -> &mut Options {

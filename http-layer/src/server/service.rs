@@ -1,4 +1,5 @@
 use std::{
+    borrow::Cow,
     fmt,
     net::IpAddr,
     sync::Arc,
@@ -41,7 +42,7 @@ where
         let bodiless = *request.method() == Method::HEAD;
         let (hop, request, ids) = self.options.start(request);
         let inner = hop.in_scope(|| self.inner.call(request));
-        ResponseFuture::new(inner, hop, ServerClassifier::new(Arc::clone(&self.options), ids), bodiless)
+        ResponseFuture::new(inner, hop, ServerClassifier::new(&self.options, ids), bodiless)
     }
 }
 
@@ -107,16 +108,18 @@ impl Options {
     }
 
     fn describe(&self, head: &Parts, address: Option<IpAddr>, hop: &mut Hop) {
-        let policy = self.propagator.policy();
+        let policy = self.propagator.policy_guard();
         let known = self.methods.find(&head.method);
         let method = known.unwrap_or("HTTP");
         let route = self.route_of(head);
+        // Usually this many; without a reservation, the list grows four times.
+        hop.attributes.reserve(10);
         hop.name = match &route {
-            Some(route) => format!("{method} {route}").into(),
+            Some(route) => [method, " ", route].concat().into(),
             None => method.into(),
         };
         attributes::method(hop, &head.method, known);
-        let scheme = head.uri.scheme_str().unwrap_or(self.scheme).to_owned();
+        let scheme = attributes::scheme(&head.uri).unwrap_or(Cow::Borrowed(self.scheme));
         attributes::push(
             hop,
             semconv::URL_PATH,

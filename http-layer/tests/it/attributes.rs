@@ -5,7 +5,7 @@ use std::{convert::Infallible, io, sync::Mutex};
 use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
-use propagation_core::{AttributeValue, Extract, FieldName, Hop, PropagationContext, SpanKind};
+use propagation_core::{AttributeValue, Extract, FieldName, Hop, Policy, PropagationContext, Scrub, SpanKind};
 use propagation_http::{ClientPropagationLayer, HeaderCarrierMut, KnownMethods, attributes};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
@@ -122,5 +122,25 @@ async fn body_dropped_halfway_is_cancelled_except_after_head() {
         body.frame().await.unwrap().unwrap();
         drop(body);
         assert_eq!(attribute(&telemetry.span(method.as_str()), "error.type").as_deref(), error, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn described_host_follows_a_replaced_policy() {
+    let telemetry = Telemetry::new();
+    let service = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let client = ClientPropagationLayer::new(telemetry.propagator.clone()).layer(service);
+    let unscrubbed = Policy::builder().scrub(Scrub::off()).build().unwrap();
+    for (policy, is_shown) in [(unscrubbed, true), (Policy::default(), false)] {
+        telemetry.propagator.set_policy(policy);
+        for _ in 0..2 {
+            let request = Request::get("http://4111111111111111.example/").body(Body::empty()).unwrap();
+            client.clone().oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+        }
+        for span in telemetry.spans().iter().rev().take(2) {
+            let url = attribute(span, "url.full").unwrap_or_default();
+            assert_eq!(attribute(span, "server.address").is_some(), is_shown, "{url}");
+            assert_eq!(url.contains("4111111111111111"), is_shown, "{url}");
+        }
     }
 }

@@ -186,10 +186,13 @@ pub(crate) fn link(guard: &dyn TextGuard, link: &mut Link) {
 }
 
 fn attributes(guard: &dyn TextGuard, attributes: &mut Vec<Attribute>) {
-    if attributes.iter().any(|attribute| is_external(&attribute.value)) {
-        let found = std::mem::take(attributes);
-        *attributes = found.into_iter().filter_map(|found| attribute(guard, found)).collect();
-    }
+    attributes.retain_mut(|found| {
+        if !is_external(&found.value) {
+            return true;
+        }
+        let external = std::mem::replace(found, Attribute::new("", false));
+        attribute(guard, external).map(|guarded| *found = guarded).is_some()
+    });
 }
 
 /// Guards all that a hop starts with.

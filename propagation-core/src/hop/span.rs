@@ -68,6 +68,16 @@ impl HopSpan {
         Self { hop: Arc::clone(&self.hop), role: Role::Following }
     }
 
+    /// Releases the bytes that the hop's context shares with the carrier it was extracted from, if this is the only handle on the hop.
+    ///
+    /// For a hop that goes on long after its message was handled, such as a streamed response: one header keeps a connection's whole
+    /// read buffer alive.
+    pub fn detach(&mut self) {
+        if let Some(hop) = Arc::get_mut(&mut self.hop) {
+            hop.context = hop.context.detach();
+        }
+    }
+
     /// Returns `true` once the span has ended.
     #[must_use]
     pub fn has_ended(&self) -> bool {

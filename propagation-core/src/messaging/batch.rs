@@ -18,7 +18,7 @@ pub fn creation_context(propagator: &Propagator, peer: &Peer<'_>, message: &dyn 
         return CreationContext::default();
     }
     let extracted = if propagator.is_recording() { propagator.read(message) } else { Extracted::new() };
-    CreationContext::of(&propagator.policy().admit(peer, extracted))
+    CreationContext::of(&propagator.policy_guard().admit(peer, extracted))
 }
 
 /// Starts the receive span of a batch: a CLIENT span that links to the creation context of every message.
@@ -84,6 +84,6 @@ fn strictest(
 ) -> Option<AdmissionToken> {
     let mut admissions = creations.iter().filter_map(CreationContext::admission).peekable();
     admissions.peek()?;
-    let policy = propagator.policy();
+    let policy = propagator.policy_guard();
     admissions.fold(current, |merged, admission| policy.stricter(merged, Some(admission)))
 }

@@ -131,7 +131,7 @@ impl Found {
         };
         let found = &existing.context;
         let names_a_trace = |context: &PropagationContext| context.trace.trace_id().is_some();
-        let stays = names_a_trace(found) && names_a_trace(&propagator.policy().release(peer, found).context);
+        let stays = names_a_trace(found) && names_a_trace(&propagator.policy_guard().release(peer, found).context);
         Self { existing, stays, baggage }
     }
 

@@ -66,7 +66,7 @@ impl CreationContext {
 
     /// Adopts the less trusted admission of two messages, for a span of both.
     pub fn restrict(&mut self, propagator: &Propagator, other: &Self) {
-        self.admission = propagator.policy().stricter(self.admission, other.admission);
+        self.admission = propagator.policy_guard().stricter(self.admission, other.admission);
     }
 }
 

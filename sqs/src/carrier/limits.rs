@@ -55,7 +55,9 @@ pub(super) fn is_legal_name(name: &str) -> bool {
 /// Returns `true` if SQS accepts the value: not empty, only characters of XML 1.0.
 pub(super) fn is_legal_value(value: &str) -> bool {
     let is_xml = |c: char| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
-    !value.is_empty() && value.chars().all(is_xml)
+    // All values that the formats write are printable ASCII, which needs no decoding.
+    let is_printable = value.bytes().fold(true, |printable, byte| printable & matches!(byte, b' '..=b'~'));
+    !value.is_empty() && (is_printable || value.chars().all(is_xml))
 }
 
 #[cfg(test)]

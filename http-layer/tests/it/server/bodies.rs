@@ -166,3 +166,23 @@ async fn dropped_future_drops_its_values_in_the_context() {
     let left = left.lock().unwrap().take().unwrap();
     assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
 }
+
+#[tokio::test]
+async fn streamed_body_releases_the_request_buffer() {
+    let telemetry = Telemetry::new();
+    for propagator in [Propagator::default(), telemetry.propagator.clone()] {
+        let service = tower::service_fn(async |_: Request| {
+            let parts = stream::unfold(0, async |n| Some((Ok::<_, Infallible>(Bytes::from_static(b"part")), n + 1)));
+            Ok::<_, Infallible>(Response::new(Body::from_stream(parts)))
+        });
+        let received = Bytes::from(b"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7".to_vec());
+        let mut request = request("/");
+        let state = http::HeaderValue::from_maybe_shared(received.clone()).unwrap();
+        request.headers_mut().insert("tracestate", state);
+        let response = ServerPropagationLayer::new(propagator).layer(service).oneshot(request).await.unwrap();
+        let mut body = response.into_body();
+        body.frame().await.unwrap().unwrap();
+        assert!(received.is_unique(), "the body holds the header");
+        drop(body);
+    }
+}
