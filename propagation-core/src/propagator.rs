@@ -412,7 +412,6 @@ impl Propagator {
     /// Returns the policy in force for a short look at it. Unlike [`policy`](Self::policy), it writes to no memory that other threads share.
     ///
     /// Do not keep the guard across an await: there are few of them for each thread, and further ones count references.
-    #[must_use]
     pub fn policy_guard(&self) -> PolicyGuard {
         PolicyGuard(self.0.policy.load())
     }

@@ -99,7 +99,7 @@ fn beside_peers(out: &mut String, title: &str, what: &str, cases: &[&str], lines
 fn whole_requests(out: &mut String, cases: &[&str], lines: &[Line<'_>]) {
     add(out, format_args!("| Case | ours | peers |\n|---|---:|---|\n"));
     for case in cases {
-        let of = |what: &str| lines.iter().filter(move |line| line.case == *case && line.what == what);
+        let of = |what: &'static str| lines.iter().filter(move |line| line.case == *case && line.what == what);
         let allocations = |peer: &str| of("allocations").find(|line| line.peer == peer).map(|line| line.theirs);
         let Some(first) = of("instructions").next() else { continue };
         let own = of("allocations").next().map_or(0.0, |line| line.ours);

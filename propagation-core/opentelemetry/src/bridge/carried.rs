@@ -75,7 +75,8 @@ impl Carried {
     /// Detaches what a hop has received from the message, whose bytes must not live as long as OpenTelemetry's contexts.
     pub(super) fn detach(hop: &mut Hop) {
         let parent = &mut hop.parent;
-        if !hop.local && !(parent.baggage.is_empty() && parent.trace.state.is_empty()) {
+        let has_lists = !parent.baggage.is_empty() || !parent.trace.state.is_empty();
+        if has_lists && !hop.local {
             *parent = parent.detach();
         }
     }

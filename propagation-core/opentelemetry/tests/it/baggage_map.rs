@@ -16,11 +16,10 @@ use tracing_subscriber::{filter::LevelFilter, layer::SubscriberExt};
 use crate::wire::PARENT;
 
 /// Calls a check with each bridge and the map switched off and on, under a subscriber whose spans the same provider exports.
-fn with_each_bridge(sampler: Sampler, check: impl Fn(&Propagator, bool)) {
+fn with_each_bridge(check: impl Fn(&Propagator, bool)) {
     for activation in [true, false] {
         let exporter = InMemorySpanExporter::default();
-        let provider =
-            SdkTracerProvider::builder().with_simple_exporter(exporter).with_sampler(sampler.clone()).build();
+        let provider = SdkTracerProvider::builder().with_simple_exporter(exporter).build();
         with_bridges(&provider, activation, &check);
     }
 }
@@ -68,7 +67,7 @@ fn sent(propagator: &Propagator) -> (String, String) {
 
 #[test]
 fn unchanged_baggage_goes_out_as_received() {
-    with_each_bridge(Sampler::AlwaysOn, |propagator, map| {
+    with_each_bridge(|propagator, map| {
         server(propagator).in_scope(|| {
             let readable = Context::current().baggage().get("tenant.id").is_some();
             assert_eq!(readable, map, "OpenTelemetry's map");
@@ -79,7 +78,7 @@ fn unchanged_baggage_goes_out_as_received() {
 
 #[test]
 fn baggage_set_through_the_api_goes_out() {
-    with_each_bridge(Sampler::AlwaysOn, |propagator, map| {
+    with_each_bridge(|propagator, map| {
         server(propagator).in_scope(|| {
             let current = Context::current();
             let members = current.baggage().iter().map(|(key, (value, _))| KeyValue::new(key.clone(), value.clone()));
@@ -93,7 +92,7 @@ fn baggage_set_through_the_api_goes_out() {
 
 #[test]
 fn map_that_user_code_replaces_replaces_mirrored_baggage() {
-    with_each_bridge(Sampler::AlwaysOn, |propagator, map| {
+    with_each_bridge(|propagator, map| {
         server(propagator).in_scope(|| {
             let _guard = Context::current_with_baggage([KeyValue::new("tenant.id", "green")]).attach();
             let expected = if map { "tenant.id=green" } else { "tenant.id=green,plan=free;p=1" };
@@ -104,7 +103,7 @@ fn map_that_user_code_replaces_replaces_mirrored_baggage() {
 
 #[test]
 fn cleared_map_removes_mirrored_baggage() {
-    with_each_bridge(Sampler::AlwaysOn, |propagator, map| {
+    with_each_bridge(|propagator, map| {
         server(propagator).in_scope(|| {
             let _guard = Context::current().with_cleared_baggage().attach();
             assert_eq!(sent(propagator).0, if map { "" } else { "tenant.id=blue,plan=free;p=1" }, "map: {map}");
@@ -114,7 +113,7 @@ fn cleared_map_removes_mirrored_baggage() {
 
 #[test]
 fn call_inside_a_user_span_keeps_baggage_and_tracestate() {
-    with_each_bridge(Sampler::AlwaysOn, |propagator, _| {
+    with_each_bridge(|propagator, _| {
         server(propagator).in_scope(|| {
             tracing::info_span!("user").in_scope(|| {
                 assert_eq!(
@@ -128,7 +127,7 @@ fn call_inside_a_user_span_keeps_baggage_and_tracestate() {
 
 #[test]
 fn map_of_an_outer_context_is_not_seen_in_a_hop() {
-    with_each_bridge(Sampler::AlwaysOn, |propagator, _| {
+    with_each_bridge(|propagator, _| {
         let _outer = Context::current_with_baggage([KeyValue::new("tenant.id", "other")]).attach();
         server(propagator).in_scope(|| {
             assert_ne!(Context::current().baggage().get("tenant.id").map(ToString::to_string), Some("other".into()));
@@ -139,7 +138,7 @@ fn map_of_an_outer_context_is_not_seen_in_a_hop() {
 
 #[test]
 fn context_attached_outside_of_hops_carries_the_baggage() {
-    with_each_bridge(Sampler::AlwaysOn, |propagator, _| {
+    with_each_bridge(|propagator, _| {
         let context = server(propagator).in_scope(Context::current);
         let _guard = context.attach();
         assert_eq!(propagator.current().baggage, caller().baggage);

@@ -116,9 +116,12 @@ fn follow_applies_the_changes_of_an_unordered_copy() {
 
 #[test]
 fn update_keeps_members_that_the_other_list_lacks() {
-    for (own, other, expected) in
-        [("a=1,b=2", "b=3,c=4", "a=1,b=3,c=4"), ("a=1", "", "a=1"), ("", "a=1", "a=1"), ("a=1,b=2,a=3", "a=4", "a=4,b=2")]
-    {
+    for (own, other, expected) in [
+        ("a=1,b=2", "b=3,c=4", "a=1,b=3,c=4"),
+        ("a=1", "", "a=1"),
+        ("", "a=1", "a=1"),
+        ("a=1,b=2,a=3", "a=4", "a=4,b=2"),
+    ] {
         let mut baggage = Baggage::parse(own.as_bytes());
         baggage.update(&Baggage::parse(other.as_bytes()));
         assert_eq!(baggage.as_wire(), expected.as_bytes(), "{own} {other}");
