@@ -1,9 +1,10 @@
-//! The policy: whom to believe, and who may learn what. Evaluation only; a policy never sees a carrier.
+//! The policy: trust in callers, and the context that each peer may receive. Evaluation only; a policy never sees a carrier.
 
 mod admit;
 mod builder;
 mod compare;
 mod coverage;
+mod error;
 mod evaluate;
 mod explain;
 #[cfg(feature = "policy-file")]
@@ -27,7 +28,8 @@ mod source;
 mod telemetry;
 
 pub use admit::Admission;
-pub use builder::{PolicyBuilder, PolicyError};
+pub use builder::PolicyBuilder;
+pub use error::PolicyError;
 pub use explain::{Decision, ExplainedField, Explanation};
 #[cfg(feature = "policy-file")]
 pub use file::{PolicyFileError, PolicyFileErrorKind, PolicyFileWarning};

@@ -4,19 +4,19 @@ use crate::{
     SamplingDecision, TraceContext, TraceState, policy::KeyRule,
 };
 
-/// What came in, once the policy has judged it.
+/// An inbound context after the policy was applied.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Admission {
-    /// What to go on with.
+    /// The context to continue with.
     pub context: PropagationContext,
     /// Traces that the next span links to: a restarted trace links to the caller's.
     pub links: Vec<TraceContext>,
-    /// What the policy copies from baggage to the attributes of the next span.
+    /// The attributes that the policy copies from baggage to the next span.
     pub attributes: Vec<Attribute>,
-    /// What was refused, and why.
+    /// The fields and keys that were rejected, with the reasons.
     pub rejections: Vec<Rejection>,
-    /// How far the caller was believed.
+    /// The trust level that was applied.
     pub trust: TraceTrust,
 }
 
@@ -86,7 +86,7 @@ impl Policy {
             return terms;
         }
         if self.scrub.clears_state(state) {
-            // Then it is not scanned again when it is released.
+            // It is not scanned again on the way out.
             state.set_plain();
         } else if let Some(left) = self.scrub_state(state, Some(&evaluator), &mut extracted.rejections) {
             *state = left;
@@ -139,7 +139,7 @@ impl AdmissionTerms {
         let reason = if self.trust == TraceTrust::Ignore { RejectReason::Untrusted } else { RejectReason::Restarted };
         extracted.rejections.push(Rejection::new("traceparent", reason).by(Some(evaluator.name()), None));
         if self.trust == TraceTrust::RestartWithLink && caller.has_ids() {
-            // Whom we don't believe does not decide for us, by a link either.
+            // An untrusted caller decides nothing here, by a link either.
             self.links.push(TraceContext { sampling: SamplingDecision::Defer, state: TraceState::EMPTY, ..caller });
         } else if self.trust == TraceTrust::RestartWithLink
             && let Some(received) = caller.root_trace_id()
@@ -169,14 +169,14 @@ impl Policy {
     }
 }
 
-/// Copies the members that rules name. The values are external: the guard decides over them once a span records them.
+/// Copies the members of these keys to attributes. The values are external: the guard scans them if a span records them.
 fn copy_attributes<'k>(
     baggage: &Baggage,
     keys: impl Iterator<Item = (&'k KeyRule, &'k str)>,
     out: &mut Vec<Attribute>,
 ) {
     for (key, attribute) in keys {
-        // Of several with this key, the last: what `Baggage::get` answers.
+        // Of several members with this key, the last, as in `Baggage::get`.
         let first = baggage.iter().find(|member| key.matches(member));
         if let Some(member) = first.and_then(|member| baggage.member(member.key())) {
             out.push(attribute_of(attribute, &member));

@@ -1,10 +1,8 @@
-use std::fmt;
-
 use super::{
-    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, Scrub, UnknownProfile,
+    ExistingOutsideHops, InboundRule, KeyRule, OutboundRule, Policy, PolicyError, Scrub, UnknownProfile,
     peer_pattern::{PeerPattern, Peers},
 };
-use crate::{EscapedText, TelemetryLimits, Transport, model::origin::Generation};
+use crate::{TelemetryLimits, Transport, model::origin::Generation};
 
 /// Collects rules; [`build`](Self::build) checks and compiles them.
 #[derive(Clone, Debug, Default)]
@@ -114,14 +112,13 @@ impl PolicyBuilder {
 /// Checks one rule of a policy.
 fn check(name: &str, peers: &Peers, keys: &[KeyRule], policy: &Policy) -> Result<(), PolicyError> {
     if peers.iter().len() == 0 {
-        let rule = if name.is_empty() { "a rule".to_owned() } else { format!("rule {name:?}") };
-        return Err(PolicyError(format!("{rule} has no peers")));
+        return Err(PolicyError::NoPeers { rule: name.to_owned() });
     }
     for peer in peers.iter() {
-        check_peer(peer, policy).map_err(|PolicyError(error)| PolicyError(format!("rule {name:?}: {error}")))?;
+        check_peer(peer, policy).map_err(|error| error.in_rule(name))?;
     }
     if keys.iter().any(|key| key.key.as_str().is_empty()) {
-        return Err(PolicyError(format!("rule {name:?} allows an empty key")));
+        return Err(PolicyError::EmptyKey { rule: name.to_owned() });
     }
     keys.iter().try_for_each(|key| policy.scrub.check(key.chosen_action()))
 }
@@ -129,51 +126,26 @@ fn check(name: &str, peers: &Peers, keys: &[KeyRule], policy: &Policy) -> Result
 /// Returns an error with the expected form if a peer pattern is invalid or its transport is undeclared.
 fn check_peer(peer: &PeerPattern, policy: &Policy) -> Result<(), PolicyError> {
     if let Some(transport) = peer.foreign_transport() {
-        let declared = policy.transports.iter().any(|known| **known == *transport);
-        let mut known: Vec<&str> = built_in().collect();
-        known.extend(policy.transports());
-        let why = format!(
-            "unknown transport {transport:?}; expected one of: {}; declare the transport of another adapter, such as transports = [{transport:?}]",
-            known.join(", ")
-        );
-        return if declared { Ok(()) } else { Err(PolicyError(format!("{:?} is not a peer: {why}", peer.describe()))) };
+        if policy.transports().any(|known| known == transport) {
+            return Ok(());
+        }
+        let (peer, transport) = (peer.describe(), transport.to_owned());
+        let declared = policy.transports().map(str::to_owned).collect();
+        return Err(PolicyError::UnknownTransport { rule: None, peer, transport, declared });
     }
     let PeerPattern::Unreadable(text) = peer else { return Ok(()) };
-    let why = match text.split_once(':') {
+    let expected = match text.split_once(':') {
         Some((kind, "")) => format!("no name after the colon; {kind}:* matches every name"),
         Some(("http", range)) if range.contains('/') => "not a range of addresses such as http:10.0.0.0/8".to_owned(),
         Some(("amqp", "queue/")) => "the queue has no name; amqp:queue/* matches every queue".to_owned(),
         Some(("address", _)) => "not an address, nor a range such as address:10.0.0.0/8".to_owned(),
         _ => {
-            let transports: Vec<&str> = built_in().collect();
+            let transports: Vec<&str> = Transport::BUILT_IN.iter().map(|transport| transport.as_str()).collect();
             format!(
                 "expected {}, a declared transport, address or identity, then a colon and a name; or * for every peer",
                 transports.join(", ")
             )
         }
     };
-    Err(PolicyError(format!("{text:?} is not a peer: {why}")))
+    Err(PolicyError::InvalidPeer { rule: None, peer: text.to_string(), expected })
 }
-
-/// Returns the names of the built-in transports.
-fn built_in() -> impl Iterator<Item = &'static str> {
-    Transport::BUILT_IN.iter().map(|transport| transport.as_str())
-}
-
-/// A policy could not be built. The message names the rule and the cause.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PolicyError(String);
-
-impl PolicyError {
-    pub(super) fn new(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        EscapedText::new(&self.0).with_max_bytes(2048).fmt(f)
-    }
-}
-
-impl std::error::Error for PolicyError {}

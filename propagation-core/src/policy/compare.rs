@@ -4,7 +4,7 @@ use super::{KeyRule, OutboundRule, Policy, TraceStateRule};
 use crate::Peer;
 
 impl Policy {
-    /// Whether `next` may receive less of some context than `first`: then a redirect from one to the other must not be followed with the
+    /// Returns true if `next` may receive less of some context than `first`: then a redirect from one to the other must not be followed with the
     /// headers that were written for `first`.
     ///
     /// Compares rules, not contexts. Returns true where it cannot prove that `next` may receive as much.
@@ -76,11 +76,10 @@ fn covers_baggage(next: Option<&OutboundRule>, first: Option<&OutboundRule>) -> 
     !first_reports && first.iter().all(|key| covers_key(&next, key, &first))
 }
 
-/// Returns whether a rule of `next` allows everything that `key` allows, and no rule before it can decide otherwise.
+/// Returns true if a key of `next` allows at least as much as `key`, and no key before it can decide otherwise.
 fn covers_key(next: &[KeyRule], key: &KeyRule, first: &[KeyRule]) -> bool {
     for rule in next {
-        let scrubs_alike = !rule.is_scrubbed() || key.is_scrubbed() && rule.chosen_action() == key.chosen_action();
-        if rule.equals(key) || (rule.takes_everything() && scrubs_alike && (rule.reports() || !key.reports())) {
+        if rule.covers(key) {
             return true;
         }
         let others_key = rule.key.is_exact() && key.key.is_exact() && rule.key != key.key;
@@ -100,12 +99,20 @@ mod tests {
     fn rule_that_releases_less_is_detected() {
         let rule = |peer: &str| OutboundRule::peers([peer]);
         let tenant = || rule("http:first").allow("tenant.id");
+        let listed = |values: &[&str]| rule("http:first").allow(KeyRule::new("tenant.id").values(values));
         for (first, next, less) in [
             (tenant(), rule("http:next"), true),
             (tenant(), rule("http:next").allow("plan"), true),
             (tenant(), rule("http:next").allow("tenant.id"), false),
             (tenant(), rule("http:next").allow("plan").allow("tenant.id"), false),
             (tenant(), rule("http:next").allow("*"), false),
+            (rule("http:first").allow("tenant.id"), rule("http:next").allow("tenant.*"), false),
+            (rule("http:first").allow("tenant.*"), rule("http:next").allow("tenant.id"), true),
+            // Listed values must satisfy every constraint of the next rule.
+            (listed(&["a", "ab"]), rule("http:next").allow(KeyRule::new("tenant.id").max_length(2)), false),
+            (listed(&["a", "abc"]), rule("http:next").allow(KeyRule::new("tenant.id").max_length(2)), true),
+            (listed(&["a"]), rule("http:next").allow(KeyRule::new("tenant.id").values(["a", "b"])), false),
+            (listed(&["a", "c"]), rule("http:next").allow(KeyRule::new("tenant.id").values(["a", "b"])), true),
             (tenant(), rule("http:next").report_only(), false),
             (tenant(), rule("http:next").allow(KeyRule::new("tenant.id").max_length(3)), true),
             (tenant(), rule("http:next").allow(KeyRule::new("tenant.*").max_length(3)).allow("tenant.id"), true),

@@ -1,4 +1,4 @@
-//! Which of many rules is the first that covers a peer.
+//! The look-up of the first rule that covers a peer pattern.
 
 use std::collections::HashMap;
 

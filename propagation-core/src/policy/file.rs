@@ -1,8 +1,9 @@
-//! A policy as a TOML file, with the same words as the builder.
+//! Policies as TOML files, with the words of the builder.
 
 mod error;
 mod excerpt;
 mod places;
+mod read;
 mod schema;
 mod shapes;
 mod source;
@@ -120,7 +121,7 @@ impl Policy {
     }
 
     fn from_text(text: &str, read_key: &ReadKey<'_>) -> Result<(Self, places::Places), PolicyFileError> {
-        schema::read(without_mark(text), read_key)
+        read::read(without_mark(text), read_key)
     }
 }
 

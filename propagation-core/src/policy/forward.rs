@@ -1,4 +1,4 @@
-//! Forwarding: context that an outgoing carrier holds already is judged by the rule that admitted the current hop.
+//! Forwarding: the rule that admitted the current hop applies to context that an outgoing carrier holds already.
 
 use super::{
     InboundRule, Policy, TraceTrust,
@@ -22,7 +22,7 @@ pub enum ExistingOutsideHops {
     Restart,
 }
 
-/// Existing context, once it is judged.
+/// Existing context after the rule was applied.
 #[derive(Debug)]
 pub(crate) struct Forwarded {
     /// The part that may go out again.
@@ -57,7 +57,7 @@ impl Policy {
         Some(AdmissionToken { with_baggage: false, ..kept })
     }
 
-    /// Judges context that an outgoing carrier holds already.
+    /// Applies the rule of a hop's admission to context that an outgoing carrier holds already.
     pub(crate) fn evaluate_existing(
         &self,
         origin: Origin,

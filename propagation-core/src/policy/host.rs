@@ -1,4 +1,4 @@
-//! Hosts in the one form in which rules and peers are compared.
+//! Hosts in canonical form, in which rules and peers are compared.
 
 use std::{borrow::Cow, net::IpAddr};
 
@@ -21,8 +21,7 @@ fn is_canonical(host: &str) -> bool {
     !host.ends_with('.') && !host.bytes().any(|byte| byte.is_ascii_uppercase() || matches!(byte, b':' | b'['))
 }
 
-/// Whether a host is a name without a dot, which only a network's own resolver knows. A number is an address in disguise:
-/// resolvers read `2130706433` and `0x7f000001` as 127.0.0.1.
+/// Returns true for a name without a dot, which only a network's own resolver knows. A number is an address: resolvers read `2130706433` and `0x7f000001` as 127.0.0.1.
 pub(super) fn is_single_label(host: &str) -> bool {
     let is_label = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let digits = host.strip_prefix("0x").unwrap_or(host);

@@ -98,8 +98,9 @@ impl KeyRule {
         self
     }
 
-    /// Copies the value that was let in to an attribute of the span that handles the request, so that a Collector can sample by it.
-    /// The scrubbers guard the copy, too. Of a family of keys it is the first one's; of several values, the last.
+    /// Copies the admitted value to an attribute of the span that handles the request, so that a Collector can sample by it.
+    ///
+    /// The scrubbers guard the copy, too. For a glob, the first matching key is copied; of several values of a key, the last.
     #[must_use]
     pub fn span_attribute(mut self, attribute: &str) -> Self {
         self.span_attribute = Some(attribute.into());
@@ -141,18 +142,34 @@ impl KeyRule {
             && (self.report, self.scrubbed, self.action) == (other.report, other.scrubbed, other.action)
     }
 
+    /// Returns true if every member that `other` allows is allowed by this rule, with the same value.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let scrubs_alike = !self.scrubbed || other.scrubbed && self.action == other.action;
+        self.key.covers(&other.key) && scrubs_alike && self.loosened_by(other).is_empty()
+    }
+
     /// Returns the ways in which a newer rule for the same key allows more.
     pub(super) fn loosened_by(&self, newer: &Self) -> Vec<&'static str> {
-        let length = self.max_length.is_some_and(|max| newer.max_length.is_none_or(|newer| newer > max));
-        let values = self.values.as_ref().is_some_and(|values| {
-            newer.values.as_ref().is_none_or(|newer| !newer.iter().all(|value| values.contains(value)))
+        // Listed values are checked one by one; of a pattern only its expression is compared.
+        let breaks = |is_allowed: &dyn Fn(&str) -> bool| {
+            newer.values.as_ref().map(|values| values.iter().any(|value| !is_allowed(value)))
+        };
+        let length = self.max_length.is_some_and(|max| {
+            let is_longer = || newer.max_length.is_none_or(|newer| newer > max);
+            breaks(&|value| value.len() <= max).unwrap_or_else(is_longer)
         });
-        let expression = |rule: &Self| rule.pattern.as_ref().map(|pattern| pattern.as_str().to_owned());
-        let pattern = self.pattern.is_some() && expression(self) != expression(newer);
+        let values = self
+            .values
+            .as_ref()
+            .is_some_and(|values| breaks(&|value| values.iter().any(|known| **known == *value)).unwrap_or(true));
+        let pattern = self.pattern.as_ref().is_some_and(|pattern| {
+            let differs = || newer.pattern.as_ref().map(Pattern::as_str) != Some(pattern.as_str());
+            breaks(&|value| pattern.matches(value)).unwrap_or_else(differs)
+        });
         [
-            (length && newer.values.is_none(), "may be longer"),
+            (length, "may be longer"),
             (values, "may have more values"),
-            (pattern && newer.values.is_none(), "has no pattern or another one"),
+            (pattern, "has no pattern or another one"),
             (newer.report && !self.report, "is in report mode and lets every value pass"),
             (self.scrubbed && !newer.scrubbed, "is not scrubbed"),
         ]

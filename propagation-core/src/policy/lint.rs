@@ -1,4 +1,4 @@
-//! Rules that are legal and probably a mistake.
+//! Warnings about rules that are legal and probably a mistake.
 
 use std::{collections::HashSet, fmt};
 
@@ -196,7 +196,7 @@ fn sources(rule: &InboundRule, warn: &mut Warn<'_>) {
     }
 }
 
-/// Warns about peers that can't exist.
+/// Warns about peer patterns that can never match.
 fn impossible(peers: &Peers, direction: Direction, warn: &mut Warn<'_>) {
     const NAMELESS: &str = "callers have no name; go by address: or identity:";
     for (at, pattern) in peers.iter().enumerate() {
@@ -221,7 +221,7 @@ fn impossible(peers: &Peers, direction: Direction, warn: &mut Warn<'_>) {
     }
 }
 
-/// Returns the reason for which no host can have that name.
+/// Returns the reason for which no host can match a pattern.
 fn no_host(name: &str) -> Option<&'static str> {
     let port = name.rsplit_once(':').is_some_and(|(host, _)| host.ends_with(']') || !host.contains(':'));
     if name.starts_with("//") {
@@ -263,7 +263,7 @@ fn keys_of(keys: &[KeyRule], warn: &mut Warn<'_>) {
     }
 }
 
-/// Whether a key, by its words, holds something about a person or a secret.
+/// Returns true if a word of the key suggests personal data or a secret.
 fn looks_personal(key: &str) -> bool {
     const WORDS: [&str; 30] = [
         "email",

@@ -1,4 +1,4 @@
-//! The ways in which one policy allows more than another.
+//! Comparison of two policies: the ways in which a newer one allows more.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -38,8 +38,8 @@ impl fmt::Display for Loosening {
 }
 
 impl Policy {
-    /// Returns the permissions of a newer policy that this one does not give: for each peer that a rule of either names, trust, trace context,
-    /// tracestate and each key, and the scrubbers.
+    /// Returns the ways in which a newer policy allows more than this one: for each peer that a rule of either names, trust, trace context,
+    /// tracestate and each key; and the scrubbers.
     ///
     /// Peers are compared as the rules name them. Where patterns of two rules overlap and neither covers the other, the peers that match
     /// both are not compared.

@@ -1,4 +1,4 @@
-//! Which peers the service's own outbound rules name: telemetry may name these, too.
+//! The peers that the service's own outbound rules name. Telemetry may name these, too.
 
 use super::Policy;
 use crate::Peer;

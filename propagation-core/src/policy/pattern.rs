@@ -1,8 +1,8 @@
-//! The user's own regular expressions.
+//! Regular expressions of a policy.
 
 use crate::PolicyError;
 
-/// A regular expression, or the word that there are none in this build.
+/// A compiled regular expression (feature `patterns`).
 #[derive(Clone, Debug)]
 pub(super) struct Pattern {
     #[cfg(feature = "patterns")]
@@ -10,20 +10,21 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// Matches a whole value.
+    /// Compiles an expression that must match a whole value.
     #[cfg(feature = "patterns")]
     pub(super) fn whole(expression: &str) -> Result<Self, PolicyError> {
-        // Alone first: what is wrong is said of what was written, and no bracket of its own closes ours.
+        // Alone first: errors quote the expression as written, and no bracket of its own closes the group around it.
         compile(expression, expression)?;
         Ok(Self { regex: compile(expression, &format!("^(?:{expression})$"))? })
     }
 
-    /// Matches anywhere in a value, and never nothing.
+    /// Compiles an expression that may match anywhere in a value. It must not match an empty text.
     #[cfg(feature = "patterns")]
     pub(super) fn anywhere(expression: &str) -> Result<Self, PolicyError> {
         let regex = compile(expression, expression)?;
         if regex.is_match("") {
-            return Err(PolicyError::new(format!("pattern {expression:?}: matches an empty text, and so every value")));
+            let cause = "matches an empty text, and so every value".to_owned();
+            return Err(PolicyError::InvalidPattern { pattern: expression.to_owned(), cause });
         }
         Ok(Self { regex })
     }
@@ -35,7 +36,8 @@ impl Pattern {
 
     #[cfg(not(feature = "patterns"))]
     pub(super) fn anywhere(expression: &str) -> Result<Self, PolicyError> {
-        Err(PolicyError::new(format!("pattern {expression:?}: this build has no feature `patterns`")))
+        let _ = expression;
+        Err(PolicyError::MissingFeature { feature: "patterns" })
     }
 
     #[cfg(feature = "patterns")]
@@ -49,7 +51,7 @@ impl Pattern {
         false
     }
 
-    /// The expression as it was compiled.
+    /// Returns the expression as it was compiled.
     #[cfg(feature = "patterns")]
     pub(super) fn as_str(&self) -> &str {
         self.regex.as_str()
@@ -61,7 +63,7 @@ impl Pattern {
         ""
     }
 
-    /// Where it matches, in order.
+    /// Returns the places that match, in order.
     #[cfg(feature = "patterns")]
     pub(super) fn spans(&self, text: &str) -> Vec<std::ops::Range<usize>> {
         self.regex.find_iter(text).map(|found| found.range()).filter(|range| !range.is_empty()).collect()
@@ -74,19 +76,19 @@ impl Pattern {
     }
 }
 
-/// Compiles an expression. The error is one line.
+/// Compiles an expression. An error is one line.
 #[cfg(feature = "patterns")]
 fn compile(written: &str, expression: &str) -> Result<regex::Regex, PolicyError> {
-    /// A policy is trusted, but a slip of the pen must not take a gigabyte.
+    /// A policy is trusted, but a mistake must not take a gigabyte.
     const MAX_COMPILED: usize = 1 << 20;
     if written.is_empty() {
-        return Err(PolicyError::new("an empty pattern".to_owned()));
+        return Err(PolicyError::InvalidPattern { pattern: String::new(), cause: "is empty".to_owned() });
     }
     regex::RegexBuilder::new(expression).size_limit(MAX_COMPILED).build().map_err(|error| {
-        // The crate draws the expression over several lines, and says why in the last.
+        // The crate's message draws the expression over several lines; the last one has the cause.
         let text = error.to_string();
         let why = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        PolicyError::new(format!("pattern {written:?}: {why}"))
+        PolicyError::InvalidPattern { pattern: written.to_owned(), cause: why.to_owned() }
     })
 }
 
@@ -99,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_values_match_and_nothing_around_them() {
+    fn whole_pattern_matches_only_whole_values() {
         let pattern = Pattern::whole("a|bc").unwrap();
         for (text, matches) in [("a", true), ("bc", true), ("abc", false), ("a\n", false), ("\na", false), ("", false)]
         {
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said_in_one_line_of_what_was_written() {
+    fn error_is_one_line_about_the_expression_as_written() {
         assert_eq!(refused(Pattern::whole("(")), "pattern \"(\": unclosed group");
         assert_eq!(refused(Pattern::whole("a)|(?:b")), "pattern \"a)|(?:b\": unopened group");
         assert!(refused(Pattern::anywhere("(a{1000}){1000}")).contains("exceeds size limit"));

@@ -4,11 +4,11 @@ use std::fmt;
 
 use crate::PolicyError;
 
-/// Makes the pseudonyms of [`ScrubAction::Pseudonymize`](crate::policy::ScrubAction::Pseudonymize): `p.{key id}.{32 hex digits}`, the first 128 bits of
+/// Computes the pseudonyms of [`ScrubAction::Pseudonymize`](crate::policy::ScrubAction::Pseudonymize): `p.{key id}.{32 hex digits}`, the first 128 bits of
 /// HMAC-SHA-256 over the value.
 ///
-/// Two keys at a time: the current one makes pseudonyms, the previous one's are still known as such, so that keys can rotate while
-/// services roll over. Keys are never shown, not even by `Debug`.
+/// Two keys at a time: the current one makes pseudonyms, and pseudonyms of the previous one are still recognized, so that keys can rotate
+/// during a rolling deployment. `Debug` does not print keys.
 #[derive(Clone)]
 pub struct Pseudonymizer {
     current: Key,
@@ -23,44 +23,44 @@ struct Key {
 }
 
 impl Pseudonymizer {
-    /// The fewest bytes that a key must have (RFC 2104, 3: no less than half the hash's output).
+    /// The minimum length of a key in bytes (RFC 2104, 3: no less than half the hash's output).
     pub const MIN_KEY_BYTES: usize = 16;
 
-    /// Makes pseudonyms with a key. Its id is on the wire: letters, digits, `-` and `_`, at most 32 of them.
+    /// Creates a pseudonymizer with a key. Its id is on the wire: letters, digits, `-` and `_`, at most 32 of them.
     ///
     /// # Errors
     ///
-    /// Refuses an illegal id, a key that is too short, and any key without the feature `pseudonymize`.
+    /// Returns an error if the id is invalid, the key is too short, or the feature `pseudonymize` is off.
     pub fn new(id: &str, key: &[u8]) -> Result<Self, PolicyError> {
         Ok(Self { current: Key::new(id, key)?, previous: None })
     }
 
-    /// Knows the pseudonyms of the key before, too.
+    /// Recognizes the pseudonyms of the previous key, too.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new), and refuses the current key's id.
+    /// As [`new`](Self::new), and if the id is that of the current key.
     pub fn with_previous(mut self, id: &str, key: &[u8]) -> Result<Self, PolicyError> {
         if id == &*self.current.id {
-            return Err(PolicyError::new(format!("both pseudonym keys have the id {id:?}")));
+            return Err(PolicyError::InvalidPseudonymKey { id: id.to_owned(), cause: "has the id of the other key" });
         }
         self.previous = Some(Key::new(id, key)?);
         Ok(self)
     }
 
-    /// The pseudonym of a value, with the current key.
+    /// Returns the pseudonym of a value, by the current key.
     #[must_use]
     pub fn pseudonym(&self, value: &str) -> String {
         self.current.pseudonym(value)
     }
 
-    /// Whether a pseudonym, of either key, is that of a value.
+    /// Returns true if a pseudonym, of either key, is that of a value.
     #[must_use]
     pub fn verify(&self, pseudonym: &str, value: &str) -> bool {
         self.keys().any(|key| key.pseudonym(value) == pseudonym)
     }
 
-    /// Whether a text has the form of a pseudonym that one of the two keys makes.
+    /// Returns true if a text has the form of a pseudonym of one of the two keys.
     pub(super) fn made(&self, text: &str) -> bool {
         let id = text.strip_prefix("p.").and_then(|rest| rest.rsplit_once('.'));
         id.is_some_and(|(id, digest)| {
@@ -85,14 +85,14 @@ impl Key {
     fn new(id: &str, secret: &[u8]) -> Result<Self, PolicyError> {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         if id.is_empty() || id.len() > 32 || !id.bytes().all(legal) {
-            return Err(PolicyError::new(format!("{id:?} is not a key id: up to 32 letters, digits, `-` and `_`")));
+            let cause = "has an invalid id; expected up to 32 letters, digits, `-` and `_`";
+            return Err(PolicyError::InvalidPseudonymKey { id: id.to_owned(), cause });
         }
         if secret.len() < Pseudonymizer::MIN_KEY_BYTES {
-            let least = Pseudonymizer::MIN_KEY_BYTES;
-            return Err(PolicyError::new(format!("the pseudonym key {id:?} has fewer than {least} bytes")));
+            return Err(PolicyError::InvalidPseudonymKey { id: id.to_owned(), cause: "has fewer than 16 bytes" });
         }
         if cfg!(not(feature = "pseudonymize")) {
-            return Err(PolicyError::new("this build has no feature `pseudonymize`".to_owned()));
+            return Err(PolicyError::MissingFeature { feature: "pseudonymize" });
         }
         Ok(Self { id: id.into(), secret: secret.into() })
     }
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_rotate_side_by_side_and_are_never_shown() {
+    fn keys_rotate_side_by_side_and_are_not_printed() {
         let old = Pseudonymizer::new("2026-10", b"an old key, long enough").unwrap();
         let new = Pseudonymizer::new("2026-11", b"a new key, long enough").unwrap();
         let both = new.clone().with_previous("2026-10", b"an old key, long enough").unwrap();

@@ -73,8 +73,8 @@ impl Policy {
         find_in_member(&self.scrub, key, value)
     }
 
-    /// Members of tracestate belong to other systems: a member with a finding is dropped, never changed. Returns the rest, if
-    /// that is not all.
+    /// Returns the tracestate without the members that hold personal data, or `None` if all members stay. Members belong to other systems:
+    /// they are dropped, never changed.
     #[inline]
     pub(super) fn scrub_state(
         &self,
@@ -89,7 +89,7 @@ impl Policy {
     }
 }
 
-/// Returns the part of a trace that a rule releases, if it is not all of it.
+/// Returns the part of a trace that a rule releases, or `None` if it releases all of it.
 fn restrict_trace(trace: &TraceContext, rule: &OutboundRule, rejections: &mut Vec<Rejection>) -> Option<TraceContext> {
     if !rule.releases_trace() {
         if trace.is_empty() {
@@ -139,7 +139,7 @@ fn scrub_state(
 
 /// Returns the detector that finds something in a member of tracestate.
 fn find_in_member<'s>(scrub: &'s Scrub, key: &str, value: &str) -> Option<DetectorRef<'s>> {
-    // Thresholds and randomness are OpenTelemetry's own hexadecimal digits: all decimal once in a while, and nobody's.
+    // `th` and `rv` are hexadecimal numbers that can look like card numbers; they are not personal data.
     if key == "ot" && is_of_sampling(value) {
         return None;
     }
@@ -161,7 +161,7 @@ fn without_ids(value: &str) -> Cow<'_, str> {
     Cow::Owned(shown.collect())
 }
 
-/// Whether a value of `ot` holds nothing but consistent sampling's `th` and `rv`.
+/// Returns true if a value of `ot` has only the sub-keys `th` and `rv` of consistent sampling.
 fn is_of_sampling(value: &str) -> bool {
     let is_hex = |text: &str| text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     value.split(';').all(|member| match member.split_once(':') {

@@ -1,4 +1,4 @@
-//! Actions on the findings of the detectors.
+//! The detectors of a policy, and the actions on their findings.
 
 use std::{ops::Range, sync::Arc};
 
@@ -11,18 +11,18 @@ use crate::{
     scrub::{self, Detector, Detectors},
 };
 
-/// The action on a value with personal data or a secret.
+/// The action on a value that holds personal data or a secret.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ScrubAction {
-    /// The member does not cross.
+    /// Drops the member.
     #[default]
     Drop,
-    /// Each finding is replaced by `[name of the detector]`.
+    /// Replaces each finding by `[name of the detector]`.
     Redact,
-    /// Each finding is replaced by `*`, except for its last four characters if it has twelve or more.
+    /// Replaces each finding by as many `*`, except for the last four characters of a finding of twelve or more.
     Mask,
-    /// The whole value is replaced by a keyed pseudonym: the same value gives the same one.
+    /// Replaces the whole value by a keyed pseudonym. Equal values have equal pseudonyms.
     Pseudonymize,
 }
 
@@ -30,7 +30,7 @@ impl ScrubAction {
     /// Every action.
     pub const ALL: &[Self] = &[Self::Drop, Self::Redact, Self::Mask, Self::Pseudonymize];
 
-    /// The name in a policy file.
+    /// Returns the name in a policy file.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,16 +41,16 @@ impl ScrubAction {
         }
     }
 
-    /// The action of that name.
+    /// Returns the action of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|action| action.as_str() == name)
     }
 }
 
-/// The detectors for outbound baggage and tracestate, and the action on findings.
+/// The detectors that scan outgoing context, and the action on their findings.
 ///
-/// The default is all of them, and [`ScrubAction::Drop`].
+/// By default every detector is on, with [`ScrubAction::Drop`].
 ///
 /// ```
 /// use propagation_core::{Policy, Scrub, scrub::Detector, policy::ScrubAction};
@@ -106,20 +106,20 @@ impl Default for Scrub {
 }
 
 impl Scrub {
-    /// No detectors at all.
+    /// Turns every detector off.
     #[must_use]
     pub fn off() -> Self {
         Self { detectors: Detectors::none(), ..Self::default() }
     }
 
-    /// Only these detectors.
+    /// Replaces the set of detectors.
     #[must_use]
     pub fn only(mut self, detectors: Detectors) -> Self {
         self.detectors = detectors;
         self
     }
 
-    /// All but one.
+    /// Turns one detector off.
     #[must_use]
     pub fn without(mut self, detector: Detector) -> Self {
         self.detectors = self.detectors.without(detector);
@@ -133,18 +133,18 @@ impl Scrub {
         self
     }
 
-    /// Adds a detector of your own: a regular expression that can match anywhere in a decoded value.
+    /// Adds a detector of your own: a regular expression that may match anywhere in a decoded value.
     ///
     /// # Errors
     ///
-    /// Refuses an expression that does not compile, and any without the feature `patterns`.
+    /// Returns an error if the expression does not compile or matches an empty text, or if the feature `patterns` is off.
     pub fn pattern(mut self, name: &str, expression: &str) -> Result<Self, PolicyError> {
         let pattern = Pattern::anywhere(expression)?;
         self.patterns = self.patterns.iter().cloned().chain([(name.into(), pattern)]).collect();
         Ok(self)
     }
 
-    /// The keys that [`ScrubAction::Pseudonymize`] needs.
+    /// Sets the keys for [`ScrubAction::Pseudonymize`].
     #[must_use]
     pub fn pseudonyms(mut self, pseudonyms: Pseudonymizer) -> Self {
         self.pseudonyms = Some(Arc::new(pseudonyms));
@@ -169,26 +169,26 @@ impl Scrub {
         action.unwrap_or(self.action)
     }
 
-    /// Whether nothing is looked for.
+    /// Returns true if there is neither a detector nor a pattern.
     pub(super) fn finds_nothing(&self) -> bool {
         self.detectors.is_empty() && self.patterns.is_empty()
     }
 
-    /// Whether an action can be carried out.
+    /// Returns an error if an action lacks its pseudonym key.
     pub(super) fn check(&self, action: Option<ScrubAction>) -> Result<(), PolicyError> {
         if self.resolve(action) == ScrubAction::Pseudonymize && self.pseudonyms.is_none() {
-            return Err(PolicyError::new("the action `pseudonymize` needs a key".to_owned()));
+            return Err(PolicyError::MissingPseudonymKey);
         }
         Ok(())
     }
 
-    /// Returns whether a member certainly holds no personal data, by a quick check, on the wire or decoded, where a space is
-    /// `%20`. Only for keys that do not suggest a secret.
+    /// Cheap check of a member, for keys without a [hint](scrub::key_hint): returns true if no detector can match, on the wire or decoded.
+    /// Values with an escaped space (`%20`) are common, and pass once decoded.
     pub(super) fn clears_member(&self, member: &Member<'_>) -> bool {
         self.patterns.is_empty() && (!scrub::may_match(member.as_wire()) || decoded_is_plain(member))
     }
 
-    /// Like `is_plain`, for a tracestate.
+    /// Cheap check of a tracestate: returns true if no detector can match.
     pub(super) fn clears_state(&self, state: &TraceState) -> bool {
         self.patterns.is_empty() && (state.is_plain() || !scrub::may_match(state.as_bytes()))
     }
@@ -199,15 +199,15 @@ impl Scrub {
             || std::str::from_utf8(key).is_ok_and(|key| self.find_in_key(key).is_none())
     }
 
-    /// Returns the finding in a key.
+    /// Returns the detector that matches a key.
     pub(super) fn find_in_key(&self, key: &str) -> Option<DetectorRef<'_>> {
         self.find_in(&[], key)
     }
 
-    /// Returns the finding in a value or its properties.
+    /// Returns the finding in a member's value, or else in its properties.
     pub(super) fn find(&self, member: &Member<'_>, action: Option<ScrubAction>) -> Option<Found<'_>> {
         let value = member.value();
-        // A pseudonym that was made on the way here is nobody's secret; it only looks random.
+        // A pseudonym that an earlier hop made is no secret, although it looks random.
         let pseudonym = self.resolve(action) == ScrubAction::Pseudonymize && self.is_own_pseudonym(&value);
         if !pseudonym && let Some(detector) = self.find_in(member.key().as_bytes(), &value) {
             return Some(Found { detector, in_properties: false });
@@ -215,12 +215,12 @@ impl Scrub {
         self.find_in_properties(member).map(|detector| Found { detector, in_properties: true })
     }
 
-    /// Returns the finding in the properties of a member, independent of its value.
+    /// Returns the detector that matches the properties of a member.
     pub(super) fn find_in_properties(&self, member: &Member<'_>) -> Option<DetectorRef<'_>> {
         self.find_in(member.key().as_bytes(), member.properties())
     }
 
-    /// Returns the finding in a text, under a key that may suggest a secret.
+    /// Returns the detector that matches a text; its key may be a hint.
     pub(super) fn find_in(&self, key: &[u8], text: &str) -> Option<DetectorRef<'_>> {
         self.find_by(self.detectors, key, text)
     }
@@ -241,18 +241,18 @@ impl Scrub {
         found.or_else(own)
     }
 
-    /// Returns where a text holds findings, in no order.
+    /// Returns the places of the findings in a text, in no order.
     pub(super) fn spans_in(&self, key: &[u8], text: &str) -> Vec<Range<usize>> {
         let found = scrub::find_all(self.detectors, key, text.as_bytes()).into_iter().map(|finding| finding.span);
         found.chain(self.patterns.iter().flat_map(|(_, pattern)| pattern.spans(text))).collect()
     }
 
-    /// The value that may cross instead; `None` if none may.
+    /// Returns the value that replaces one with a finding; `None` if the member is dropped.
     pub(super) fn change(&self, action: Option<ScrubAction>, member: &Member<'_>, found: &Found<'_>) -> Option<String> {
         let value = member.value();
         let action = self.resolve(action);
         if found.in_properties {
-            // The value itself is clean: the properties go.
+            // The value itself is clean: only the properties are dropped.
             return (action != ScrubAction::Drop).then(|| value.into_owned());
         }
         let mark: fn(&str, &str) -> String = match action {
@@ -264,11 +264,11 @@ impl Scrub {
             ScrubAction::Mask => |_, text| mask(text),
         };
         let changed = self.replace(member.key().as_bytes(), &value, mark)?;
-        // What is left must be clean, too: parts of a value can add up to something else.
+        // The rest must be clean, too: its parts can add up to another finding.
         self.find_in(member.key().as_bytes(), &changed).is_none().then_some(changed)
     }
 
-    /// Replaces everything found in a text.
+    /// Replaces every finding in a text.
     fn replace(&self, key: &[u8], text: &str, mark: fn(&str, &str) -> String) -> Option<String> {
         let found = scrub::find_all(self.detectors, key, text.as_bytes());
         let mut spans: Vec<(Range<usize>, &str)> =
@@ -295,8 +295,8 @@ impl Scrub {
     }
 }
 
-/// Whether a member that may hold something on the wire holds nothing once its value is decoded. A key with an escape and properties,
-/// which are seldom, are left to a closer look.
+/// Returns true if no detector can match the decoded value, although one may match its encoded form. Escaped keys and properties are rare
+/// and take the slow path.
 fn decoded_is_plain(member: &Member<'_>) -> bool {
     let wire = member.as_wire();
     let key_ends_before = |at: usize| wire.get(..at).is_some_and(|head| head.contains(&b'='));
@@ -319,7 +319,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn masks_keep_the_last_four_of_what_is_long_enough() {
+    fn mask_keeps_the_last_four_of_long_findings() {
         assert_eq!(mask("4111111111111111"), "************1111");
         assert_eq!(mask("a@b.example"), "***********");
     }

@@ -1,6 +1,6 @@
 use super::Policy;
 
-/// A place where a policy is in force, and that a newer policy replaces it in: a [`Propagator`](crate::Propagator), or a closure.
+/// A holder of the policy in force, in which a newer policy replaces it: a [`Propagator`](crate::Propagator), or a closure.
 pub trait PolicySink: Send + Sync + 'static {
     /// Puts a policy in force.
     fn replace_policy(&self, policy: Policy);

@@ -152,7 +152,7 @@ pub(super) fn check(rule: &InboundRule) -> Result<(), PolicyError> {
             }
             _ => continue,
         };
-        return Err(PolicyError::new(format!("rule {:?}: {problem}", rule.name())));
+        return Err(PolicyError::InvalidSource { rule: rule.name().to_string(), cause: problem });
     }
     Ok(())
 }

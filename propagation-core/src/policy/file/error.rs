@@ -48,7 +48,7 @@ impl PolicyFileError {
         &self.message
     }
 
-    /// Returns the line of the error with its number, and carets below the word that is wrong.
+    /// Returns the line of the error with its number, and carets below the wrong word.
     #[must_use]
     pub fn excerpt(&self) -> Option<&str> {
         self.excerpt.as_deref()

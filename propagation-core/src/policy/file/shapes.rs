@@ -1,6 +1,6 @@
-//! What may be written in two ways.
+//! Values of a policy file that have two forms.
 //!
-//! Read by hand: serde's untagged enums can't say which word of theirs is wrong, nor where.
+//! Deserialized by hand: serde's untagged enums report neither the wrong word nor its place.
 
 use std::fmt;
 
@@ -19,7 +19,7 @@ pub(super) enum State {
     Keys(Vec<String>),
 }
 
-/// `"tenant.id"`, or a table that says more.
+/// `"tenant.id"`, or a table with constraints.
 pub(super) enum AllowedKey {
     Name(String),
     Rule(Box<DetailedKey>),

@@ -13,7 +13,7 @@ pub(crate) const MAX_POLICY_BYTES: u64 = 4 << 20;
 /// The largest file with a pseudonym key.
 pub(crate) const MAX_KEY_BYTES: u64 = 64 << 10;
 
-/// The bytes of a file, and the version of the file that they are.
+/// The bytes of a file, and the file's version.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Source {
     pub(crate) bytes: Vec<u8>,
