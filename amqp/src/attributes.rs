@@ -1,7 +1,7 @@
 //! The attributes of a message on RabbitMQ (semantic conventions 1.45, messaging/rabbitmq).
 
 use lapin::{BasicProperties, types::AMQPValue, uri::AMQPUri};
-use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, semconv};
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, hop::MessageSource, semconv};
 
 use crate::names::{Names, is_generated};
 
@@ -134,6 +134,7 @@ impl Destination<'_> {
         hop.add_attribute(semconv::MESSAGING_SYSTEM_NAME, semconv::SYSTEM_RABBITMQ);
         hop.add_attribute(semconv::MESSAGING_OPERATION_NAME, operation);
         hop.add_attribute(semconv::MESSAGING_OPERATION_TYPE, kind);
+        hop.source = self.queue.map(|queue| MessageSource::new(semconv::SYSTEM_RABBITMQ, queue));
         // A receive span of a queue with a generated name has no destination name.
         if !self.is_receive() || name.name != DEFAULT_EXCHANGE {
             hop.name = format!("{operation} {}", name.for_span()).into();

@@ -18,6 +18,7 @@ mod outcome;
 mod run;
 mod scope;
 mod seam;
+mod source;
 mod span;
 mod stack;
 pub(crate) mod thread_end;
@@ -36,6 +37,7 @@ pub use self::{
     outcome::Outcome,
     scope::Scope,
     seam::{BridgeSpan, CurrentHop},
+    source::MessageSource,
     span::HopSpan,
 };
 pub(crate) use self::{
@@ -84,6 +86,8 @@ pub struct Hop {
     pub attributes: Vec<Attribute>,
     /// Keys of attributes that go on the span and on no metric: a caller chose their values, so each would be a time series of its own.
     pub span_only: Vec<&'static str>,
+    /// The source of received messages, for metrics that count a message once for its receive and process spans. It goes on no span.
+    pub source: Option<MessageSource>,
     /// Identifies the hop among those on this thread.
     id: HopId,
 }
@@ -110,6 +114,7 @@ impl Hop {
             links: Vec::new(),
             attributes: Vec::new(),
             span_only: Vec::new(),
+            source: None,
             id: HopId::next(),
         }
     }

@@ -59,6 +59,24 @@ async fn pushed_and_fetched_messages_are_counted_once() {
 }
 
 #[tokio::test]
+async fn messages_of_a_temporary_queue_are_counted_once() {
+    let shop = Shop::open().await;
+    shop.channel.basic_cancel("test".into(), BasicCancelOptions::default()).await.unwrap();
+    let metrics = InMemoryMetrics::new();
+    let propagator = Propagator::builder().bridge(HopMetrics::new(&metrics.meter("shop"), NoBridge)).build();
+    let producer = ProducerPropagation::new(propagator.clone(), &shop.connection).with_exchange("shop", ["paid"]);
+    // Its name is in no span and on no metric; receive and process spans name different destinations.
+    let consumer = ConsumerPropagation::new(propagator, "shipping").with_exchange("shop", ["paid"]);
+    let consumer = consumer.with_temporary_queue(true);
+    let (exchange, key, properties) = ("shop".into(), "paid".into(), BasicProperties::default());
+    producer.publish(&shop.channel, exchange, key, BasicPublishOptions::default(), b"{}", properties).await.unwrap();
+    let fetched = consumer.get(&shop.channel, BasicGetOptions::default()).await.unwrap().unwrap();
+    consumer.process(&fetched.delivery, async { Ok::<_, ()>(()) }).await.unwrap();
+    let consumed = metrics.series("messaging.client.consumed.messages");
+    assert_eq!(consumed.values().sum::<u64>(), 1, "{consumed:?}");
+}
+
+#[tokio::test]
 async fn undeclared_routing_keys_make_no_series() {
     let shop = Shop::open().await;
     let metrics = InMemoryMetrics::new();

@@ -12,7 +12,7 @@ use super::{
     conventions::{ACTIVE, CONSUMED, HTTP_CLIENT, HTTP_SERVER, OPERATION, RPC_CLIENT, RPC_SERVER, SENT, lists},
     measured::Noted,
 };
-use propagation_core::{Attribute, AttributeValue, Outcome, SpanKind, semconv};
+use propagation_core::{Attribute, AttributeValue, Outcome, SpanKind, hop::MessageSource, semconv};
 
 use crate::bridge::attribute;
 
@@ -178,34 +178,34 @@ fn batch_count(hop: &Noted) -> Option<u64> {
     }
 }
 
-/// Where receive spans have counted messages: processing them must not count them again.
+/// The sources whose messages receive spans have counted: processing must not count them again.
 #[derive(Default)]
-struct Received(RwLock<HashSet<String>>);
+struct Received(RwLock<HashSet<MessageSource>>);
 
-/// More queues than one process receives from; beyond, processing counts.
-const MOST_QUEUES: usize = 1024;
+/// The maximum number of sources. Beyond it, processing counts.
+const MAX_SOURCES: usize = 1024;
 
 impl Received {
     fn note(&self, hop: &Noted) {
         if self.knows(hop) {
             return;
         }
-        let mut queues = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        if queues.len() < MOST_QUEUES {
-            queues.insert(queue(hop));
+        let mut sources = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if sources.len() < MAX_SOURCES {
+            sources.insert(source(hop));
         }
     }
 
     fn knows(&self, hop: &Noted) -> bool {
-        let queues = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        !queues.is_empty() && queues.contains(&queue(hop))
+        let sources = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        !sources.is_empty() && sources.contains(&source(hop))
     }
 }
 
-/// System and queue. Where exchange and routing key are part of a destination, the queue stands last; before receiving it is all
-/// that is known.
-fn queue(hop: &Noted) -> String {
-    let destination = hop.text(semconv::MESSAGING_DESTINATION_NAME).unwrap_or_default();
-    let queue = destination.rsplit(':').next().unwrap_or_default();
-    format!("{} {queue}", hop.text(semconv::MESSAGING_SYSTEM_NAME).unwrap_or_default())
+/// Returns the source that the adapter has set, or else the destination: its name is that of the queue or topic.
+fn source(hop: &Noted) -> MessageSource {
+    let text = |key| hop.text(key).unwrap_or_default();
+    hop.source.unwrap_or_else(|| {
+        MessageSource::new(text(semconv::MESSAGING_SYSTEM_NAME), text(semconv::MESSAGING_DESTINATION_NAME))
+    })
 }

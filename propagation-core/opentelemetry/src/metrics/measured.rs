@@ -8,7 +8,9 @@ use std::{
 use opentelemetry::KeyValue;
 
 use super::{conventions, instruments::Instruments};
-use propagation_core::{Attribute, AttributeValue, Hop, Link, Outcome, SpanKind, bridge::BridgeSpan, semconv};
+use propagation_core::{
+    Attribute, AttributeValue, Hop, Link, Outcome, SpanKind, bridge::BridgeSpan, hop::MessageSource, semconv,
+};
 
 /// A span, if a bridge makes one, that is measured when it ends.
 pub(super) struct Measured {
@@ -25,6 +27,7 @@ pub(super) struct Noted {
     pub(super) attributes: Vec<Attribute>,
     /// Keys that are for the span alone.
     span_only: Vec<&'static str>,
+    pub(super) source: Option<MessageSource>,
     /// How many messages the hop links to.
     pub(super) links: u64,
     pub(super) began: Instant,
@@ -42,6 +45,7 @@ impl Noted {
             kind,
             attributes: attributes.cloned().collect(),
             span_only: hop.span_only.clone(),
+            source: hop.source,
             links: u64::try_from(hop.links.len()).unwrap_or(u64::MAX),
             began: Instant::now(),
         })
