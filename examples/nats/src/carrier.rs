@@ -60,7 +60,7 @@ impl Extract for HeadersCarrierMut<'_> {
 
 impl Inject for HeadersCarrierMut<'_> {
     /// Replaces every propagation field at once: those that are written, and stale ones.
-    fn commit(&mut self, fields: &OutgoingFields<'_>, _trace: &TraceContext) -> InjectionReport {
+    fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
         // All names and values first: a commit that fails leaves the message as it was.
         let mut written: Vec<(HeaderName, HeaderValue)> = Vec::with_capacity(fields.len());
         for field in fields.iter() {
@@ -72,7 +72,7 @@ impl Inject for HeadersCarrierMut<'_> {
             written.push((name, value));
         }
         // The map has no removal, so the user's own headers are copied where a propagation field is among them.
-        let is_field = |name: &HeaderName| fields.names().contains(name.as_ref());
+        let is_field = |name: &HeaderName| fields.contains(name.as_ref());
         if self.0.iter().any(|(name, _)| is_field(name)) {
             let mut kept = HeaderMap::new();
             for (name, values) in self.0.iter().filter(|(name, _)| !is_field(name)) {
