@@ -1,4 +1,4 @@
-//! Log lines that say which request they belong to: for the `fmt` layers of `tracing-subscriber` 0.3.
+//! Log correlation: trace ids and baggage in log lines, for the `fmt` layers of `tracing-subscriber` 0.3.
 //!
 //! Wraps whichever event format writes the lines, and adds `trace_id`, `span_id`, `trace_sampled` and the baggage that was asked for:
 //! to JSON lines as members of the outer object (so `jq 'select(.trace_id == "…")'` finds a request), to text lines in front.
@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The ids are those that an outgoing call would carry: the innermost span's with a bridge, the caller's without one. Inside of a
-//! `tracing` span that is exported by `tracing-opentelemetry`, its own id stands in the line as long as that layer activates
+//! `tracing` span that is exported by `tracing-opentelemetry`, the line has that span's id as long as that layer activates
 //! contexts, as it does by default; with `with_context_activation(false)` it is the hop's. A line outside of any trace is left as it is.
 
 #[cfg(feature = "logs")]
@@ -35,10 +35,10 @@ use tracing_subscriber::{
 
 #[cfg(feature = "logs")]
 pub use self::export::LogExportLayer;
-use self::line::Said;
+use self::line::Fields;
 use propagation_core::Propagator;
 
-/// What log lines are to say of the current context.
+/// The fields of the current context that log lines get.
 #[derive(Clone, Debug)]
 pub struct TraceFields {
     propagator: Propagator,
@@ -52,7 +52,7 @@ impl TraceFields {
         Self { propagator: propagator.clone(), keys: Arc::default() }
     }
 
-    /// The same with these keys of the baggage, as `baggage.<key>`. A value that the policy's scrubbers object to is left out of the
+    /// Adds keys of the baggage, as `baggage.<key>`. A value that the policy's scrubbers object to is left out of the
     /// line, whatever their action is for values that cross.
     #[must_use]
     pub fn with_baggage(mut self, keys: impl IntoIterator<Item = impl Into<String>>) -> Self {
@@ -60,7 +60,7 @@ impl TraceFields {
         self
     }
 
-    /// A layer that writes JSON lines, to standard output until it is told otherwise.
+    /// Returns a layer that writes JSON lines, to standard output unless another writer is set.
     #[must_use]
     pub fn json_layer<S>(self) -> Layer<S, JsonFields, JsonLines<Format<Json>>>
     where
@@ -69,7 +69,7 @@ impl TraceFields {
         tracing_subscriber::fmt::layer().json().map_event_format(|format| self.json(format))
     }
 
-    /// A layer that writes lines of text, to standard output until it is told otherwise.
+    /// Returns a layer that writes lines of text, to standard output unless another writer is set.
     #[must_use]
     pub fn text_layer<S>(self) -> Layer<S, DefaultFields, TextLines<Format<Full>>>
     where
@@ -88,9 +88,9 @@ impl TraceFields {
         TextLines { format, fields: self }
     }
 
-    /// What can be said here. While a subscriber handles an event, `tracing`'s own current span may be out of sight: the bridge finds
+    /// Returns the fields of the current context. While a subscriber handles an event, `tracing`'s own current span may be out of sight: the bridge finds
     /// the one that OpenTelemetry's context holds.
-    fn said(&self) -> Said {
+    fn current(&self) -> Fields {
         let current = self.propagator.current();
         let policy = if self.keys.is_empty() { None } else { Some(self.propagator.policy()) };
         let baggage = self.keys.iter().filter_map(|key| {
@@ -100,7 +100,7 @@ impl TraceFields {
             let whole = value.len() <= policy.as_ref()?.telemetry_limits().value;
             Some((key.clone(), if whole { value.into_owned() } else { guarded.into_owned() }))
         });
-        Said { baggage: baggage.collect(), trace: current.trace }
+        Fields { baggage: baggage.collect(), trace: current.trace }
     }
 }
 
@@ -125,15 +125,15 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let said = self.fields.said();
-        if said.is_empty() {
+        let current = self.fields.current();
+        if current.is_empty() {
             return self.format.format_event(context, out, event);
         }
         let mut line = String::new();
         self.format.format_event(context, Writer::new(&mut line), event)?;
         let Some(members) = line.strip_prefix('{') else { return out.write_str(&line) };
         out.write_char('{')?;
-        said.write_json(&mut out)?;
+        current.write_json(&mut out)?;
         if !members.trim_start().starts_with('}') {
             out.write_char(',')?;
         }
@@ -148,7 +148,7 @@ where
     F: FormatEvent<S, N>,
 {
     fn format_event(&self, context: &FmtContext<'_, S, N>, mut out: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        self.fields.said().write_text(&mut out)?;
+        self.fields.current().write_text(&mut out)?;
         self.format.format_event(context, out, event)
     }
 }

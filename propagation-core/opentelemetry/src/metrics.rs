@@ -18,10 +18,10 @@
 //! # let _ = (propagator, without_spans);
 //! ```
 //!
-//! # What is measured
+//! # Metrics
 //!
-//! Names, units, bucket boundaries and attributes are those of the semantic conventions 1.45. Only what their metric tables list becomes
-//! an attribute, and of that only what they do not leave to choice: no paths, no message ids, no baggage.
+//! Names, units, bucket boundaries and attributes are those of the semantic conventions 1.45. Attributes are those of their metric tables,
+//! without the opt-in ones: no paths, no message ids, no baggage.
 //!
 //! | Metric | Unit | Of |
 //! |---|---|---|
@@ -39,7 +39,7 @@
 //!
 //! The SDK 0.33 attaches no exemplars to what it exports, so a bucket does not lead to a trace yet.
 //!
-//! What was refused, stopped or changed on the way in or out is counted by every propagator; [`observe_counters`] shows those
+//! Every propagator counts rejected and changed fields and keys; [`observe_counters`] exports those
 //! numbers to a meter.
 
 mod conventions;
@@ -64,7 +64,7 @@ pub use counters::observe_counters;
 
 /// Measures hops, around a bridge that makes spans of them, or around [`NoBridge`](propagation_core::NoBridge).
 ///
-/// See the [module](self) for what it measures. Clones share their instruments.
+/// The [module](self) lists the metrics. Clones share their instruments.
 #[derive(Clone)]
 pub struct HopMetrics<B> {
     inner: B,
@@ -72,7 +72,7 @@ pub struct HopMetrics<B> {
 }
 
 impl<B> HopMetrics<B> {
-    /// Measures with this meter what goes through this bridge.
+    /// Creates instruments of a meter, and measures the hops of a bridge.
     #[must_use]
     pub fn new(meter: &Meter, inner: B) -> Self {
         Self { inner, instruments: Arc::new(Instruments::new(meter)) }

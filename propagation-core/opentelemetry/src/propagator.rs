@@ -25,8 +25,8 @@ use propagation_core::{
 /// global::set_text_map_propagator(OpenTelemetryPropagator::new(propagator));
 /// ```
 ///
-/// OpenTelemetry does not tell a propagator who is on the other side, so every message counts as one of a single peer: an unknown
-/// HTTP caller and an unknown host, unless [`for_peer`](Self::for_peer) says otherwise. Four things its interface can't do:
+/// OpenTelemetry's interface has no peer, so every message counts as one of a single peer: an unknown HTTP caller and an unknown
+/// host, unless [`for_peer`](Self::for_peer) sets another. Four things the interface cannot do:
 /// remove a stale header on injection, link a restarted trace to the caller's, report why something was rejected (the
 /// [counters](Propagator::counters) do), and continue a trace-id that came without a parent-id (X-Ray's `Root=` alone), unless
 /// `ReceivedIdGenerator` is installed and the extracted context is attached while the span starts.
@@ -54,7 +54,7 @@ impl OpenTelemetryPropagator {
         self
     }
 
-    /// The same for one peer: policy rules for it decide what comes in and what goes out.
+    /// Sets the peer whose policy rules apply to extraction and injection.
     #[must_use]
     pub fn for_peer(mut self, peer: &Peer<'_>) -> Self {
         self.peer = OwnedPeer::new(peer);
@@ -67,7 +67,7 @@ impl TextMapPropagator for OpenTelemetryPropagator {
         let received = context.get::<Received>().map(|received| &received.0);
         let span = context.span();
         let span = span.span_context();
-        // A remote span is one that a propagator has read: its flags say all that is known. Others are ours, of the SDK's making.
+        // A remote span is one that a propagator has read: its flags are all that is known. Others are ours, of the SDK's making.
         let trace =
             trace_context(span, received.map(|received| &received.trace), self.random_flag && !span.is_remote());
         let unchanged = received.filter(|received| !trace.has_ids() && received.trace.root_trace_id().is_some());
@@ -117,7 +117,7 @@ fn parent(trace: &TraceContext) -> Option<SpanContext> {
     span_context(trace, true).or_else(|| root_context(trace, true)).or_else(|| denied(trace))
 }
 
-/// What was extracted, with all that OpenTelemetry's types can't hold.
+/// An extracted context, with the parts that OpenTelemetry's types cannot hold.
 pub(crate) struct Received(pub(crate) PropagationContext);
 
 #[derive(Clone, Debug)]

@@ -45,7 +45,7 @@
 //! | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `…_EVENT_…`, `…_LINK_…` | limits of a span | 128 each |
 //! | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_SPAN_…` | characters of a text in an attribute, truncated on export | no limit |
 //! | `OTEL_PROPAGATORS` | the formats | `tracecontext,baggage` |
-//! | `OTEL_SEMCONV_STABILITY_OPT_IN` | the names of RPC and messaging attributes: [`SemanticConventions`](propagation_core::semconv::SemanticConventions) | 1.45 |
+//! | `OTEL_SEMCONV_STABILITY_OPT_IN` | the names of RPC and messaging attributes: [`SemanticConventions`] | 1.45 |
 //! | `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` | `logs`: exceptions are log records in place of span events; `logs/dup`: both. Needs the feature `logs` | span events |
 //! | `PROPAGATION_POLICY_FILE` | the policy file. Needs the feature `policy-file`; an error in it ends the start | the one given in code |
 //! | `RUST_LOG` | the log lines that [`install`](Setup::install) writes | the filter given in code, or `info` |

@@ -3,12 +3,12 @@ use std::fmt::{self, Write};
 use propagation_core::TraceContext;
 
 /// The fields of one line.
-pub(super) struct Said {
+pub(super) struct Fields {
     pub(super) trace: TraceContext,
     pub(super) baggage: Vec<(Box<str>, String)>,
 }
 
-impl Said {
+impl Fields {
     pub(super) fn is_empty(&self) -> bool {
         self.trace.trace_id().is_none() && self.baggage.is_empty()
     }

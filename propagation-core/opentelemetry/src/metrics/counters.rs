@@ -32,7 +32,9 @@ pub fn observe_counters(meter: &Meter, propagator: &Propagator) {
     let _registered = meter
         .u64_observable_counter("propagation.rejections")
         .with_unit("{rejection}")
-        .with_description("What was refused, stopped, changed, truncated or restarted, by direction and reason.")
+        .with_description(
+            "Fields and keys that were rejected, changed, truncated or restarted, by direction and reason.",
+        )
         .with_callback(move |observer| {
             for (direction, reason, count) in counters.iter() {
                 observer.observe(

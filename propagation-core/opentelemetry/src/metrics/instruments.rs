@@ -133,7 +133,7 @@ impl Instruments {
                 self.sent.add(batch_count(hop).unwrap_or(1), &self.attributes(SENT, hop, outcome));
             }
             Some("receive") => {
-                // Where no number is said, the span links to each message that came.
+                // Without a count, the span links to each received message.
                 let messages = batch_count(hop).unwrap_or(hop.links);
                 if messages > 0 {
                     self.received.note(hop);
@@ -148,10 +148,10 @@ impl Instruments {
         let destination = [semconv::MESSAGING_DESTINATION_NAME, semconv::MESSAGING_DESTINATION_PARTITION_ID];
         let hidden = |key: &str| !self.destinations && destination.contains(&key);
         let listed = hop.attributes.iter().filter(|known| lists(table, &known.key) && !hidden(&known.key));
-        let said = listed.map(|known| bounded(hop, known));
-        // As the bridges say it on spans.
+        let attributes = listed.map(|known| bounded(hop, known));
+        // The bridges record it on spans, too.
         let error = outcome.error_type().map(|kind| KeyValue::new(semconv::ERROR_TYPE, kind));
-        said.chain(error).collect()
+        attributes.chain(error).collect()
     }
 }
 

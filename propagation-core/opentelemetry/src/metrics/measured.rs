@@ -21,7 +21,7 @@ pub(super) struct Measured {
     active: Option<Vec<KeyValue>>,
 }
 
-/// What a hop says of itself that matters to a metric.
+/// The description of a hop, as far as metrics use it.
 pub(super) struct Noted {
     pub(super) kind: SpanKind,
     pub(super) attributes: Vec<Attribute>,

@@ -11,7 +11,7 @@ pub enum SetupError {
     Variable {
         /// Its name.
         name: &'static str,
-        /// What is wrong with it; without its value, which may hold credentials.
+        /// The problem; without its value, which may hold credentials.
         problem: &'static str,
     },
     /// `OTEL_PROPAGATORS` names a format that there is none of.

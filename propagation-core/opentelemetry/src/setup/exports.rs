@@ -94,7 +94,7 @@ impl Exports {
     }
 
     pub(super) fn counts(&self) -> SpanCounts {
-        // In this order: what is exported has ended before.
+        // In this order: an exported span has ended before.
         let exported = self.exported.load(Ordering::Acquire);
         let failed = self.failed.load(Ordering::Acquire);
         SpanCounts { ended: self.ended.load(Ordering::Acquire), exported, failed }

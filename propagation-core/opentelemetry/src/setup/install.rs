@@ -10,7 +10,7 @@ use super::{
 
 type Boxed = Box<dyn Layer<Registry> + Send + Sync>;
 
-/// What the subscriber is made of, beside the spans.
+/// The layers of the subscriber.
 #[derive(Default)]
 pub(super) struct Layers {
     spans: Option<Targets>,
@@ -92,7 +92,7 @@ fn shows_errors(value: &str) -> bool {
         )
 }
 
-/// The spans of what exports spans would be exported in turn, for ever.
+/// Excludes the crates of the exporters: their spans and events would be exported in turn, without end.
 fn without_the_exporters() -> Targets {
     let theirs = [
         "h2",

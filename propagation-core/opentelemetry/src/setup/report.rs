@@ -79,6 +79,7 @@ impl FailedExports {
     }
 
     /// Forgets the failure: a later export has made up for it.
+    #[cfg(feature = "metrics")]
     pub(super) fn clear(&self) {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).failure = None;
     }

@@ -23,7 +23,7 @@ use super::{
 };
 use propagation_core::Propagator;
 
-/// Telemetry that was started. Keep it until the service ends: dropped, it exports what is left, and blocks meanwhile.
+/// The telemetry of a service. Keep it until the service ends: dropping it exports the rest, and blocks meanwhile.
 #[derive(Debug)]
 pub struct Telemetry {
     propagator: Propagator,
@@ -146,7 +146,7 @@ impl Telemetry {
         self.provider.tracer(name)
     }
 
-    /// The provider, for what stands nowhere here; a global is yours to set.
+    /// Returns the provider of tracers. The set-up registers no global provider.
     #[must_use]
     pub fn provider(&self) -> &SdkTracerProvider {
         &self.provider
@@ -168,7 +168,7 @@ impl Telemetry {
         self.provider.tracer_with_scope(crate::instrumentation_scope(self.propagator.semantic_conventions()))
     }
 
-    /// Exports what is left and ends. Off the runtime's own threads, so that a runtime of one thread can drive the export.
+    /// Exports the rest and ends, off the runtime's own threads, so that a runtime of one thread can drive the export.
     ///
     /// A service is healthy without a Collector: log the error, and end as usual.
     ///
