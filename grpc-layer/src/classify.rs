@@ -1,17 +1,19 @@
-use std::io::IoSlice;
+use std::{io::IoSlice, sync::Arc};
 
 use bytes::Buf;
 use http::{HeaderMap, HeaderValue, header::CONTENT_TYPE, response::Parts};
-use propagation_core::{HopSpan, Outcome, SpanKind, semconv};
+use propagation_core::{HopSpan, Outcome, Propagator, SpanKind, semconv};
 use propagation_http::exchange::{BodyEnd, ClassifyResponse, ServerClassifier};
 use tonic::Code;
 
-use crate::{deadline::Deadline, method::UnknownMethod, status, web::WebFrames};
+use crate::{deadline::Deadline, metadata::RecordedMetadata, method::UnknownMethod, status, web::WebFrames};
 
 /// Classifies a call by its gRPC status, from the trailers, from a Trailers-Only response, or from a grpc-web body.
 #[derive(Debug)]
 pub struct GrpcClassifier {
     kind: SpanKind,
+    propagator: Propagator,
+    metadata: Arc<RecordedMetadata>,
     code: Option<Code>,
     deadline: Option<Deadline>,
     unknown: Option<UnknownMethod>,
@@ -23,8 +25,24 @@ pub struct GrpcClassifier {
 }
 
 impl GrpcClassifier {
-    pub(crate) fn new(kind: SpanKind, deadline: Option<Deadline>, unknown: Option<UnknownMethod>) -> Self {
-        Self { kind, code: None, deadline, unknown, is_grpc: false, has_message: false, web: None }
+    pub(crate) fn new(
+        kind: SpanKind,
+        propagator: Propagator,
+        metadata: Arc<RecordedMetadata>,
+        deadline: Option<Deadline>,
+        unknown: Option<UnknownMethod>,
+    ) -> Self {
+        Self {
+            kind,
+            propagator,
+            metadata,
+            code: None,
+            deadline,
+            unknown,
+            is_grpc: false,
+            has_message: false,
+            web: None,
+        }
     }
 
     fn is_late(&self) -> bool {
@@ -46,6 +64,12 @@ impl GrpcClassifier {
                 self.has_message |= web.has_message;
                 self.code = web.code.or(self.code);
             }
+        }
+    }
+
+    fn record(&self, headers: &HeaderMap, hop: &HopSpan) {
+        if !self.metadata.response.is_empty() && hop.is_recording() {
+            self.metadata.record_response(headers, &self.propagator.policy(), hop);
         }
     }
 
@@ -81,6 +105,7 @@ impl GrpcClassifier {
 impl ClassifyResponse for GrpcClassifier {
     fn on_response(&mut self, head: &mut Parts, hop: &HopSpan) {
         self.read(&head.headers);
+        self.record(&head.headers, hop);
         if self.code.is_none() && !head.status.is_success() {
             // Not the response of a gRPC server, but of an intermediary.
             self.code = Some(code_of_http(head.status));
@@ -103,8 +128,9 @@ impl ClassifyResponse for GrpcClassifier {
         }
     }
 
-    fn on_trailers(&mut self, trailers: &HeaderMap, _: &HopSpan) {
+    fn on_trailers(&mut self, trailers: &HeaderMap, hop: &HopSpan) {
         self.read(trailers);
+        self.record(trailers, hop);
     }
 
     fn classify(&mut self, end: BodyEnd, hop: &HopSpan) -> Outcome {

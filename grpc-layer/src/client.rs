@@ -1,15 +1,16 @@
 //! The client layer.
 
 use std::{
+    fmt,
     sync::Arc,
     task::{Context, Poll},
 };
 
-use http::{Request, Response, Uri, request::Parts};
+use http::{HeaderName, Request, Response, Uri, request::Parts};
 use http_body::Body;
-use propagation_core::{Hop, HopSpan, Propagator, SpanKind};
+use propagation_core::{Hop, HopSpan, Propagator, SpanKind, semconv};
 use propagation_http::{
-    CallerContext, attributes,
+    CallerContext, Exclusions, ResendCount, attributes,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tonic::GrpcMethod;
@@ -20,6 +21,7 @@ use crate::{
     DescriptorSetError, carrier,
     classify::GrpcClassifier,
     deadline::Deadline,
+    metadata::RecordedMetadata,
     method::{MethodName, UnknownMethod, is_infrastructure},
     methods::Methods,
 };
@@ -40,6 +42,21 @@ struct Options {
     server: Option<String>,
     methods: Methods,
     infrastructure: bool,
+    exclusions: Exclusions,
+    filter: Filter,
+    metadata: Arc<RecordedMetadata>,
+}
+
+/// The function that decides which calls get a span.
+#[derive(Clone, Default)]
+struct Filter(Option<Arc<FilterFn>>);
+
+type FilterFn = dyn Fn(&Parts) -> bool + Send + Sync;
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Filter").field("any", &self.0.is_some()).finish()
+    }
 }
 
 impl ClientPropagationLayer {
@@ -53,6 +70,9 @@ impl ClientPropagationLayer {
                 server: None,
                 methods: Methods::default(),
                 infrastructure: false,
+                exclusions: Exclusions::default(),
+                filter: Filter::default(),
+                metadata: Arc::default(),
             }),
         }
     }
@@ -109,6 +129,36 @@ impl ClientPropagationLayer {
         Ok(self)
     }
 
+    /// Excludes calls from spans by their path, such as `/shop.Orders/Watch`. They still propagate the context.
+    #[must_use]
+    pub fn exclude(mut self, exclusions: Exclusions) -> Self {
+        Arc::make_mut(&mut self.options).exclusions = exclusions;
+        self
+    }
+
+    /// Sets which calls get a span, besides [excluded](Self::exclude) ones. Other calls propagate the context without a span.
+    #[must_use]
+    pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        Arc::make_mut(&mut self.options).filter = Filter(Some(Arc::new(filter)));
+        self
+    }
+
+    /// Adds request metadata to record as attributes (`rpc.request.metadata.{name}`). By default none is recorded. Credentials
+    /// (`authorization`, `x-api-key`, …) and values marked as sensitive are never recorded.
+    #[must_use]
+    pub fn record_request_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.options).metadata).request.extend(names);
+        self
+    }
+
+    /// Adds response metadata, trailers included, to record as attributes (`rpc.response.metadata.{name}`), like
+    /// [`record_request_metadata`](Self::record_request_metadata).
+    #[must_use]
+    pub fn record_response_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.options).metadata).response.extend(names);
+        self
+    }
+
     /// Sets whether calls to the health and reflection services (`grpc.health.v1`, `grpc.reflection.v1`) get a span. Off by default.
     #[must_use]
     pub fn with_health_and_reflection(mut self, spans: bool) -> Self {
@@ -153,9 +203,15 @@ where
         let call = || {
             let (hop, unknown) = self.options.start(&mut head);
             let deadline = hop.is_recording().then(|| Deadline::from_headers(&head.headers)).flatten();
+            let (propagator, metadata) = (self.options.propagator.clone(), Arc::clone(&self.options.metadata));
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
-            ResponseFuture::new(inner, hop, GrpcClassifier::new(SpanKind::Client, deadline, unknown), false)
+            ResponseFuture::new(
+                inner,
+                hop,
+                GrpcClassifier::new(SpanKind::Client, propagator, metadata, deadline, unknown),
+                false,
+            )
         };
         match caller {
             Some(caller) => caller.in_scope(call),
@@ -169,7 +225,8 @@ impl Options {
     fn start(&self, head: &mut Parts) -> (HopSpan, Option<UnknownMethod>) {
         let propagator = &self.propagator;
         let mut unknown = None;
-        let hop = if !propagator.is_recording() || (!self.infrastructure && is_infrastructure(head.uri.path())) {
+        let resend = head.extensions.get().map_or(0, ResendCount::next_attempt);
+        let hop = if !propagator.is_recording() || !self.has_span(head) {
             propagator.continue_from(propagator.current())
         } else {
             let mut hop = Hop::local(SpanKind::Client, propagator.current());
@@ -179,11 +236,21 @@ impl Options {
             if let Some(authority) = authority {
                 attributes::server(&mut hop, authority, "http", false);
             }
+            if resend > 0 {
+                hop.add_attribute(semconv::HTTP_REQUEST_RESEND_COUNT, resend);
+            }
+            hop.attributes.extend(self.metadata.of_request(&head.headers, &propagator.policy()));
             unknown = method.unknown;
             propagator.start(hop)
         };
         carrier::inject(propagator, &self.peer, hop.context(), &mut head.headers);
         (hop, unknown)
+    }
+
+    fn has_span(&self, head: &Parts) -> bool {
+        (self.infrastructure || !is_infrastructure(head.uri.path()))
+            && !self.exclusions.excludes(&head.method, head.uri.path())
+            && self.filter.0.as_ref().is_none_or(|filter| filter(head))
     }
 
     fn method_of(&self, head: &Parts) -> MethodName {

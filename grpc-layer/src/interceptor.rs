@@ -3,7 +3,7 @@
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use propagation_core::{Admission, Peer, Propagator, Transport};
-use propagation_http::{PeerAddress, TrustedProxies};
+use propagation_http::{ForwardingHeader, PeerAddress, TrustedProxies};
 use tonic::{Request, Status, metadata::MetadataMap, service::Interceptor};
 
 use crate::{MetadataCarrier, carrier};
@@ -104,10 +104,19 @@ impl ServerInterceptor {
         self
     }
 
-    /// Sets the proxies whose `x-forwarded-for` is trusted for policy rules with `address:…`. By default the header is ignored.
+    /// Sets the proxies whose `x-forwarded-for` or `forwarded` (RFC 7239) is trusted for policy rules with `address:…`. By default the headers
+    /// are ignored.
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
-        self.proxies = TrustedProxies::new(trusted);
+        self.proxies.set_trusted(trusted);
+        self
+    }
+
+    /// Sets the header in which the trusted proxies report the address of their peer, like
+    /// [`ServerPropagationLayer::with_forwarding_header`](crate::ServerPropagationLayer::with_forwarding_header).
+    #[must_use]
+    pub fn with_forwarding_header(mut self, header: ForwardingHeader) -> Self {
+        self.proxies = self.proxies.with_header(header);
         self
     }
 }

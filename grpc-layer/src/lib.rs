@@ -9,6 +9,7 @@ mod client;
 mod deadline;
 mod descriptor;
 mod interceptor;
+mod metadata;
 mod method;
 mod methods;
 mod server;

@@ -7,11 +7,11 @@ use std::{
     task::{Context, Poll},
 };
 
-use http::{Extensions, HeaderMap, Request, Response, header::CONTENT_TYPE, request::Parts};
+use http::{Extensions, HeaderMap, HeaderName, Request, Response, header::CONTENT_TYPE, request::Parts};
 use http_body::Body;
 use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind, Transport};
 use propagation_http::{
-    PeerAddress, TrustedProxies,
+    Exclusions, ForwardingHeader, PeerAddress, TrustedProxies,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tower_layer::Layer;
@@ -21,6 +21,7 @@ use crate::{
     DescriptorSetError, MetadataCarrier,
     classify::{CallClassifier, GrpcClassifier, is_grpc},
     deadline::Deadline,
+    metadata::RecordedMetadata,
     method::{MethodName, UnknownMethod, is_infrastructure},
     methods::Methods,
 };
@@ -44,6 +45,8 @@ struct Options {
     propagator: Propagator,
     methods: Methods,
     infrastructure: bool,
+    exclusions: Exclusions,
+    metadata: Arc<RecordedMetadata>,
     filter: Option<RequestFn<bool>>,
     identity: Option<RequestFn<Option<String>>>,
     claims: Option<ClaimFn>,
@@ -63,6 +66,8 @@ impl ServerPropagationLayer {
                 propagator,
                 methods: Methods::default(),
                 infrastructure: false,
+                exclusions: Exclusions::default(),
+                metadata: Arc::default(),
                 filter: None,
                 identity: None,
                 claims: None,
@@ -98,7 +103,32 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// Sets which requests get a span. Other requests propagate the context without a span.
+    /// Excludes requests from spans by path and method, such as `/shop.Orders/Watch`. They still propagate the context.
+    #[must_use]
+    pub fn exclude(mut self, exclusions: Exclusions) -> Self {
+        let options = self.options_mut();
+        options.exclusions = exclusions.clone();
+        options.http = options.http.clone().exclude(exclusions);
+        self
+    }
+
+    /// Adds request metadata to record as attributes (`rpc.request.metadata.{name}`). By default none is recorded. Credentials
+    /// (`authorization`, `x-api-key`, …) and values marked as sensitive are never recorded.
+    #[must_use]
+    pub fn record_request_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Arc::make_mut(&mut self.options_mut().metadata).request.extend(names);
+        self
+    }
+
+    /// Adds response metadata, trailers included, to record as attributes (`rpc.response.metadata.{name}`), like
+    /// [`record_request_metadata`](Self::record_request_metadata).
+    #[must_use]
+    pub fn record_response_metadata(mut self, names: impl IntoIterator<Item = HeaderName>) -> Self {
+        Arc::make_mut(&mut self.options_mut().metadata).response.extend(names);
+        self
+    }
+
+    /// Sets which requests get a span, besides [excluded](Self::exclude) ones. Other requests propagate the context without a span.
     #[must_use]
     pub fn filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         let filter: RequestFn<bool> = Arc::new(filter);
@@ -133,14 +163,26 @@ impl ServerPropagationLayer {
         self
     }
 
-    /// Sets the proxies whose `x-forwarded-for` is trusted for policy rules with `address:…`. By default the header is ignored.
+    /// Sets the proxies whose `x-forwarded-for` or `forwarded` (RFC 7239) is trusted for policy rules with `address:…`. By default the headers
+    /// are ignored.
     #[must_use]
     pub fn trusted_proxies(mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) -> Self {
         let trusted = Arc::new(trusted);
         let options = self.options_mut();
         let for_http = Arc::clone(&trusted);
-        options.proxies = TrustedProxies::new(move |address| trusted(address));
+        options.proxies.set_trusted(move |address| trusted(address));
         options.http = options.http.clone().trusted_proxies(move |address| for_http(address));
+        self
+    }
+
+    /// Sets the header in which the [trusted proxies](Self::trusted_proxies) report the address of their peer. The other one is ignored.
+    ///
+    /// Without this, both are read, and the caller is unknown if they disagree.
+    #[must_use]
+    pub fn with_forwarding_header(mut self, header: ForwardingHeader) -> Self {
+        let options = self.options_mut();
+        options.proxies = std::mem::take(&mut options.proxies).with_header(header);
+        options.http = options.http.clone().with_forwarding_header(header);
         self
     }
 
@@ -212,7 +254,8 @@ where
         let deadline = hop.is_recording().then(|| Deadline::from_headers(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
-        let classifier = GrpcClassifier::new(SpanKind::Server, deadline, unknown);
+        let (propagator, metadata) = (self.options.propagator.clone(), Arc::clone(&self.options.metadata));
+        let classifier = GrpcClassifier::new(SpanKind::Server, propagator, metadata, deadline, unknown);
         ResponseFuture::new(inner, hop, CallClassifier::Grpc(classifier), false)
     }
 }
@@ -235,6 +278,7 @@ impl Options {
         let mut hop = Hop::admitted(SpanKind::Server, admission);
         let method = MethodName::from_path(head.uri.path(), &self.methods);
         method.describe(&mut hop);
+        hop.attributes.extend(self.metadata.of_request(&head.headers, &self.propagator.policy()));
         let authority = propagation_http::attributes::authority(&head.uri, &head.headers);
         propagation_http::attributes::server(&mut hop, authority, "http", false);
         if self.network_peer {
@@ -253,12 +297,16 @@ impl Options {
         let hop = outer.hop().refining();
         let method = MethodName::from_path(head.uri.path(), &self.methods);
         method.refine(&hop);
+        for attribute in self.metadata.of_request(&head.headers, &self.propagator.policy()) {
+            hop.set_attribute(attribute.key, attribute.value);
+        }
         ServerHop::insert(&hop, true, &mut head.extensions);
         (hop, method.unknown)
     }
 
     fn has_span(&self, head: &Parts) -> bool {
         (self.infrastructure || !is_infrastructure(head.uri.path()))
+            && !self.exclusions.excludes(&head.method, head.uri.path())
             && self.filter.as_ref().is_none_or(|filter| filter(head))
     }
 }

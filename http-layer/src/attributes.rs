@@ -7,6 +7,8 @@ use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, semconv};
 
 use crate::PeerAddress;
 
+pub use crate::headers::header;
+
 /// Adds the method. An unknown one becomes `_OTHER`, with the original as a further attribute.
 pub(crate) fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
     push(hop, semconv::HTTP_REQUEST_METHOD, known.unwrap_or("_OTHER"));

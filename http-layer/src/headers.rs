@@ -34,21 +34,30 @@ impl RecordedHeaders {
         headers: &HeaderMap,
         policy: &Policy,
     ) {
-        for name in listed.iter().filter(|name| !self.credentials.contains(name) && !is_credential(name)) {
-            // The policy's limit counts at least 16 bytes for each value: further values would be dropped.
-            let max = policy.telemetry_limits().value / 16 + 1;
-            let values: Vec<ExternalText> = headers
-                .get_all(name)
-                .iter()
-                .filter(|value| !value.is_sensitive())
-                .take(max)
-                .map(|value| ExternalText::from_bytes(value.as_bytes()).with_key_hint(name.as_str()))
-                .collect();
-            if !values.is_empty() {
-                out.push(Attribute::new(format!("{prefix}.{name}"), values));
-            }
-        }
+        let shown = listed.iter().filter(|name| !self.credentials.contains(name));
+        out.extend(shown.filter_map(|name| header(prefix, name, headers, policy)));
     }
+}
+
+/// Returns the values of a header as the attribute `{prefix}.{name}`. For protocols on top of HTTP.
+///
+/// Returns `None` if the header is absent, if its name is one of credentials (`authorization`, `x-api-key`, …), or if its values are
+/// marked as sensitive. The values pass the policy's guard when the attribute is recorded.
+#[must_use]
+pub fn header(prefix: &str, name: &HeaderName, headers: &HeaderMap, policy: &Policy) -> Option<Attribute> {
+    if is_credential(name) {
+        return None;
+    }
+    // The policy's limit counts at least 16 bytes for each value: further values would be dropped.
+    let max = policy.telemetry_limits().value / 16 + 1;
+    let values: Vec<ExternalText> = headers
+        .get_all(name)
+        .iter()
+        .filter(|value| !value.is_sensitive())
+        .take(max)
+        .map(|value| ExternalText::from_bytes(value.as_bytes()).with_key_hint(name.as_str()))
+        .collect();
+    (!values.is_empty()).then(|| Attribute::new(format!("{prefix}.{name}"), values))
 }
 
 /// Names of credential headers without a word of [`WORDS`].

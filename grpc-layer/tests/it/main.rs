@@ -9,4 +9,5 @@ mod hops;
 mod metrics;
 mod names;
 mod neighbours;
+mod options;
 mod telemetry;

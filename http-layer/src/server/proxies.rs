@@ -65,7 +65,7 @@ impl TrustedProxies {
     }
 
     /// Replaces the trusted proxies, and keeps the header.
-    pub(super) fn set_trusted(&mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) {
+    pub fn set_trusted(&mut self, trusted: impl Fn(IpAddr) -> bool + Send + Sync + 'static) {
         self.trusted = Some(Arc::new(trusted));
     }
 
