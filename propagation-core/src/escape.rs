@@ -21,13 +21,13 @@ pub struct EscapedText<'a> {
 }
 
 impl<'a> EscapedText<'a> {
-    /// At most 256 bytes of the text.
+    /// Creates a display of at most 256 bytes of the text.
     #[must_use]
     pub const fn new(text: &'a str) -> Self {
         Self { text, max_bytes: 256 }
     }
 
-    /// Replaces the bound.
+    /// Sets the maximum number of bytes.
     #[must_use]
     pub const fn with_max_bytes(mut self, bytes: usize) -> Self {
         self.max_bytes = bytes;

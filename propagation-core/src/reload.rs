@@ -35,7 +35,7 @@ use state::{Mode, Progress, State};
 /// [`spawn`](Self::spawn) reads it at an interval, on a thread of its own. A version comes into force once two reads, at least a second
 /// apart, have found the same bytes. Rejected are a file without a rule (empty, cut, comments alone), unless it contains `open = true`,
 /// and a file that is the beginning of the one in force, unless [`force`](Self::force) is called. A rejected file leaves the policy in
-/// force. Files with pseudonym keys are watched, too. What a new version allows and the one before did not is logged, key by key.
+/// force. Files with pseudonym keys are watched, too. A version that allows more than the one before is logged, key by key.
 ///
 /// Replace the file by `rename`, as most editors, configuration tools and Kubernetes do.
 ///

@@ -10,7 +10,7 @@ pub const LINKS_PER_SPAN: usize = 128;
 
 /// Returns the creation context of a received message, for the receive and settle spans that link to it.
 ///
-/// Applies the policy, but neither counts nor logs rejections: [`process`](super::process) does, once a message. If no bridge
+/// Applies the policy, but neither counts nor logs rejections: [`process`](super::process) does, once for each message. If no bridge
 /// records, only the admitting rule is looked up, because no span will link.
 #[must_use]
 pub fn creation_context(propagator: &Propagator, peer: &Peer<'_>, message: &dyn Extract) -> CreationContext {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-/// Whether SIGHUP came since it was last asked for. Dropping it gives the signal back to the handlers that were there before.
+/// Records whether SIGHUP has arrived since the last check. Dropping it restores the earlier handlers of the signal.
 pub(super) struct Hangup {
     came: Arc<AtomicBool>,
     #[cfg(unix)]

@@ -51,7 +51,7 @@ impl Snapshot {
         self.policy.bytes == other.policy.bytes && self.keys.iter().map(key).eq(other.keys.iter().map(key))
     }
 
-    /// Returns an error if one of the files is only the beginning of what it was.
+    /// Returns an error if a file is only the beginning of its earlier content.
     pub(super) fn check_not_cut(&self, before: &Self, path: &Path) -> Result<(), PolicyFileError> {
         if is_cut(&self.policy.bytes, &before.policy.bytes) {
             let message = "the file is the beginning of the one in force, as if it had been cut while it was written; \

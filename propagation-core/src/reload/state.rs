@@ -14,7 +14,7 @@ use crate::{
     policy::{PolicyFileError, PolicyFileErrorKind},
 };
 
-/// How much a read is asked to do.
+/// The checks that a read makes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mode {
     /// Skips files whose version was seen before.
@@ -150,7 +150,7 @@ impl State {
     }
 }
 
-/// Logs what a new version allows and the one before did not.
+/// Logs each permission that a new version adds.
 fn log_loosened(path: &Path, loosened: &[crate::policy::Loosening]) {
     /// A version that opens everything needs no thousand lines.
     const MOST: usize = 100;

@@ -53,7 +53,7 @@ fn at_the_edge_nothing_of_an_outsiders_goes_on() {
 
         let admission = edge.extract(&outsider, &attempt);
         assert!(admission.context.is_empty(), "{attempt:?}: {admission:?}");
-        // What is linked to names the caller's trace and decides nothing.
+        // A link names the caller's trace, but carries no tracestate and so no sampling decision.
         assert!(admission.links.iter().all(|link| link.state.is_empty()));
     }
 }

@@ -149,7 +149,7 @@ fn a_member_that_cannot_be_read_is_not_named_by_a_personal_key() {
     for rejection in &admission.rejections {
         assert!(!rejection.to_string().contains("anna"), "{rejection}");
     }
-    // One that tells nothing of anybody is named, so that its sender can be found.
+    // A malformed key without personal data is reported by name, so that its sender can be found.
     let fields = vec![("baggage".to_owned(), b"ten@nt=1".to_vec())];
     let admission = Propagator::default().extract(&Peer::caller(Transport::HTTP), &fields);
     assert_eq!(admission.rejections[0].key(), Some("ten@nt"));

@@ -1,4 +1,4 @@
-//! What holds for every value and for every input: what is written reads the same, nothing panics, nothing outgrows its limits.
+//! Properties of every value and every input: written fields parse to the same value, nothing panics, every limit holds.
 
 mod baggage;
 mod formats;

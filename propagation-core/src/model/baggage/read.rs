@@ -28,7 +28,7 @@ fn canonical_members(text: &[u8]) -> Option<usize> {
     }
     let mut members = 0;
     let mut start = 0;
-    // What the byte at hand stands in, as the class that it must be of.
+    // The byte class of the grammar element at the current position.
     let mut inside = TOKEN;
     octets::each_odd(text, |at, byte| {
         if octets::is(byte, inside) {

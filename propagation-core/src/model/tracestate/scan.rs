@@ -34,7 +34,7 @@ impl Scan {
         let mut scan = Self { count: 0, canonical: false, duplicates: false };
         let mut keys = Keys::default();
         for (_, member) in list_header::members(text) {
-            // Duplicates count too: the limit is on what the wire holds.
+            // Duplicates count too: the limit applies to the received members.
             if usize::from(scan.count) == TraceState::MAX_MEMBERS {
                 return Err(TraceStateError::TooManyMembers);
             }
@@ -54,7 +54,7 @@ fn canonical_members(text: &[u8]) -> Option<u8> {
         match (byte, value) {
             (b'=', None) => {
                 let key = text.get(start..at)?;
-                // Reading stops at the limit: what is behind it is looked at by nobody.
+                // Parsing stops at the limit: members behind it are not looked at.
                 if keys.keys.len() == TraceState::MAX_MEMBERS || !is_key(key) || keys.add(key) {
                     return None;
                 }

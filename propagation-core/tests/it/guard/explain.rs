@@ -1,4 +1,4 @@
-//! Explanations agree with what an extract and an inject do.
+//! Explanations agree with the results of an extract and an inject.
 
 use propagation_core::{
     Direction, InboundRule, OutboundRule, Peer, Policy, PropagationContext, RejectReason, SamplingDecision,

@@ -1,4 +1,4 @@
-//! What a newer policy allows and an older one does not.
+//! Permissions that a newer policy adds to an older one.
 
 use propagation_core::Policy;
 

@@ -55,7 +55,7 @@ fn ask(address: SocketAddr) -> String {
     answer.rsplit("\r\n\r\n").next().unwrap_or_default().to_owned()
 }
 
-/// What was said at level error, by this thread.
+/// The events of level error on this thread.
 #[derive(Default)]
 struct Errors(Mutex<Vec<String>>);
 
@@ -116,7 +116,7 @@ fn reload_under_load_loses_no_request() {
                     let halves: Vec<&str> = answer.split(' ').collect();
                     // The policy may change between the extract and the inject, but not within either.
                     let is_one = |half: &&str| ["a.1=x,a.2=x", "b.1=x,b.2=x"].contains(half);
-                    // Told at the end: a client that panics would leave the others waiting.
+                    // Asserted at the end: a client that panics would leave the others waiting.
                     if halves.len() != 2 || !halves.iter().all(is_one) {
                         wrong.lock().unwrap().push(answer);
                     }

@@ -1,4 +1,4 @@
-//! Events and counters for what the policy rejects or would reject.
+//! Events and counters of fields that the policy rejects or would reject.
 
 use std::sync::{Arc, Mutex};
 

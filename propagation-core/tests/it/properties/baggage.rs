@@ -19,7 +19,7 @@ pub(super) fn baggages() -> impl Strategy<Value = Baggage> {
     members.prop_map(|members| {
         let mut baggage = Baggage::new();
         for (key, value, times, properties) in members {
-            // What has no room stays out.
+            // A member that exceeds the limits is left out.
             let _ = baggage.set_with_properties(&format!("key-{key}"), &value.repeat(times), properties);
         }
         baggage

@@ -20,7 +20,7 @@ fn through(propagator: &Propagator, context: &PropagationContext) -> Propagation
     propagator.extract(&Peer::kafka("orders"), &sent).context
 }
 
-/// What is left of a decision in a format's own words.
+/// Returns the part of a sampling decision that a format can express.
 fn said(format: &str, sampling: SamplingDecision) -> SamplingDecision {
     let two =
         |sampling: SamplingDecision| sampling.decided().map_or(SamplingDecision::Defer, SamplingDecision::from_sampled);
