@@ -1,4 +1,4 @@
-//! What a bridge's spans must not lose of what a format has said.
+//! Bridges keep the parts of a context that only some formats carry.
 
 use opentelemetry::trace::{TraceState as OtelState, TracerProvider};
 use opentelemetry_sdk::trace::{Sampler, SamplingDecision, SamplingResult, SdkTracerProvider, ShouldSample};
@@ -17,7 +17,7 @@ fn by_parent() -> Sampler {
     Sampler::ParentBased(Box::new(Sampler::AlwaysOn))
 }
 
-/// What goes out for one message that came in, through a server span.
+/// Returns the fields that a server span sends for a received message.
 fn through(propagator: &Propagator, fields: &[(&str, &str)]) -> Vec<(String, String)> {
     let received: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
     let admission = propagator.extract(&Peer::caller(Transport::HTTP), &received);

@@ -1,4 +1,4 @@
-//! Beside `opentelemetry_sdk` 0.33: the same where it is right, and what it does where it is not.
+//! Comparison with `opentelemetry_sdk` 0.33: equal results where the SDK follows the specifications, and a table of the differences.
 //!
 //! The table of differences is the one in `docs/compare-opentelemetry-sdk.md`.
 
@@ -102,7 +102,7 @@ proptest! {
     }
 }
 
-/// An input, and what goes out for it. `T` and `S` stand for a trace and a span id.
+/// An input, and the fields that each side sends for it. `T` is the trace-id, `S` the parent-id.
 struct Difference {
     what: &'static str,
     received: &'static [(&'static str, &'static str)],
@@ -167,7 +167,7 @@ fn long(text: &str) -> String {
     text.replace('T', &PARENT[3..35]).replace('S', &PARENT[36..52])
 }
 
-/// What went out, in a line; their empty `tracestate` has a test of its own.
+/// Returns the sent fields on one line. The SDK's empty `tracestate` has a test of its own.
 fn short(sent: &Headers) -> String {
     let fields = sent.0.iter().filter(|(_, value)| !value.is_empty());
     let line = fields.map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join(", ");
@@ -230,7 +230,7 @@ fn what_is_too_long_for_a_table_differs_as_the_docs_say() {
     assert_eq!(value(&ours, "baggage"), Some(list(60)));
     assert_ne!(value(&theirs, "baggage"), Some(list(60)));
 
-    // They count what is stored, and write it percent-encoded: three times as long.
+    // The SDK limits the decoded value, and writes it percent-encoded: three times as long.
     let theirs = theirs_write(&Context::new().with_baggage([KeyValue::new("k", format!("x{}x", " ".repeat(8000)))]));
     assert_eq!(value(&theirs, "baggage").map(|value| value.len()), Some(24004));
     let mut ours = Baggage::new();

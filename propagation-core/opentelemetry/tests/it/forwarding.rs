@@ -511,7 +511,7 @@ fn copied_request_headers_give_an_outsider_nothing() {
                 let theirs = field(&request, "traceparent").is_some_and(|parent| parent.contains(OUTSIDER));
                 assert_eq!(theirs, matches!(trust, TraceTrust::Full | TraceTrust::IdsOnly), "{case}");
             }
-            // What the rule lists may be merged.
+            // Keys that the rule lists are merged.
             let admission = p.extract(&Peer::kafka("friend"), &received());
             let server = p.start(Hop::admitted(SpanKind::Server, admission));
             let mut request = vec![("baggage".to_owned(), b"plan=free,tenant.id=evil".to_vec())];

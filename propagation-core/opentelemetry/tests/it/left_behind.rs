@@ -91,7 +91,7 @@ fn forget<T>(guard: T) {
     let _ = ManuallyDrop::new(guard);
 }
 
-/// What a panic said.
+/// Returns the message of a panic.
 fn panic_of(run: impl FnOnce()) -> String {
     let panic = catch_unwind(AssertUnwindSafe(run)).expect_err("no guard was noticed");
     panic.downcast_ref::<String>().cloned().unwrap_or_else(|| (*panic.downcast_ref::<&str>().unwrap()).to_owned())

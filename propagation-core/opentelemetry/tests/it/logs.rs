@@ -13,7 +13,7 @@ use tracing_subscriber::{Layer, fmt::MakeWriter, layer::SubscriberExt, registry:
 
 use crate::wire::PARENT;
 
-/// What was written.
+/// The written bytes.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -196,7 +196,7 @@ fn shaped(bridge: Option<bool>, json: bool, caller: &PropagationContext) -> (Vec
     (lines.text().lines().map(str::to_owned).collect(), exporter.get_finished_spans().unwrap())
 }
 
-/// What a line of a shape begins with.
+/// Returns the expected beginning of a line.
 fn beginning(json: bool, span: &str, sampled: bool) -> String {
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     if json {

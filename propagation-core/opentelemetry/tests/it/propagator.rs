@@ -43,7 +43,7 @@ impl Injector for Headers {
     }
 }
 
-/// What goes out from a span of the SDK under what came in.
+/// Returns the fields that a span of the SDK sends under a received parent.
 fn through(propagator: &OpenTelemetryPropagator, fields: &[(&str, &str)]) -> HashMap<String, String> {
     let parent = propagator.extract_with_context(&Context::new(), &Headers::new(fields));
     let span = SdkTracerProvider::builder().build().tracer("app").start_with_context("span", &parent);

@@ -39,7 +39,7 @@ fn opentelemetry_rust_0_31_reads(header: &str) -> bool {
     version != 255 && ids && options.is_ok_and(|options| version != 0 || options <= 2)
 }
 
-/// What goes out of a server hop for what came in.
+/// Returns the `traceparent` that a server hop sends for a received one.
 fn sent(bridge: impl Bridge + 'static, received: Option<&str>) -> String {
     let propagator = Propagator::builder().bridge(bridge).build();
     let received: Vec<_> =

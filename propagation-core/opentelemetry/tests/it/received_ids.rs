@@ -34,7 +34,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// Answers a request with these headers from a server span around a client span; returns what the client sends.
+    /// Handles a request with these headers in a server span, and returns the headers that a client span inside it sends.
     fn serve(&self, headers: &[(&str, &str)]) -> Vec<(String, String)> {
         let received: Vec<_> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();

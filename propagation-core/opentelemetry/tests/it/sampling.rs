@@ -37,7 +37,7 @@ fn parent(sampled: bool, remote: bool, state: &str) -> Context {
     Context::new().with_remote_span_context(span)
 }
 
-/// What a sampler answers for a span of these.
+/// The input of a sampling decision.
 #[derive(Default)]
 struct Ask<'a> {
     context: Context,
@@ -130,7 +130,7 @@ fn explicit_randomness_takes_precedence_and_is_kept() {
     assert_eq!(answer(probability(0.5), low), (false, "ot=rv:00000000000001".into()));
     let high = parent(true, true, "ot=rv:ffffffffffffff");
     assert_eq!(answer(probability(0.001), high), (true, "ot=th:ffbe77;rv:ffffffffffffff".into()));
-    // What is no randomness is as if it were not there, and does not travel on with a threshold that is not made of it.
+    // A malformed `rv` counts as absent. It is dropped, because the new threshold does not depend on it.
     let bad = parent(true, true, "ot=rv:ff");
     assert_eq!(answer(probability(0.5), bad), (true, "ot=th:8".into()));
 }

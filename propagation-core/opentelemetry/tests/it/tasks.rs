@@ -27,7 +27,7 @@ fn caller(n: u32) -> PropagationContext {
     context
 }
 
-/// What is current belongs to this request, and to no other.
+/// Asserts that the current context is that of request `n`.
 fn check(propagator: &Propagator, n: u32) {
     let (found, own) = (propagator.current(), caller(n));
     assert_eq!(found.trace.trace_id(), own.trace.trace_id());

@@ -53,7 +53,7 @@ fn ask(propagator: &Propagator) -> impl FnMut() + use<> {
 
 type Case = fn(&Propagator, &SdkTracerProvider);
 
-/// What is kept for the end of a thread, and when in the life of the thread.
+/// Values that live until a thread ends, and the time at which each is stored.
 const CASES: &[(&str, Case)] = &[
     ("asks", |propagator, _| {
         keep(OnDrop(ask(propagator)));

@@ -1,4 +1,4 @@
-//! What is counted of messages.
+//! Counters of sent and consumed messages.
 
 use propagation_core::{Hop, NoBridge, Outcome, Propagator, SpanKind};
 use propagation_opentelemetry::metrics::HopMetrics;
@@ -79,7 +79,7 @@ fn delivered_message_is_counted_once() {
     let receive = propagator.start(message(SpanKind::Client, "receive", "receive"));
     receive.set_attribute("messaging.batch.message_count", 2_usize);
     receive.end(&Outcome::Unset);
-    // One that got nothing, and one that is linked to what it got.
+    // One receive without messages, and one that links to its message.
     propagator.start(message(SpanKind::Client, "receive", "receive")).end(&Outcome::Unset);
     let linked = propagator.start(message(SpanKind::Client, "receive", "receive"));
     linked.add_link(&caller().trace);

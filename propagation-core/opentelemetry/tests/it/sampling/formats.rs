@@ -1,4 +1,4 @@
-//! Sampling decisions, and what they were made by, on the wire of each format.
+//! Sampling decisions, thresholds and randomness on the wire of each format.
 
 use propagation_core::{
     Formats, Peer, PropagationContext, Propagator,
@@ -23,7 +23,7 @@ fn context(sampling: SamplingDecision, state: &str) -> TraceContext {
     context.with_state(TraceState::parse(state.as_bytes()).unwrap())
 }
 
-/// What the next service reads of a context that is sent in a format.
+/// Returns the context that the next service reads if this one is sent in a format.
 fn received(formats: &str, sent: TraceContext) -> TraceContext {
     let propagator = propagator(formats);
     let mut fields: Vec<(String, Vec<u8>)> = Vec::new();

@@ -13,7 +13,7 @@ use propagation_opentelemetry::sampling::{Adaptive, AlwaysOn, CompositeSampler, 
 
 use super::{Ask, ids, probability, sampled};
 
-/// A clock that stands still until it is told.
+/// A clock that advances only by `pass`.
 #[derive(Clone, Default)]
 struct Clock(Arc<AtomicU64>);
 
@@ -44,7 +44,7 @@ fn no_more_than_the_rate_is_kept_whatever_comes() {
         }
         per_second.push(kept);
     }
-    // A full bucket and what has dripped in before the second was over, then the drip.
+    // The first second has the full bucket and its refill, each later second the refill alone.
     assert_eq!(per_second, [19, 10, 10, 10, 10]);
     clock.pass(60_000_000);
     let burst = (0..100).filter(|_| sampled(&Ask::default().of(&sampler))).count();

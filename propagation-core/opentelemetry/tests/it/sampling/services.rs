@@ -1,4 +1,4 @@
-//! Several services, each with a bridge and a sampler of its own: what one decides, the next one reads.
+//! Several services, each with a bridge and a sampler of its own: each reads the decision of the one before.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -379,7 +379,7 @@ fn an_outsider_at_the_edge_has_no_say_in_sampling() {
             assert!(!is_sampled(&sent), "{received:?}");
             assert_eq!((field(&sent, "tracestate"), service.exported().len()), ("", 0), "{received:?}");
         }
-        // Nor can it say no.
+        // Nor can the caller deny sampling.
         let service = Service::build(CompositeSampler::parent_based(AlwaysOn), "tracecontext", Policy::edge(), tracing);
         let sent = service.handle(&headers(&[("traceparent", &PARENT.replace("-01", "-00"))]));
         assert_eq!((is_sampled(&sent), field(&sent, "tracestate")), (true, "ot=th:0"));

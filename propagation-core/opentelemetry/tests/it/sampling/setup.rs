@@ -1,4 +1,4 @@
-//! Samplers as the environment names them, and what else it says of spans.
+//! Samplers and span limits from environment variables.
 
 use std::{
     sync::{Arc, Mutex},
@@ -176,7 +176,7 @@ fn a_failure_that_is_kept_says_nothing_of_others() {
     assert_eq!(span.span_context.trace_id().to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
 }
 
-/// What an exporter was told besides spans.
+/// The calls of an exporter other than `export`.
 #[derive(Clone, Debug, Default)]
 struct Told(Arc<Mutex<Vec<String>>>);
 

@@ -1,4 +1,4 @@
-//! Work that other threads do: rayon, channels, what is dropped by a `select!`, what was stored as text.
+//! Work on other threads: rayon, channels, futures that `select!` drops, contexts that are stored as text.
 
 use std::{sync::mpsc, time::Duration};
 
@@ -95,7 +95,7 @@ fn channel_messages_are_handled_in_their_own_request() {
     });
 }
 
-/// Says what is current when it is dropped.
+/// Sends the current context when it is dropped.
 struct Dropped<'a>(&'a Propagator, mpsc::Sender<PropagationContext>);
 
 impl Drop for Dropped<'_> {
