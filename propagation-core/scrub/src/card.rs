@@ -12,7 +12,7 @@ pub(super) const SHORTEST_CARD: usize = 12;
 /// A chain of groups of digits with one separator between any two.
 #[derive(Default)]
 pub(super) struct Chain {
-    /// From the group that was asked for last to the end of the groups that were counted.
+    /// From the group of the last look-up to the end of the counted groups.
     groups: Range<usize>,
     /// The digits in that range.
     digits: usize,
@@ -271,12 +271,12 @@ const fn lengths(prefix: u32) -> &'static [usize] {
         510_000..=559_999 | 222_100..=272_099 => &[16],
         // American Express.
         340_000..=349_999 | 370_000..=379_999 => &[15],
-        // Discover, and what runs on its network.
+        // Discover, and issuers on its network.
         601_100..=601_199 | 644_000..=659_999 => UP_TO_19,
         // Diners Club.
         300_000..=305_999 | 309_500..=309_599 | 380_000..=399_999 => &[14],
         360_000..=369_999 => &[14, 16],
-        // JCB has 3528 to 3589, and 35 is what it is often taken for.
+        // JCB: 3528 to 3589. Other numbers with 35 are often used as JCB's.
         352_800..=358_999 => UP_TO_19,
         350_000..=359_999 => &[16],
         213_100..=213_199 | 180_000..=180_099 => &[15],

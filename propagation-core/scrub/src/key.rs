@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 pub(super) use password::{PASSWORDS, foreign_password};
 
-/// A key, with cached answers: a value with many numbers asks often, and a key may be long.
+/// A key, with cached results: a value with many numbers needs them often, and a key may be long.
 #[derive(Debug)]
 pub(super) struct Key<'k> {
     pub(super) bytes: &'k [u8],
@@ -109,7 +109,7 @@ const fn word(mut word: &[u8]) -> u32 {
 enum Word {
     /// Names a secret.
     Telling,
-    /// `secret`, which names a secret whatever follows.
+    /// `secret`, which names a secret regardless of the words behind it.
     Secret,
     /// Makes the key name a property of a secret: `token_type`, `password_policy`, `auth_user_id`.
     About,

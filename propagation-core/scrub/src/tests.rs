@@ -1,4 +1,4 @@
-//! Tables of vectors: what is found, what is left alone, and through which wrappings.
+//! Tables of test vectors: findings, clean values, and encodings of both.
 
 mod formats;
 mod ids;

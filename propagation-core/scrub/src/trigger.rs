@@ -32,7 +32,7 @@ fn schemes() -> impl Iterator<Item = Vec<Place>> {
     let letters = |scheme: &str| scheme.bytes().take(LONGEST).map(either).collect::<Vec<_>>();
     credential::SCHEMES.iter().map(move |scheme| {
         let letters = letters(scheme);
-        // Short words need what follows them, too.
+        // The trigger of a short scheme includes the separator and the first byte behind it.
         let rest: &[Place] = if scheme.len() < LONGEST { &[any(b" -:=+\""), once(TOKENS)] } else { &[] };
         [X].into_iter().chain(letters).chain(rest.iter().copied()).collect()
     })

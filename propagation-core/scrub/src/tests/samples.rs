@@ -1,4 +1,4 @@
-//! What is found, and what is left alone.
+//! Sample values: personal data and secrets that must be found, and clean values.
 
 use crate::Detector;
 
@@ -102,7 +102,7 @@ pub(super) const PERSONAL: &[(Detector, &str, &str)] = &[
     (Detector::Basic, "note", "redis://:p4ssw0rd@cache:6379"),
 ];
 
-/// Values that look random, each under a key that tells.
+/// Secrets that look random, each under a key that names a secret.
 pub(super) const SECRETS: &[(&str, &str)] = &[
     ("password", "hunter2!"),
     ("password", "Summer2024"),
@@ -118,7 +118,7 @@ pub(super) const SECRETS: &[(&str, &str)] = &[
     ("note", "{\"api_key\":\"a8f3k29dk3l\"}"),
 ];
 
-/// What travels in baggage every day and identifies nobody.
+/// Ordinary baggage that identifies no person.
 pub(super) const CLEAN: &[(&str, &str)] = &[
     ("trace_id", "4bf92f3577b34da6a3ce929d0e0e4736"),
     ("span_id", "0012345678901234"),

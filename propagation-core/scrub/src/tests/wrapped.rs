@@ -1,4 +1,4 @@
-//! What wraps a value: escapes, base64, other forms of its characters.
+//! Encodings of a value: escapes, base64, other forms of its characters.
 
 use super::{found, samples::PERSONAL};
 use crate::{Detector, Detectors, scan};
@@ -21,7 +21,7 @@ pub(super) const WRAPPINGS: [fn(&str) -> String; 12] = [
 #[test]
 fn wrappings_hide_nothing() {
     for (detector, key, value) in PERSONAL {
-        // A wrapping leaves no telling key. Base64 is known by text of ASCII at its start.
+        // These keys give no hint, as keys inside a wrapping do not. Base64 is recognised by ASCII text at its start.
         if *key != "note" || !value.is_ascii() {
             continue;
         }
@@ -39,7 +39,7 @@ fn base64_of_text_in_any_script_is_read() {
     for text in ["mail to Zoë <zoe@example.com>", "note: 注文 alice@example.com", "order 🎉 alice@example.com"] {
         assert_eq!(found("note", &base64(text, STANDARD, true)), Some(Detector::Email), "{text}");
     }
-    // Not text: what follows is no finding.
+    // The decoded bytes are not text, so the address in them is no finding.
     assert_eq!(found("note", "bm90IHRleHQ6//////9hbGljZUBleGFtcGxlLmNvbQ=="), None);
 }
 
