@@ -1,4 +1,4 @@
-"""Checks that the modules of propagation-core import downward only, without cycles (ARCHITECTURE.md, "Layers").
+"""Checks that the modules of propagation-core import downward only, without cycles (ARCHITECTURE.md, "Layers of core").
 
 Run from the root of the repository. Prints each import upward, each cycle and each unknown module, and then exits with 1.
 An import is a path that begins with `crate::`, or with `super::` where that is the root of the crate. Files of a folder

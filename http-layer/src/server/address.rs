@@ -2,7 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 
 /// The remote address of a connection, as a request extension. Policy rules with `address:…` match it, and spans have it as
 /// `network.peer.address` and `network.peer.port` where
-/// [`with_network_peer`](crate::ServerPropagationLayer::with_network_peer) asks for them.
+/// [`with_network_peer`](crate::ServerPropagationLayer::with_network_peer) is set.
 ///
 /// Servers other than axum's insert it. With axum, `into_make_service_with_connect_info` is enough.
 ///

@@ -7,7 +7,7 @@ use http::{HeaderMap, header::FORWARDED};
 /// The maximum length of an element, in bytes. Longer ones are malformed.
 const MAX_ELEMENT: usize = 1_024;
 
-/// Returns the addresses in the `for` parameters, from right to left. `None` stands for an element without an address: one that is
+/// Returns the addresses in the `for` parameters, from right to left. `None` is an element without an address: one that is
 /// malformed, has no `for`, or names an unknown or obfuscated node. Empty elements are skipped.
 pub(super) fn entries(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
     let elements = headers.get_all(FORWARDED).iter().rev().flat_map(|line| Elements(Some(line.as_bytes())));

@@ -13,7 +13,7 @@ use super::settings::Settings;
 /// A queue.
 #[derive(Debug)]
 pub(super) struct Queue {
-    /// Differs for each queue ever created, so that a handle of a deleted queue is none of its successor's.
+    /// Differs for each queue ever created, so that a handle of a deleted queue is invalid in its successor.
     identity: u64,
     pub(super) settings: Settings,
     /// Seconds since the epoch.

@@ -115,7 +115,7 @@ pub(super) fn list(shared: &Shared, request: List) -> Result<Value, Refusal> {
     let listed: Vec<&String> = names.by_ref().take(page).collect();
     let urls: Vec<String> = listed.iter().map(|name| shared.queue_url(name)).collect();
     let mut answer = json!({"QueueUrls": urls});
-    // Like the service: a page token only for who asked for pages.
+    // Like the service: a page token only if the request sets the page size.
     if most.is_some()
         && names.peek().is_some()
         && let (Some(last), Some(answer)) = (listed.last(), answer.as_object_mut())

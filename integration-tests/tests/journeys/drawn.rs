@@ -30,7 +30,7 @@ impl Shop {
         graph.assert_sampled_consistently().assert_nothing_dropped();
     }
 
-    /// Removes what [`Shop::name`] adds to a name.
+    /// Removes the suffix that [`Shop::name`] adds to a name.
     pub(crate) fn without_run(&self, text: &str) -> String {
         let mark = format!("-{}-", self.run());
         let mut parts = text.split(mark.as_str());

@@ -87,7 +87,7 @@ async fn automatic_commits_make_no_spans_and_lose_no_trace() {
         let message = tokio::time::timeout(PATIENCE, first.recv()).await.unwrap().unwrap();
         handle(&billing, &message, &handled).await;
     }
-    // Closing commits what was stored.
+    // Closing the consumer commits the stored offsets.
     drop(first);
     send(&orders, &topic, 5..6, 1).await;
     let second = consumer(&topic, &[("enable.auto.commit", "true")]);
