@@ -57,7 +57,7 @@ impl Default for TelemetryLimits {
     }
 }
 
-/// Decides over text from outside, before a bridge sees it. The policy implements it.
+/// Decides which text from outside a bridge may receive. The policy implements it.
 pub trait TextGuard {
     /// Returns the bounds of texts.
     fn limits(&self) -> TelemetryLimits;
@@ -65,7 +65,7 @@ pub trait TextGuard {
     /// Returns `false` if a text must not be recorded. It is within the bounds. `key` is the attribute's.
     fn allows_text(&self, key: &str, text: &str) -> bool;
 
-    /// Returns a link's tracestate if it may be recorded as it is.
+    /// Returns `true` if a link's tracestate may be recorded unchanged.
     fn allows_link_state(&self, trace: &TraceContext) -> bool;
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn bounds(text: &str, limit: usize) -> (&str, &str) {
         return (text, text);
     }
     let shown = cut(scanned, limit.saturating_sub(OVERLAP.min(limit / 2)));
-    // A token that the bound divides is not shown at all: a secret may be longer than what is scanned of it.
+    // A token that the bound divides is not shown at all: a secret may be longer than its scanned part.
     let token = scanned.rfind(|letter| !is_of_token(letter)).map_or(0, |at| at.saturating_add(1));
     let divided = text.get(scanned.len()..).and_then(|rest| rest.chars().next()).is_some_and(is_of_token);
     // Of one token alone the beginning is shown: as little as the header of a JWT.

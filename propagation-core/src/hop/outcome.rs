@@ -56,7 +56,7 @@ impl Outcome {
         Self::Error { kind: bounded_cow(kind.into()), description: Cow::Borrowed(""), exception: None }
     }
 
-    /// Returns the `error.type` of the span and of metrics.
+    /// Returns the `error.type` of the span and of metrics; `None` for [`Unset`](Self::Unset).
     #[must_use]
     pub fn error_type(&self) -> Option<Cow<'static, str>> {
         match self {

@@ -1,3 +1,5 @@
+//! Runs fallible work inside a hop, and ends the hop with its result.
+
 use std::future::Future;
 
 use super::HopSpan;

@@ -1,3 +1,5 @@
+//! Receive spans, and spans that link to many messages.
+
 use std::collections::HashSet;
 
 use crate::{

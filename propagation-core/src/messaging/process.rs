@@ -1,3 +1,5 @@
+//! Process and settle spans of single messages.
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
@@ -63,7 +65,7 @@ impl Processing {
 
 /// Returns the age of a message that was created at this time after the Unix epoch, by the local clock.
 ///
-/// Zero for a time in the future, because clocks differ.
+/// Zero for a time in the future, because clocks differ. `None` if the local clock is before 1970.
 #[must_use]
 pub fn age(created: Duration) -> Option<Duration> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;

@@ -1,3 +1,5 @@
+//! Send spans, and the treatment of a context that a message already carries.
+
 use crate::{
     Attribute, Extract, Hop, HopSpan, Inject, InjectionReport, Peer, PropagationContext, Propagator, SpanKind,
     StoredContext, TraceContext, hop, policy::Forwarded,

@@ -80,7 +80,7 @@ impl TraceContext {
         self.with_sampling(own.sampling.decided().map_or(SamplingDecision::Defer, SamplingDecision::from_sampled))
     }
 
-    /// Returns the trace-id, with a parent-id or without.
+    /// Returns the trace-id, with a parent-id or without; `None` if the context has no trace.
     #[must_use]
     pub fn trace_id(&self) -> Option<TraceId> {
         self.parent.map(|parent| parent.trace_id).or_else(|| self.root_trace_id())

@@ -45,7 +45,8 @@ impl TraceState {
     ///
     /// # Errors
     ///
-    /// Returns an error if a member is malformed, or if there are more than 32.
+    /// Returns an error if a member is malformed, or if the list has more than [`MAX_MEMBERS`](Self::MAX_MEMBERS) members or
+    /// [`MAX_BYTES`](Self::MAX_BYTES) bytes.
     pub fn parse(text: &[u8]) -> Result<Self, TraceStateError> {
         Self::read(text, || text.to_vec().into()).map(|(state, _)| state)
     }
@@ -101,7 +102,7 @@ impl TraceState {
         })
     }
 
-    /// Returns the value of a key.
+    /// Returns the value of a key; `None` if no member has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
         self.iter().find_map(|(found, value)| (found == key).then_some(value))

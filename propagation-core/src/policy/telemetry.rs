@@ -1,3 +1,5 @@
+//! The policy as the guard of texts in spans, metrics and log lines.
+
 use std::{borrow::Cow, ops::Range};
 
 use super::Policy;

@@ -1,3 +1,5 @@
+//! Describes the hop that continues an admitted context.
+
 use crate::{Admission, Hop, SpanKind};
 
 impl Hop {

@@ -1,3 +1,5 @@
+//! The thread that reads the policy file at an interval and on SIGHUP.
+
 use std::{
     fmt, io,
     ops::Deref,

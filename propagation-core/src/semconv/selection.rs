@@ -1,3 +1,5 @@
+//! Selects the attribute names of version 1.45, of 1.44, or both.
+
 /// The names that telemetry of one area has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

@@ -1,3 +1,5 @@
+//! Futures that run in a captured context.
+
 use std::{
     fmt,
     future::Future,

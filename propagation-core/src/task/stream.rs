@@ -1,3 +1,5 @@
+//! Streams that run in a captured context.
+
 use std::{
     pin::Pin,
     task::{Context, Poll},

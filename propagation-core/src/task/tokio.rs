@@ -1,3 +1,5 @@
+//! Spawn functions of Tokio that carry the current context.
+
 use std::future::Future;
 
 use ::tokio::task::{AbortHandle, JoinHandle, JoinSet};

@@ -1,3 +1,5 @@
+//! Parser of the `baggage` list.
+
 use super::{Baggage, encoding, member::Checked};
 use crate::{
     FieldValue, RejectReason,

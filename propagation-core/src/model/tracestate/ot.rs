@@ -15,7 +15,7 @@ const DIGITS: usize = 14;
 
 /// OpenTelemetry's own member, `ot=key:value;…`: threshold and randomness of consistent sampling, and other sub-keys, which are kept.
 impl TraceState {
-    /// Returns the value of a sub-key of `ot`.
+    /// Returns the value of a sub-key of `ot`; `None` if the member or the sub-key is absent.
     ///
     /// ```
     /// use propagation_core::TraceState;
@@ -37,7 +37,7 @@ impl TraceState {
         self.ot(THRESHOLD).and_then(threshold_of)
     }
 
-    /// Returns the explicit randomness `rv` of 56 bits, which replaces that of the trace-id.
+    /// Returns the explicit randomness `rv` of 56 bits, which replaces that of the trace-id. `None` also if it is malformed.
     #[must_use]
     pub fn randomness(&self) -> Option<u64> {
         self.ot(RANDOMNESS).and_then(randomness_of)
@@ -109,7 +109,7 @@ pub fn threshold_of(digits: &str) -> Option<u64> {
     Some(hex(digits)? << (4 * missing))
 }
 
-/// Parses the digits of `rv`: 14 lower-case hex digits.
+/// Parses the digits of `rv`: 14 lower-case hex digits. `None` for other text.
 #[must_use]
 pub fn randomness_of(digits: &str) -> Option<u64> {
     if digits.len() == DIGITS { hex(digits) } else { None }
