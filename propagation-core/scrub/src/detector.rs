@@ -107,7 +107,7 @@ impl Detector {
         }
     }
 
-    /// Returns the detector of that name, spelt exactly as [`name`](Self::name) spells it.
+    /// Returns the detector with exactly this [`name`](Self::name); `None` if the name is unknown.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|detector| detector.name() == name)

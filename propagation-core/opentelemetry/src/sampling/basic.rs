@@ -1,3 +1,5 @@
+//! Samplers that decide alone: always, never, by probability; and one that adds attributes.
+
 use opentelemetry::KeyValue;
 use opentelemetry_sdk::trace::{SamplingDecision, ShouldSample};
 

@@ -1,3 +1,5 @@
+//! The clock of the rate-based samplers, replaceable in tests.
+
 use std::{
     fmt,
     sync::Arc,

@@ -1,3 +1,5 @@
+//! The trait of samplers that nest, its input and its result.
+
 use std::{fmt, sync::Arc};
 
 use opentelemetry::{
@@ -147,7 +149,7 @@ impl<'a> NewSpan<'a> {
         self.attributes
     }
 
-    /// Returns the value of an attribute.
+    /// Returns the value of an attribute; `None` if the span starts without it.
     #[must_use]
     pub fn attribute(&self, key: &str) -> Option<&'a Value> {
         self.attributes.iter().rev().find_map(|found| (found.key.as_str() == key).then_some(&found.value))
@@ -159,7 +161,7 @@ impl<'a> NewSpan<'a> {
         self.links
     }
 
-    /// Returns OpenTelemetry's context around it, with its baggage.
+    /// Returns OpenTelemetry's context around it, with its baggage; `None` if the SDK passed no parent context.
     #[must_use]
     pub fn context(&self) -> Option<&'a Context> {
         self.context

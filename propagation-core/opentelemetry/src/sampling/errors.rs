@@ -1,3 +1,5 @@
+//! Keeps spans that end as errors, sampled or not.
+
 use std::time::Duration;
 
 use opentelemetry::{

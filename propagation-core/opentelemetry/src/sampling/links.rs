@@ -29,7 +29,7 @@ impl<S: ComposableSampler> LinksBased<S> {
 impl<S: ComposableSampler> ComposableSampler for LinksBased<S> {
     fn intent(&self, span: &NewSpan<'_>) -> SamplingIntent {
         if span.links().iter().any(|link| link.span_context.is_sampled()) {
-            // The linked traces have a randomness of their own: how likely this was, nobody knows.
+            // The linked traces have a randomness of their own, so the probability of this decision is unknown.
             return SamplingIntent::keep_uncounted();
         }
         self.otherwise.intent(span)

@@ -90,7 +90,7 @@ impl Threshold {
         1.0 / self.probability()
     }
 
-    /// Returns the decision (Probability Sampling, "Decision algorithm").
+    /// Returns `true` if a trace with this randomness is sampled (Probability Sampling, "Decision algorithm").
     #[must_use]
     pub const fn keeps(self, randomness: Randomness) -> bool {
         randomness.0 >= self.0
