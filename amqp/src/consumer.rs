@@ -1,3 +1,5 @@
+//! Process, receive and settle spans.
+
 use std::{future::Future, time::Duration};
 
 use lapin::{

@@ -1,3 +1,5 @@
+//! Send spans, with and without confirms.
+
 use lapin::{
     BasicProperties, Channel, Confirmation, PublisherConfirm, options::BasicPublishOptions, types::ShortString,
 };

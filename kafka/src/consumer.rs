@@ -1,3 +1,5 @@
+//! Process, receive and settle spans.
+
 use std::future::Future;
 
 use propagation_core::{

@@ -1,3 +1,5 @@
+//! Send spans, for every kind of producer.
+
 mod delivery;
 mod prepared;
 

@@ -1,3 +1,5 @@
+//! The caller's context in a request, for stacks that call the client layer in another task.
+
 use std::{
     fmt,
     task::{Context, Poll},
@@ -80,7 +82,7 @@ impl<S: fmt::Debug> fmt::Debug for WithCallerContext<S> {
 pub struct CallerContext(Current);
 
 impl CallerContext {
-    /// Removes the caller's context from a request's extensions.
+    /// Removes the caller's context from a request's extensions and returns it; `None` if it is absent.
     #[must_use]
     pub fn take(extensions: &mut Extensions) -> Option<Self> {
         extensions.remove()

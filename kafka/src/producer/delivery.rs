@@ -1,3 +1,5 @@
+//! Spans that end with the delivery of a record.
+
 use std::{
     error::Error,
     future::Future,

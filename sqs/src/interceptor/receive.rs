@@ -1,3 +1,5 @@
+//! Receive spans, and the attributes that a receive call requests.
+
 use std::collections::HashSet;
 
 use aws_sdk_sqs::{

@@ -1,3 +1,5 @@
+//! Settle spans: deletion and change of visibility.
+
 use propagation_core::{
     SpanKind,
     messaging::{self, CreationContext},
