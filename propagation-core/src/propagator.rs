@@ -286,7 +286,7 @@ impl Propagator {
     /// let request = propagator.start(Hop::remote(SpanKind::Server, PropagationContext::new(TraceContext::new(parent))));
     /// let sent = request.in_scope(|| propagator.suppressed().in_scope(|| propagator.current()));
     /// assert!(sent.is_empty());
-    /// # Ok::<(), propagation_core::TraceParentError>(())
+    /// # Ok::<(), propagation_core::model::TraceParentError>(())
     /// ```
     #[must_use]
     pub fn suppressed(&self) -> HopSpan {
