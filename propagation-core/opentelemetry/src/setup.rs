@@ -30,7 +30,7 @@
 //! |---|---|---|
 //! | `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES` | the resource | the name given in code, and a random `service.instance.id` |
 //! | `OTEL_TRACES_EXPORTER` | a list of `otlp` and `console` (a line for each span on standard output), or `none` | `otlp` |
-//! | `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` | `otlp` or `none` | `otlp`; log records as code asks |
+//! | `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER` | `otlp` or `none` | `otlp`; log records only if code or `OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN` enables them |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, or `http/protobuf` with the feature `otlp-http` | `grpc` |
 //! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the Collector. Over HTTP, `/v1/traces`, `/v1/metrics` or `/v1/logs` is added; not to the endpoint of one signal | `http://localhost:4317`, over HTTP `http://localhost:4318` |
 //! | `OTEL_EXPORTER_OTLP_HEADERS` | headers or gRPC metadata, as `key=value,…`, percent-encoded | none |

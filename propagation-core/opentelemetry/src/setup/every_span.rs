@@ -15,9 +15,9 @@ use propagation_core::{PropagationContext, Propagator};
 
 use crate::bridge::attribute;
 
-/// Copies baggage of the current hop to each span that starts inside the hop, where a rule of the policy asks for it.
+/// Copies baggage of the current hop to each span that starts inside the hop, if a rule of the policy selects the key.
 ///
-/// A rule asks for it by [`KeyRule::every_span`](propagation_core::KeyRule::every_span), or by `every_span = true` in a policy file. The span of the
+/// A rule selects it with [`KeyRule::every_span`](propagation_core::KeyRule::every_span), or with `every_span = true` in a policy file. The span of the
 /// hop itself has the attribute by [`KeyRule::span_attribute`](propagation_core::KeyRule::span_attribute) alone. The set-up installs the processor.
 ///
 /// ```

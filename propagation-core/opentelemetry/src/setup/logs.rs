@@ -52,7 +52,7 @@ pub(super) enum ExceptionSignal {
 }
 
 impl LogSettings {
-    /// Reads the variables. Without `OTEL_LOGS_EXPORTER`, log records are exported if code asks for them.
+    /// Reads the variables. Without `OTEL_LOGS_EXPORTER`, log records are exported if code, or the variable for exceptions, enables them.
     pub(super) fn read(read: &Variables<'_>, wanted: bool) -> Result<Self, SetupError> {
         let exceptions = read.first_of(["OTEL_SEMCONV_EXCEPTION_SIGNAL_OPT_IN"], exception_signal)?.unwrap_or_default();
         let events = LOGS.exporters(read, wanted)?.otlp;
@@ -146,7 +146,7 @@ impl Logs {
         Ok(logs)
     }
 
-    /// Records exceptions as log records around a bridge, if the variable asks for it.
+    /// Records exceptions as log records around a bridge, if the variable selects that.
     pub(super) fn around(
         self,
         exceptions: ExceptionSignal,

@@ -23,7 +23,7 @@ use crate::{instrumentation_scope, metrics::HopMetrics};
 #[derive(Debug)]
 pub(super) struct MetricSettings {
     pub(super) otlp: Option<Otlp>,
-    /// Whether a variable asks for metrics.
+    /// Whether `OTEL_METRICS_EXPORTER` is set.
     explicit: bool,
     interval: Duration,
     temporality: Temporality,

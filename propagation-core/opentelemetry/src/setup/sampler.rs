@@ -61,7 +61,7 @@ fn ours(by_parent: bool, root: impl ComposableSampler + 'static) -> Box<dyn Shou
 struct Argument<'a>(&'a Variables<'a>);
 
 impl Argument<'_> {
-    /// A share of all traces; 1 without a valid one, as the specification asks.
+    /// Returns the share of all traces; 1 without a valid value, as the specification requires.
     fn share(&self) -> Result<f64, SetupError> {
         let share = self.0.first_of([ARGUMENT], |name, share| {
             let share = f64::from_str(share).ok().filter(|share| (0.0..=1.0).contains(share));

@@ -120,7 +120,7 @@ impl Settings {
     }
 }
 
-/// `key=value,…`, percent-encoded. A list with an error in it is refused as a whole, as the specification asks.
+/// Parses `key=value,…`, percent-encoded. A list with an error is rejected as a whole, as the specification requires.
 fn attributes(read: &Variables<'_>) -> Result<Vec<(String, String)>, SetupError> {
     const NAME: &str = "OTEL_RESOURCE_ATTRIBUTES";
     let mut attributes = Vec::new();
