@@ -1,6 +1,6 @@
 //! The look-up of the first rule for a peer, at a cost that does not depend on the number of rules.
 //!
-//! The definition is linear: the first rule of which any peer pattern matches decides. The index answers with the same rule. Exact names are
+//! The definition is linear: the first rule of which any peer pattern matches decides. The index finds the same rule. Exact names are
 //! hashed, prefixes and suffixes are sorted, ranges of addresses are sorted, and each holds the smallest index of the rules that have it.
 
 mod names;

@@ -262,7 +262,7 @@ mod tests {
                 hasher.write(make(at).as_bytes());
                 hasher.finish()
             };
-            // What a table of 4,096 places uses, and the seven bits by which it tells entries apart.
+            // The bits that a table of 4,096 places uses, and the seven bits by which it distinguishes entries.
             let (places, tags): (HashSet<u64>, HashSet<u64>) =
                 (0..4096).map(|at| (hash(at) & 4095, hash(at) >> 57)).unzip();
             // Of as many random places, a share of 1 - 1/e is taken.
