@@ -100,7 +100,7 @@ pub struct Continued<'a> {
     pub context: &'a PropagationContext,
     /// Whether the context was captured in this process.
     pub local: bool,
-    /// Whether the tracing API makes no spans in the scope, as far as it can be told so. The context is empty then.
+    /// Whether the bridge should suppress spans in the scope, if its tracing API supports that. The context is empty then.
     pub suppressed: bool,
 }
 

@@ -66,7 +66,7 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// As [`Policy::from_file`](crate::Policy::from_file); the sink keeps its policy.
+    /// Returns the errors of [`Policy::from_file`](crate::Policy::from_file); the sink keeps its policy.
     pub fn start(sink: impl PolicySink, path: impl Into<PathBuf>) -> Result<Self, PolicyFileError> {
         let path = path.into();
         let (state, policy) = State::start(&path)?;
@@ -98,8 +98,8 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// As [`Policy::from_file`](crate::Policy::from_file), if the file is the beginning of the one in force, or if it keeps changing for
-    /// ten seconds. The policy in force stays, and a `tracing` error reports it.
+    /// Returns the errors of [`Policy::from_file`](crate::Policy::from_file), and an error if the file is the beginning of the one in force
+    /// or keeps changing for ten seconds. The policy in force stays, and a `tracing` error reports it.
     pub fn reload(&self) -> Result<(), PolicyFileError> {
         let deadline = Instant::now() + 10 * STABLE;
         loop {
@@ -127,7 +127,7 @@ impl Reload {
     ///
     /// # Errors
     ///
-    /// As [`Policy::from_file`](crate::Policy::from_file). The policy in force stays.
+    /// Returns the errors of [`Policy::from_file`](crate::Policy::from_file). The policy in force stays.
     pub fn force(&self) -> Result<(), PolicyFileError> {
         self.poll(Instant::now(), Mode::Forced).map(|_| ())
     }
