@@ -117,6 +117,7 @@ impl<B: Bridge> Bridge for HopMetrics<B> {
 
     fn start(&self, hop: Hop) -> Started {
         let Some(noted) = Noted::of(&hop) else { return self.inner.start(hop) };
+        self.instruments.note_received(&noted);
         let Started { context, span, .. } = self.inner.start(hop);
         Started::span(context, Box::new(Measured::new(span, noted, Arc::clone(&self.instruments))))
     }

@@ -117,6 +117,18 @@ impl Instruments {
         }
     }
 
+    /// Notes the queue of a receive hop that starts with its messages known: they may be processed before it ends, and must not be
+    /// counted twice.
+    pub(super) fn note_received(&self, hop: &Noted) {
+        let counted = |hop: &Noted| batch_count(hop).unwrap_or(hop.links) > 0;
+        if hop.kind == SpanKind::Client
+            && hop.text(semconv::MESSAGING_OPERATION_TYPE) == Some("receive")
+            && counted(hop)
+        {
+            self.received.note(hop);
+        }
+    }
+
     fn record_messaging(&self, seconds: f64, hop: &Noted, outcome: &Outcome) {
         let operation = hop.text(semconv::MESSAGING_OPERATION_TYPE);
         if operation == Some("process") {
