@@ -97,8 +97,8 @@ pub(crate) fn denied(trace: &TraceContext) -> Option<SpanContext> {
     Some(SpanContext::new(trace_id, span_id, otel::TraceFlags::NOT_SAMPLED, true, otel::TraceState::NONE))
 }
 
-/// What a span context says. From its parent come what OpenTelemetry's types can't hold: tracestate as it was received, finer
-/// sampling decisions, the random flag.
+/// Converts a span context. OpenTelemetry's types hold no tracestate as received, finer sampling decision or random flag: they come
+/// from the parent.
 pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, random_flag: bool) -> TraceContext {
     let ids = TraceId::from_bytes(span.trace_id().to_bytes()).zip(SpanId::from_bytes(span.span_id().to_bytes()));
     let Some((trace_id, span_id)) = ids else { return TraceContext::EMPTY };
@@ -160,7 +160,7 @@ fn is_written_as(state: &otel::TraceState, text: &[u8]) -> bool {
     rest.is_some_and(<[u8]>::is_empty)
 }
 
-/// The same list; where OpenTelemetry's type refuses one of the keys, at least the member that samplers decide by.
+/// Converts a tracestate. If OpenTelemetry's type rejects a key, only the member that samplers read (`ot`) is kept.
 fn state_into(state: &TraceState) -> otel::TraceState {
     if state.is_empty() {
         return otel::TraceState::NONE;
@@ -186,7 +186,7 @@ pub(crate) fn baggage_into(baggage: &Baggage, context: Context) -> Context {
     context.with_baggage(members)
 }
 
-/// What user code, or we, have set through OpenTelemetry's API.
+/// Converts the baggage that is set through OpenTelemetry's API.
 pub(crate) fn baggage_from(members: &OtelBaggage) -> Baggage {
     let mut members: Vec<_> =
         members.iter().map(|(key, (value, metadata))| (key.as_str(), value.as_str(), metadata.as_str())).collect();
