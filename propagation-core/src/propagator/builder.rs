@@ -189,7 +189,7 @@ impl PropagatorBuilder {
 }
 
 /// Up to this many names, looking up each is cheaper than one pass over the names of a message.
-const MAX_LOOKED_UP: usize = 4;
+const MAX_LOOKED_UP: usize = 8;
 
 /// Removes formats that extract like one before them.
 fn retain_first_of_alike(formats: &mut Vec<Box<dyn Format>>) {
