@@ -202,7 +202,7 @@ async fn grpc_in_an_axum_router_is_told_apart_from_http() {
         })
         .collect();
     let call = || ("test.Echo/Unary".to_owned(), Some("test.Echo/Unary".to_owned()), None);
-    assert_eq!(shown, [call(), call(), ("GET".to_owned(), None, Some("200".to_owned()))]);
+    assert_eq!(shown, [call(), call(), ("GET /orders/{id}".to_owned(), None, Some("200".to_owned()))]);
 }
 
 #[tokio::test]
