@@ -49,6 +49,11 @@ impl TelemetryLimits {
         self.stacktrace = bytes.clamp(Self::MIN_BYTES, Self::MAX_BYTES);
         self
     }
+
+    /// Returns the bounds within the lowest and highest one: the fields can be set to any number.
+    pub(crate) fn clamped(self) -> Self {
+        self.with_name(self.name).with_value(self.value).with_stacktrace(self.stacktrace)
+    }
 }
 
 impl Default for TelemetryLimits {

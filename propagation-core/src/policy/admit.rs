@@ -65,7 +65,10 @@ impl Policy {
         extracted.context.origin.admission = Some(self.token(found.map(|(index, _)| index)));
         let rule = found.map(|(_, rule)| rule);
         let mut terms = AdmissionTerms::new(rule.map_or(TraceTrust::Full, InboundRule::trust_level));
-        if extracted.context.is_empty() {
+        let PropagationContext { trace, baggage, .. } = &extracted.context;
+        let keeps_state = trace.state.is_empty() || self.scrub.finds_nothing();
+        // Most requests have a trusted `traceparent` alone: nothing is restricted.
+        if extracted.context.is_empty() || (baggage.is_empty() && keeps_state && terms.trust == TraceTrust::Full) {
             return terms;
         }
         // Without a rule the trace is trusted, and no baggage.

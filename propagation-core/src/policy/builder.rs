@@ -57,7 +57,7 @@ impl PolicyBuilder {
     /// Replaces the bounds of texts from outside in telemetry; see [`TelemetryLimits`] for the defaults.
     #[must_use]
     pub fn telemetry_limits(mut self, limits: TelemetryLimits) -> Self {
-        self.policy.telemetry = limits;
+        self.policy.telemetry = limits.clamped();
         self
     }
 

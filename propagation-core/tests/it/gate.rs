@@ -285,6 +285,15 @@ fn debug_of_types_with_wire_values_masks_them() {
     }
 }
 
+#[test]
+fn limits_set_by_field_are_clamped() {
+    let mut limits = TelemetryLimits::default();
+    (limits.name, limits.value, limits.stacktrace) = (0, usize::MAX, 10_000_000);
+    let limits = Policy::builder().telemetry_limits(limits).build().unwrap().telemetry_limits();
+    assert_eq!(limits.name, TelemetryLimits::MIN_BYTES);
+    assert_eq!([limits.value, limits.stacktrace], [TelemetryLimits::MAX_BYTES; 2]);
+}
+
 #[cfg(feature = "policy-file")]
 #[test]
 fn policy_file_bounds_text() {
