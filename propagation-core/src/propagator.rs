@@ -5,9 +5,11 @@ mod builder;
 mod callback;
 mod counters;
 mod deliveries;
+mod existing;
 mod host;
 mod own_values;
 mod report;
+mod start;
 
 use std::{
     borrow::Cow,
@@ -28,16 +30,15 @@ pub(crate) use deliveries::{Delivered, Deliveries};
 
 use self::{callback::RejectionCallback, report::RejectionReporter};
 use crate::{
-    Admission, Attribute, Bridge, Direction, Extract, Extracted, FieldNames, Format, Hop, HopSpan, Inject,
-    InjectionReport, OutgoingFields, Peer, Policy, PolicySink, PropagationContext, RejectReason, Rejection,
-    bridge::{BridgeError, Continued, CurrentHop, HopId},
+    Admission, Attribute, Bridge, Direction, Extract, Extracted, FieldNames, Format, Inject, InjectionReport,
+    OutgoingFields, Peer, Policy, PolicySink, PropagationContext, Rejection,
+    bridge::{BridgeError, CurrentHop},
     carrier::FilteredCarrier,
     hop::{
         self, GuardLeaks, gate, names,
-        thread_end::{self, Access, access},
+        thread_end::{Access, access},
     },
-    model::origin::Origin,
-    policy::{Forwarded, Release},
+    policy::Release,
     semconv::SemanticConventions,
 };
 
@@ -134,48 +135,6 @@ impl Propagator {
         self.write(peer, context, into, Vec::new())
     }
 
-    /// Like [`inject`](Self::inject), but keeps the baggage that other code has put on the carrier, as far as the policy releases it to this
-    /// peer. The context's own members win. A trace on the carrier is replaced. In a hop that a rule has admitted, baggage on the carrier is
-    /// judged by that rule first, as by [`existing`](Self::existing): handlers copy received headers.
-    ///
-    /// Members that are dropped (malformed, without a rule, beyond the limits, or with a key of the context's own) are counted and reported.
-    pub fn inject_merged<C: Extract + Inject>(
-        &self,
-        peer: &Peer<'_>,
-        context: &PropagationContext,
-        into: &mut C,
-    ) -> InjectionReport {
-        if !self.is_enabled() {
-            return InjectionReport::new();
-        }
-        let (found, mut rejections) = self.read(&*into).into_parts();
-        // Only baggage is merged: a trace that is replaced need not be valid.
-        rejections.retain(|rejection| rejection.field == "baggage");
-        let policy = self.policy_guard();
-        for rejection in &mut rejections {
-            rejection.retain_key(|key| policy.may_show_key(key));
-        }
-        // A handler may have copied the headers that it was called with.
-        let found = PropagationContext::EMPTY.with_baggage(found.baggage);
-        let found = policy.evaluate_existing(hop::origin_of(context), found, &mut rejections).context;
-        if found.baggage.is_empty() {
-            return self.write(peer, context, into, rejections);
-        }
-        let mut merged = context.clone();
-        merged.baggage.merge(&found.baggage);
-        for member in found.baggage.iter() {
-            let reason = match merged.baggage.member(member.key()) {
-                Some(kept) if kept.value() == member.value() => continue,
-                Some(_) => RejectReason::DuplicateKey,
-                None => RejectReason::TooManyMembers,
-            };
-            let rejection = Rejection::new("baggage", reason);
-            let shown = policy.may_show_key(member.wire_key());
-            rejections.push(if shown { rejection.with_key(member.key().as_bytes()) } else { rejection });
-        }
-        self.write(peer, &merged, into, rejections)
-    }
-
     /// Writes a context, and reports `rejections` together with its own.
     fn write(
         &self,
@@ -217,132 +176,6 @@ impl Propagator {
                 (None, hop) => hop.map(|(context, _)| context.clone()).unwrap_or_default(),
             }
         })
-    }
-
-    /// Starts a hop: a context to run in, and a span if the bridge makes one.
-    #[must_use]
-    pub fn start(&self, hop: Hop) -> HopSpan {
-        let id = hop.id();
-        if hop.parent.origin.suppressed || !self.is_recording() {
-            return self.pass_by(hop.parent, id);
-        }
-        let origin = hop::origin_of(&hop.parent);
-        let mut hop = hop;
-        gate::hop(&**self.0.policy.load(), &mut hop);
-        names::hop(self.0.semantic_conventions, &mut hop);
-        let mut started = if thread_end::is_known(Access::Start) {
-            self.0.bridge.start(hop)
-        } else {
-            let parent = hop.parent.clone();
-            let Some(started) = access(Access::Start, || self.0.bridge.start(hop)) else {
-                return self.pass_by(parent, id);
-            };
-            started
-        };
-        started.context.origin = origin;
-        match started.span {
-            Some(span) => HopSpan::with_span(started.context, id, span, self.host()),
-            None => HopSpan::new(started.context, id),
-        }
-    }
-
-    /// Continues in a context that was admitted, stored or made by hand, without a span: calls made inside the hop carry the context.
-    #[must_use]
-    pub fn continue_from(&self, context: PropagationContext) -> HopSpan {
-        self.continue_in(context, HopId::next(), false)
-    }
-
-    /// Continues in the current context elsewhere in the process. The work keeps the id of its hop, so that spans of user code in
-    /// that hop still count as inside.
-    pub(crate) fn carry(&self, context: PropagationContext, hop: Option<HopId>) -> HopSpan {
-        self.continue_in(context, hop.unwrap_or_else(HopId::next), true)
-    }
-
-    fn continue_in(&self, context: PropagationContext, id: HopId, local: bool) -> HopSpan {
-        if context.origin.suppressed || !self.is_recording() {
-            return self.pass_by(context, id);
-        }
-        let origin = hop::origin_of(&context);
-        let context = PropagationContext { origin, ..context };
-        let continued = Continued::new(id, &context).with_local(local);
-        match access(Access::Start, || self.0.bridge.continue_from(continued)).flatten() {
-            Some(span) => HopSpan::with_span(context, id, span, self.host()),
-            None => HopSpan::new(context, id),
-        }
-    }
-
-    /// Returns a scope without telemetry: inside, hops make no spans and are not measured, outgoing calls carry no context, and spans that the
-    /// application makes with the tracing API are suppressed as far as the bridge can do so.
-    ///
-    /// For health checks that a service sends in a loop, and for polls that return no message. Run the work with
-    /// [`in_scope`](HopSpan::in_scope) or [`scope`](HopSpan::scope); the helpers of [`task`](crate::task) carry the scope elsewhere. A context that
-    /// code passes to [`inject`](Self::inject) explicitly is written nevertheless.
-    ///
-    /// ```
-    /// use propagation_core::{Hop, PropagationContext, Propagator, SpanKind, TraceContext};
-    ///
-    /// let propagator = Propagator::default();
-    /// let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
-    /// let request = propagator.start(Hop::remote(SpanKind::Server, PropagationContext::new(TraceContext::new(parent))));
-    /// let sent = request.in_scope(|| propagator.suppressed().in_scope(|| propagator.current()));
-    /// assert!(sent.is_empty());
-    /// # Ok::<(), propagation_core::model::TraceParentError>(())
-    /// ```
-    #[must_use]
-    pub fn suppressed(&self) -> HopSpan {
-        let id = HopId::next();
-        let origin = Origin { suppressed: true, ..Origin::OWN };
-        let context = PropagationContext { origin, ..PropagationContext::EMPTY };
-        let continued = Continued::new(id, &context).with_suppressed(true);
-        let bridged = self.is_enabled() && self.0.bridge.is_recording();
-        let scope = || if bridged { self.0.bridge.continue_from(continued) } else { None };
-        match access(Access::Start, scope).flatten() {
-            Some(span) => HopSpan::with_span(context, id, span, self.host()),
-            None => HopSpan::new(context, id),
-        }
-    }
-
-    fn pass_by(&self, context: PropagationContext, id: HopId) -> HopSpan {
-        if !self.is_enabled() {
-            return HopSpan::new(PropagationContext::EMPTY, id);
-        }
-        if context.origin.suppressed || hop::is_suppressed() {
-            return self.suppressed();
-        }
-        let origin = hop::origin_of(&context);
-        HopSpan::new(PropagationContext { origin, ..context }, id)
-    }
-
-    /// Returns the context that an outgoing carrier already holds, as far as it may go out again.
-    ///
-    /// Trust survives forwarding: inside a hop, context on an outgoing message or request is judged by the rule that
-    /// admitted the hop, because handlers copy received headers. Outside of hops it is the application's own. Dropped fields are counted.
-    /// The outbound rules of the policy are applied by [`inject`](Self::inject).
-    #[must_use]
-    pub fn existing(&self, peer: &Peer<'_>, carrier: &dyn Extract) -> PropagationContext {
-        if !self.is_enabled() {
-            return PropagationContext::EMPTY;
-        }
-        let Forwarded { mut context, ids_only, .. } =
-            self.existing_in(hop::origin_of(&PropagationContext::EMPTY), peer, carrier);
-        if ids_only && context.trace.trace_id().is_some() {
-            context.trace = context.trace.sampled_as(&self.current().trace);
-        }
-        context
-    }
-
-    /// Like [`existing`](Self::existing), in the hop of an origin.
-    pub(crate) fn existing_in(&self, origin: Origin, peer: &Peer<'_>, carrier: &dyn Extract) -> Forwarded {
-        let found = self.read(carrier).into_parts().0;
-        if found.is_empty() {
-            return Forwarded { context: found, link: None, ids_only: false };
-        }
-        let mut rejections = Vec::new();
-        let forwarded = self.0.policy.load().evaluate_existing(origin, found, &mut rejections);
-        if !rejections.is_empty() {
-            self.report(Direction::Outbound, peer, &rejections);
-        }
-        forwarded
     }
 
     /// Returns the recent deliveries, for [`messaging`](crate::messaging).
