@@ -1,4 +1,5 @@
 //! Baggage in OpenTelemetry's map: read, set and replaced by user code inside hops.
+#![cfg(feature = "tracing")]
 
 use opentelemetry::{
     Context, KeyValue,
