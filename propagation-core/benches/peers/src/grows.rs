@@ -10,7 +10,9 @@ use std::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
-use propagation_core::{Formats, InboundRule, OutboundRule, Peer, Policy, PolicyBuilder, Propagator, Scrub, Transport};
+use propagation_core::{
+    Formats, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub, Transport, policy::PolicyBuilder,
+};
 use propagation_http::{HeaderCarrier, HeaderCarrierMut, ServerPropagationLayer};
 use tower_layer::Layer;
 use tower_service::Service;
@@ -90,8 +92,7 @@ fn rules(kind: &str, count: usize) -> Box<dyn Operation> {
             let headers = lines(&input::three_and_five(), 0);
             let (identity, topic) = (format!("service-{last}"), format!("topic-{last}"));
             let kind = kind.to_owned();
-            let caller: std::net::IpAddr =
-                address(last).trim_start_matches("address:").parse().expect("an address");
+            let caller: std::net::IpAddr = address(last).trim_start_matches("address:").parse().expect("an address");
             Box::new(move || {
                 let mut peer = Peer::caller(Transport::HTTP);
                 match kind.as_str() {
