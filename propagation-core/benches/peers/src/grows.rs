@@ -106,9 +106,9 @@ fn rules(kind: &str, count: usize) -> Box<dyn Operation> {
         _ => {
             let rule = |builder: PolicyBuilder, peer: &String| builder.outbound(OutboundRule::peers([peer]).allow("*"));
             let patterns = match kind {
-                "suffix" => numbered(&|n| format!("*.zone-{n}.internal")),
-                "wildcard" => numbered(&|n| format!("api-*.zone-{n}.internal")),
-                _ => numbered(&|n| format!("api.zone-{n}.internal")),
+                "suffix" => numbered(&|n| format!("http:*.zone-{n}.internal")),
+                "wildcard" => numbered(&|n| format!("http:api-*.zone-{n}.internal")),
+                _ => numbered(&|n| format!("http:api.zone-{n}.internal")),
             };
             let builder = match kind {
                 "peers-of-one-rule" => open.outbound(OutboundRule::peers(&patterns).allow("*")),
