@@ -85,7 +85,7 @@ impl Policy {
         }
         // Every span of the trace records its tracestate, so personal data in it is dropped before the first one.
         let state = &mut extracted.context.trace.state;
-        if state.is_empty() || self.scrub.finds_nothing() {
+        if keeps_state || state.is_empty() {
             return terms;
         }
         if self.scrub.clears_state(state) {

@@ -77,8 +77,8 @@ pub(crate) fn link(link: Link, parent: &TraceContext, converted: &SpanContext) -
     Some(otel::Link::new(context, attributes, 0))
 }
 
-/// The span context of a link. It is sampled only where somebody we believe has said so: samplers that go by links must not be an
-/// outsider's way to be kept.
+/// Converts the trace of a link. It is sampled only if a trusted caller has decided so: a sampler that reads links must not keep spans for
+/// an outsider.
 fn linked(trace: &TraceContext) -> Option<SpanContext> {
     let sampling = if trace.sampling.decided().is_some() { trace.sampling } else { SamplingDecision::Drop };
     span_context(&trace.clone().with_sampling(sampling), true)
