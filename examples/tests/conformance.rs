@@ -88,7 +88,7 @@ async fn calls_continue_the_trace_and_forward_their_arguments() {
 }
 
 #[tokio::test]
-async fn what_is_refused_starts_a_new_sampled_trace() {
+async fn rejected_context_starts_a_new_sampled_trace() {
     let setup = Setup::new().await;
     let joined = format!("{PARENT}, {PARENT}");
     let other = PARENT.replace("-01", "-00");

@@ -16,7 +16,7 @@ fn demo(arguments: &[&str]) -> (Value, bool) {
 }
 
 #[test]
-fn the_page_of_a_broken_trace_says_so_though_each_half_is_whole() {
+fn page_of_a_broken_trace_shows_the_break() {
     let file = std::env::temp_dir().join(format!("demo-{}.html", std::process::id()));
     let (report, well) = demo(&["--break", "amqp", "--html", file.to_str().unwrap()]);
     let page = std::fs::read_to_string(&file).unwrap();

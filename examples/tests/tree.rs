@@ -105,14 +105,14 @@ async fn one_connected_tree(bridge: &str) -> Result<TraceGraph, Error> {
     for (message, span) in LOGGED {
         let (line, span) = (&logged[message], graph.find(named(span)).next().ok_or(span)?);
         assert_eq!(line["span_id"], span.span_id.to_string(), "{line}\n{graph}");
-        assert_says_the_request(line);
+        assert_names_the_request(line);
     }
     let sent = graph.find("send orders").next().ok_or("no send")?;
     assert_eq!(logged["packing"]["fields"]["traceparent"], format!("00-{TRACE}-{}-01", sent.span_id));
     Ok(graph)
 }
 
-fn assert_says_the_request(line: &Value) {
+fn assert_names_the_request(line: &Value) {
     assert_eq!((&line["trace_id"], &line["trace_sampled"]), (&Value::from(TRACE), &Value::from(true)), "{line}");
     assert_eq!(line["baggage.tenant.id"], "blue", "{line}");
     assert!(!line.to_string().contains("anna"), "{line}");
@@ -135,7 +135,7 @@ async fn no_bridge_makes_no_span_and_forwards_the_callers_context() {
     assert_eq!(logged["packing"]["fields"]["traceparent"], format!("00-{TRACE}-{CALLER}-01"));
     for (message, _) in LOGGED {
         assert_eq!(logged[message]["span_id"], CALLER);
-        assert_says_the_request(&logged[message]);
+        assert_names_the_request(&logged[message]);
     }
     assert!(traces.graph().is_empty(), "{}", traces.graph());
 }

@@ -27,7 +27,7 @@ contract::sqs::sqs_contract!(connect);
 contract::sqs_strict::sqs_strict_contract!(connect);
 
 #[tokio::test]
-async fn a_tap_sees_each_message_and_what_it_takes_away_never_arrives() {
+async fn message_removed_by_a_tap_never_arrives() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&seen);
     let sqs = LoopbackSqs::builder()

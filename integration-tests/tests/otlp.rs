@@ -112,7 +112,7 @@ fn thousands_of_spans_are_kept_in_order_and_none_is_lost() {
 }
 
 #[test]
-fn what_cannot_be_read_is_refused_and_counted_and_nothing_stops() {
+fn unreadable_exports_are_rejected_and_counted() {
     let receiver = OtlpReceiver::start_blocking().expect("a free port");
     for (media_type, body, status) in [
         ("application/json", &b"not json"[..], 400),
@@ -132,13 +132,13 @@ fn what_cannot_be_read_is_refused_and_counted_and_nothing_stops() {
 }
 
 #[test]
-fn a_wait_in_vain_says_what_was_received() {
+fn expired_wait_reports_received_spans() {
     let receiver = OtlpReceiver::start_blocking().expect("a free port");
-    let said = receiver
+    let failure = receiver
         .wait_until_blocking(trace::TraceGraph::continuous, Duration::from_millis(30))
         .expect_err("nothing was sent");
-    let said = said.to_string();
-    assert!(said.contains("0 spans in 0 exports") && said.contains("nothing was exported"), "{said}");
+    let failure = failure.to_string();
+    assert!(failure.contains("0 spans in 0 exports") && failure.contains("nothing was exported"), "{failure}");
 }
 
 fn post(receiver: &OtlpReceiver, path: &str, media_type: &str, body: &[u8]) -> String {

@@ -7,11 +7,11 @@
 //!
 //! Cases that begin with `whole` are in the package `benches/whole`: requests and messages with spans, beside other middleware, in the
 //! default release profile; `--thin-lto` builds it with thin LTO. All others are in `benches/peers`: extract and inject alone, beside other
-//! propagators, and what grows (`grows-…`). Without a name, those of `benches/peers` are run.
+//! propagators, and inputs that grow (`grows-…`). Without a name, those of `benches/peers` are run.
 //!
-//! A case is named by the beginning of its name. Instructions are those of one operation, warm, averaged; what prepares an operation
-//! (the map that it reads or writes, the request that a layer gets) is not counted, and of layers what an identity layer costs is
-//! subtracted. Time is in nanoseconds, both sides alternating in one process; on a busy machine only its ratio means something.
+//! A case is named by the beginning of its name. Instructions are those of one operation, warm, averaged. Its preparation
+//! (the map that it reads or writes, the request that a layer gets) is not counted, and the cost of an identity layer is subtracted
+//! from layers. Time is in nanoseconds, both sides alternating in one process; on a busy machine only its ratio means something.
 //!
 //! Of inputs that grow, a line `memory <case> ours <n> <peer> <n>` has the most bytes that were held at once, and of a response that
 //! streams those that it holds.
@@ -30,7 +30,7 @@ mod picture;
 mod table;
 
 fn main() -> ExitCode {
-    // Cargo passes `--bench`; what is left names cases.
+    // Cargo passes `--bench`; the other arguments name cases.
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let made_of_lines: Option<fn(&str) -> String> = match arguments.first().map(String::as_str) {
         Some("--table") => Some(table::of),
@@ -62,7 +62,7 @@ struct Case {
     peers: Vec<String>,
 }
 
-/// What a side says of each case, by its name; a case that it panics in is not there.
+/// The figures of a side by case; without the cases in which it panics.
 type Figures = HashMap<String, Vec<f64>>;
 
 fn run(arguments: &[String]) -> Result<(), String> {
@@ -106,7 +106,7 @@ fn measure(bench: &Bench, wanted: &[&String]) -> Result<(), String> {
         return Ok(());
     }
     for peer in peers(&cases) {
-        // Of growing inputs, instructions say it all.
+        // For growing inputs, instructions suffice.
         let timed: Vec<&Case> = cases.iter().filter(|case| !case.grows && case.peers.contains(&peer)).collect();
         let both = bench.figures("time", &peer, &timed)?;
         for case in timed {
@@ -126,7 +126,7 @@ fn peers(cases: &[Case]) -> Vec<String> {
 }
 
 /// Prints a figure beside each peer's; where a case has no peer, beside nothing.
-fn print(what: &str, cases: &[Case], sides: &HashMap<String, Figures>) {
+fn print(unit: &str, cases: &[Case], sides: &HashMap<String, Figures>) {
     for case in cases {
         let figure = |side: &str| sides.get(side)?.get(&case.name)?.first().copied();
         let around = if case.net { figure("none").unwrap_or_default() } else { 0.0 };
@@ -135,27 +135,27 @@ fn print(what: &str, cases: &[Case], sides: &HashMap<String, Figures>) {
             continue;
         };
         if case.peers.is_empty() {
-            println!("versus {} {what} ours {ours} none 0 ratio 0", case.name);
+            println!("versus {} {unit} ours {ours} none 0 ratio 0", case.name);
         }
         for peer in &case.peers {
             match figure(peer) {
-                Some(theirs) => line(&case.name, what, ours, peer, theirs - around),
+                Some(theirs) => line(&case.name, unit, ours, peer, theirs - around),
                 None => eprintln!("versus: {peer} panics in {}", case.name),
             }
         }
     }
 }
 
-fn line(case: &str, what: &str, ours: f64, peer: &str, theirs: f64) {
+fn line(case: &str, unit: &str, ours: f64, peer: &str, theirs: f64) {
     let ratio = if ours > 0.0 { theirs / ours } else { f64::INFINITY };
-    println!("versus {case} {what} ours {ours} {peer} {theirs} ratio {ratio:.2}");
+    println!("versus {case} {unit} ours {ours} {peer} {theirs} ratio {ratio:.2}");
 }
 
 /// The program that holds all sides.
 struct Bench {
     package: &'static str,
     program: PathBuf,
-    /// Where callgrind leaves what it has counted.
+    /// The directory of callgrind's dumps.
     scratch: PathBuf,
 }
 
@@ -204,7 +204,7 @@ impl Bench {
         let _ = std::fs::remove_dir_all(&self.scratch);
         std::fs::create_dir_all(&self.scratch).map_err(|error| error.to_string())?;
         let out = self.scratch.join("out");
-        let said = output(
+        let printed = output(
             Command::new("valgrind")
                 .args(["-q", "--tool=callgrind", "--collect-atstart=no"])
                 .arg(format!("--toggle-collect=propagation_{}::measure::counted", self.package))
@@ -214,9 +214,9 @@ impl Bench {
                 .args(["run", side])
                 .args(cases.iter().map(|case| &case.name)),
         )?;
-        let mut counts = figures(&said);
+        let mut counts = figures(&printed);
         let measured =
-            said.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| counts.contains_key(*name));
+            printed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| counts.contains_key(*name));
         let measured: Vec<String> = measured.map(str::to_owned).collect();
         for (nth, name) in measured.iter().enumerate() {
             let total = dumped(&self.scratch.join(format!("out.{}", nth + 1)))?;
@@ -229,7 +229,7 @@ impl Bench {
     }
 }
 
-/// What every side says, each of the cases that it can do.
+/// Returns the figures of every side, of the cases that it supports.
 fn sides(
     cases: &[Case],
     measure: impl Fn(&str, &[&Case]) -> Result<Figures, String>,
@@ -252,17 +252,17 @@ fn dumped(path: &Path) -> Result<f64, String> {
 }
 
 /// Lines of a case's name and its figures.
-fn figures(said: &str) -> Figures {
+fn figures(printed: &str) -> Figures {
     let figures = |line: &str| {
         let (case, figures) = line.split_once(' ')?;
         let figures: Result<Vec<f64>, _> = figures.split_whitespace().map(str::parse).collect();
         Some((case.to_owned(), figures.ok()?))
     };
-    said.lines().filter_map(figures).collect()
+    printed.lines().filter_map(figures).collect()
 }
 
 fn output(command: &mut Command) -> Result<String, String> {
-    // One peer writes a line to stderr for each header that it refuses; that is not what is compared.
+    // One peer writes a line to stderr for each header that it refuses; the comparison is not about it.
     let ended =
         command.env("DD_LOG_LEVEL", "OFF").stderr(Stdio::inherit()).output().map_err(|error| error.to_string())?;
     if ended.status.success() {

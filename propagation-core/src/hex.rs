@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_decodes_again() {
+    fn encoded_bytes_decode_again() {
         let every: [u8; 256] = std::array::from_fn(|byte| u8::try_from(byte).unwrap());
         let (mut text, mut decoded) = ([0; 512], [0; 256]);
         encode(&every, &mut text);

@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn splitting_is_what_the_standard_library_does() {
+    fn split_agrees_with_the_standard_library() {
         for text in ["", ",", "a", "a,", ",a", "a,b", "0123456,89,abcdefgh,,i", ",,,,,,,,,,,"] {
             let expected: Vec<&[u8]> = text.as_bytes().split(|&byte| byte == b',').collect();
             assert_eq!(split(text.as_bytes(), b',').collect::<Vec<_>>(), expected, "{text:?}");

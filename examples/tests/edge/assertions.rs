@@ -15,20 +15,20 @@ type Outcomes<'a> = [(&'a Attempt, Outcome)];
 /// The context that a handler runs in is the service's own.
 pub(crate) fn assert_contexts_are_of_no_callers(outcomes: &Outcomes<'_>, sampled: bool) {
     for (attempt, Outcome { context, .. }) in outcomes {
-        let what = &attempt.what;
-        let trace = context.trace.trace_id().expect(what);
+        let name = &attempt.name;
+        let trace = context.trace.trace_id().expect(name);
         let chosen = [CHOSEN, OTHER].iter().any(|ids| ids.trace.to_be_bytes() == trace.to_bytes());
-        assert!(!chosen, "{what}: {context:?}");
-        assert_eq!(context.trace.sampling, SamplingDecision::from_sampled(sampled), "{what}: {context:?}");
-        assert!(context.baggage.is_empty(), "{what}: {context:?}");
-        assert_eq!(context.trace.state.to_string(), own_state(sampled), "{what}");
+        assert!(!chosen, "{name}: {context:?}");
+        assert_eq!(context.trace.sampling, SamplingDecision::from_sampled(sampled), "{name}: {context:?}");
+        assert!(context.baggage.is_empty(), "{name}: {context:?}");
+        assert_eq!(context.trace.state.to_string(), own_state(sampled), "{name}");
     }
 }
 
 /// The outgoing context, too.
 pub(crate) fn assert_calls_are_of_no_callers(outcomes: &Outcomes<'_>, sampled: bool) {
     for (attempt, outcome) in outcomes {
-        assert_called_in_the_handlers_trace(&attempt.what, outcome, sampled);
+        assert_called_in_the_handlers_trace(&attempt.name, outcome, sampled);
     }
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn assert_spans_are_of_no_callers(outcomes: &Outcomes<'_>, spans: &Tr
     for (attempt, outcome) in outcomes {
         let trace = TraceId::from_bytes(outcome.context.trace.trace_id().expect("ids").to_bytes());
         let trace = spans.trace(trace);
-        assert_span_is_of_no_callers(attempt, trace.find(kind).next().expect(&attempt.what));
+        assert_span_is_of_no_callers(attempt, trace.find(kind).next().expect(&attempt.name));
     }
 }
 
@@ -45,19 +45,19 @@ pub(crate) fn assert_spans_are_of_no_callers(outcomes: &Outcomes<'_>, spans: &Tr
 pub(crate) fn assert_they_had_their_way(outcomes: &Outcomes<'_>, sampled: bool) {
     let mut had = [0; 2];
     for (attempt, Outcome { context, .. }) in outcomes {
-        let what = &attempt.what;
+        let name = &attempt.name;
         if !attempt.chooses.is_empty() {
-            let trace = u128::from_be_bytes(context.trace.trace_id().expect(what).to_bytes());
-            assert!(attempt.chooses.iter().any(|ids| ids.trace == trace), "{what}: {context:?}");
+            let trace = u128::from_be_bytes(context.trace.trace_id().expect(name).to_bytes());
+            assert!(attempt.chooses.iter().any(|ids| ids.trace == trace), "{name}: {context:?}");
             had[0] += 1;
         }
         // The root sampler would have decided otherwise.
         if let Some(decided) = attempt.decides.filter(|&decided| decided != sampled) {
-            assert_eq!(context.trace.sampling.decided(), Some(decided), "{what}: {context:?}");
+            assert_eq!(context.trace.sampling.decided(), Some(decided), "{name}: {context:?}");
             had[1] += 1;
         }
         for (key, value) in BAGGAGE {
-            assert_eq!(context.baggage.get(key).as_deref(), Some(value), "{what}: {context:?}");
+            assert_eq!(context.baggage.get(key).as_deref(), Some(value), "{name}: {context:?}");
         }
     }
     assert!(had.iter().all(|&had| had > 16), "{had:?}");
@@ -105,22 +105,22 @@ fn assert_called_in_the_handlers_trace(attempt: &str, outcome: &Outcome, sampled
     }
     // Of random bytes in base64 any short word may be part.
     for (name, value) in outcome.called.iter().filter(|(name, _)| name != "grpc-trace-bin") {
-        let said = format!("{name}: {}", String::from_utf8_lossy(value));
+        let field = format!("{name}: {}", String::from_utf8_lossy(value));
         for text in chosen_texts() {
-            assert!(!said.contains(&text), "{attempt}: {said}");
+            assert!(!field.contains(&text), "{attempt}: {field}");
         }
     }
 }
 
 fn assert_span_is_of_no_callers(attempt: &Attempt, span: &Span) {
-    let what = &attempt.what;
-    assert_eq!((span.parent, span.trace_state.as_str()), (None, own_state(true)), "{what}");
+    let name = &attempt.name;
+    assert_eq!((span.parent, span.trace_state.as_str()), (None, own_state(true)), "{name}");
     let linked: Vec<u128> = span.links.iter().map(|link| u128::from_be_bytes(link.trace_id.to_bytes())).collect();
     if let [only] = attempt.chooses[..] {
-        assert_eq!(linked, [only.trace], "{what}");
+        assert_eq!(linked, [only.trace], "{name}");
     }
-    assert!(linked.iter().all(|linked| [CHOSEN.trace, OTHER.trace].contains(linked)), "{what}: {linked:?}");
-    assert!(span.links.iter().all(|link| link.trace_state.is_empty()), "{what}");
+    assert!(linked.iter().all(|linked| [CHOSEN.trace, OTHER.trace].contains(linked)), "{name}: {linked:?}");
+    assert!(span.links.iter().all(|link| link.trace_state.is_empty()), "{name}");
     let attributes = format!("{:?}", span.attributes);
-    assert!(!attributes.contains("gold") && !attributes.contains("root"), "{what}: {attributes}");
+    assert!(!attributes.contains("gold") && !attributes.contains("root"), "{name}: {attributes}");
 }

@@ -22,7 +22,7 @@ pub(crate) const BAGGAGE: [(&str, &str); 2] = [("tenant.tier", "gold"), ("admin"
 /// A request of an outsider.
 pub(crate) struct Attempt {
     /// For the message of a test that fails.
-    pub(crate) what: String,
+    pub(crate) name: String,
     pub(crate) fields: Vec<Field>,
     /// For trusted callers the trace is one of these; not checked if the list is empty.
     pub(crate) chooses: Vec<Ids>,
@@ -31,10 +31,10 @@ pub(crate) struct Attempt {
 }
 
 impl Attempt {
-    fn new(what: impl Into<String>, fields: Vec<Field>) -> Self {
+    fn new(name: impl Into<String>, fields: Vec<Field>) -> Self {
         let baggage = BAGGAGE.map(|(key, value)| field("baggage", format!("{key}={value};{key}=property")));
         Self {
-            what: what.into(),
+            name: name.into(),
             fields: fields.into_iter().chain(baggage).collect(),
             chooses: Vec::new(),
             decides: None,
@@ -218,8 +218,8 @@ fn deciding_only() -> Vec<Attempt> {
         ("grpc-trace-bin", binary(&[0, 2, 1]), true),
     ]
     .map(|(name, value, sampled)| {
-        let what = format!("{name}: {}", String::from_utf8_lossy(&value));
-        Attempt::new(what, vec![field(name, value)]).deciding(sampled)
+        let attempt = format!("{name}: {}", String::from_utf8_lossy(&value));
+        Attempt::new(attempt, vec![field(name, value)]).deciding(sampled)
     })
     .into()
 }
@@ -234,7 +234,7 @@ fn mixed() -> Vec<Attempt> {
         }
         let broken = [field("traceparent", "00-garbage-01"), field("b3", "garbage"), field("b3", "0")];
         let fields = [broken.to_vec(), first(CHOSEN, true)].concat();
-        out.push(Attempt::new(format!("{one} beside what is broken"), fields));
+        out.push(Attempt::new(format!("{one} beside broken fields"), fields));
     }
     let every = FORMATS.iter().flat_map(|(_, format)| format(CHOSEN, true)).collect();
     out.push(Attempt::new("every format", every).choosing([CHOSEN]).deciding(true));

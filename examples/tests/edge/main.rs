@@ -106,7 +106,7 @@ impl Observed {
     }
 
     /// No attempt has had its way. Each made so many spans, one of them of this kind.
-    async fn assert_nobody_had_a_say(&self, outcomes: &[(&Attempt, Outcome)], spans: usize, kind: SpanKind) {
+    async fn assert_caller_decided_nothing(&self, outcomes: &[(&Attempt, Outcome)], spans: usize, kind: SpanKind) {
         assertions::assert_contexts_are_of_no_callers(outcomes, self.sampled);
         let spans = self.spans(if self.sampled { outcomes.len() * spans } else { 0 }).await;
         if self.sampled {
@@ -150,12 +150,12 @@ async fn no_outsider_has_a_say(transport: Transport) {
             outcomes.extend(ask(&shop, transport, way, &attempts).await);
         }
         // Of each request the server's span and that of its call.
-        observed.assert_nobody_had_a_say(&outcomes, 2, SpanKind::Server).await;
+        observed.assert_caller_decided_nothing(&outcomes, 2, SpanKind::Server).await;
         assertions::assert_calls_are_of_no_callers(&outcomes, sampled);
     }
 }
 
-async fn who_is_trusted_has_a_say(transport: Transport) {
+async fn trusted_caller_decides_sampling(transport: Transport) {
     let attempts = attempts::all();
     for sampled in [true, false] {
         let observed = Observed::new(trusting(), sampled);
@@ -184,7 +184,7 @@ async fn no_sender_has_a_say<Q: Queue>() {
             if trusted {
                 assertions::assert_they_had_their_way(&outcomes, sampled);
             } else {
-                observed.assert_nobody_had_a_say(&outcomes, 1, SpanKind::Consumer).await;
+                observed.assert_caller_decided_nothing(&outcomes, 1, SpanKind::Consumer).await;
             }
         }
     }
@@ -202,12 +202,12 @@ async fn grpc_outsider_controls_no_trace_sampling_or_baggage() {
 
 #[tokio::test]
 async fn http_trusted_caller_is_followed_also_through_a_proxy() {
-    who_is_trusted_has_a_say(Transport::Http).await;
+    trusted_caller_decides_sampling(Transport::Http).await;
 }
 
 #[tokio::test]
 async fn grpc_trusted_caller_is_followed_also_through_a_proxy() {
-    who_is_trusted_has_a_say(Transport::Grpc).await;
+    trusted_caller_decides_sampling(Transport::Grpc).await;
 }
 
 #[tokio::test]

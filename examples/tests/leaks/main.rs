@@ -112,9 +112,9 @@ async fn canaries_reach_no_transport_span_or_log_line() {
             assert!(found.is_ok(), "{kind:?} {encoding} in {place:?} over {transport}: {found:?}");
         }
     }
-    let said = canaries.matches(&Evidence::new().spans(&unguarded.spans));
-    assert_eq!(kinds(&said, "attribute `copied`"), kinds_in(&places, Place::Value));
-    assert_eq!(kinds(&said, "its tracestate"), kinds_in(&places, Place::State));
+    let matches = canaries.matches(&Evidence::new().spans(&unguarded.spans));
+    assert_eq!(kinds(&matches, "attribute `copied`"), kinds_in(&places, Place::Value));
+    assert_eq!(kinds(&matches, "its tracestate"), kinds_in(&places, Place::State));
     let logged = Evidence::new().line("the log", unguarded.log);
     canaries.present(&logged).unwrap();
 

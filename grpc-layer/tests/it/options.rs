@@ -181,7 +181,7 @@ async fn metadata_and_claims_become_baggage_by_the_policy() {
 }
 
 #[tokio::test]
-async fn grpc_in_an_axum_router_is_told_apart_from_http() {
+async fn grpc_in_an_axum_router_is_distinguished_from_http() {
     let telemetry = Telemetry::new();
     let routes = Routes::new(echo(&telemetry.propagator));
     let router: Router = routes.into_axum_router().route("/orders/{id}", get(|| async { "an order" }));

@@ -139,7 +139,7 @@ async fn options_of_one_request_apply_with_each_client() {
 }
 
 #[tokio::test]
-async fn peer_of_a_request_decides_what_is_released() {
+async fn released_fields_depend_on_the_peer_of_the_request() {
     use propagation_core::{OutboundRule, Policy, Propagator};
     use propagation_http::Redirects;
     let handler = |headers: HeaderMap| async move { format!("{:?}", headers.get("baggage")) };

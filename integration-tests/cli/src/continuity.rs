@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::{Exit, complain, say};
+use super::{Exit, print, report};
 use propagation_testkit::backend::jaeger::Jaeger;
 use propagation_testkit::backend::tempo::Tempo;
 use propagation_testkit::backend::zipkin::Zipkin;
@@ -157,17 +157,17 @@ fn trace_id(text: &str) -> Result<TraceId, InvalidId> {
 pub(super) fn run(arguments: &Arguments) -> Exit {
     let schema = match arguments.schema.as_ref().map(Schema::from_file).transpose() {
         Ok(schema) => schema,
-        Err(error) => return complain(error),
+        Err(error) => return report(error),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let graph = match runtime {
         Ok(runtime) => runtime.block_on(fetch(arguments)),
-        Err(error) => return complain(format_args!("cannot start: {error}")),
+        Err(error) => return report(format_args!("cannot start: {error}")),
     };
     let graph = match graph {
-        Ok(graph) if graph.is_empty() => return complain(nothing(arguments)),
+        Ok(graph) if graph.is_empty() => return report(nothing(arguments)),
         Ok(graph) => graph,
-        Err(error) => return complain(error),
+        Err(error) => return report(error),
     };
     let judged: Vec<(TraceGraph, Vec<AssertionFailure>)> = graph
         .traces()
@@ -182,7 +182,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
     if let Some(path) = &arguments.html {
         let title = arguments.trace_id.map_or_else(|| "Traces".to_owned(), |id| format!("Trace {id}"));
         if let Err(error) = Page::new(&graph).title(title).write(path) {
-            return complain(format_args!("cannot write {}: {error}", path.display()));
+            return report(format_args!("cannot write {}: {error}", path.display()));
         }
     }
     if complies && judged.iter().all(|(_, broken)| broken.is_empty()) { Exit::Good } else { Exit::Bad }
@@ -191,16 +191,16 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
 /// Checks all traces together, since the number of values of a key is that of all spans. Prints the result.
 fn check_schema(schema: &Schema, graph: &TraceGraph) -> bool {
     for line in schema.unmatched(graph) {
-        complain(format_args!("warning: {}:{line}: no span matches this rule", schema.source()));
+        report(format_args!("warning: {}:{line}: no span matches this rule", schema.source()));
     }
     match graph.schema(schema) {
         Ok(()) => {
-            say(format_args!("complies    {} · {} spans", schema.source(), graph.len()));
+            print(format_args!("complies    {} · {} spans", schema.source(), graph.len()));
             true
         }
         Err(broken) => {
-            say(format_args!("VIOLATES    {} · {} spans\n", schema.source(), graph.len()));
-            say(broken.summary());
+            print(format_args!("VIOLATES    {} · {} spans\n", schema.source(), graph.len()));
+            print(broken.summary());
             false
         }
     }
@@ -261,14 +261,14 @@ fn report(trace: &TraceGraph, broken: &[AssertionFailure], alone: bool) {
         verdict.orphans
     );
     if broken.is_empty() {
-        say(format_args!("continuous  {counts}"));
+        print(format_args!("continuous  {counts}"));
     } else {
-        say(format_args!("BROKEN      {counts}"));
+        print(format_args!("BROKEN      {counts}"));
     }
     if alone || !broken.is_empty() {
-        say(format_args!("\n{trace}"));
+        print(format_args!("\n{trace}"));
     }
     for broken in broken {
-        say(broken.summary());
+        print(broken.summary());
     }
 }

@@ -57,13 +57,13 @@ fn main() -> ExitCode {
 }
 
 /// Prints to standard output. A closed pipe is not an error.
-fn say(text: impl fmt::Display) {
+fn print(text: impl fmt::Display) {
     use std::io::Write;
     let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Prints to standard error.
-fn complain(text: impl fmt::Display) -> Exit {
+fn report(text: impl fmt::Display) -> Exit {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "propagation: {text}");
     Exit::Unknown

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 use propagation_core::{Peer, Transport};
 
-use super::{Exit, complain};
+use super::{Exit, report};
 
 /// Operations on a policy file.
 #[derive(Debug, Subcommand)]
@@ -43,7 +43,7 @@ pub(crate) fn run(policy: &Policy) -> Exit {
         Policy::Explain(arguments) => explain::run(arguments),
         Policy::Scan { file, peer } => scan::run(file.as_deref(), peer.as_deref()),
     };
-    ended.unwrap_or_else(complain)
+    ended.unwrap_or_else(report)
 }
 
 /// A peer of a transport, where an AMQP queue is named with its prefix.

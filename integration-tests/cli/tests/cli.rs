@@ -42,10 +42,10 @@ fn file(name: &str, content: &str) -> PathBuf {
 
 #[track_caller]
 fn assert_ends(output: &Output, status: i32, parts: &[&str]) {
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(status), "{said}");
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(status), "{printed}");
     for part in parts {
-        assert!(said.contains(part), "`{part}` is missing in:\n{said}");
+        assert!(printed.contains(part), "`{part}` is missing in:\n{printed}");
     }
 }
 
@@ -114,7 +114,7 @@ fn unusable_input_exits_2() {
     let none = file("none.json", "{}");
     let empty = file("other.json", &otlp_json::write(&spans()).to_string());
     let unused = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    for (arguments, says) in [
+    for (arguments, expected) in [
         (vec!["continuity", TRACE, "--otlp-json", junk.to_str().expect("UTF-8")], "not JSON"),
         (vec!["continuity", TRACE, "--otlp-json", junk.to_str().expect("UTF-8")], "junk.json"),
         (vec!["continuity", "--otlp-json", none.to_str().expect("UTF-8")], "none.json: no spans"),
@@ -129,7 +129,7 @@ fn unusable_input_exits_2() {
         (vec!["continuity", TRACE], "required"),
         (vec!["continuity", "--zipkin", "http://127.0.0.1:1"], "required"),
     ] {
-        assert_ends(&propagation(&arguments), 2, &[says]);
+        assert_ends(&propagation(&arguments), 2, &[expected]);
     }
 }
 
@@ -187,7 +187,7 @@ baggage = ["tenant.id", { key = "plan", values = ["free"] }]
 
 #[test]
 fn invalid_policy_exits_2_with_line_and_column() {
-    for (name, content, says) in [
+    for (name, content, expected) in [
         ("detector.toml", "[scrub]\ndetectors = [\"email\", \"jwtt\"]\n", "detector.toml:2:23: error: \"jwtt\""),
         ("syntax.toml", "x = [\n", "syntax.toml:1:6: error"),
         ("excerpt.toml", "[scrub]\naction = \"shred\"\n", "\n2 | action = \"shred\"\n  |          ^^^^^^^\n"),
@@ -197,7 +197,7 @@ fn invalid_policy_exits_2_with_line_and_column() {
     ] {
         let policy = file(name, content);
         let policy = policy.to_str().expect("UTF-8");
-        assert_ends(&propagation(&["policy", "lint", policy]), 2, &[says]);
+        assert_ends(&propagation(&["policy", "lint", policy]), 2, &[expected]);
         let asked = ["policy", "explain", policy, "--peer", "kafka:orders", "--baggage", "a=1"];
         assert_ends(&propagation(&asked), 2, &[]);
         assert_ends(&reading(&["policy", "scan", policy], "a=1\n"), 2, &[]);
@@ -223,13 +223,13 @@ fn peers_of_declared_transports_are_explained() {
 fn lint_warnings_have_excerpts_and_fail_if_denied() {
     let policy = file("wrong.toml", "[[outbound]]\npeers = [\"http:*\"]\nbaggage = [\"user.email\"]\n");
     let policy = policy.to_str().expect("UTF-8");
-    let says = [
+    let expected = [
         "wrong.toml:3:12: warning: outbound rule \"http:*\"",
         "\"user.email\" looks personal",
         "\n3 | baggage = [\"user.email\"]\n  |            ^^^^^^^^^^^^\n",
     ];
-    assert_ends(&propagation(&["policy", "lint", policy]), 0, &says);
-    assert_ends(&propagation(&["policy", "lint", "--deny", "warnings", policy]), 1, &says);
+    assert_ends(&propagation(&["policy", "lint", policy]), 0, &expected);
+    assert_ends(&propagation(&["policy", "lint", "--deny", "warnings", policy]), 1, &expected);
 }
 
 #[test]
@@ -239,13 +239,13 @@ fn explain_covers_each_key_and_invalid_members() {
     let baggage = "tenant.id=anna%40example.com,plan=pro,other=1,no member";
     let asked =
         ["policy", "explain", policy, "--direction", "outbound", "--peer", "kafka:orders", "--baggage", baggage];
-    let says = [
+    let expected = [
         "baggage tenant.id: modified by rule \"*\", scrubbed (email): ************.com",
         "baggage plan: blocked by rule \"*\", value_not_allowed",
         "baggage other: blocked by rule \"*\", not_allowed",
         "1 of 4 members can't be read",
     ];
-    assert_ends(&propagation(&asked), 0, &says);
+    assert_ends(&propagation(&asked), 0, &expected);
 }
 
 #[test]
@@ -272,25 +272,25 @@ fn explain_covers_trust_trace_context_and_tracestate() {
     let policy = file("explain-trace.toml", text);
     let policy = policy.to_str().expect("UTF-8");
     let inbound = ["policy", "explain", policy, "--direction", "inbound", "--peer", "http:", "--tracestate", "dd=s:1"];
-    let says = [
+    let expected = [
         "trust: restart-with-link by rule \"edge\"; the next span links to the caller's",
         "traceparent: blocked by rule \"edge\", restarted",
         "tracestate dd: blocked by rule \"edge\", restarted",
     ];
-    assert_ends(&propagation(&inbound), 0, &says);
-    let says = [
+    assert_ends(&propagation(&inbound), 0, &expected);
+    let expected = [
         r#"{"decision":"blocked","field":"trust","linked":true,"rule":"edge","trust":"restart-with-link"}"#,
         r#"{"decision":"blocked","field":"traceparent","reason":"restarted","rule":"edge"}"#,
         r#"{"decision":"blocked","field":"tracestate","key":"dd","reason":"restarted","rule":"edge"}"#,
     ];
-    assert_ends(&propagation(&[&inbound[..], &["--json"]].concat()), 0, &says);
+    assert_ends(&propagation(&[&inbound[..], &["--json"]].concat()), 0, &expected);
     let outbound = ["policy", "explain", policy, "--peer", "amqp:queue/replies", "--tracestate", "dd=s:1,ot=th:8"];
-    let says = [
+    let expected = [
         "traceparent: allowed by rule \"amqp:queue/replies\"",
         "tracestate dd: blocked by rule \"amqp:queue/replies\", untrusted",
         "tracestate ot: allowed",
     ];
-    assert_ends(&propagation(&outbound), 0, &says);
+    assert_ends(&propagation(&outbound), 0, &expected);
 }
 
 #[test]
@@ -312,11 +312,11 @@ fn scan_prints_each_result_before_the_next_line() {
         command.args(["policy", "scan"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it runs");
     let (mut lines, answers) = (child.stdin.take().expect("piped"), child.stdout.take().expect("piped"));
     let mut answers = BufReader::new(answers);
-    for (line, says) in [("a=1\r\n", "\"allowed\""), ("a=anna@example.com\n", "\"blocked\"")] {
+    for (line, expected) in [("a=1\r\n", "\"allowed\""), ("a=anna@example.com\n", "\"blocked\"")] {
         lines.write_all(line.as_bytes()).expect("it reads");
         let mut answer = String::new();
         answers.read_line(&mut answer).expect("it answers");
-        assert!(answer.contains(says), "{answer}");
+        assert!(answer.contains(expected), "{answer}");
     }
     drop(answers);
     lines.write_all(b"a=1\n").expect("it reads");
@@ -337,8 +337,8 @@ fn scan_prints_one_object_for_each_line() {
     {
         let policy = file(&format!("scan-{name}.toml"), &POLICY.replace("\"*\"", &format!("\"{peers}\"")));
         let output = reading(&["policy", "scan", policy.to_str().expect("UTF-8")], lines);
-        let says = [r#""output":"************.com""#, r#""decision":"modified""#, r#""reason":"not_allowed""#];
-        assert_ends(&output, 0, &says);
+        let expected = [r#""output":"************.com""#, r#""decision":"modified""#, r#""reason":"not_allowed""#];
+        assert_ends(&output, 0, &expected);
         assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 2);
     }
 }

@@ -16,7 +16,7 @@ fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
     let fenced = page.split("\n```").skip(1).step_by(2);
     fenced
         .filter_map(|block| block.split_once('\n'))
-        .filter(|(said, _)| *said == language)
+        .filter(|(printed, _)| *printed == language)
         .map(|(_, text)| text)
         .collect()
 }
@@ -51,9 +51,10 @@ fn policies_on_the_pages_are_valid() {
                 &["policy", "explain", path, "--peer", "kafka:orders", "--baggage", "tenant.id=blue"],
             ] {
                 let output = propagation(arguments, "");
-                let said =
-                    [output.stdout, output.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat();
-                assert_eq!(output.status.code(), Some(0), "{name}, policy {number}: {said}");
+                let printed = [output.stdout, output.stderr]
+                    .map(|printed| String::from_utf8_lossy(&printed).into_owned())
+                    .concat();
+                assert_eq!(output.status.code(), Some(0), "{name}, policy {number}: {printed}");
             }
         }
     }
@@ -67,10 +68,10 @@ fn values_listed_as_missed_are_missed() {
     let block = blocks(section, "text").concat();
     let lines: Vec<&str> = block.lines().filter(|line| !line.starts_with('#')).collect();
     let output = propagation(&["policy", "scan"], &lines.join("\n"));
-    let said = String::from_utf8(output.stdout).expect("UTF-8");
-    let found = lines.iter().zip(said.lines()).filter(|(_, said)| !said.contains(r#""decision":"allowed""#));
+    let printed = String::from_utf8(output.stdout).expect("UTF-8");
+    let found = lines.iter().zip(printed.lines()).filter(|(_, printed)| !printed.contains(r#""decision":"allowed""#));
     let found: Vec<_> = found.collect();
-    assert_eq!((lines.len(), found), (said.lines().count(), vec![]), "remove found values from the list");
+    assert_eq!((lines.len(), found), (printed.lines().count(), vec![]), "remove found values from the list");
     assert!(lines.len() > 50);
 }
 

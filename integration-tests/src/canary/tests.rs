@@ -27,7 +27,7 @@ fn every_canary_is_found_in_every_disguise_among_other_text() {
 }
 
 #[test]
-fn the_disguise_is_told() {
+fn disguise_is_named_in_the_report() {
     let canaries = Canaries::seeded(1).only(&[CanaryKind::Card]);
     for &encoding in Encoding::ALL {
         let text = canaries.get(CanaryKind::Card).encoded(encoding).expect("cards wear every disguise");
@@ -67,7 +67,7 @@ fn every_place_is_searched_and_named() {
         .wire(&wire)
         .spans(&TraceGraph::new([span]))
         .lines("stdout of orders", &format!("fine\nnot {email}"));
-    let said = canaries.absent(&evidence).expect_err("it is everywhere").to_string();
+    let report = canaries.absent(&evidence).expect_err("it is everywhere").to_string();
     for place in [
         "orders → payments over kafka, field `baggage`",
         "attribute `user.email`",
@@ -76,10 +76,10 @@ fn every_place_is_searched_and_named() {
         "its tracestate",
         "stdout of orders, line 2",
     ] {
-        assert!(said.contains(place), "{place} is not said in:\n{said}");
+        assert!(report.contains(place), "{place} is missing in:\n{report}");
     }
-    let said = canaries.present(&evidence).expect_err("only one of them was sent").to_string();
-    assert!(said.contains("Card is nowhere") && !said.contains("Email"), "{said}");
+    let report = canaries.present(&evidence).expect_err("only one of them was sent").to_string();
+    assert!(report.contains("Card is nowhere") && !report.contains("Email"), "{report}");
     assert!(canaries.absent(&Evidence::new()).is_err(), "no evidence proves nothing");
 }
 

@@ -41,16 +41,16 @@ pub(super) fn wire(out: &mut String, records: &[WireRecord], palette: &Palette) 
 /// Writes failures and causes; a cause shared by several is written once.
 pub(super) fn reasons(out: &mut String, reasons: &[AssertionFailure]) -> fmt::Result {
     writeln!(out, "<ul class=\"reasons\">")?;
-    let mut said: Vec<&String> = Vec::new();
+    let mut shown: Vec<&String> = Vec::new();
     for broken in reasons {
         write!(out, "<li><b>{}</b>", Text(broken.claim()))?;
         for fact in broken.facts().iter().take(6) {
             write!(out, "<div>{}</div>", Text(fact))?;
         }
         for cause in broken.causes().iter().take(4) {
-            if !said.contains(&cause) {
+            if !shown.contains(&cause) {
                 write!(out, "<div class=\"cause\">{}</div>", Text(cause))?;
-                said.push(cause);
+                shown.push(cause);
             }
         }
         writeln!(out, "</li>")?;

@@ -19,7 +19,7 @@ use opentelemetry_sdk::{
 };
 
 /// Each time series of a metric, by its attributes; `None` for a metric that doesn't count.
-type Said = BTreeMap<String, Option<BTreeMap<String, u64>>>;
+type Exported = BTreeMap<String, Option<BTreeMap<String, u64>>>;
 
 /// A metric exporter that keeps the last values in memory.
 ///
@@ -36,7 +36,7 @@ type Said = BTreeMap<String, Option<BTreeMap<String, u64>>>;
 #[derive(Clone, Debug)]
 pub struct InMemoryMetrics {
     provider: SdkMeterProvider,
-    said: Arc<Mutex<Said>>,
+    exported: Arc<Mutex<Exported>>,
 }
 
 impl Default for InMemoryMetrics {
@@ -49,9 +49,9 @@ impl InMemoryMetrics {
     /// With nothing measured yet.
     #[must_use]
     pub fn new() -> Self {
-        let said = Arc::default();
-        let exporter = Exporter(Arc::clone(&said));
-        Self { provider: SdkMeterProvider::builder().with_periodic_exporter(exporter).build(), said }
+        let exported = Arc::default();
+        let exporter = Exporter(Arc::clone(&exported));
+        Self { provider: SdkMeterProvider::builder().with_periodic_exporter(exporter).build(), exported }
     }
 
     /// A meter of this name.
@@ -71,7 +71,7 @@ impl InMemoryMetrics {
         if let Err(error) = self.provider.force_flush() {
             panic!("the metrics can't be collected: {error}");
         }
-        match self.said.lock().unwrap_or_else(PoisonError::into_inner).get(metric) {
+        match self.exported.lock().unwrap_or_else(PoisonError::into_inner).get(metric) {
             Some(Some(series)) => series.clone(),
             Some(None) => panic!("{metric} is neither a histogram nor a counter of whole numbers"),
             None => BTreeMap::new(),
@@ -79,13 +79,13 @@ impl InMemoryMetrics {
     }
 }
 
-struct Exporter(Arc<Mutex<Said>>);
+struct Exporter(Arc<Mutex<Exported>>);
 
 impl PushMetricExporter for Exporter {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let all = metrics.scope_metrics().flat_map(ScopeMetrics::metrics);
-        let said = all.map(|metric| (metric.name().to_owned(), series(metric.data()))).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = said;
+        let exported = all.map(|metric| (metric.name().to_owned(), series(metric.data()))).collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = exported;
         Ok(())
     }
 
@@ -118,9 +118,9 @@ fn measured<T: fmt::Debug>(histogram: &Histogram<T>) -> BTreeMap<String, u64> {
 }
 
 fn in_order<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> String {
-    let mut said: Vec<_> = attributes.map(|each| format!("{}={}", each.key, each.value)).collect();
-    said.sort();
-    said.join(" ")
+    let mut pairs: Vec<_> = attributes.map(|each| format!("{}={}", each.key, each.value)).collect();
+    pairs.sort();
+    pairs.join(" ")
 }
 
 #[cfg(test)]
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "open is neither a histogram nor a counter of whole numbers")]
-    fn what_does_not_count_is_refused() {
+    fn uncounted_metric_is_rejected() {
         let metrics = InMemoryMetrics::new();
         metrics.meter("shop").f64_gauge("open").build().record(0.5, &[]);
         let _ = metrics.series("open");

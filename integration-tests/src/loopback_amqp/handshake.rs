@@ -53,7 +53,7 @@ where
     }
     let limit = usize::try_from(frame_max).unwrap_or(usize::MAX);
 
-    say(write, connection::AMQPMethod::Start(start())).await?;
+    send(write, connection::AMQPMethod::Start(start())).await?;
     let connection::AMQPMethod::StartOk(start_ok) = hear(read, limit).await? else {
         return Err(Fault::command_invalid("expected 'connection.start-ok'").into());
     };
@@ -67,7 +67,7 @@ where
     }
 
     let tune = connection::Tune { channel_max: CHANNEL_MAX, frame_max, heartbeat };
-    say(write, connection::AMQPMethod::Tune(tune)).await?;
+    send(write, connection::AMQPMethod::Tune(tune)).await?;
     let connection::AMQPMethod::TuneOk(tune_ok) = hear(read, limit).await? else {
         return Err(Fault::command_invalid("expected 'connection.tune-ok'").into());
     };
@@ -83,7 +83,7 @@ where
         let text = format!("vhost {} not found", open.virtual_host);
         return Err(Fault::not_allowed(text).caused_by(10, 40).into());
     }
-    say(write, connection::AMQPMethod::OpenOk(connection::OpenOk {})).await?;
+    send(write, connection::AMQPMethod::OpenOk(connection::OpenOk {})).await?;
     Ok(Negotiated {
         frame_max: usize::try_from(tune_ok.frame_max).unwrap_or(limit),
         heartbeat: tune_ok.heartbeat,
@@ -133,7 +133,7 @@ fn has_capability(properties: &FieldTable, name: &str) -> bool {
     )
 }
 
-async fn say<W>(write: &mut W, method: connection::AMQPMethod) -> std::io::Result<()>
+async fn send<W>(write: &mut W, method: connection::AMQPMethod) -> std::io::Result<()>
 where
     W: AsyncWrite + Unpin,
 {

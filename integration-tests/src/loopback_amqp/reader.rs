@@ -128,7 +128,7 @@ impl Reader {
                         self.channels.remove(&channel);
                     }
                     // Both sides closed at once.
-                    AMQPClass::Channel(channel::AMQPMethod::Close(_)) => self.say_close_ok(channel),
+                    AMQPClass::Channel(channel::AMQPMethod::Close(_)) => self.send_close_ok(channel),
                     _ => {}
                 }
                 Ok(())
@@ -182,7 +182,7 @@ impl Reader {
             channel::AMQPMethod::Close(_) => {
                 self.shared.broker().close_channel(self.at(channel));
                 self.channels.remove(&channel);
-                self.say_close_ok(channel);
+                self.send_close_ok(channel);
                 Ok(())
             }
             channel::AMQPMethod::Flow(flow) if flow.active => {
@@ -267,7 +267,7 @@ impl Reader {
         self.shared.broker().publish(self.at(channel), published)
     }
 
-    fn say_close_ok(&self, channel: ChannelId) {
+    fn send_close_ok(&self, channel: ChannelId) {
         let ok = channel::AMQPMethod::CloseOk(channel::CloseOk {});
         self.post(channel, AMQPClass::Channel(ok));
     }

@@ -38,7 +38,7 @@ mod tests {
     use super::{decode, encode};
 
     #[test]
-    fn what_was_encoded_decodes_and_stray_percents_stay() {
+    fn encoded_text_decodes_and_stray_percents_stay() {
         assert_eq!(encode("a b%é"), "a%20b%25%C3%A9");
         assert_eq!(decode(b"a%20b%25%C3%A9"), "a b%é".as_bytes());
         assert_eq!(decode(b"100%, %2, %zz"), b"100%, %2, %zz");

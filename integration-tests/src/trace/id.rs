@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_reads_what_it_shows() {
+    fn id_round_trips_through_text() {
         let id: TraceId = "4bf92f3577b34da6a3ce929d0e0e4736".parse().expect("valid");
         assert_eq!(id.to_string(), "4bf92f3577b34da6a3ce929d0e0e4736");
         assert_eq!("00F067AA0BA902B7".parse::<SpanId>().expect("valid").to_string(), "00f067aa0ba902b7");

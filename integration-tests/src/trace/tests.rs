@@ -70,9 +70,9 @@ fn explanation(claim: Result<(), AssertionFailure>) -> String {
 }
 
 #[track_caller]
-fn assert_says(explanation: &str, parts: &[&str]) {
+fn assert_names(explanation: &str, parts: &[&str]) {
     for part in parts {
-        assert!(explanation.contains(part), "`{part}` is not said in:\n{explanation}");
+        assert!(explanation.contains(part), "`{part}` is missing in:\n{explanation}");
     }
 }
 
@@ -105,9 +105,9 @@ fn a_hop_that_did_not_inject_is_named() {
         span.parent = None;
         span.links.clear();
     });
-    let said = explanation(graph.one_root());
-    assert_says(
-        &said,
+    let explained = explanation(graph.one_root());
+    assert_names(
+        &explained,
         &[
             "2 spans without a parent",
             "orders → payments over kafka",
@@ -116,8 +116,8 @@ fn a_hop_that_did_not_inject_is_named() {
             "did not inject",
         ],
     );
-    assert_says(&explanation(graph.connected()), &["2 pieces", "orders → payments over kafka"]);
-    assert_says(&explanation(graph.reachable("gateway", "shipping")), &["orders → payments over kafka"]);
+    assert_names(&explanation(graph.connected()), &["2 pieces", "orders → payments over kafka"]);
+    assert_names(&explanation(graph.reachable("gateway", "shipping")), &["orders → payments over kafka"]);
     assert!(!graph.continuity().is_continuous());
     assert!(
         graph.continuity().causes().iter().any(|cause| cause.contains("orders → payments")),
@@ -137,18 +137,18 @@ fn a_hop_that_began_another_trace_is_named() {
         }
     }
     let graph = TraceGraph::new(spans);
-    assert_says(&explanation(graph.one_trace()), &[&OTHER.to_string(), "orders → payments over kafka"]);
-    assert_says(&explanation(graph.only_traces(&[TRACE])), &[&OTHER.to_string(), "begins with payments"]);
+    assert_names(&explanation(graph.one_trace()), &[&OTHER.to_string(), "orders → payments over kafka"]);
+    assert_names(&explanation(graph.only_traces(&[TRACE])), &[&OTHER.to_string(), "begins with payments"]);
     assert_eq!(graph.traces().len(), 2);
     graph.trace(TRACE).assert_continuous();
 }
 
 #[test]
-fn an_orphan_is_told_with_its_likely_hop() {
+fn orphan_is_reported_with_its_likely_hop() {
     let graph = with(9, |span| span.parent = Some(id(99)));
-    let said = explanation(graph.no_orphans());
-    assert_says(
-        &said,
+    let explained = explanation(graph.no_orphans());
+    assert_names(
+        &explained,
         &[
             "process shipping",
             "never received",
@@ -158,32 +158,32 @@ fn an_orphan_is_told_with_its_likely_hop() {
     );
     graph.with_outside([id(99)]).assert_no_orphans();
     let changed = with(9, |span| span.trace_id = OTHER);
-    assert_says(
+    assert_names(
         &explanation(changed.no_orphans()),
         &["the trace id changed and the parent id did not", "payments → shipping"],
     );
     let unflushed = TraceGraph::new(story().into_iter().filter(|span| span.span_id != id(3)));
-    assert_says(
+    assert_names(
         &explanation(unflushed.no_orphans()),
         &["without flushing", "send orders", "`orders` exported this span"],
     );
 }
 
 #[test]
-fn the_wrong_parent_is_told_with_the_right_one() {
+fn wrong_parent_is_reported_with_the_right_one() {
     let graph = with(3, |span| span.parent = Some(id(1)));
     graph.assert_continuous();
-    let said =
+    let explained =
         explanation(graph.edge(service("gateway").kind(SpanKind::Client), service("orders").kind(SpanKind::Server)));
-    assert_says(
-        &said,
+    assert_names(
+        &explained,
         &["is a child of gateway · POST /orders", "gateway → orders over grpc", "the context that came in was sent on"],
     );
-    assert_says(
+    assert_names(
         &explanation(graph.edge("gatway", "orders")),
         &["there is no such span", "the services seen are gateway"],
     );
-    assert_says(&explanation(graph.edge("gateway", named("place"))), &["nearest", "shop.Orders/Place"]);
+    assert_names(&explanation(graph.edge("gateway", named("place"))), &["nearest", "shop.Orders/Place"]);
 }
 
 #[test]
@@ -193,9 +193,9 @@ fn the_context_of_the_message_before_is_caught() {
         span.links = vec![Link::to(TRACE, id(4))];
     });
     graph.assert_continuous().assert_edge("send orders", "process orders").assert_link("process orders", "send orders");
-    let said = explanation(graph.each_edge("send orders", "process orders"));
-    assert_says(
-        &said,
+    let explained = explanation(graph.each_edge("send orders", "process orders"));
+    assert_names(
+        &explained,
         &[
             "(message 4) has 2 such children",
             "(message 5) has no such child",
@@ -203,10 +203,10 @@ fn the_context_of_the_message_before_is_caught() {
             "the context of one message was used for another",
         ],
     );
-    assert!(!said.contains("two spans for it"), "{said}");
-    let said = explanation(graph.each_link("process orders", "send orders"));
-    assert_says(
-        &said,
+    assert!(!explained.contains("two spans for it"), "{explained}");
+    let explained = explanation(graph.each_link("process orders", "send orders"));
+    assert_names(
+        &explained,
         &[
             "(message 4) is linked to by 2",
             "(message 5) is linked to by 0",
@@ -216,45 +216,45 @@ fn the_context_of_the_message_before_is_caught() {
 }
 
 #[test]
-fn a_message_that_was_injected_twice_is_told_with_its_hop() {
+fn double_injection_is_reported_with_its_hop() {
     let mut spans = story();
     spans.retain(|span| span.span_id != id(7));
-    let said = explanation(TraceGraph::new(spans).each_edge("send orders", "process orders"));
-    assert_says(
-        &said,
+    let explained = explanation(TraceGraph::new(spans).each_edge("send orders", "process orders"));
+    assert_names(
+        &explained,
         &["(message 5) has no such child", "at the hop orders → payments over kafka", "two spans for it"],
     );
 }
 
 #[test]
-fn missing_doubled_and_foreign_links_are_told_apart() {
+fn missing_doubled_and_foreign_links_differ() {
     let none = with(9, |span| span.links.clear());
-    assert_says(
+    assert_names(
         &explanation(none.link("process shipping", "send shipping")),
         &["has no links", "`shipping` did not link", "the link was lost at the hop payments → shipping"],
     );
     let doubled = with(9, |span| span.links.push(Link::to(TRACE, id(8))));
-    assert_says(
+    assert_names(
         &explanation(doubled.links_exactly("process shipping", &[(TRACE, id(8))])),
         &["2 links to payments · send shipping"],
     );
     // One consumer that links to both messages: each message is linked to once, and the consumer is not one to one.
     let batch = with(6, |span| span.links.push(Link::to(TRACE, id(5))));
-    assert_says(
+    assert_names(
         &explanation(batch.each_link(SpanSelector::from(id(6)), named("send orders"))),
         &["has 2 of these links"],
     );
     let foreign = with(9, |span| span.links = vec![Link::to(OTHER, id(8))]);
-    let said = explanation(foreign.links_exactly("process shipping", &[(TRACE, id(8))]));
-    assert_says(
-        &said,
+    let explained = explanation(foreign.links_exactly("process shipping", &[(TRACE, id(8))]));
+    assert_names(
+        &explained,
         &[
             "no link to payments · send shipping",
             "that was not expected",
             "the link was lost at the hop payments → shipping",
         ],
     );
-    assert_says(
+    assert_names(
         &explanation(foreign.each_link("process shipping", "send shipping")),
         &["has 0 of these links", "never received"],
     );
@@ -275,9 +275,12 @@ fn flags_that_an_exporter_leaves_out_are_no_flags() {
 #[test]
 fn a_flipped_flag_and_a_cut_tracestate_name_the_hop() {
     let flipped = with(6, |span| span.flags = Some(0x302));
-    assert_says(&explanation(flipped.sampled_consistently()), &["flags 00", "orders → payments over kafka", "flipped"]);
+    assert_names(
+        &explanation(flipped.sampled_consistently()),
+        &["flags 00", "orders → payments over kafka", "flipped"],
+    );
     assert!(with(6, |span| span.flags = Some(0x301)).sampled_consistently().is_ok());
-    assert_says(&explanation(with(6, |span| span.flags = Some(0x301)).flags_preserved()), &["flags 01", "has 03"]);
+    assert_names(&explanation(with(6, |span| span.flags = Some(0x301)).flags_preserved()), &["flags 01", "has 03"]);
     let state = |number: u8, below: &'static str| {
         let mut spans = story();
         spans
@@ -289,7 +292,7 @@ fn a_flipped_flag_and_a_cut_tracestate_name_the_hop() {
         assert!(state(9, legal).is_ok(), "{legal}: {:?}", state(9, legal));
     }
     for lost in ["", "b=2", "b=2,a=1", "a=1,b=9", "own=1,a=9,b=2"] {
-        assert_says(&explanation(state(9, lost)), &["payments → shipping over rabbitmq"]);
+        assert_names(&explanation(state(9, lost)), &["payments → shipping over rabbitmq"]);
     }
 }
 
@@ -304,11 +307,11 @@ fn a_value_in_two_traces_is_cross_talk() {
     other.span_id = id(2);
     other.attributes = [("tenant.id", "acme")].into();
     spans.push(other);
-    assert_says(
+    assert_names(
         &explanation(TraceGraph::new(spans).one_value_per_trace("tenant.id")),
         &["has 2 values", "`acme` is in 2 traces"],
     );
-    assert_says(&explanation(TraceGraph::new(story()).one_value_per_trace("tenant.id")), &["no span has it"]);
+    assert_names(&explanation(TraceGraph::new(story()).one_value_per_trace("tenant.id")), &["no span has it"]);
 }
 
 #[test]
@@ -335,10 +338,10 @@ fn a_slow_clock_breaks_no_order_and_a_real_anachronism_does() {
     assert!(outlived.spans().all(|span| Clocks::of(&outlived).shift(span) == 0));
     // Within one process no clock explains a child that begins before its parent.
     spans.iter_mut().filter(|span| span.span_id == id(8)).for_each(|span| span.start -= 20_000_000);
-    assert_says(&explanation(TraceGraph::new(spans).causal_times()), &["send shipping", "before", "which caused it"]);
+    assert_names(&explanation(TraceGraph::new(spans).causal_times()), &["send shipping", "before", "which caused it"]);
     let mut steps = steps;
     steps.reverse();
-    assert_says(&explanation(graph.ordered(&steps)), &["begins before", "process orders"]);
+    assert_names(&explanation(graph.ordered(&steps)), &["begins before", "process orders"]);
 }
 
 #[test]
@@ -351,19 +354,19 @@ fn repeated_reused_zero_and_looping_ids_are_survived_and_told() {
     let mut twin = spans[3].clone();
     twin.name = "another".to_owned();
     spans.push(twin);
-    assert_says(&explanation(TraceGraph::new(spans).ids_valid()), &["another span of its trace has too"]);
+    assert_names(&explanation(TraceGraph::new(spans).ids_valid()), &["another span of its trace has too"]);
     let looping = with(1, |span| span.parent = Some(id(9)));
-    assert_says(&explanation(looping.ids_valid()), &["is its own ancestor"]);
+    assert_names(&explanation(looping.ids_valid()), &["is its own ancestor"]);
     assert_eq!(looping.to_string().lines().filter(|line| line.contains(" ms  ")).count(), 9);
-    assert_says(&explanation(with(1, |span| span.parent = Some(id(1))).one_root()), &["each span has a parent"]);
-    assert_says(&explanation(TraceGraph::new([Span::new(TraceId::default(), id(1), "x")]).ids_valid()), &["zeros"]);
+    assert_names(&explanation(with(1, |span| span.parent = Some(id(1))).one_root()), &["each span has a parent"]);
+    assert_names(&explanation(TraceGraph::new([Span::new(TraceId::default(), id(1), "x")]).ids_valid()), &["zeros"]);
 }
 
 #[test]
-fn nothing_received_says_so() {
+fn empty_graph_is_reported() {
     let nothing = TraceGraph::default();
-    for said in [nothing.continuous(), nothing.one_root(), nothing.connected(), nothing.one_trace()] {
-        assert_says(&explanation(said), &["no spans at all", "nothing was exported"]);
+    for explained in [nothing.continuous(), nothing.one_root(), nothing.connected(), nothing.one_trace()] {
+        assert_names(&explanation(explained), &["no spans at all", "nothing was exported"]);
     }
 }
 
@@ -379,6 +382,6 @@ fn links_join_traces_that_parents_do_not() {
 
 #[test]
 fn findings_of_conventions_come_with_the_span() {
-    let said = explanation(TraceGraph::new(story()).conventions(Version::V1_45));
-    assert_says(&said, &["send orders", "`messaging.operation.name` is missing"]);
+    let explained = explanation(TraceGraph::new(story()).conventions(Version::V1_45));
+    assert_names(&explained, &["send orders", "`messaging.operation.name` is missing"]);
 }

@@ -17,10 +17,10 @@ fn wire(record: WireRecord) -> Wire {
 }
 
 #[track_caller]
-fn assert_says(claim: Result<(), AssertionFailure>, parts: &[&str]) {
-    let said = claim.expect_err("the claim should be broken").to_string();
+fn assert_names(claim: Result<(), AssertionFailure>, parts: &[&str]) {
+    let failure = claim.expect_err("the claim should be broken").to_string();
     for part in parts {
-        assert!(said.contains(part), "`{part}` is not said in:\n{said}");
+        assert!(failure.contains(part), "`{part}` is missing in:\n{failure}");
     }
 }
 
@@ -44,21 +44,21 @@ fn a_message_by_the_book_passes_every_claim() {
 fn each_break_names_the_hop() {
     const HOP: &str = "orders → payments over kafka";
     let twice = || good().field("Traceparent", PARENT);
-    assert_says(
+    assert_names(
         wire(twice()).exactly_one(&["traceparent"]),
         &[HOP, "2 values of `traceparent`", "named `Traceparent`", "appended"],
     );
-    assert_says(wire(twice()).at_most_one(&["traceparent"]), &[HOP, "2 values"]);
-    assert_says(
+    assert_names(wire(twice()).at_most_one(&["traceparent"]), &[HOP, "2 values"]);
+    assert_names(
         wire(WireRecord::new("orders", "payments", "kafka")).exactly_one(&["traceparent"]),
         &[HOP, "no `traceparent`"],
     );
-    assert_says(wire(good()).absent(&["baggage"]), &[HOP, "`baggage` is there"]);
-    assert_says(wire(good()).within(2, 1000), &[HOP, "3 fields"]);
-    assert_says(wire(good()).within(3, 100), &[HOP, "bytes"]);
-    assert_says(wire(good()).baggage_within(1, 1000), &[HOP, "2 members"]);
-    assert_says(wire(good()).baggage_only(&["flag"]), &[HOP, "the key `tenant.id`"]);
-    assert_says(wire(good()).typed(&["traceparent"], "LongString"), &[HOP, "`traceparent` is of type"]);
+    assert_names(wire(good()).absent(&["baggage"]), &[HOP, "`baggage` is there"]);
+    assert_names(wire(good()).within(2, 1000), &[HOP, "3 fields"]);
+    assert_names(wire(good()).within(3, 100), &[HOP, "bytes"]);
+    assert_names(wire(good()).baggage_within(1, 1000), &[HOP, "2 members"]);
+    assert_names(wire(good()).baggage_only(&["flag"]), &[HOP, "the key `tenant.id`"]);
+    assert_names(wire(good()).typed(&["traceparent"], "LongString"), &[HOP, "`traceparent` is of type"]);
     assert!(
         wire(WireRecord::default().typed_field("baggage", "LongString", "a=1"))
             .typed(&["baggage"], "LongString")
@@ -67,7 +67,7 @@ fn each_break_names_the_hop() {
 }
 
 #[test]
-fn invalid_values_are_told_apart() {
+fn invalid_values_are_distinguished() {
     for (value, why) in [
         ("", "begin"),
         ("01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "begin"),
@@ -79,13 +79,13 @@ fn invalid_values_are_told_apart() {
         ("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-04", "flags"),
         ("00-4bf92f3577b34da6a3ce929d0e0e4736_00f067aa0ba902b7-01", "no `-`"),
     ] {
-        assert_says(wire(WireRecord::default().field("traceparent", value)).valid_context(), &[why]);
+        assert_names(wire(WireRecord::default().field("traceparent", value)).valid_context(), &[why]);
     }
     let too_many = (0..33).map(|n| format!("k{n}=v")).collect::<Vec<_>>().join(",");
     for (value, why) in
         [("", "empty"), ("a", "without `=`"), ("A=1", "key"), ("a=", "value"), ("a=1,a=2", "twice"), (&too_many, "32")]
     {
-        assert_says(wire(WireRecord::default().field("tracestate", value)).valid_context(), &[why]);
+        assert_names(wire(WireRecord::default().field("tracestate", value)).valid_context(), &[why]);
     }
     for value in ["a", "a b=1", "a=é", "a=\"x\"", "=1", ""] {
         assert!(wire(WireRecord::default().field("baggage", value)).valid_context().is_err(), "{value}");
@@ -93,52 +93,55 @@ fn invalid_values_are_told_apart() {
 }
 
 #[test]
-fn a_context_that_changed_on_the_way_is_told() {
+fn changed_context_is_reported() {
     let forwarded = WireRecord::new("payments", "audit", "kafka").field("traceparent", OTHER).of_message("m1");
     let both: Wire = [good(), forwarded].into_iter().collect();
-    assert_says(both.creation_context_unchanged(), &["message m1", "payments → audit over kafka", OTHER]);
+    assert_names(both.creation_context_unchanged(), &["message m1", "payments → audit over kafka", OTHER]);
     let same: Wire = [good(), good()].into_iter().collect();
     same.assert_creation_context_unchanged();
-    assert_says(wire(good()).creation_context_unchanged(), &["more than once"]);
+    assert_names(wire(good()).creation_context_unchanged(), &["more than once"]);
 }
 
 #[test]
-fn a_stale_context_is_told_though_it_is_valid() {
+fn stale_valid_context_is_reported() {
     let ids: (TraceId, SpanId) =
         ("4bf92f3577b34da6a3ce929d0e0e4736".parse().expect("id"), "00f067aa0ba902b7".parse().expect("id"));
     let mut span = Span::new(ids.0, ids.1, "send orders");
     span.resource = std::sync::Arc::new([("service.name", "orders")].into());
     wire(good()).assert_carries_spans_of(&TraceGraph::new([span.clone()]));
     span.resource = std::sync::Arc::new([("service.name", "gateway")].into());
-    assert_says(wire(good()).carries_spans_of(&TraceGraph::new([span])), &["the parent is gateway", "sent on"]);
-    assert_says(wire(good()).carries_spans_of(&TraceGraph::default()), &["never received"]);
+    assert_names(wire(good()).carries_spans_of(&TraceGraph::new([span])), &["the parent is gateway", "sent on"]);
+    assert_names(wire(good()).carries_spans_of(&TraceGraph::default()), &["never received"]);
 }
 
 #[test]
-fn a_flipped_flag_is_told_with_its_hop() {
+fn flipped_flag_is_reported_with_its_hop() {
     let flipped = "00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-00";
     let onward = |traceparent| WireRecord::new("payments", "audit", "kafka").field("traceparent", traceparent);
     let random = "00-4bf92f3577b34da6a3ce929d0e0e4736-b7ad6b7169203331-03";
     let same: Wire = [good(), onward(random), onward(OTHER)].into_iter().collect();
     same.assert_sampled_consistently();
     let both: Wire = [good(), onward(flipped)].into_iter().collect();
-    assert_says(both.sampled_consistently(), &["payments → audit over kafka", "was 1 at orders → payments", "flipped"]);
-    assert_says(wire(WireRecord::default()).sampled_consistently(), &["no message has a valid traceparent"]);
+    assert_names(
+        both.sampled_consistently(),
+        &["payments → audit over kafka", "was 1 at orders → payments", "flipped"],
+    );
+    assert_names(wire(WireRecord::default()).sampled_consistently(), &["no message has a valid traceparent"]);
 
     let id = |text: &str| text.parse().expect("id");
     let mut span = Span::new("4bf92f3577b34da6a3ce929d0e0e4736".parse().expect("id"), id("00f067aa0ba902b7"), "send");
     span.resource = std::sync::Arc::new([("service.name", "orders")].into());
     span.flags = Some(0x100);
-    assert_says(wire(good()).carries_spans_of(&TraceGraph::new([span])), &["orders → payments over kafka", "flipped"]);
+    assert_names(wire(good()).carries_spans_of(&TraceGraph::new([span])), &["orders → payments over kafka", "flipped"]);
 }
 
 #[test]
-fn a_value_of_another_request_is_told() {
+fn value_of_another_request_is_reported() {
     let leaked =
         WireRecord::new("orders", "payments", "kafka").field("traceparent", OTHER).field("baggage", "tenant.id=acme");
     let both: Wire = [good(), leaked].into_iter().collect();
-    assert_says(both.no_cross_talk("tenant.id"), &["`acme`", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]);
-    assert_says(wire(good()).no_cross_talk("user.id"), &["no message has it"]);
+    assert_names(both.no_cross_talk("tenant.id"), &["`acme`", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"]);
+    assert_names(wire(good()).no_cross_talk("user.id"), &["no message has it"]);
 }
 
 #[test]
@@ -147,7 +150,7 @@ fn nothing_recorded_proves_nothing() {
     for claim in
         [nothing.absent(&["baggage"]), nothing.valid_context(), nothing.baggage_only(&[]), nothing.within(9, 9)]
     {
-        assert_says(claim, &["no message was recorded"]);
+        assert_names(claim, &["no message was recorded"]);
     }
 }
 

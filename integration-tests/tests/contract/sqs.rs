@@ -41,7 +41,7 @@ macro_rules! sqs_contract {
             $connect,
             $crate::contract::sqs,
             a_message_arrives_with_its_body_and_attributes,
-            digests_are_those_of_what_was_sent,
+            digests_are_of_the_sent_attributes,
             attributes_come_only_when_asked_for,
             system_attributes_come_only_when_asked_for,
             the_trace_header_needs_no_attribute_slot,

@@ -34,7 +34,7 @@ macro_rules! sqs_strict_contract {
             refusals_have_the_error_codes_of_the_service,
             refusals_become_the_error_types_of_the_sdk,
             numbers_of_a_request_have_their_ranges,
-            a_dead_letter_keeps_its_count_and_tells_its_source,
+            dead_letter_keeps_its_count_and_source,
             a_stale_receipt_handle_settles_nothing,
             a_receipt_handle_of_another_queue_is_refused,
             a_queue_with_other_attributes_is_not_created_again,
@@ -269,7 +269,7 @@ pub(crate) async fn numbers_of_a_request_have_their_ranges(client: &Client) {
     }
 }
 
-pub(crate) async fn a_dead_letter_keeps_its_count_and_tells_its_source(client: &Client) {
+pub(crate) async fn dead_letter_keeps_its_count_and_source(client: &Client) {
     let arn = |queue: String| async move {
         let get = client.get_queue_attributes().queue_url(queue);
         let get = get.attribute_names(QueueAttributeName::QueueArn).send();

@@ -60,9 +60,11 @@ impl Bridge {
         }
         loop {
             let line = tokio::time::timeout(PATIENCE, self.lines.next_line()).await;
-            let line =
-                line.unwrap_or_else(|_| panic!("the service in Python says no `{event}`; it said {:?}", self.seen));
-            let line = line.unwrap().unwrap_or_else(|| panic!("it ended before `{event}`; it said {:?}", self.seen));
+            let line = line
+                .unwrap_or_else(|_| panic!("no event `{event}` of the service in Python; received {:?}", self.seen));
+            let line = line.unwrap().unwrap_or_else(|| {
+                panic!("the service in Python ended before the event `{event}`; received {:?}", self.seen)
+            });
             let line: Value = serde_json::from_str(&line).unwrap();
             if line["event"] == event {
                 return line;

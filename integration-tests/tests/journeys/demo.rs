@@ -21,17 +21,17 @@ fn demo(arguments: &[&str]) -> Command {
 /// The results of a run: its report, its output and its exit status.
 struct Run {
     report: Value,
-    said: String,
+    printed: String,
     status: Option<i32>,
 }
 
 async fn run(arguments: &[&str]) -> Run {
     let file: PathBuf = std::env::temp_dir().join(format!("demo-{}-{}.json", std::process::id(), arguments.join("")));
     let output = demo(arguments).arg("--report").arg(&file).output().await.unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    let report = std::fs::read(&file).unwrap_or_else(|_| panic!("no report: {said}"));
+    let printed = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let report = std::fs::read(&file).unwrap_or_else(|_| panic!("no report: {printed}"));
     std::fs::remove_file(&file).unwrap();
-    Run { report: serde_json::from_slice(&report).unwrap(), said, status: output.status.code() }
+    Run { report: serde_json::from_slice(&report).unwrap(), printed, status: output.status.code() }
 }
 
 /// The services of this project whose containers the engine starts, read from its events while they start: it keeps few events, and
@@ -86,8 +86,8 @@ fn project() -> String {
 async fn fifty_orders_cross_five_containers_in_separate_traces() {
     let started = Started::watch();
     let run = run(&["--orders", "50"]).await;
-    assert_eq!(run.status, Some(0), "{}", run.said);
-    assert_eq!(run.report["verdict"], "continuous", "{}", run.said);
+    assert_eq!(run.status, Some(0), "{}", run.printed);
+    assert_eq!(run.report["verdict"], "continuous", "{}", run.printed);
     assert_eq!(run.report["orders"].as_array().unwrap().len(), 50);
 
     started.all().await;
@@ -105,8 +105,13 @@ async fn fifty_orders_cross_five_containers_in_separate_traces() {
 async fn headers_stripped_between_containers_are_named_by_their_hop() {
     for (hop, from, to) in [("http", "notifications", "gateway"), ("amqp", "payments", "shipping")] {
         let run = run(&["--break", hop]).await;
-        assert_eq!(run.status, Some(1), "{}", run.said);
-        assert_eq!(run.report["broken_at"], serde_json::json!({ "hop": hop, "from": from, "to": to }), "{}", run.said);
+        assert_eq!(run.status, Some(1), "{}", run.printed);
+        assert_eq!(
+            run.report["broken_at"],
+            serde_json::json!({ "hop": hop, "from": from, "to": to }),
+            "{}",
+            run.printed
+        );
         assert_eq!(run.report["containers"].as_object().unwrap().len(), SERVICES.len());
         assert_nothing_left().await;
     }

@@ -26,7 +26,7 @@ const MOST_ADDED: Duration = Duration::from_millis(5);
 struct Comparison {
     /// The throughput with the wrapper, as a share of the throughput without it.
     share: f64,
-    /// The same of bare runs and bare runs: the noise.
+    /// The noise: bare runs beside bare runs.
     noise: f64,
     /// The seconds that the wrapper adds to a run.
     added: f64,

@@ -72,7 +72,7 @@ async fn a_consumer_goes_on_over_every_kind_of_poison() {
 }
 
 #[tokio::test]
-async fn of_two_traceparents_the_last_counts_and_a_counter_says_so() {
+async fn last_of_two_traceparents_is_used_and_counted() {
     let shop = Shop::open();
     let twice = [("traceparent", Some(PARENT.as_bytes())), ("x", None), ("traceparent", Some(OTHER.as_bytes()))];
     shop.foreign(&shop.producer(), Some(headers(&twice))).await;

@@ -182,8 +182,8 @@ async fn custom_partitioner_is_called() {
 struct Listening(Shared<Vec<String>>);
 
 impl Listening {
-    fn hear(&self, what: impl Into<String>) {
-        self.0.lock().unwrap().push(what.into());
+    fn record(&self, message: impl Into<String>) {
+        self.0.lock().unwrap().push(message.into());
     }
 }
 
@@ -191,20 +191,20 @@ impl ClientContext for Listening {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        self.hear(format!("{facility} {message}"));
+        self.record(format!("{facility} {message}"));
     }
 
     fn stats(&self, statistics: Statistics) {
-        self.hear(statistics.name);
+        self.record(statistics.name);
     }
 
     fn stats_raw(&self, statistics: &[u8]) {
-        self.hear(String::from_utf8_lossy(statistics));
+        self.record(String::from_utf8_lossy(statistics));
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         assert_eq!(error, KafkaError::Canceled);
-        self.hear(reason);
+        self.record(reason);
     }
 
     fn generate_oauth_token(&self, config: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {

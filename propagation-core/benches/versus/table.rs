@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 const PEERS: [&str; 4] = ["opentelemetry_sdk", "datadog-opentelemetry", "fastrace", "hand-written"];
 
-/// One line: `versus <case> <what> ours <n> <peer> <n> ratio <x>`.
+/// One line: `versus <case> <unit> ours <n> <peer> <n> ratio <x>`.
 pub(crate) struct Line<'a> {
     pub(crate) case: &'a str,
     pub(crate) what: &'a str,
@@ -31,7 +31,7 @@ pub(crate) fn of(text: &str) -> String {
     let lines = lines(text);
     let mut cases: Vec<&str> = Vec::new();
     for line in &lines {
-        // What the scrubbers cost stands beside what they find.
+        // The cost of the scrubbers is beside their findings.
         if !cases.contains(&line.case) && !line.case.starts_with("scan-") {
             cases.push(line.case);
         }
@@ -142,7 +142,7 @@ fn growth(out: &mut String, cases: &[&str], lines: &[Line<'_>]) {
     out.push('\n');
 }
 
-/// One row a kind of input: what the first, a middle and the last size cost.
+/// One row per kind of input: the costs of the first, a middle and the last size.
 fn grown(out: &mut String, cases: &[&str], lines: &[Line<'_>]) {
     const SIZES: [u32; 5] = [1, 4, 8, 64, 256];
     add(

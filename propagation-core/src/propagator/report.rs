@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn message_of_many_members_takes_what_is_left() {
+    fn message_of_many_members_takes_the_rest() {
         let slot = Slot::default();
         assert_eq!(slot.turn(1, 4), Turn { events: 4, suppressed_before: 0 });
         assert_eq!(slot.turn(1, 64), Turn { events: 6, suppressed_before: 0 });

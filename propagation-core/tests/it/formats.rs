@@ -36,7 +36,7 @@ fn message(fields: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     fields.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-/// What a format makes of some fields, and how many it has refused.
+/// The context that a format reads from fields, and the number of its rejections.
 fn read(format: Box<dyn Format>, fields: &[(&str, &str)]) -> (PropagationContext, Vec<RejectReason>) {
     let propagator = between(format, Box::new(TraceContextFormat));
     let admission = propagator.extract(&Peer::caller(Transport::HTTP), &message(fields));
@@ -53,7 +53,7 @@ fn context(sampling: SamplingDecision) -> PropagationContext {
     PropagationContext::new(TraceContext::new(PARENT.parse().unwrap()).with_sampling(sampling))
 }
 
-/// Trace and span id in hex and what was decided; `None` without ids.
+/// Trace-id, parent-id and decision; `None` without ids.
 fn ids(context: &PropagationContext) -> Option<(String, String, SamplingDecision)> {
     let parent = context.trace.parent?;
     assert_eq!(parent.flags.is_sampled(), context.trace.sampling.decided().unwrap_or(false));
@@ -73,7 +73,7 @@ fn check(make: Make, legal: &[(&[(&str, &str)], SamplingDecision)], refused: &[(
     }
 }
 
-/// What says something about sampling and names no span.
+/// Fields with a sampling decision and without ids.
 fn check_bare(make: Make, bare: &[(&[(&str, &str)], SamplingDecision)]) {
     for (fields, sampling) in bare {
         let (context, rejections) = read(make(), fields);

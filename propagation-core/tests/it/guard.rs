@@ -70,7 +70,7 @@ fn a_personal_key_is_not_named_on_the_way_in_either() {
 }
 
 #[test]
-fn each_action_does_what_its_name_says() {
+fn each_action_has_its_effect() {
     let change = |action| {
         released(&open(Scrub::default().action(action).pseudonyms(keys())), "note=to%20anna@example.com%20now,x=1")
     };
@@ -287,7 +287,7 @@ baggage = ["tenant.id", { key = "plan", values = ["free", "pro"], mode = "report
 "#;
 
 #[test]
-fn a_policy_file_says_what_the_builder_says() {
+fn policy_file_equals_the_builder() {
     let policy = Policy::from_toml(FILE).unwrap();
     assert_eq!(
         released(&policy, "tenant.id=blue,plan=gold,by=E123456,secret=1"),
@@ -298,7 +298,7 @@ fn a_policy_file_says_what_the_builder_says() {
 
 #[test]
 fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
-    for (text, place, says) in [
+    for (text, place, cause) in [
         ("[[outbound]]\npeers = [\"kafka:orders\"\n", None, ""),
         ("profile = \"internet\"", Some((1, 11)), "unknown profile"),
         ("[scrub]\naction = \"shred\"", Some((2, 10)), "not an action"),
@@ -337,12 +337,12 @@ fn a_policy_file_that_makes_no_sense_is_an_error_with_its_place() {
         if let Some(place) = place {
             assert_eq!(error.place(), Some(place), "{text}: {error}");
         }
-        assert!(error.to_string().contains(says), "{text}: {error}");
+        assert!(error.to_string().contains(cause), "{text}: {error}");
     }
 }
 
 #[test]
-fn lint_finds_what_is_legal_and_still_looks_wrong() {
+fn lint_warns_about_suspicious_policies() {
     let text = r#"
 [[outbound]]
 name = "all"
@@ -372,7 +372,7 @@ baggage = ["plan"]
 }
 
 #[test]
-fn lint_finds_peers_and_keys_that_nobody_has() {
+fn lint_warns_about_unmatchable_peers_and_keys() {
     let text = r#"
 [[outbound]]
 peers = ["http://api.example.com", "http:api.example.com:8080", "http:*.", "http:[::1]:80"]
@@ -393,7 +393,7 @@ peers = ["http:*.internal", "grpc:shop.Orders", "http:*", "kafka:orders", "addre
 }
 
 #[test]
-fn lint_tells_personal_keys_however_their_words_are_set_apart() {
+fn lint_warns_about_personal_keys_in_any_case_style() {
     let personal = |key: &str| !Policy::internal([key]).lint().is_empty();
     for key in ["userEmail", "user_email", "user-email", "USER.EMAIL", "clientIP", "phoneNumber", "APIKey", "db.pwd"] {
         assert!(personal(key), "{key}");

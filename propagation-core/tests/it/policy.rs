@@ -74,7 +74,7 @@ fn a_peer_may_be_denied_the_trace_or_parts_of_tracestate() {
 }
 
 #[test]
-fn what_is_personal_in_tracestate_neither_comes_in_nor_goes_out() {
+fn personal_tracestate_is_dropped_both_ways() {
     let received = vec![
         ("traceparent".to_owned(), PARENT.as_bytes().to_vec()),
         ("tracestate".to_owned(), b"a=1,b=anna@example.com,password=Tr0ub4dor3,4111111111111111=2,ot=th:8".to_vec()),

@@ -21,7 +21,7 @@ pub(crate) enum Event {
 
 impl Event {
     /// Writes the event to standard output. A write error is ignored: the demo has ended.
-    pub(crate) fn tell(&self) {
+    pub(crate) fn print(&self) {
         if let Ok(mut line) = serde_json::to_vec(self) {
             line.push(b'\n');
             let _ = std::io::stdout().lock().write_all(&line);

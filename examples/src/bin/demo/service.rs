@@ -78,7 +78,7 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
     tokio::select! {
         ended = work => ended?,
         ended = health => ended?,
-        () = told_to_stop() => {}
+        () = stop_requested() => {}
     }
     stopping.finish().await;
     // Exports the remaining spans.
@@ -88,7 +88,7 @@ pub(crate) async fn run(name: Name) -> Result<(), Error> {
     Ok(())
 }
 
-async fn told_to_stop() {
+async fn stop_requested() {
     let (closed, input) = tokio::sync::oneshot::channel();
     // On a thread of its own: the runtime would not end before a read that it has begun.
     std::thread::spawn(move || {
@@ -129,7 +129,7 @@ impl Service {
     /// Reports readiness to the demo and on the health route.
     pub(crate) fn ready(&self, address: Option<SocketAddr>) {
         self.ready.store(true, Ordering::Relaxed);
-        Event::Ready { address: address.map(|address| address.to_string()) }.tell();
+        Event::Ready { address: address.map(|address| address.to_string()) }.print();
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -169,7 +169,7 @@ impl Service {
                 body: order.tenant.clone(),
                 baggage: tenant.map(Into::into),
             }
-            .tell();
+            .print();
         }
     }
 }

@@ -31,7 +31,7 @@ pub(crate) fn start(name: Name) -> Result<Telemetry, Error> {
         // Standard output is where the demo listens.
         .log_format(LogFormat::text().filter(quiet).writer(std::io::stderr))
         .exported_spans(ours())
-        .on_rejection(move |direction, peer, rejection| tell(name.as_str(), direction, peer, rejection))
+        .on_rejection(move |direction, peer, rejection| print(name.as_str(), direction, peer, rejection))
         .install()?;
     Ok(telemetry)
 }
@@ -57,7 +57,7 @@ fn policy(mode: PolicyMode) -> Result<Policy, Error> {
 }
 
 /// Sends a rejected or reported key to the demo as an event.
-fn tell(service: &str, direction: Direction, peer: &Peer<'_>, rejection: &Rejection) {
+fn print(service: &str, direction: Direction, peer: &Peer<'_>, rejection: &Rejection) {
     let Some(key) = rejection.key() else { return };
     let at = match direction {
         Direction::Inbound => format!("{service}, coming in"),
@@ -71,5 +71,5 @@ fn tell(service: &str, direction: Direction, peer: &Peer<'_>, rejection: &Reject
         rule: rule.join(", "),
         reported: rejection.reason == RejectReason::ReportOnly,
     }
-    .tell();
+    .print();
 }

@@ -29,7 +29,7 @@ impl Wire {
         wire
     }
 
-    pub(crate) fn tell(self, order: &str, transport: &str, from: &str, to: &str) {
+    pub(crate) fn print(self, order: &str, transport: &str, from: &str, to: &str) {
         Event::Wire {
             order: order.to_owned(),
             from: from.to_owned(),
@@ -37,6 +37,6 @@ impl Wire {
             transport: transport.to_owned(),
             wire: self.0,
         }
-        .tell();
+        .print();
     }
 }

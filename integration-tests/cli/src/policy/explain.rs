@@ -8,7 +8,7 @@ use propagation_core::{
 use serde_json::{Value, json};
 
 use super::{Error, Exit};
-use crate::{complain, say};
+use crate::{print, report};
 
 /// Explains the effect of a policy on trust, trace context, tracestate and each key of baggage.
 #[derive(Debug, Args)]
@@ -70,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let baggage = Baggage::parse(arguments.baggage.as_bytes());
     let given = arguments.baggage.split(',').filter(|member| !member.trim().is_empty()).count();
     if baggage.len() < given {
-        complain(format_args!("{} of {given} members can't be read and are dropped", given - baggage.len()));
+        report(format_args!("{} of {given} members can't be read and are dropped", given - baggage.len()));
     }
     let state = match arguments.tracestate.as_str() {
         "" => TraceState::EMPTY,
@@ -91,20 +91,20 @@ pub(super) fn run(arguments: &Arguments) -> Result<Exit, Error> {
     };
     if let Some(trust) = explanation.trust {
         if arguments.json {
-            say(super::scan::json_line(&trust_as_json(&explanation, trust)));
+            print(super::scan::json_line(&trust_as_json(&explanation, trust)));
         } else {
             let linked = if explanation.linked { "; the next span links to the caller's" } else { "" };
-            say(format_args!("trust: {} by rule {:?}{linked}", trust.as_str(), explanation.rule));
+            print(format_args!("trust: {} by rule {:?}{linked}", trust.as_str(), explanation.rule));
         }
     }
     for field in &explanation.fields {
         if arguments.json {
             let mut object = super::scan::json(&explanation.rule, field);
             object.insert("field".to_owned(), field.field.into());
-            say(super::scan::json_line(&Value::Object(object)));
+            print(super::scan::json_line(&Value::Object(object)));
         } else {
             // Keys and values may come from outside: no control or bidirectional character reaches the terminal.
-            say(EscapedText::new(&line(&explanation.rule, field)).with_max_bytes(16_384));
+            print(EscapedText::new(&line(&explanation.rule, field)).with_max_bytes(16_384));
         }
     }
     Ok(Exit::Good)

@@ -4,7 +4,7 @@ use clap::ValueEnum;
 use propagation_core::Policy;
 
 use super::{Error, Exit};
-use crate::say;
+use crate::print;
 
 /// Findings that make the command fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,10 +24,10 @@ pub(super) fn run(file: &Path, denied: Option<Denied>) -> Result<Exit, Error> {
     };
     for found in &warnings {
         let (line, column) = (found.line, found.column);
-        say(format_args!("{}:{line}:{column}: warning: {}", file.display(), found.warning));
-        say(&found.excerpt);
+        print(format_args!("{}:{line}:{column}: warning: {}", file.display(), found.warning));
+        print(&found.excerpt);
     }
     let count = warnings.len();
-    say(format_args!("{}: {count} warning{}", file.display(), if count == 1 { "" } else { "s" }));
+    print(format_args!("{}: {count} warning{}", file.display(), if count == 1 { "" } else { "s" }));
     Ok(if denied.is_some() && count > 0 { Exit::Bad } else { Exit::Good })
 }

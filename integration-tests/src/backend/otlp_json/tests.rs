@@ -27,7 +27,7 @@ fn rich() -> Span {
 }
 
 #[test]
-fn what_is_written_is_read_again_unchanged() {
+fn written_spans_are_read_unchanged() {
     let spans = vec![rich(), Span::new(TraceId::from_bytes([1; 16]), SpanId::from_bytes([9; 8]), "plain")];
     let text = write(&spans).to_string();
     assert_eq!(read(text.as_bytes()).expect("readable"), spans);

@@ -40,14 +40,14 @@ fn kafka_process() -> Span {
     span(SpanKind::Consumer, "process orders", attributes.into())
 }
 
-fn said(span: &Span) -> String {
+fn violations(span: &Span) -> String {
     Version::LATEST.findings(span).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 #[test]
 fn spans_by_the_book_have_no_findings() {
     for good in [http_server(), grpc_client(), kafka_process()] {
-        assert_eq!(said(&good), "", "{}", good.label());
+        assert_eq!(violations(&good), "", "{}", good.label());
     }
 }
 
@@ -67,44 +67,44 @@ fn each_required_attribute_is_missed() {
                 .map(|(key, value)| (key, value.clone()))
                 .collect();
             assert!(
-                said(&bad).contains(&format!("`{key}` is missing")) || key == "rpc.system.name",
+                violations(&bad).contains(&format!("`{key}` is missing")) || key == "rpc.system.name",
                 "{key}: {}",
-                said(&bad)
+                violations(&bad)
             );
         }
     }
 }
 
 #[test]
-fn deprecated_names_types_and_repeats_are_told() {
+fn deprecated_names_types_and_repeats_are_reported() {
     let mut old = http_server();
     old.attributes.push("http.method", "GET");
     old.attributes.push("http.response.status_code", "200");
     old.attributes.push("server.port", "80");
-    let said = said(&old);
+    let violations = violations(&old);
     for expected in [
         "`http.method` is deprecated: use `http.request.method`",
         "`http.response.status_code` is of type string, not int",
         "`http.response.status_code` is there more than once",
         "`server.port` is of type string, not int",
     ] {
-        assert!(said.contains(expected), "{said}");
+        assert!(violations.contains(expected), "{violations}");
     }
     old.typed = false;
-    assert!(!super::tests::said(&old).contains("is of type"), "Zipkin has only text");
+    assert!(!super::tests::violations(&old).contains("is of type"), "Zipkin has only text");
 }
 
 #[test]
-fn a_name_with_a_path_or_an_id_in_it_is_told() {
+fn name_with_a_path_or_an_id_is_reported() {
     let mut path = http_server();
     path.name = "GET /orders/1742".to_owned();
     assert_eq!(
-        said(&path),
+        violations(&path),
         "the name `GET /orders/1742` should be `GET /orders/{id}`; with `1742` in it there is one name for each request"
     );
     let mut anonymous = kafka_process();
     anonymous.attributes.push("messaging.destination.anonymous", true);
-    assert!(said(&anonymous).contains("should be `process (anonymous)`"), "{}", said(&anonymous));
+    assert!(violations(&anonymous).contains("should be `process (anonymous)`"), "{}", violations(&anonymous));
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn the_status_fits_the_outcome() {
         span.attributes.push("error.type", code.to_string());
         span.name = "GET".to_owned();
         span.status = status;
-        said(&span)
+        violations(&span)
     };
     let error = || Status::Error(String::new());
     assert_eq!(with_status(SpanKind::Server, 404, Status::Unset), "");
@@ -137,7 +137,7 @@ fn the_status_fits_the_outcome() {
     let mut grpc = grpc_client();
     grpc.status = error();
     grpc.attributes.push("error.type", "OK");
-    assert!(said(&grpc).contains("every status but OK"), "{}", said(&grpc));
+    assert!(violations(&grpc).contains("every status but OK"), "{}", violations(&grpc));
 }
 
 #[test]
@@ -151,14 +151,14 @@ fn the_kind_fits_the_operation() {
     ]
     .into();
     receive.name = "poll orders".to_owned();
-    assert_eq!(said(&receive), "the kind is consumer, not client");
+    assert_eq!(violations(&receive), "the kind is consumer, not client");
     receive.kind = SpanKind::Client;
-    assert_eq!(said(&receive), "");
+    assert_eq!(violations(&receive), "");
 }
 
 #[test]
 fn spans_of_other_areas_are_left_alone() {
-    assert_eq!(said(&span(SpanKind::Internal, "check 1234567", [("db.system.name", "postgresql")].into())), "");
+    assert_eq!(violations(&span(SpanKind::Internal, "check 1234567", [("db.system.name", "postgresql")].into())), "");
 }
 
 /// A span with the names of version 1.44.
@@ -185,15 +185,15 @@ fn each_version_accepts_its_own_names() {
 
 #[test]
 fn names_of_another_version_are_findings() {
-    let said = |version: Version, span: &Span| {
+    let violations = |version: Version, span: &Span| {
         version.findings(span).iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     };
-    let found = said(Version::V1_45, &older(&grpc_client()));
+    let found = violations(Version::V1_45, &older(&grpc_client()));
     assert!(found.contains("`rpc.response.status_code` is deprecated: use `rpc.status_code`"), "{found}");
     assert!(found.contains("`rpc.status_code` is missing"), "{found}");
-    let found = said(Version::V1_45, &older(&kafka_process()));
+    let found = violations(Version::V1_45, &older(&kafka_process()));
     assert!(found.contains("`messaging.system` is deprecated: use `messaging.system.name`"), "{found}");
-    let found = said(Version::V1_44, &kafka_process());
+    let found = violations(Version::V1_44, &kafka_process());
     assert!(found.contains("`messaging.system` is missing"), "{found}");
 }
 
@@ -205,6 +205,6 @@ fn system_value_of_an_older_version_is_a_finding() {
         ("messaging.operation.type", "send"),
         ("messaging.destination.name", "orders"),
     ];
-    let found = said(&span(SpanKind::Producer, "send orders", attributes.into()));
+    let found = violations(&span(SpanKind::Producer, "send orders", attributes.into()));
     assert!(found.contains("`messaging.system.name` is `aws_sqs`, not aws.sqs"), "{found}");
 }

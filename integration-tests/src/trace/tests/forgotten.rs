@@ -87,16 +87,16 @@ fn a_forgotten_receiving_layer_names_its_service() {
                 let mut services = all(own);
                 services[at].receives = false;
                 let case = format!("{over}, {name}, own spans {own}");
-                let said = verdict(&request(services, over)).expect_err(&case);
+                let failure = verdict(&request(services, over)).expect_err(&case);
                 // Without own spans, the last service has none at all.
                 let cause = if !own && at == 2 {
                     format!("`{name}` has neither a layer nor a span of its own")
                 } else {
                     format!("`{name}` has no server or consumer span")
                 };
-                assert!(said.causes().iter().any(|said| said.starts_with(&cause)), "{case}:\n{said}");
-                assert!(said.causes()[0].contains(layer), "{case}:\n{said}");
-                assert!(!said.to_string().contains("task, thread or callback"), "{case}:\n{said}");
+                assert!(failure.causes().iter().any(|found| found.starts_with(&cause)), "{case}:\n{failure}");
+                assert!(failure.causes()[0].contains(layer), "{case}:\n{failure}");
+                assert!(!failure.to_string().contains("task, thread or callback"), "{case}:\n{failure}");
             }
         }
     }
@@ -110,10 +110,10 @@ fn a_forgotten_sending_layer_names_its_service() {
                 let mut services = all(own);
                 services[at].sends = false;
                 let case = format!("{over}, {name}, own spans {own}");
-                let said = verdict(&request(services, over)).expect_err(&case);
+                let failure = verdict(&request(services, over)).expect_err(&case);
                 let cause = format!("`{name}` has no client or producer span for its message to `{}`", NAMES[at + 1]);
-                assert!(said.causes()[0].starts_with(&cause), "{case}:\n{said}");
-                assert!(said.causes()[0].contains(layer), "{case}:\n{said}");
+                assert!(failure.causes()[0].starts_with(&cause), "{case}:\n{failure}");
+                assert!(failure.causes()[0].contains(layer), "{case}:\n{failure}");
             }
         }
     }
@@ -125,9 +125,9 @@ fn a_service_without_layers_and_spans_has_its_own_cause() {
         for (at, name) in NAMES.into_iter().enumerate() {
             let mut services = all(true);
             services[at] = Service { name, receives: false, sends: false, own: false };
-            let said = verdict(&request(services, over)).expect_err(name);
+            let failure = verdict(&request(services, over)).expect_err(name);
             let cause = format!("`{name}` has neither a layer nor a span of its own");
-            assert!(said.causes()[0].starts_with(&cause), "{over}, {name}:\n{said}");
+            assert!(failure.causes()[0].starts_with(&cause), "{over}, {name}:\n{failure}");
         }
     }
 }
@@ -138,6 +138,6 @@ fn a_spawned_task_is_blamed_only_where_the_layer_works() {
     let mut task = span(200, 0, LAST, Internal, "charge card", 25, 5);
     task.trace_id = TraceId::from_bytes([200; 16]);
     spans.push(task);
-    let said = verdict(&TraceGraph::new(spans)).expect_err("two traces");
-    assert!(said.causes()[0].contains("its task, thread or callback was started outside"), "{said}");
+    let failure = verdict(&TraceGraph::new(spans)).expect_err("two traces");
+    assert!(failure.causes()[0].contains("its task, thread or callback was started outside"), "{failure}");
 }

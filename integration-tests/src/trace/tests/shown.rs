@@ -1,6 +1,6 @@
 //! Tests of the tree for arbitrary input.
 
-use super::{OTHER, TRACE, assert_says, story, with};
+use super::{OTHER, TRACE, assert_names, story, with};
 use crate::trace::{Link, Span, SpanId, SpanKind, TraceGraph, TraceId};
 
 #[test]
@@ -39,7 +39,7 @@ fn normalized_tree_ignores_ids_times_and_order() {
     }
     let one = TraceGraph::new(story()).normalized().with_attributes(["messaging.system.name"]).to_string();
     assert_eq!(one, TraceGraph::new(again).normalized().with_attributes(["messaging.system.name"]).to_string());
-    assert_says(
+    assert_names(
         &one,
         &["#1 gateway · POST /orders [server]", "send shipping [producer] {messaging.system.name=rabbitmq}", "↪ #4"],
     );

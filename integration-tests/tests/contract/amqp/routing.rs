@@ -161,7 +161,7 @@ async fn acknowledged(
     confirmation
 }
 
-pub(crate) async fn a_mandatory_message_nobody_takes_comes_back_and_is_confirmed(uri: &str) {
+pub(crate) async fn unroutable_mandatory_message_is_returned_and_confirmed(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     confirming(&channel).await;
@@ -186,7 +186,7 @@ pub(crate) async fn a_mandatory_message_nobody_takes_comes_back_and_is_confirmed
     close(connection).await;
 }
 
-pub(crate) async fn an_unmandatory_message_nobody_takes_is_only_confirmed(uri: &str) {
+pub(crate) async fn unroutable_message_is_only_confirmed(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     confirming(&channel).await;

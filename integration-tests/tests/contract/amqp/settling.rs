@@ -26,7 +26,7 @@ async fn next_bodies(consumer: &mut Consumer, count: usize) -> Vec<String> {
     bodies
 }
 
-pub(crate) async fn get_takes_one_message_and_says_how_many_are_left(uri: &str) {
+pub(crate) async fn get_returns_one_message_and_the_count_of_the_rest(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     confirming(&channel).await;
@@ -107,7 +107,7 @@ pub(crate) async fn one_acknowledgement_can_settle_all_before_it(uri: &str) {
     close(connection).await;
 }
 
-pub(crate) async fn prefetch_bounds_what_a_consumer_holds(uri: &str) {
+pub(crate) async fn prefetch_limits_messages_of_a_consumer(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     let queue = declare(&channel, FieldTable::default()).await;
@@ -134,7 +134,7 @@ pub(crate) async fn prefetch_bounds_what_a_consumer_holds(uri: &str) {
     close(connection).await;
 }
 
-pub(crate) async fn a_shared_prefetch_bounds_what_a_channel_holds(uri: &str) {
+pub(crate) async fn shared_prefetch_limits_messages_of_a_channel(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     let (one, two) = (declare(&channel, FieldTable::default()).await, declare(&channel, FieldTable::default()).await);
@@ -194,7 +194,7 @@ pub(crate) async fn a_cancelled_consumer_gets_nothing_more(uri: &str) {
     close(connection).await;
 }
 
-pub(crate) async fn a_consumer_is_told_when_its_queue_is_deleted(uri: &str) {
+pub(crate) async fn consumer_is_cancelled_when_its_queue_is_deleted(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     let queue = declare_shared(&channel).await;
@@ -208,7 +208,7 @@ pub(crate) async fn a_consumer_is_told_when_its_queue_is_deleted(uri: &str) {
     close(connection).await;
 }
 
-pub(crate) async fn what_a_closed_channel_held_goes_back(uri: &str) {
+pub(crate) async fn messages_of_a_closed_channel_are_requeued(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     confirming(&channel).await;
@@ -230,7 +230,7 @@ pub(crate) async fn what_a_closed_channel_held_goes_back(uri: &str) {
     close(connection).await;
 }
 
-pub(crate) async fn what_a_closed_connection_held_goes_back(uri: &str) {
+pub(crate) async fn messages_of_a_closed_connection_are_requeued(uri: &str) {
     let connection = connect(uri).await;
     let channel = open(&connection).await;
     let queue = declare_shared(&channel).await;

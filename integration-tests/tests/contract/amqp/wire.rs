@@ -36,9 +36,9 @@ impl Raw {
         let (mut raw, tune) = Self::log_in(uri).await;
         raw.agree(connection::TuneOk { channel_max: tune.channel_max, frame_max: tune.frame_max, heartbeat }).await;
         let open = connection::Open { virtual_host: "/".into() };
-        raw.say(0, AMQPClass::Connection(connection::AMQPMethod::Open(open))).await;
+        raw.send(0, AMQPClass::Connection(connection::AMQPMethod::Open(open))).await;
         raw.method(0).await;
-        raw.say(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))).await;
+        raw.send(1, AMQPClass::Channel(channel::AMQPMethod::Open(channel::Open {}))).await;
         raw.method(1).await;
         (raw, usize::try_from(tune.frame_max).expect("fits"))
     }
@@ -54,7 +54,7 @@ impl Raw {
             response: "\0guest\0guest".into(),
             locale: "en_US".into(),
         };
-        raw.say(0, AMQPClass::Connection(connection::AMQPMethod::StartOk(start_ok))).await;
+        raw.send(0, AMQPClass::Connection(connection::AMQPMethod::StartOk(start_ok))).await;
         match raw.method(0).await {
             AMQPClass::Connection(connection::AMQPMethod::Tune(tune)) => (raw, tune),
             other => panic!("not tuned: {other:?}"),
@@ -62,14 +62,14 @@ impl Raw {
     }
 
     async fn agree(&mut self, tune_ok: connection::TuneOk) {
-        self.say(0, AMQPClass::Connection(connection::AMQPMethod::TuneOk(tune_ok))).await;
+        self.send(0, AMQPClass::Connection(connection::AMQPMethod::TuneOk(tune_ok))).await;
     }
 
     async fn write(&mut self, octets: &[u8]) {
         self.0.write_all(octets).await.expect("writes");
     }
 
-    async fn say(&mut self, channel: u16, method: AMQPClass) {
+    async fn send(&mut self, channel: u16, method: AMQPClass) {
         let frame = AMQPFrame::Method(channel, method);
         let context = gen_frame(&frame)(WriteContext::from(Vec::new())).expect("encodes");
         self.write(&context.into_inner().0).await;
@@ -118,7 +118,7 @@ impl Raw {
             nowait: false,
             arguments: FieldTable::default(),
         };
-        self.say(1, AMQPClass::Queue(queue::AMQPMethod::Declare(declare))).await;
+        self.send(1, AMQPClass::Queue(queue::AMQPMethod::Declare(declare))).await;
         self.method(1).await;
         name
     }
@@ -127,7 +127,7 @@ impl Raw {
     async fn publish(&mut self, key: &str, properties: &[u8]) {
         let publish =
             basic::Publish { exchange: "".into(), routing_key: key.into(), mandatory: false, immediate: false };
-        self.say(1, AMQPClass::Basic(basic::AMQPMethod::Publish(publish))).await;
+        self.send(1, AMQPClass::Basic(basic::AMQPMethod::Publish(publish))).await;
         let mut payload = vec![0, 60, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         payload.extend_from_slice(properties);
         self.frame(HEADER, 1, &payload).await;
@@ -136,7 +136,7 @@ impl Raw {
     /// Gets a message and returns its property list, flags first.
     async fn get(&mut self, queue: &str) -> Vec<u8> {
         let get = basic::Get { queue: queue.into(), no_ack: true };
-        self.say(1, AMQPClass::Basic(basic::AMQPMethod::Get(get))).await;
+        self.send(1, AMQPClass::Basic(basic::AMQPMethod::Get(get))).await;
         let AMQPClass::Basic(basic::AMQPMethod::GetOk(_)) = self.method(1).await else {
             panic!("nothing to get");
         };
@@ -153,7 +153,7 @@ impl Raw {
 
     async fn leave(mut self) {
         let close = connection::Close { reply_code: 200, reply_text: "done".into(), class_id: 0, method_id: 0 };
-        self.say(0, AMQPClass::Connection(connection::AMQPMethod::Close(close))).await;
+        self.send(0, AMQPClass::Connection(connection::AMQPMethod::Close(close))).await;
         match self.method(0).await {
             AMQPClass::Connection(connection::AMQPMethod::CloseOk(_)) => {}
             other => panic!("not closed: {other:?}"),
@@ -244,7 +244,7 @@ pub(crate) async fn a_frame_without_its_end_marker_closes_the_connection(uri: &s
 pub(crate) async fn a_method_on_a_channel_that_is_not_open_closes_the_connection(uri: &str) {
     let (mut raw, _) = Raw::open(uri).await;
     let select = AMQPClass::Basic(basic::AMQPMethod::Recover(basic::Recover { requeue: true }));
-    raw.say(2, select).await;
+    raw.send(2, select).await;
     assert_eq!(raw.closed().await, 504);
 }
 

@@ -39,7 +39,7 @@ pub(crate) async fn a_message_arrives_with_its_body_and_attributes(client: &Clie
 }
 
 /// Digests as the real service gave them for these messages.
-pub(crate) async fn digests_are_those_of_what_was_sent(client: &Client) {
+pub(crate) async fn digests_are_of_the_sent_attributes(client: &Client) {
     let queue = queue(client).await;
     let sent = client
         .send_message()

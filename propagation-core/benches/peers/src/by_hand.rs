@@ -1,4 +1,4 @@
-//! What services write for themselves: split, parse, collect; no limits, no checks, one header of each.
+//! A parser as services write it by hand: split, parse, collect; no limits, no checks, one header of each.
 
 use http::{HeaderMap, HeaderValue};
 

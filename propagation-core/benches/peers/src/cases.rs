@@ -1,20 +1,20 @@
-//! The cases: what is done, to which fields.
+//! The cases: an operation and its fields.
 
 use crate::{
     input::{self, OutgoingFields, fields},
     texts,
 };
 
-/// What one operation of a case is.
+/// The operation of a case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// Read the headers; all is admitted, nothing scrubbed.
     Extract,
-    /// The same, then every value read decoded.
+    /// Like the list before, and every value is read and decoded.
     Read,
-    /// Write what was extracted into a map that has room.
+    /// Inject the extracted context into a map that has room.
     InjectInto,
-    /// Write what was extracted into a map that has it already.
+    /// Inject the extracted context into a map that already holds its fields.
     InjectReplacing,
     /// Extract and inject with the profile for one's own services, five keys, all detectors.
     Guard,
@@ -103,7 +103,7 @@ fn growing() -> Vec<Case> {
     cases
 }
 
-/// What the scrubbers search, clean as it is: a value as long as baggage may be, and far longer ones.
+/// Clean texts for the scrubbers: a value of the greatest length of baggage, and far longer ones.
 fn scanned() -> Vec<Case> {
     let mut cases = vec![Case { grows: true, ..Case::new("scan-five", What::Scan, texts::five()) }];
     for (kind, make) in texts::KINDS {

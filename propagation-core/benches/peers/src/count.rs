@@ -10,7 +10,7 @@ pub struct Counting;
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 /// Off, so that counting bytes costs nothing where instructions are counted.
 static WEIGHS: AtomicBool = AtomicBool::new(false);
-// May fall below nothing: what was there before is let go of.
+// May become negative: memory from before the measurement is freed.
 static HELD: AtomicI64 = AtomicI64::new(0);
 static PEAK: AtomicI64 = AtomicI64::new(0);
 

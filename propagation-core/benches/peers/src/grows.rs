@@ -166,7 +166,7 @@ fn extract(propagator: Propagator, headers: HeaderMap) -> Box<dyn Operation> {
     })
 }
 
-/// Injects what all propagators would read into a map that has room.
+/// Injects the fields that all propagators read into a map that has room.
 fn inject(propagator: Propagator, fields: &input::OutgoingFields, host: String) -> Box<dyn Operation> {
     let context = ours::open().extract(&Peer::caller(Transport::HTTP), &HeaderCarrier::new(&lines(fields, 0))).context;
     let run = move |headers: &mut HeaderMap| {

@@ -13,7 +13,7 @@ pub const STATE_3: &str = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7,ot=th:8;rv:6e
 pub const BAGGAGE_5: &str = "tenant.id=blue,feature.express=on,locale=de-AT,plan=free%20trial,session.id=3f9a6c1e7b52";
 pub const KEYS_5: [&str; 5] = ["tenant.id", "feature.express", "locale", "plan", "session.id"];
 
-/// One way to be malformed, and what then comes.
+/// A kind of malformed input, and its fields.
 type Bad = (&'static str, OutgoingFields);
 
 pub fn fields(lines: &[(&'static str, &str)]) -> OutgoingFields {

@@ -1,5 +1,5 @@
-//! A server layer around a service that answers at once with one frame, and an identity layer around the same one: what that costs is
-//! subtracted.
+//! A server layer around a service that answers at once with one frame, and an identity layer around the same one, whose
+//! cost is subtracted.
 
 use std::{
     convert::Infallible,
@@ -33,7 +33,7 @@ pub fn identity(headers: HeaderMap) -> Box<dyn Operation> {
     handled(Identity::new().layer(Answer), headers)
 }
 
-/// What a service writes for itself around a propagator of OpenTelemetry's: extract, and attach on every poll. No spans either.
+/// A layer as services write it by hand around a propagator of OpenTelemetry's: extract, and attach on every poll. No spans either.
 pub fn attached(propagator: Rc<dyn TextMapPropagator>, headers: HeaderMap) -> Box<dyn Operation> {
     handled(Attached { propagator, inner: Answer }, headers)
 }

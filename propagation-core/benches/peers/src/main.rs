@@ -1,7 +1,7 @@
-//! One side of the cases: what `versus` measures.
+//! One side of the cases that `versus` measures.
 //!
-//! `list`, or `run|allocations|time SIDE CASE…`, where a side is `ours`, a peer, or `none`: what stands around the thing itself
-//! and is subtracted from both. Each mode prints a line a case.
+//! `list`, or `run|allocations|time SIDE CASE…`, where a side is `ours`, a peer, or `none`: the surroundings of the operation,
+//! which are subtracted from both. Each mode prints a line a case.
 
 mod by_hand;
 mod cases;
@@ -67,7 +67,7 @@ fn list() {
     }
 }
 
-/// Measures a side in the cases that are wanted, and prints what is answered; `panics` where a side does.
+/// Measures a side in the cases that are wanted, and prints its figures, or `panics`.
 fn each(side: &str, wanted: &[&str], mut measure: impl FnMut(&Case, &mut dyn Operation) -> Option<String>) {
     let peer = Peer::named(side);
     for case in cases::all().iter().filter(|case| wanted.contains(&case.name.as_str())) {

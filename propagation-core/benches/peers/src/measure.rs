@@ -1,4 +1,4 @@
-//! How an operation is measured: alone, warm, and without what prepares it.
+//! Measures an operation alone, warm, and without its preparation.
 
 use std::{
     hint::black_box,
@@ -8,12 +8,12 @@ use std::{
 
 use crate::count;
 
-/// One operation, and what has to stand before it.
+/// One operation and its preparation.
 pub trait Operation {
-    /// Builds what the next run uses up; never counted.
+    /// Builds the input that the next run consumes; never counted.
     fn prepare(&mut self) {}
 
-    /// The operation; answers something of what it did, so that no compiler leaves it out.
+    /// Runs the operation. Returns a part of its result, so that the compiler cannot remove it.
     fn run(&mut self) -> usize;
 }
 
@@ -47,7 +47,7 @@ fn counted(operation: &mut dyn Operation) -> usize {
     black_box(operation.run())
 }
 
-/// Callgrind dumps what it has collected, and begins anew, on the way out of this function. Whether the operation did not panic.
+/// Callgrind dumps its counts and starts anew when this function returns. Returns false if the operation panics.
 #[inline(never)]
 pub fn measured(operation: &mut dyn Operation, times: u32) -> bool {
     catch_unwind(AssertUnwindSafe(|| {

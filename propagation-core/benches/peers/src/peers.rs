@@ -39,13 +39,13 @@ impl Peer {
         }
     }
 
-    /// Whether a peer can do what a case is about.
+    /// Returns true if a peer supports a case.
     pub fn can(name: &str, case: &Case) -> bool {
         let parent_only = case.fields.iter().all(|(name, _)| *name == "traceparent");
         match name {
             _ if matches!(case.what, What::Guard | What::Scan | What::Grows) => false,
             "fastrace" => parent_only && !case.grows && matches!(case.what, What::Extract | What::InjectInto),
-            // One peer is enough to see what growing input does.
+            // One peer is enough to show the effect of growing input.
             _ if case.grows => name == "opentelemetry_sdk",
             "hand-written" => case.what != What::Layer,
             _ => true,
@@ -103,7 +103,7 @@ fn text_map(propagator: Rc<dyn TextMapPropagator>, case: &Case) -> Box<dyn Opera
     }
 }
 
-/// What writes into a map that is made ready for it.
+/// An injection into a prepared map.
 pub fn inject(replaces: bool, write: impl Fn(&mut HeaderMap) + 'static) -> Box<dyn Operation> {
     let prepare = move |headers: &mut HeaderMap| {
         if !replaces {

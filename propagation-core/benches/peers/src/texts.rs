@@ -1,4 +1,4 @@
-//! What a value of baggage may look like, for the scrubbers: clean texts of any size, plausible ones first.
+//! Clean values of baggage for the scrubbers, of any size, plausible ones first.
 
 use std::fmt::Write;
 
@@ -45,7 +45,7 @@ pub const KINDS: &[(&str, fn(usize) -> String)] = &[
     ("percent-prose", |size| filled(size, |_| PROSE.replace(' ', "%20").replace(',', "%2C"))),
     ("percent-all", |size| percent(&filled(size / 3 + 1, |_| PROSE.to_owned()))),
     ("json-escaped", |size| filled(size, |n| format!(r#"{{\"id\":{n},\"name\":\"blue shirt\"}}\n"#))),
-    // Nobody sends these but to make a scrubber work.
+    // Only an attacker sends these, to slow the scrubbers down.
     ("hostile-secrets", |size| filled(size, |_| "secret:".to_owned())),
     ("hostile-bearers", |size| filled(size, |_| "bearer+".to_owned())),
     ("hostile-cards", |size| filled(size, |_| "4111 ".to_owned())),
@@ -68,7 +68,7 @@ fn filled(size: usize, unit: impl Fn(usize) -> String) -> String {
     text
 }
 
-/// The same each time: xorshift from a fixed seed.
+/// Deterministic: xorshift from a fixed seed.
 fn random(size: usize, alphabet: &[u8]) -> String {
     let mut state = 0x2545_F491_4F6C_DD1D_u64;
     let next = |_| {

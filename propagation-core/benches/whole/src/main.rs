@@ -1,4 +1,4 @@
-//! One side of the cases of whole requests and messages: what `versus -- whole` measures.
+//! One side of the cases of whole requests and messages that `versus -- whole` measures.
 //!
 //! `list`, or `run|allocations SIDE CASE…`, where a side is `ours`, a peer, or `none`: the service alone, which is subtracted from all
 //! sides. Before it is measured, an operation runs once with its spans kept: they must be exported, have the parent and tracestate that
@@ -58,7 +58,7 @@ fn each(side: &str, wanted: &[&str], mut measure: impl FnMut(&mut dyn measure::O
         telemetry::sample(case.sampling);
         let mut printed = None;
         let mut measured = |operation: &mut dyn measure::Operation| {
-            // Fills caches, and finds out what the first span finds out.
+            // Fills caches, and makes the checks of a first span.
             measure::warm(operation, 2);
             if side != "none" {
                 verify::check(case, side, operation);

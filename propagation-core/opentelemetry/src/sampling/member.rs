@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_threshold_keeps_what_is_well_formed_and_goes_leftmost() {
+    fn new_threshold_keeps_valid_members_and_is_first() {
         let threshold = "c".parse().ok();
         for (before, after) in [
             ("", "ot=th:c"),

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_probability_is_refused() {
+    fn invalid_probability_is_rejected() {
         for probability in [0.0, -0.1, 1.000_001, f64::NAN, f64::INFINITY, 2f64.powi(-57)] {
             assert!(Threshold::from_probability(probability).is_err(), "{probability}");
         }

@@ -112,7 +112,7 @@ fn user_spans_are_parents_of_outgoing_calls() {
     });
 }
 
-/// A span of `tracing` inside of a hop is its child, and the parent of what goes out.
+/// A span of `tracing` inside of a hop is its child, and the parent of outgoing calls.
 fn assert_tracing_spans_take_part(setup: &Setup, propagator: &Propagator) {
     let server = propagator.start(Hop::remote(SpanKind::Server, caller()).named("server"));
     let sent = server.in_scope(|| tracing::info_span!("handler").in_scope(|| propagator.current()));
@@ -194,7 +194,7 @@ fn filtered_hop_spans_keep_user_spans_in_the_trace() {
                     assert_eq!(handler.parent_span_id.to_string(), "00f067aa0ba902b7");
                     assert_eq!(own.trace.span_id().unwrap().to_string(), handler.span_context.span_id().to_string());
                 } else {
-                    // As docs/telemetry.md says: `tracing` knows no other parent for it.
+                    // See docs/telemetry.md: `tracing` knows no other parent for it.
                     let around = tracing::Span::current().context().span().span_context().span_id();
                     assert_eq!(handler.parent_span_id, around);
                     assert_eq!(own, caller());
@@ -312,10 +312,10 @@ fn a_new_trace_links_to_the_callers_and_has_no_random_flag() {
 /// The exception records of a span, `key=value` in order.
 fn exceptions(span: &SpanData) -> Vec<Vec<String>> {
     assert!(span.events.iter().all(|event| event.name == "exception"));
-    let said = |event: &opentelemetry::trace::Event| {
+    let record = |event: &opentelemetry::trace::Event| {
         event.attributes.iter().map(|each| format!("{}={}", each.key, each.value)).collect()
     };
-    span.events.iter().map(said).collect()
+    span.events.iter().map(record).collect()
 }
 
 #[test]
@@ -326,13 +326,14 @@ fn error_sets_status_and_exception_and_success_neither() {
         start("typed").end(&Outcome::of(&refused));
         let error = refused.unwrap_err();
         let traced = Exception::of(&error).with_stacktrace("0: shop::orders::accept");
-        start("told").end(&Outcome::raised(traced));
+        start("traced").end(&Outcome::raised(traced));
         start("described").end(&Outcome::raised(Exception::of(&error)).described("no such order"));
         start("status").end(&Outcome::error("503"));
         start("fine").end(&Outcome::of(&Ok::<_, std::num::ParseIntError>(1)));
 
         let error_type = KeyValue::new("error.type", "core::num::error::ParseIntError");
-        for (name, status) in [("typed", ""), ("told", "invalid digit found in string"), ("described", "no such order")]
+        for (name, status) in
+            [("typed", ""), ("traced", "invalid digit found in string"), ("described", "no such order")]
         {
             let span = setup.span(name);
             assert_eq!(span.status, Status::error(status), "{name}");
@@ -341,7 +342,10 @@ fn error_sets_status_and_exception_and_success_neither() {
         let kind = "exception.type=core::num::error::ParseIntError";
         let message = "exception.message=invalid digit found in string";
         assert_eq!(exceptions(&setup.span("typed")), [[kind]]);
-        assert_eq!(exceptions(&setup.span("told")), [[kind, message, "exception.stacktrace=0: shop::orders::accept"]]);
+        assert_eq!(
+            exceptions(&setup.span("traced")),
+            [[kind, message, "exception.stacktrace=0: shop::orders::accept"]]
+        );
         assert_eq!(exceptions(&setup.span("described")), [[kind, message]]);
         assert!(exceptions(&setup.span("status")).is_empty(), "a status code is no exception");
         assert_eq!((setup.span("fine").status, exceptions(&setup.span("fine")).len()), (Status::Unset, 0));
@@ -349,7 +353,7 @@ fn error_sets_status_and_exception_and_success_neither() {
 }
 
 #[test]
-fn what_is_personal_in_an_error_stays_out_of_status_and_record() {
+fn personal_data_of_an_error_is_not_recorded() {
     with_each_bridge(|setup, propagator| {
         let start = |name: &'static str| propagator.start(Hop::remote(SpanKind::Consumer, caller()).named(name));
         let error = std::io::Error::other("no account for anna@example.com");
@@ -365,7 +369,7 @@ fn what_is_personal_in_an_error_stays_out_of_status_and_record() {
         }
         assert_eq!(exceptions(&setup.span("raised")), [["exception.type=std::io::error::Error"]]);
 
-        // With the scrubbers off it is said: the absence above is theirs.
+        // With the scrubbers off it is recorded: they caused the absence above.
         let off = Policy::builder().scrub(Scrub::off()).build().unwrap();
         propagator.set_policy(off);
         start("off").end(&Outcome::raised(Exception::of(&error)));
@@ -382,7 +386,7 @@ fn recorded_exception_belongs_to_its_failed_hop() {
         failed.in_scope(|| {
             nested.in_scope(|| note("of the call inside"));
             note("no such order");
-            note("the same, told again further out");
+            note("the same, recorded again further out");
         });
         fine.in_scope(|| note("handled"));
         failed.end(&Outcome::error("500"));

@@ -207,7 +207,7 @@ fn the_table_in_the_docs_is_this_one() {
 }
 
 #[test]
-fn what_is_too_long_for_a_table_differs_as_the_docs_say() {
+fn long_fields_differ_as_documented() {
     let propagator = open();
     let both = |received: &Headers| {
         let theirs = theirs_write(&theirs_read(received));

@@ -129,7 +129,7 @@ fn carried_work_is_named_by_the_place_of_its_capture() {
 }
 
 #[test]
-fn a_panic_stays_what_it_was_also_where_a_guard_is_left_behind() {
+fn panic_is_unchanged_with_a_leaked_guard() {
     with_each_bridge(|propagator, _, errors| {
         let hop = start(propagator);
         let message = panic_of(|| {

@@ -82,7 +82,7 @@ fn lines_without_bridge_carry_caller_ids_and_baggage() {
     assert_eq!(line["fields"]["order"], 4711);
     assert_eq!(line["fields"]["message"], "accepted");
     let text = lines.text();
-    assert!(!text.contains("anna") && !text.contains("plan"), "only what was chosen and may be said: {text}");
+    assert!(!text.contains("anna") && !text.contains("plan"), "only chosen members that may be shown: {text}");
 }
 
 #[test]
@@ -218,8 +218,11 @@ fn json_and_text_lines_carry_ids_and_baggage() {
             span.map_or("00f067aa0ba902b7".to_owned(), |span| span.span_context.span_id().to_string())
         };
         assert_eq!((lines.len(), spans.len()), (3, if bridge.is_some() { 2 } else { 0 }));
-        for (line, name, said) in [(&lines[0], "server", "in the hop"), (&lines[1], "handler", "in the handler")] {
-            assert!(line.starts_with(&beginning(json, &id(name), true)) && line.contains(said), "{bridge:?}: {line}");
+        for (line, name, message) in [(&lines[0], "server", "in the hop"), (&lines[1], "handler", "in the handler")] {
+            assert!(
+                line.starts_with(&beginning(json, &id(name), true)) && line.contains(message),
+                "{bridge:?}: {line}"
+            );
             assert!(!line.contains("anna") && !line.contains("plan"), "{line}");
         }
         assert!(!lines[2].contains("trace_id") && lines[2].contains("outside"), "{bridge:?}: {}", lines[2]);

@@ -29,7 +29,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::wire::PARENT;
 
-/// A meter, and what was exported of it.
+/// A meter and its exported metrics.
 struct Metered {
     provider: SdkMeterProvider,
     exporter: InMemoryMetricExporter,
@@ -38,9 +38,9 @@ struct Metered {
 /// One time series: its attributes as text, and how often or how many.
 type Series = (BTreeMap<String, String>, u64);
 
-/// What one metric said.
+/// One exported metric.
 #[derive(Default)]
-struct Said {
+struct Exported {
     unit: String,
     bounds: Vec<f64>,
     exemplars: usize,
@@ -63,47 +63,47 @@ impl Metered {
     }
 
     /// Every metric by its name.
-    fn said(&self) -> BTreeMap<String, Said> {
+    fn exported(&self) -> BTreeMap<String, Exported> {
         self.provider.force_flush().unwrap();
         let exported = self.exporter.get_finished_metrics().unwrap();
         let Some(last) = exported.last() else { return BTreeMap::new() };
         let metrics = last.scope_metrics().flat_map(ScopeMetrics::metrics);
         metrics
             .map(|metric| {
-                let mut said = Said { unit: metric.unit().to_owned(), ..Said::default() };
+                let mut exported = Exported { unit: metric.unit().to_owned(), ..Exported::default() };
                 match metric.data() {
                     AggregatedMetrics::F64(MetricData::Histogram(histogram)) => {
                         for point in histogram.data_points() {
-                            said.bounds = point.bounds().collect();
-                            said.exemplars += point.exemplars().count();
-                            said.series.push((texts(point.attributes()), point.count()));
+                            exported.bounds = point.bounds().collect();
+                            exported.exemplars += point.exemplars().count();
+                            exported.series.push((texts(point.attributes()), point.count()));
                         }
                     }
                     AggregatedMetrics::U64(MetricData::Sum(sum)) => {
                         assert!(sum.is_monotonic());
                         for point in sum.data_points() {
-                            said.series.push((texts(point.attributes()), point.value()));
+                            exported.series.push((texts(point.attributes()), point.value()));
                         }
                     }
                     AggregatedMetrics::I64(MetricData::Sum(sum)) => {
                         assert!(!sum.is_monotonic());
                         let points = sum.data_points().map(|point| (texts(point.attributes()), point.value()));
-                        said.active.extend(points);
+                        exported.active.extend(points);
                     }
                     other => panic!("an instrument of no convention: {other:?}"),
                 }
-                (metric.name().to_owned(), said)
+                (metric.name().to_owned(), exported)
             })
             .collect()
     }
 
     /// The only metric there is.
     /// Returns the only metric, except for that of active requests.
-    fn only(&self) -> (String, Said) {
-        let mut said = self.said();
-        said.remove("http.server.active_requests");
-        assert_eq!(said.len(), 1, "{:?}", said.keys());
-        said.into_iter().next().unwrap()
+    fn only(&self) -> (String, Exported) {
+        let mut exported = self.exported();
+        exported.remove("http.server.active_requests");
+        assert_eq!(exported.len(), 1, "{:?}", exported.keys());
+        exported.into_iter().next().unwrap()
     }
 }
 
@@ -121,7 +121,7 @@ fn caller() -> PropagationContext {
     context
 }
 
-/// What the conventions advise for every duration.
+/// The buckets that the conventions advise for durations.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0];
 
 fn request(kind: SpanKind) -> Hop {
@@ -148,9 +148,9 @@ fn server_duration_has_the_attributes_of_the_conventions() {
     hop.set_attribute("http.response.header.x-user", "anna");
     hop.end(&Outcome::error("503"));
 
-    let (name, said) = metered.only();
-    assert_eq!((name.as_str(), said.unit.as_str()), ("http.server.request.duration", "s"));
-    assert_eq!(said.bounds, SECONDS);
+    let (name, exported) = metered.only();
+    assert_eq!((name.as_str(), exported.unit.as_str()), ("http.server.request.duration", "s"));
+    assert_eq!(exported.bounds, SECONDS);
     let expected = series(
         [
             ("error.type", "503"),
@@ -162,8 +162,8 @@ fn server_duration_has_the_attributes_of_the_conventions() {
         ],
         1,
     );
-    assert_eq!(said.series, [expected]);
-    assert_eq!(said.exemplars, 0, "the docs say that the SDK attaches none: tell users if it does");
+    assert_eq!(exported.series, [expected]);
+    assert_eq!(exported.exemplars, 0, "the docs say that the SDK attaches none: tell users if it does");
 }
 
 #[test]
@@ -171,8 +171,8 @@ fn client_duration_names_server_and_cancellation() {
     let metered = Metered::new();
     let propagator = metered.propagator(NoBridge);
     drop(propagator.start(request(SpanKind::Client)));
-    let (name, said) = metered.only();
-    assert_eq!((name.as_str(), said.bounds.as_slice()), ("http.client.request.duration", SECONDS.as_slice()));
+    let (name, exported) = metered.only();
+    assert_eq!((name.as_str(), exported.bounds.as_slice()), ("http.client.request.duration", SECONDS.as_slice()));
     let expected = series(
         [
             ("error.type", "cancelled"),
@@ -183,7 +183,7 @@ fn client_duration_names_server_and_cancellation() {
         ],
         1,
     );
-    assert_eq!(said.series, [expected]);
+    assert_eq!(exported.series, [expected]);
 }
 
 #[test]
@@ -205,8 +205,8 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
         propagator.start(hop.with("url.scheme", format!("scheme{n}"))).end(&Outcome::Unset);
     }
 
-    let said = metered.said();
-    let server = &said["rpc.server.call.duration"];
+    let exported = metered.exported();
+    let server = &exported["rpc.server.call.duration"];
     let ok = [("rpc.method", "shop.Orders/Place"), ("rpc.status_code", "OK"), ("rpc.system.name", "grpc")];
     let unknown = [
         ("error.type", "UNIMPLEMENTED"),
@@ -224,10 +224,10 @@ fn calls_are_measured_as_calls_and_schemes_are_bounded() {
         ("rpc.system.name", "grpc"),
         ("server.address", "orders"),
     ];
-    assert_eq!(said["rpc.client.call.duration"].series, [series(client, 1)]);
+    assert_eq!(exported["rpc.client.call.duration"].series, [series(client, 1)]);
     let http = [("http.request.method", "GET"), ("url.scheme", "_OTHER")];
-    assert_eq!(said["http.server.request.duration"].series, [series(http, 50)]);
-    assert_eq!(said.len(), 4);
+    assert_eq!(exported["http.server.request.duration"].series, [series(http, 50)]);
+    assert_eq!(exported.len(), 4);
 }
 
 #[test]
@@ -235,9 +235,9 @@ fn active_requests_are_counted_until_they_end() {
     let metered = Metered::new();
     let propagator = metered.propagator(NoBridge);
     let active = || {
-        let said = metered.said().remove("http.server.active_requests").unwrap();
-        assert_eq!(said.unit, "{request}");
-        said.active
+        let exported = metered.exported().remove("http.server.active_requests").unwrap();
+        assert_eq!(exported.unit, "{request}");
+        exported.active
     };
     let labels: BTreeMap<_, _> =
         [("http.request.method", "GET"), ("url.scheme", "http")].map(|(key, value)| (key.into(), value.into())).into();
@@ -270,9 +270,9 @@ fn metrics_have_the_attribute_names_that_were_chosen() {
         let call = propagator.start(Hop::remote(SpanKind::Server, caller()).with("rpc.system.name", "grpc"));
         call.set_attribute("rpc.status_code", "OK");
         call.end(&Outcome::Unset);
-        let said = metered.said();
-        assert_eq!(said["messaging.client.sent.messages"].series, [labels], "{names:?}");
-        let call = &said["rpc.server.call.duration"].series[0].0;
+        let exported = metered.exported();
+        assert_eq!(exported["messaging.client.sent.messages"].series, [labels], "{names:?}");
+        let call = &exported["rpc.server.call.duration"].series[0].0;
         let has = |key: &str| call.contains_key(key);
         let expected = (names != NameSet::Older, names != NameSet::Current);
         assert_eq!((has("rpc.status_code"), has("rpc.response.status_code")), expected, "{names:?}");
@@ -286,7 +286,7 @@ fn work_that_is_no_hop_between_services_is_not_measured() {
     drop(propagator.continue_from(caller()));
     propagator.start(Hop::local(SpanKind::Internal, caller()).with("http.request.method", "GET")).end(&Outcome::Unset);
     propagator.start(Hop::remote(SpanKind::Server, caller()).named("of no system")).end(&Outcome::Unset);
-    assert!(metered.said().is_empty());
+    assert!(metered.exported().is_empty());
 }
 
 #[test]
@@ -326,10 +326,10 @@ fn around_either_bridge_the_spans_stay_as_they_were() {
                 "spans say more than metrics"
             );
         });
-        let said = metered.said();
+        let exported = metered.exported();
         let names = ["http.client.request.duration", "http.server.active_requests", "http.server.request.duration"];
-        assert_eq!(said.keys().collect::<Vec<_>>(), names);
-        let (attributes, count) = &said["http.client.request.duration"].series[0];
+        assert_eq!(exported.keys().collect::<Vec<_>>(), names);
+        let (attributes, count) = &exported["http.client.request.duration"].series[0];
         assert_eq!((attributes["error.type"].as_str(), *count), ("timeout", 1));
     }
 }
@@ -359,7 +359,7 @@ fn the_sdks_off_switch_takes_the_metrics_along() {
     let off = |name: &str| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned());
     let propagator = Propagator::builder().bridge(bridge).switches_from(off).build();
     propagator.start(request(SpanKind::Server)).end(&Outcome::Unset);
-    assert!(metered.said().is_empty());
+    assert!(metered.exported().is_empty());
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn sdk_off_switch_keeps_the_context_and_the_policy() {
     hop.end(&Outcome::Unset);
     let names: Vec<_> = sent.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["traceparent"], "the context goes on, and the policy holds");
-    assert!(metered.said().is_empty());
+    assert!(metered.exported().is_empty());
 }
 
 #[test]
@@ -393,7 +393,7 @@ fn propagation_off_switch_neither_measures_nor_injects() {
         let mut sent: Vec<(String, Vec<u8>)> = Vec::new();
         hop.in_scope(|| propagator.inject(&Peer::http("api"), &caller(), &mut sent));
         hop.end(&Outcome::Unset);
-        assert!(sent.is_empty() && metered.said().is_empty(), "{by_variable}");
+        assert!(sent.is_empty() && metered.exported().is_empty(), "{by_variable}");
     }
 }
 
@@ -413,10 +413,10 @@ fn rejections_are_a_metric_by_direction_and_reason() {
     let too_large = Rejection::new("baggage", RejectReason::TooLarge);
     propagator.record_rejection(Direction::Outbound, &Peer::kafka("orders"), &too_large);
 
-    let (name, said) = metered.only();
-    assert_eq!((name.as_str(), said.unit.as_str()), ("propagation.rejections", "{rejection}"));
+    let (name, exported) = metered.only();
+    assert_eq!((name.as_str(), exported.unit.as_str()), ("propagation.rejections", "{rejection}"));
     let of = |direction, reason| series([("propagation.direction", direction), ("propagation.reason", reason)], 0).0;
-    let found: BTreeMap<_, _> = said.series.into_iter().collect();
+    let found: BTreeMap<_, _> = exported.series.into_iter().collect();
     assert_eq!(found[&of("inbound", "malformed")], 2);
     assert_eq!(found[&of("outbound", "too_large")], 1);
     for (direction, reason, count) in propagator.counters().iter() {
@@ -425,6 +425,6 @@ fn rejections_are_a_metric_by_direction_and_reason() {
     assert_eq!(found.len(), propagator.counters().iter().count());
 
     propagator.record_rejection(Direction::Outbound, &Peer::kafka("orders"), &too_large);
-    let (_, said) = metered.only();
-    assert!(said.series.contains(&(of("outbound", "too_large"), 2)), "it goes on counting");
+    let (_, exported) = metered.only();
+    assert!(exported.series.contains(&(of("outbound", "too_large"), 2)), "it goes on counting");
 }

@@ -170,7 +170,7 @@ fn refining_handle_decides_the_outcome_and_ends_nothing() {
 }
 
 #[test]
-fn boxed_error_has_the_type_of_what_is_inside() {
+fn boxed_error_has_the_type_of_its_content() {
     type Boxed = Box<dyn Error + Send + Sync>;
     let refused = || Err::<(), Boxed>(Box::new(io::Error::from(io::ErrorKind::ConnectionRefused)));
     let unknown = || Err::<(), Boxed>("no type".into());

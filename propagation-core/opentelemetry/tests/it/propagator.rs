@@ -71,7 +71,7 @@ fn a_programs_own_spans_go_on_with_everything_that_came() {
 }
 
 #[test]
-fn what_user_code_sets_and_removes_through_opentelemetry_counts() {
+fn baggage_changes_through_opentelemetry_are_sent() {
     let propagator = OpenTelemetryPropagator::new(open());
     let received = propagator.extract_with_context(&Context::new(), &Headers::new(&[("baggage", "z=1;p,y=2,a=3")]));
     let changed = received.with_baggage([KeyValue::new("a", "3"), KeyValue::new("z", "9"), KeyValue::new("new", "4")]);
@@ -116,7 +116,7 @@ fn the_policy_holds_for_the_peer_that_was_given() {
 }
 
 #[test]
-fn other_formats_keep_what_opentelemetrys_types_cannot_hold() {
+fn formats_keep_fields_beyond_opentelemetry_types() {
     let formats: Formats = "b3,jaeger".parse().unwrap();
     let propagator = OpenTelemetryPropagator::new(Propagator::builder().policy(open_policy()).formats(formats).build());
     let sent = through(&propagator, &[("b3", "d"), ("uberctx-k", "v")]);

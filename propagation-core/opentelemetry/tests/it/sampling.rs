@@ -104,7 +104,7 @@ fn a_share_of_all_traces_is_kept() {
 }
 
 #[test]
-fn what_a_small_share_keeps_a_larger_one_keeps_too() {
+fn larger_share_keeps_traces_of_a_smaller_one() {
     let of = |share| kept_of(&CompositeSampler::probability(share).unwrap(), 100_000);
     let (tenth, half) = (of(0.1), of(0.5));
     let half: std::collections::HashSet<_> = half.into_iter().collect();
@@ -298,7 +298,7 @@ fn a_span_with_a_sampled_link_is_kept_uncounted() {
 }
 
 #[test]
-fn attributes_of_the_sampler_are_on_what_is_kept_only() {
+fn sampler_attributes_are_on_kept_spans_only() {
     let annotated = |sampler: Probability| Annotating::new([KeyValue::new("sampler.rule", "all")], sampler);
     let result = Ask::default().of(&CompositeSampler::new(annotated(probability(1.0))));
     assert_eq!(result.attributes, [KeyValue::new("sampler.rule", "all")]);

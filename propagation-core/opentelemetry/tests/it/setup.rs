@@ -70,17 +70,17 @@ fn with_tracing_the_spans_of_tracing_join_the_hops() {
 }
 
 #[test]
-fn variables_go_before_what_code_says_of_the_resource() {
+fn variables_override_resource_attributes_of_the_code() {
     // The provider shows its resource only so.
     let shown = |telemetry: &Telemetry| format!("{:?}", telemetry.provider());
     let (code, _) = started(&[]);
     let text = shown(&code);
     assert!(text.contains("orders") && text.contains("staging"), "{text}");
-    let (said, _) = started(&[
+    let (logged, _) = started(&[
         ("OTEL_RESOURCE_ATTRIBUTES", "service.name=ignored,deployment.environment.name=production%20eu, team = a"),
         ("OTEL_SERVICE_NAME", "payments"),
     ]);
-    let text = shown(&said);
+    let text = shown(&logged);
     assert!(text.contains("payments") && text.contains("production eu"), "{text}");
     assert!(!text.contains("ignored") && !text.contains("orders") && !text.contains("staging"), "{text}");
 }
@@ -225,7 +225,7 @@ fn export_outside_of_a_runtime_is_an_error_and_no_panic() {
 
 #[test]
 fn the_console_needs_no_runtime_and_gets_a_line_for_each_span() {
-    // Standard output is the process's: the test runs itself, and reads what it wrote.
+    // Standard output is the process's: the test starts itself as a process and reads the output.
     if std::env::var_os("WRITE_A_SPAN").is_some() {
         let telemetry = setup(&[("OTEL_TRACES_EXPORTER", "console")]).build().unwrap();
         let hop = Hop::remote(SpanKind::Server, caller()).named("GET /orders").with("text", "two\nlines");
@@ -296,7 +296,7 @@ async fn lost_spans_are_counted_and_returned_by_the_shutdown() {
     assert!(format!("{:?}", propagator.counters()).contains("spans_not_exported: 5"));
 }
 
-/// An exporter that fails while it is told to.
+/// An exporter that fails on demand.
 #[derive(Clone, Debug, Default)]
 struct Flaky(std::sync::Arc<std::sync::atomic::AtomicBool>);
 

@@ -29,7 +29,7 @@ const BASE64: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012345
 const CROCKFORD: &str = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 #[track_caller]
-fn none_found(mut make: impl FnMut(&mut Numbers) -> String) {
+fn assert_no_finding(mut make: impl FnMut(&mut Numbers) -> String) {
     let mut numbers = Numbers(7);
     for _ in 0..EACH {
         let value = make(&mut numbers);
@@ -39,36 +39,36 @@ fn none_found(mut make: impl FnMut(&mut Numbers) -> String) {
 
 #[test]
 fn generated_uuids_are_left_alone() {
-    none_found(|it| format!("{}-{}-4{}-a{}-{}", it.hex(8), it.hex(4), it.hex(3), it.hex(3), it.hex(12)));
+    assert_no_finding(|it| format!("{}-{}-4{}-a{}-{}", it.hex(8), it.hex(4), it.hex(3), it.hex(3), it.hex(12)));
 }
 
 #[test]
 fn generated_digests_are_left_alone() {
-    none_found(|it| it.hex(40));
-    none_found(|it| it.hex(64));
-    none_found(|it| format!("sha256:{}", it.hex(64)));
+    assert_no_finding(|it| it.hex(40));
+    assert_no_finding(|it| it.hex(64));
+    assert_no_finding(|it| format!("sha256:{}", it.hex(64)));
 }
 
 #[test]
 fn generated_sortable_ids_are_left_alone() {
-    none_found(|it| format!("01{}", it.of(CROCKFORD, 24)));
-    none_found(|it| format!("2{}", it.of(&BASE64[..62], 26)));
+    assert_no_finding(|it| format!("01{}", it.of(CROCKFORD, 24)));
+    assert_no_finding(|it| format!("2{}", it.of(&BASE64[..62], 26)));
 }
 
 #[test]
 fn generated_trace_contexts_are_left_alone() {
-    none_found(|it| format!("00-{}-{}-01", it.hex(32), it.hex(16)));
+    assert_no_finding(|it| format!("00-{}-{}-01", it.hex(32), it.hex(16)));
 }
 
 #[test]
 fn generated_base64_of_noise_is_left_alone() {
-    none_found(|it| it.of(BASE64, 24));
-    none_found(|it| it.of(BASE64, 43) + "=");
+    assert_no_finding(|it| it.of(BASE64, 24));
+    assert_no_finding(|it| it.of(BASE64, 43) + "=");
 }
 
 #[test]
 fn generated_versions_are_left_alone() {
-    none_found(|it| {
+    assert_no_finding(|it| {
         let (a, b, c) = (it.next() % 40, it.next() % 60, it.next() % 100);
         format!("v{a}.{b}.{c}-rc.{}+{}", it.next() % 9, it.hex(7))
     });
@@ -76,7 +76,7 @@ fn generated_versions_are_left_alone() {
 
 #[test]
 fn generated_aws_accounts_are_left_alone() {
-    none_found(|it| format!("arn:aws:sqs:eu-west-1:{}:orders", it.of("0123456789", 12)));
-    none_found(|it| format!("https://sqs.eu-west-1.amazonaws.com/{}/orders", it.of("0123456789", 12)));
-    none_found(|it| format!("{}.dkr.ecr.eu-west-1.amazonaws.com/orders", it.of("0123456789", 12)));
+    assert_no_finding(|it| format!("arn:aws:sqs:eu-west-1:{}:orders", it.of("0123456789", 12)));
+    assert_no_finding(|it| format!("https://sqs.eu-west-1.amazonaws.com/{}/orders", it.of("0123456789", 12)));
+    assert_no_finding(|it| format!("{}.dkr.ecr.eu-west-1.amazonaws.com/orders", it.of("0123456789", 12)));
 }

@@ -49,7 +49,7 @@ fn sixty_four_members_and_8192_bytes_pass_and_no_more() {
 }
 
 #[test]
-fn what_is_taken_out_is_not_written() {
+fn removed_member_is_not_written() {
     let mut baggage = Baggage::parse(b"a=1,b=2,c=3");
     baggage.remove("b");
     assert_eq!(baggage.as_wire(), b"a=1,c=3".as_slice());

@@ -1,4 +1,4 @@
-//! W3C Baggage, the kinds of lists that the specification's own reference is tested with, and what each reads as.
+//! W3C Baggage, the kinds of lists that the specification's own reference is tested with, and the result of each.
 
 use propagation_core::{Baggage, model::BaggageError};
 

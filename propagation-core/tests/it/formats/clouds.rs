@@ -90,7 +90,7 @@ fn google_cloud_options_are_optional() {
     );
 }
 
-/// The valid example of OpenCensus' specification, and what must not pass for it.
+/// The valid example of OpenCensus' specification, and texts that must not be accepted.
 #[test]
 fn grpc_trace_bin_padding_is_optional() {
     let one = |text: &str| [("grpc-trace-bin", Box::leak(text.to_owned().into_boxed_str()) as &str)];

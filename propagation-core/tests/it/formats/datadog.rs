@@ -57,7 +57,7 @@ fn invalid_priority_is_rejected_alone() {
     }
 }
 
-/// What goes out in one format for what came in another, sorted by name.
+/// Returns the fields written in one format for fields received in another, sorted by name.
 fn translated(from: &str, to: &str, fields: &[(&str, &str)]) -> Vec<(String, String)> {
     let format = |name: &str| name.parse::<Formats>().unwrap().into_vec().remove(0);
     let (context, _) = read(format(from), fields);

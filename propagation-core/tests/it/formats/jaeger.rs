@@ -68,7 +68,7 @@ fn jaeger_baggage_has_the_limits_of_baggage() {
     assert_eq!(baggage.len(), 8);
     let escaped: Vec<_> = (0..60).map(|i| (format!("uberctx-k{i}"), vec![0xff; 200])).collect();
     assert!(propagator.extract(&Peer::caller(Transport::HTTP), &escaped).context.baggage.as_wire().len() <= 8192);
-    // What fits as it came may not fit once it is encoded.
+    // A value that fits as received may be too long once it is encoded.
     let growing: Vec<_> = (0..20).map(|i| (format!("uberctx-k{i}"), vec![b' '; 390])).collect();
     let admission = propagator.extract(&Peer::caller(Transport::HTTP), &growing);
     assert_eq!((admission.context.baggage.len(), admission.rejections.len()), (6, 14));

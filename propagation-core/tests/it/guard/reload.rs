@@ -74,15 +74,15 @@ impl Subscriber for &'static Errors {
     fn exit(&self, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut said = Said(String::new());
-        event.record(&mut said);
-        self.0.lock().unwrap().push(said.0);
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0.lock().unwrap().push(message.0);
     }
 }
 
-struct Said(String);
+struct Message(String);
 
-impl Visit for Said {
+impl Visit for Message {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
         self.0 += &format!("{field}={value:?} ");
     }
@@ -144,10 +144,10 @@ fn reload_under_load_loses_no_request() {
     fs::remove_dir_all(directory).unwrap();
     assert_eq!(answered.into_inner(), CLIENTS * REQUESTS);
     assert_eq!(wrong.into_inner().unwrap(), [""; 0]);
-    let said = errors.0.lock().unwrap();
+    let messages = errors.0.lock().unwrap();
     assert!(reloads >= 2 && refused >= 1, "{reloads} reloads, {refused} refused");
-    assert_eq!(said.len(), refused, "each refusal is said once");
-    assert!(said.iter().all(|line| line.contains("the policy in force stays")), "{said:?}");
+    assert_eq!(messages.len(), refused, "each refusal is logged once");
+    assert!(messages.iter().all(|line| line.contains("the policy in force stays")), "{messages:?}");
 }
 
 /// A policy file in a directory of its own, and a propagator that it is in force in.
@@ -230,7 +230,7 @@ fn sighup_reads_the_file_before_its_time() {
 }
 
 #[test]
-fn reload_logs_key_by_key_what_it_loosens() {
+fn reload_logs_each_loosened_key() {
     let lines: &'static Loosened = Box::leak(Box::default());
     let watched = Watched::new("loosened");
     let reload = Reload::start(watched.propagator.clone(), &watched.file).unwrap();
@@ -267,8 +267,8 @@ impl Subscriber for &'static Loosened {
     fn exit(&self, _: &span::Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        let mut said = Said(String::new());
-        event.record(&mut said);
-        self.0.lock().unwrap().push(said.0);
+        let mut message = Message(String::new());
+        event.record(&mut message);
+        self.0.lock().unwrap().push(message.0);
     }
 }

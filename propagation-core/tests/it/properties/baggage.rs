@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_legal_and_reads_the_same_again(text in hostile()) {
+    fn parsed_list_is_valid_and_round_trips(text in hostile()) {
         let baggage = Baggage::parse(&text);
         prop_assert!(within_limits(&baggage));
         prop_assert_eq!(baggage.iter().count(), baggage.len());

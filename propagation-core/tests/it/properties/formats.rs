@@ -21,7 +21,7 @@ fn through(propagator: &Propagator, context: &PropagationContext) -> Propagation
 }
 
 /// Returns the part of a sampling decision that a format can express.
-fn said(format: &str, sampling: SamplingDecision) -> SamplingDecision {
+fn expressible(format: &str, sampling: SamplingDecision) -> SamplingDecision {
     let two =
         |sampling: SamplingDecision| sampling.decided().map_or(SamplingDecision::Defer, SamplingDecision::from_sampled);
     match (format, sampling) {
@@ -62,7 +62,7 @@ proptest! {
             let back = through(&propagator(format), &context).trace;
             let ids = back.parent.map(|parent| (parent.trace_id, parent.span_id));
             prop_assert_eq!(ids, Some((parent.trace_id, parent.span_id)), "{}", format);
-            prop_assert_eq!(back.sampling, said(format, sampling), "{}", format);
+            prop_assert_eq!(back.sampling, expressible(format, sampling), "{}", format);
         }
     }
 
@@ -112,7 +112,7 @@ proptest! {
         let back = XRayFormat::parse(fields.join(";").as_bytes()).unwrap();
         let ids = back.parent.map(|parent| (parent.trace_id, parent.span_id));
         prop_assert_eq!(ids, Some((parent.trace_id, parent.span_id)));
-        prop_assert_eq!(back.sampling, said("xray", sampling));
+        prop_assert_eq!(back.sampling, expressible("xray", sampling));
     }
 
     #[test]

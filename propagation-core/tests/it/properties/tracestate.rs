@@ -36,7 +36,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_read_is_legal_and_reads_the_same_again(text in hostile()) {
+    fn parsed_list_is_valid_and_round_trips(text in hostile()) {
         if let Ok(state) = TraceState::parse(&text) {
             prop_assert!(state.len() <= TraceState::MAX_MEMBERS && state.as_bytes().len() <= text.len());
             prop_assert_eq!(state.iter().count(), state.len());

@@ -22,8 +22,8 @@ pub(super) type Variables = Vec<(&'static str, String)>;
 
 pub(super) struct Services {
     running: Vec<(Name, Running)>,
-    sender: mpsc::UnboundedSender<Told>,
-    receiver: mpsc::UnboundedReceiver<Told>,
+    sender: mpsc::UnboundedSender<Output>,
+    receiver: mpsc::UnboundedReceiver<Output>,
 }
 
 enum Running {
@@ -32,7 +32,7 @@ enum Running {
     Container(String, Child),
 }
 
-enum Told {
+enum Output {
     Event(Event),
     /// A service's output ended: it has died, or is stopping.
     Ended(Name),
@@ -90,11 +90,11 @@ impl Services {
             let mut lines = BufReader::new(output).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 match serde_json::from_str(&line) {
-                    Ok(event) => drop(sender.send(Told::Event(event))),
+                    Ok(event) => drop(sender.send(Output::Event(event))),
                     Err(_) => eprintln!("{}: {line}", name.as_str()),
                 }
             }
-            drop(sender.send(Told::Ended(name)));
+            drop(sender.send(Output::Ended(name)));
         });
         Ok(())
     }
@@ -117,8 +117,8 @@ impl Services {
     /// A service died.
     pub(super) async fn next(&mut self) -> Result<Event, Error> {
         match self.receiver.recv().await {
-            Some(Told::Event(event)) => Ok(event),
-            Some(Told::Ended(name)) => Err(format!("the service {} has died", name.as_str()).into()),
+            Some(Output::Event(event)) => Ok(event),
+            Some(Output::Ended(name)) => Err(format!("the service {} has died", name.as_str()).into()),
             None => Err("no service runs".into()),
         }
     }
@@ -145,11 +145,11 @@ impl Services {
         }
         let mut last = Vec::new();
         while talking > 0
-            && let Ok(Some(told)) = timeout(STOPPING, self.receiver.recv()).await
+            && let Ok(Some(output)) = timeout(STOPPING, self.receiver.recv()).await
         {
-            match told {
-                Told::Event(event) => last.push(event),
-                Told::Ended(_) => talking -= 1,
+            match output {
+                Output::Event(event) => last.push(event),
+                Output::Ended(_) => talking -= 1,
             }
         }
         last

@@ -132,11 +132,11 @@ async fn delivered(
     axum::Extension(wire): axum::Extension<Wire>,
     Json(order): Json<Order>,
 ) -> StatusCode {
-    wire.tell(&order.id, "http", "notifications", "gateway");
+    wire.print(&order.id, "http", "notifications", "gateway");
     if order.id != id {
         return StatusCode::BAD_REQUEST;
     }
     gateway.service.check(&order);
-    Event::Done { order: id }.tell();
+    Event::Done { order: id }.print();
     StatusCode::NO_CONTENT
 }

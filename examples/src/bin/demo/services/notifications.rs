@@ -84,7 +84,7 @@ impl Notifications {
         if let Some(value) = message.attributes.as_ref().and_then(|attributes| attributes.get(&trace_header)) {
             wire.see("AWSTraceHeader", value.as_bytes());
         }
-        wire.tell(&order.id, "sqs", "shipping", self.service.name.as_str());
+        wire.print(&order.id, "sqs", "shipping", self.service.name.as_str());
         self.service.check(&order);
 
         // Writes to the customer: `order.email` is in the body, where it belongs.

@@ -62,7 +62,7 @@ impl Orders {
     async fn price(&self, request: Request<PlaceRequest>) -> Result<Response<PlaceReply>, Status> {
         let wire = request.extensions().get::<Wire>().cloned().unwrap_or_default();
         let PlaceRequest { order: id, sku, quantity, tenant, email } = request.into_inner();
-        wire.tell(&id, "grpc", "gateway", "orders");
+        wire.print(&id, "grpc", "gateway", "orders");
         let price = shop::price(&sku).ok_or_else(|| Status::not_found("no such thing in the shop"))?;
         let order = Order { id, sku, quantity, tenant, total_cents: price * u64::from(quantity), email };
         self.service.check(&order);

@@ -111,7 +111,7 @@ impl Payments {
         for header in message.headers().into_iter().flat_map(Headers::iter) {
             wire.see(header.key, header.value.unwrap_or_default());
         }
-        wire.tell(&order.id, "kafka", "orders", self.service.name.as_str());
+        wire.print(&order.id, "kafka", "orders", self.service.name.as_str());
         self.service.check(&order);
         // The card company thinks about it.
         tokio::time::sleep(Duration::from_millis(30 + order.total_cents % 40)).await;

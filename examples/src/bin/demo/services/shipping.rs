@@ -75,7 +75,7 @@ impl Shipping {
                 wire.see(name.as_str(), text.as_bytes());
             }
         }
-        wire.tell(&order.id, "amqp", "payments", self.service.name.as_str());
+        wire.print(&order.id, "amqp", "payments", self.service.name.as_str());
         self.service.check(&order);
         // Packing it takes a while.
         tokio::time::sleep(Duration::from_millis(20 + 5 * u64::from(order.quantity))).await;

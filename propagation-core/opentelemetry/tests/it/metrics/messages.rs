@@ -37,12 +37,13 @@ fn sent_messages_are_counted_once_each() {
         .end(&Outcome::Unset);
     propagator.start(message(SpanKind::Producer, "send", "send")).end(&Outcome::Unset);
 
-    let said = metered.said();
-    let sent = &said["messaging.client.sent.messages"];
+    let exported = metered.exported();
+    let sent = &exported["messaging.client.sent.messages"];
     assert_eq!((sent.unit.as_str(), &sent.series), ("{message}", &vec![series(SEND, 4)]));
-    let operations = &said["messaging.client.operation.duration"];
+    let operations = &exported["messaging.client.operation.duration"];
     assert_eq!((operations.unit.as_str(), operations.bounds.as_slice()), ("s", SECONDS.as_slice()));
-    let of = |kind| operations.series.iter().find(|(said, _)| said["messaging.operation.type"] == kind).unwrap();
+    let of =
+        |kind| operations.series.iter().find(|(attributes, _)| attributes["messaging.operation.type"] == kind).unwrap();
     assert_eq!((of("create").1, of("send").1), (3, 2));
     let keys: Vec<&str> = of("send").0.keys().map(String::as_str).collect();
     assert_eq!(
@@ -56,7 +57,7 @@ fn sent_messages_are_counted_once_each() {
             "messaging.system.name",
         ]
     );
-    assert_eq!(said.len(), 2);
+    assert_eq!(exported.len(), 2);
 }
 
 #[test]
@@ -66,13 +67,13 @@ fn delivered_message_is_counted_once() {
     for _ in 0..2 {
         propagator.start(message(SpanKind::Consumer, "process", "process")).end(&Outcome::Unset);
     }
-    let said = pushed.said();
-    let consumed = &said["messaging.client.consumed.messages"];
+    let exported = pushed.exported();
+    let consumed = &exported["messaging.client.consumed.messages"];
     assert_eq!(consumed.unit, "{message}");
     assert_eq!(consumed.series.iter().map(|(_, count)| count).sum::<u64>(), 2);
-    let process = &said["messaging.process.duration"];
+    let process = &exported["messaging.process.duration"];
     assert_eq!((process.bounds.as_slice(), process.series[0].1), (SECONDS.as_slice(), 2));
-    assert_eq!(said.len(), 2, "processing is no operation of a client");
+    assert_eq!(exported.len(), 2, "processing is no operation of a client");
 
     let pulled = Metered::new();
     let propagator = pulled.propagator(NoBridge);
@@ -87,11 +88,11 @@ fn delivered_message_is_counted_once() {
     for _ in 0..3 {
         propagator.start(message(SpanKind::Consumer, "process", "process")).end(&Outcome::error("app::Refused"));
     }
-    let said = pulled.said();
-    let consumed = &said["messaging.client.consumed.messages"].series;
+    let exported = pulled.exported();
+    let consumed = &exported["messaging.client.consumed.messages"].series;
     assert_eq!(consumed.len(), 1);
     assert_eq!((consumed[0].0["messaging.operation.name"].as_str(), consumed[0].1), ("receive", 3));
-    let process = &said["messaging.process.duration"].series[0];
+    let process = &exported["messaging.process.duration"].series[0];
     assert_eq!((process.0["error.type"].as_str(), process.1), ("app::Refused", 3));
 }
 
@@ -105,7 +106,7 @@ fn queues_without_number_can_be_left_out() {
         let hop = hop.with("messaging.destination.name", format!("reply-{n}"));
         propagator.start(hop).end(&Outcome::Unset);
     }
-    let said = metered.said();
-    assert_eq!(said["messaging.process.duration"].series.len(), 1);
-    assert_eq!(said["messaging.client.consumed.messages"].series[0].1, 20);
+    let exported = metered.exported();
+    assert_eq!(exported["messaging.process.duration"].series.len(), 1);
+    assert_eq!(exported["messaging.client.consumed.messages"].series[0].1, 20);
 }

@@ -11,7 +11,7 @@ use crate::wire::{PARENT, open_policy};
 
 const FORMATS: [&str; 8] = ["tracecontext", "b3", "b3multi", "jaeger", "xray", "datadog", "gcp", "grpc-trace-bin"];
 
-const SAID: [SamplingDecision; 8] =
+const DECISIONS: [SamplingDecision; 8] =
     [Drop, Sample, Defer, Debug, Priority(UserReject), Priority(Reject), Priority(Keep), Priority(UserKeep)];
 
 fn propagator(formats: &str) -> Propagator {
@@ -46,7 +46,7 @@ fn decision_in_each_format_matches_the_table_in_the_docs() {
         ("gcp", [Drop, Sample, Defer, Sample, Drop, Drop, Sample, Sample]),
         ("grpc-trace-bin", [Drop, Sample, Drop, Sample, Drop, Drop, Sample, Sample]),
     ] {
-        assert_eq!(SAID.map(|said| received(format, context(said, "")).sampling), reads, "{format}");
+        assert_eq!(DECISIONS.map(|decision| received(format, context(decision, "")).sampling), reads, "{format}");
     }
 }
 
@@ -54,11 +54,11 @@ fn decision_in_each_format_matches_the_table_in_the_docs() {
 fn ids_and_decision_survive_every_change_of_format() {
     for first in FORMATS {
         for second in FORMATS {
-            for said in SAID.into_iter().filter(|said| *said != Defer) {
-                let read = received(second, received(first, context(said, "")));
-                assert_eq!(read.sampling.decided(), said.decided(), "{first} {second} {said:?}");
+            for decision in DECISIONS.into_iter().filter(|decision| *decision != Defer) {
+                let read = received(second, received(first, context(decision, "")));
+                assert_eq!(read.sampling.decided(), decision.decided(), "{first} {second} {decision:?}");
                 assert_eq!((read.trace_id(), read.span_id()), {
-                    let sent = context(said, "");
+                    let sent = context(decision, "");
                     (sent.trace_id(), sent.span_id())
                 });
             }

@@ -52,7 +52,7 @@ fn no_more_than_the_rate_is_kept_whatever_comes() {
 }
 
 #[test]
-fn only_what_the_limited_sampler_keeps_takes_a_token() {
+fn token_is_taken_for_kept_spans_only() {
     let clock = Clock::default();
     let limited = RateLimited::new(0.5, probability(0.5)).unwrap().with_burst(2).with_clock(clock.read());
     let sampler = CompositeSampler::new(limited);

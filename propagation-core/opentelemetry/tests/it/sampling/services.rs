@@ -290,9 +290,9 @@ fn decision_of_a_caller_does_not_leak_to_inner_messages() {
 #[test]
 fn a_yes_or_no_without_ids_is_followed() {
     let [never, always] = [CompositeSampler::parent_based(AlwaysOff), CompositeSampler::parent_based(AlwaysOn)];
-    for (said, sampler, kept) in [("1", never, true), ("0", always, false)] {
+    for (decision, sampler, kept) in [("1", never, true), ("0", always, false)] {
         let service = Service::build(sampler, "b3,tracecontext", open_policy(), false);
-        assert_eq!(is_sampled(&service.handle(&headers(&[("b3", said)]))), kept, "{said}");
+        assert_eq!(is_sampled(&service.handle(&headers(&[("b3", decision)]))), kept, "{decision}");
     }
 }
 
@@ -345,18 +345,18 @@ fn a_batch_with_one_sampled_message_in_it_is_kept() {
 #[test]
 fn text_map_propagator_carries_decision_and_threshold() {
     let xray = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=";
-    for (share, said, kept) in [(0.5, "?", true), (0.1, "?", false), (0.1, "1", true), (0.5, "0", false)] {
+    for (share, decision, kept) in [(0.5, "?", true), (0.1, "?", false), (0.1, "1", true), (0.5, "0", false)] {
         let sampler = CompositeSampler::parent_based(probability(share));
         let service = Service::build(sampler, "xray,tracecontext", open_policy(), false);
         let propagator = OpenTelemetryPropagator::new(service.propagator.clone());
-        let received = HashMap::from([("x-amzn-trace-id".to_owned(), format!("{xray}{said}"))]);
+        let received = HashMap::from([("x-amzn-trace-id".to_owned(), format!("{xray}{decision}"))]);
         let context = propagator.extract_with_context(&Context::new(), &received);
         let span = service.provider.tracer("user").start_with_context("span", &context);
         let mut sent = HashMap::new();
         propagator.inject_context(&context.with_span(span), &mut sent);
-        assert!(sent["x-amzn-trace-id"].ends_with(if kept { "Sampled=1" } else { "Sampled=0" }), "{share} {said}");
+        assert!(sent["x-amzn-trace-id"].ends_with(if kept { "Sampled=1" } else { "Sampled=0" }), "{share} {decision}");
         let state = sent.get("tracestate").map(String::as_str);
-        assert_eq!(state, (kept && said == "?").then_some("ot=th:8"), "{share} {said}");
+        assert_eq!(state, (kept && decision == "?").then_some("ot=th:8"), "{share} {decision}");
     }
 }
 

@@ -108,7 +108,7 @@ fn a_share_given_by_a_variable_is_kept() {
 }
 
 #[test]
-fn the_sampler_of_the_code_stands_where_no_variable_names_one() {
+fn sampler_of_the_code_applies_without_a_variable() {
     let share = || CompositeSampler::probability(1.0).unwrap();
     let (code, _) = setup(&[]);
     assert_eq!(decisions(&code.sampler(share()).build().unwrap())[0], (true, "ot=th:0".into()));
@@ -165,7 +165,7 @@ fn failures_of_unsampled_traces_are_exported_on_request() {
 }
 
 #[test]
-fn a_failure_that_is_kept_says_nothing_of_others() {
+fn kept_failure_has_no_threshold() {
     let (setup, exporter) = setup(&[("OTEL_TRACES_SAMPLER", "always_off")]);
     let telemetry = setup.keep_errors().build().unwrap();
     let propagator = telemetry.propagator();
@@ -178,9 +178,9 @@ fn a_failure_that_is_kept_says_nothing_of_others() {
 
 /// The calls of an exporter other than `export`.
 #[derive(Clone, Debug, Default)]
-struct Told(Arc<Mutex<Vec<String>>>);
+struct Calls(Arc<Mutex<Vec<String>>>);
 
-impl SpanExporter for Told {
+impl SpanExporter for Calls {
     async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
         Ok(())
     }
@@ -197,11 +197,11 @@ impl SpanExporter for Told {
 #[test]
 fn wrapped_exporter_receives_resource_and_shutdown() {
     for keep_errors in [false, true] {
-        let told = Told::default();
-        let setup = Setup::new("orders").variables(|_| None).exporter(told.clone());
+        let calls = Calls::default();
+        let setup = Setup::new("orders").variables(|_| None).exporter(calls.clone());
         let telemetry = if keep_errors { setup.keep_errors() } else { setup }.build().unwrap();
         telemetry.provider().shutdown().unwrap();
-        assert_eq!(*told.0.lock().unwrap(), ["orders", "shutdown"]);
+        assert_eq!(*calls.0.lock().unwrap(), ["orders", "shutdown"]);
     }
 }
 
