@@ -1,6 +1,6 @@
 //! Redaction of URLs in telemetry.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use propagation_core::{Policy, scrub::is_secret_query_key, semconv, truncate_text};
 
@@ -80,7 +80,9 @@ impl Redaction {
 
     /// Returns a URL without fragment, with redacted path and query, after its [`origin`].
     pub(crate) fn url(&self, uri: &http::Uri, origin: &str, policy: &Policy) -> String {
-        let mut url = [origin, &path(uri.path(), policy)].concat();
+        let path = path(uri.path(), policy);
+        let mut url = String::with_capacity(origin.len() + path.len() + uri.query().map_or(0, |query| query.len() + 1));
+        url.extend([origin, &path]);
         if let Some(query) = uri.query() {
             url.push('?');
             url.push_str(&self.query(query, policy));
@@ -103,11 +105,11 @@ pub(crate) fn origin(scheme: &str, authority: &str, policy: &Policy) -> String {
 }
 
 /// Returns a path with redacted segments.
-pub(crate) fn path(path: &str, policy: &Policy) -> String {
+pub(crate) fn path<'a>(path: &'a str, policy: &Policy) -> Cow<'a, str> {
     // Longer paths are truncated below: they are neither copied nor scanned as a whole here.
     let head = truncate_text(path, policy.telemetry_limits().value.saturating_mul(2));
     if head.contains(';') {
-        return policy.guard_parts(semconv::URL_PATH, &without_parameters(head), '/', REDACTED);
+        return policy.guard_parts(semconv::URL_PATH, &without_parameters(head), '/', REDACTED).into_owned().into();
     }
     policy.guard_parts(semconv::URL_PATH, path, '/', REDACTED)
 }

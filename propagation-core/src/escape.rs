@@ -78,7 +78,7 @@ pub(crate) fn escaped_lines(text: &str, max: usize) -> Cow<'_, str> {
 }
 
 fn escaped_but(text: &str, max: usize, keeps: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(|letter| is_unsafe(letter) && !keeps(letter)) {
+    if is_printable_ascii(text) || !text.chars().any(|letter| is_unsafe(letter) && !keeps(letter)) {
         return Cow::Borrowed(text);
     }
     let mut out = Limited { out: String::with_capacity(text.len().min(max)), max };
@@ -120,6 +120,11 @@ fn write_escaped(out: &mut impl Write, text: &str, keeps: impl Fn(char) -> bool)
     Ok(())
 }
 
+/// Whether a text needs no escape, at a glance: most are printable ASCII. Reads every byte, which compiles to vector instructions.
+fn is_printable_ascii(text: &str) -> bool {
+    text.bytes().fold(true, |printable, byte| printable & matches!(byte, b' '..=b'~'))
+}
+
 /// Whether a character could begin a line, drive a terminal, reorder text or stay invisible.
 #[must_use]
 pub(crate) fn is_unsafe(letter: char) -> bool {
@@ -159,5 +164,10 @@ mod tests {
         let shown = escaped(&text, 50);
         assert!(shown.len() <= 50 && shown.starts_with(r"\u{202e}") && shown.ends_with('}'), "{shown}");
         assert_eq!(escaped("grün", 50), "grün");
+        for (text, shown) in
+            [("", ""), (" ~", " ~"), ("a\u{7f}", r"a\u{7f}"), ("a\u{1f}", r"a\u{1f}"), ("\u{202e}b", r"\u{202e}b")]
+        {
+            assert_eq!(escaped(text, 50), shown);
+        }
     }
 }

@@ -123,7 +123,7 @@ impl Options {
         attributes::push(
             hop,
             semconv::URL_PATH,
-            AttributeValue::trusted(crate::redact::path(head.uri.path(), &policy)),
+            AttributeValue::trusted(crate::redact::path(head.uri.path(), &policy).into_owned()),
         );
         self.describe_server(attributes::authority(&head.uri, &head.headers), &scheme, hop);
         attributes::push(hop, semconv::URL_SCHEME, scheme);

@@ -70,6 +70,10 @@ impl ExternalText {
         &self.text
     }
 
+    pub(super) fn into_string(self) -> String {
+        self.text.into()
+    }
+
     pub(super) fn key_hint(&self) -> Option<&str> {
         self.key_hint.as_deref()
     }

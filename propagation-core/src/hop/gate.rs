@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{Attribute, AttributeValue, Hop, Link};
+use super::{Attribute, AttributeValue, ExternalText, Hop, Link};
 use crate::{
     TraceContext,
     escape::{cut, escaped, escaped_lines},
@@ -157,8 +157,7 @@ pub(crate) fn attribute(guard: &dyn TextGuard, attribute: Attribute) -> Option<A
     let Attribute { key, value } = attribute;
     let value = match value {
         AttributeValue::External(external) => {
-            let hint = external.key_hint().unwrap_or(&key);
-            AttributeValue::Text(Cow::Owned(text(guard, hint, external.as_str(), guard.limits().value)?.into_owned()))
+            AttributeValue::Text(Cow::Owned(external_text(guard, &key, external, guard.limits().value)?))
         }
         AttributeValue::ExternalTexts(texts) => {
             let mut room = guard.limits().value;
@@ -179,6 +178,15 @@ pub(crate) fn attribute(guard: &dyn TextGuard, attribute: Attribute) -> Option<A
         trusted => trusted,
     };
     Some(Attribute { key, value })
+}
+
+/// Guards an external text. One that is shown unchanged keeps its memory.
+fn external_text(guard: &dyn TextGuard, key: &str, external: ExternalText, limit: usize) -> Option<String> {
+    let whole = external.as_str();
+    match text(guard, external.key_hint().unwrap_or(key), whole, limit)? {
+        Cow::Borrowed(shown) if shown.len() == whole.len() => Some(external.into_string()),
+        shown => Some(shown.into_owned()),
+    }
 }
 
 /// Guards the tracestate and the attributes of a link.

@@ -188,6 +188,11 @@ impl Scrub {
         self.patterns.is_empty() && (!scrub::may_match(member.as_wire()) || decoded_is_plain(member))
     }
 
+    /// Cheap check of a text, for keys without a [hint](scrub::key_hint): returns true if no detector can match.
+    pub(super) fn clears_text(&self, text: &str) -> bool {
+        self.patterns.is_empty() && !scrub::may_match(text.as_bytes())
+    }
+
     /// Cheap check of a tracestate: returns true if no detector can match.
     pub(super) fn clears_state(&self, state: &TraceState) -> bool {
         self.patterns.is_empty() && (state.is_plain() || !scrub::may_match(state.as_bytes()))
