@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method, Uri, Version, header::HOST};
-use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, semconv};
+use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, Policy, Propagator, semconv};
 
-use crate::PeerAddress;
+use crate::{PeerAddress, hosts::HostCache};
 
 pub use crate::headers::header;
 
@@ -43,22 +43,49 @@ pub(crate) fn scheme(uri: &Uri) -> Option<Cow<'static, str>> {
 
 /// Adds `server.address` and `server.port`. Adds the default port of a scheme only if `always`.
 pub fn server(hop: &mut Hop, authority: &str, scheme: &str, always: bool) {
+    hop.attributes.extend(server_attributes(authority, scheme, always).into_iter().flatten());
+}
+
+fn server_attributes(authority: &str, scheme: &str, always: bool) -> [Option<Attribute>; 2] {
     let (host, port) = host_and_port(authority);
     if host.is_empty() {
-        return;
+        return [None, None];
     }
-    // A server's IP address is not personal data, although the scrubbers would detect it.
     let address = canonical_host(host);
-    match address.parse::<std::net::IpAddr>() {
-        Ok(_) => push(hop, semconv::SERVER_ADDRESS, AttributeValue::trusted(address.into_owned())),
-        Err(_) => push(hop, semconv::SERVER_ADDRESS, ExternalText::from(address)),
-    }
+    // A server's IP address is not personal data, although the scrubbers would detect it.
+    let address = match address.parse::<std::net::IpAddr>() {
+        Ok(_) => AttributeValue::trusted(address.into_owned()),
+        Err(_) => ExternalText::from(address).into(),
+    };
     let usual = match scheme {
         "https" => 443,
         _ => 80,
     };
-    if let Some(port) = port.or(always.then_some(usual)) {
-        push(hop, semconv::SERVER_PORT, port);
+    let port = port.or(always.then_some(usual));
+    [
+        Some(Attribute::new(semconv::SERVER_ADDRESS, address)),
+        port.map(|port| Attribute::new(semconv::SERVER_PORT, port)),
+    ]
+}
+
+/// Returns the attributes of [`server`] after the policy's guard.
+pub(crate) fn guarded_server(policy: &Policy, authority: &str, scheme: &str, always: bool) -> Vec<Attribute> {
+    let attributes = server_attributes(authority, scheme, always).into_iter().flatten();
+    attributes.filter_map(|attribute| policy.guard_attribute(attribute)).collect()
+}
+
+/// Adds `server.address` and `server.port` like [`server`], and remembers up to 16 hosts, so that their names are not scanned again.
+///
+/// Each layer has one; clones share the hosts.
+#[derive(Clone, Debug, Default)]
+pub struct Servers(HostCache<Vec<Attribute>>);
+
+impl Servers {
+    /// Adds the attributes of a server. The port is added only if the authority has one.
+    pub fn describe(&self, hop: &mut Hop, propagator: &Propagator, authority: &str) {
+        let scheme = "http";
+        let describe = |policy: &Policy| guarded_server(policy, authority, scheme, false);
+        self.0.read(propagator, scheme, authority, describe, |found| hop.attributes.extend_from_slice(found));
     }
 }
 
@@ -75,19 +102,38 @@ pub(crate) const SERVER: [&str; 2] = [semconv::SERVER_ADDRESS, semconv::SERVER_P
 /// Returns the authority of a request: the URI's, or else the host header.
 #[must_use]
 pub fn authority<'a>(uri: &'a Uri, headers: &'a HeaderMap) -> &'a str {
-    uri.authority().map(http::uri::Authority::as_str).or_else(|| headers.get(HOST)?.to_str().ok()).unwrap_or_default()
+    uri.authority().map_or_else(|| host_header(headers), http::uri::Authority::as_str)
+}
+
+/// Returns the value of the host header, which is empty if it is absent.
+pub(crate) fn host_header(headers: &HeaderMap) -> &str {
+    headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}
+
+/// Like [`authority`], but borrows from the URI alone, so that the headers can be changed meanwhile.
+pub(crate) fn authority_of<'a>(uri: &'a Uri, headers: &HeaderMap) -> Cow<'a, str> {
+    match uri.authority() {
+        Some(authority) => authority.as_str().into(),
+        None => host_header(headers).to_owned().into(),
+    }
 }
 
 /// Splits an authority into the host, without userinfo and brackets, and the port.
 pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let authority = split_at_last(authority, b'@').map_or(authority, |(_, host)| host);
     match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, rest)) => (host, rest.strip_prefix(':').and_then(|port| port.parse().ok())),
-        None => match authority.rsplit_once(':') {
+        None => match split_at_last(authority, b':') {
             Some((host, port)) => (host, port.parse().ok()),
             None => (authority, None),
         },
     }
+}
+
+/// Like `rsplit_once`, which costs more than a loop for texts as short as an authority.
+fn split_at_last(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().rposition(|found| found == byte)?;
+    Some((text.get(..at)?, text.get(at + 1..)?))
 }
 
 /// Returns a host in the form of policy rules: lower-case, without the trailing dot of a fully qualified name.

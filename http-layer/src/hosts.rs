@@ -1,16 +1,17 @@
 //! The hosts that a client calls: their attributes, and those that metrics record.
 
+mod cache;
+
 use std::{
     collections::HashSet,
-    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use arc_swap::ArcSwap;
-use propagation_core::{Attribute, AttributeValue, Peer, Policy, Propagator, policy::PeerNaming, semconv};
+use propagation_core::{Attribute, Peer, Policy, Propagator, policy::PeerNaming, semconv};
 
+pub(crate) use self::cache::HostCache;
 use crate::{
-    attributes::{SERVER, canonical_host, host_and_port},
+    attributes::{SERVER, canonical_host, guarded_server, host_and_port},
     redact,
 };
 
@@ -22,16 +23,11 @@ pub(crate) struct KnownHosts {
     declared: Vec<Box<str>>,
     /// Hosts that match only a pattern, and `host:port` with ports other than 80 and 443.
     seen: Arc<Mutex<HashSet<Box<str>>>>,
-    /// The hosts that were described last, so that their names are not scanned again for each call.
-    described: Arc<ArcSwap<Vec<Arc<DescribedHost>>>>,
+    described: HostCache<DescribedHost>,
 }
 
 /// The description of one host under one policy.
-#[derive(Debug)]
 pub(crate) struct DescribedHost {
-    policy: Arc<Policy>,
-    scheme: Box<str>,
-    authority: Box<str>,
     /// `server.address` and `server.port`, which have passed the policy's guard.
     pub(crate) attributes: Vec<Attribute>,
     /// The attributes that metrics omit.
@@ -43,13 +39,10 @@ pub(crate) struct DescribedHost {
 impl KnownHosts {
     /// The maximum number of entries in `seen`.
     const MAX_SEEN: usize = 256;
-    /// The maximum number of entries in `described`, and the maximum length of their authorities.
-    const MAX_DESCRIBED: usize = 16;
-    const MAX_AUTHORITY: usize = 128;
 
     pub(crate) fn declare(&mut self, hosts: impl IntoIterator<Item = impl AsRef<str>>) {
         self.declared.extend(hosts.into_iter().map(|host| Box::from(&*canonical_host(host.as_ref()))));
-        self.described = Arc::default();
+        self.described = HostCache::default();
     }
 
     /// Calls `read` with the description of a host.
@@ -60,50 +53,21 @@ impl KnownHosts {
         authority: &str,
         read: impl FnOnce(&DescribedHost) -> R,
     ) -> R {
-        let policy = propagator.policy_guard();
-        let is_current = |host: &DescribedHost| std::ptr::eq(&*host.policy, &*policy);
-        let described = self.described.load();
-        let found =
-            described.iter().find(|host| *host.authority == *authority && *host.scheme == *scheme && is_current(host));
-        if let Some(found) = found {
-            return read(found);
-        }
-        let host = Arc::new(self.describe(propagator.policy(), scheme, authority));
-        // Userinfo is not kept.
-        if authority.len() <= Self::MAX_AUTHORITY && !authority.contains('@') {
-            let mut all: Vec<_> = described.iter().filter(|host| is_current(host)).cloned().collect();
-            if all.len() < Self::MAX_DESCRIBED {
-                all.push(Arc::clone(&host));
-                self.described.store(Arc::new(all));
-            }
-        }
-        read(&host)
+        self.described.read(propagator, scheme, authority, |policy| self.describe(policy, scheme, authority), read)
     }
 
-    fn describe(&self, policy: Arc<Policy>, scheme: &str, authority: &str) -> DescribedHost {
+    fn describe(&self, policy: &Policy, scheme: &str, authority: &str) -> DescribedHost {
         let (host, port) = host_and_port(authority);
         let host = canonical_host(host);
-        // A server's IP address is not personal data, although the scrubbers would detect it.
-        let address = match host.parse::<IpAddr>() {
-            Ok(_) => Some(host.clone()),
-            Err(_) => policy.guard_text(semconv::SERVER_ADDRESS, &host),
-        };
-        let mut attributes = Vec::new();
-        if !host.is_empty() {
-            let address = address.map(|address| AttributeValue::trusted(address.into_owned()));
-            attributes.extend(address.map(|address| Attribute::new(semconv::SERVER_ADDRESS, address)));
-            attributes
-                .push(Attribute::new(semconv::SERVER_PORT, port.unwrap_or(if scheme == "https" { 443 } else { 80 })));
-        }
-        let span_only: &[&str] = if !self.has_host(&policy, &host) {
+        let attributes = guarded_server(policy, authority, scheme, true);
+        let span_only: &'static [&'static str] = if !self.has_host(policy, &host) {
             &SERVER
         } else if port.is_some_and(|port| !self.has_port(&host, port)) {
             &[semconv::SERVER_PORT]
         } else {
             &[]
         };
-        let origin = redact::origin(scheme, authority, &policy);
-        DescribedHost { scheme: scheme.into(), authority: authority.into(), attributes, span_only, origin, policy }
+        DescribedHost { attributes, span_only, origin: redact::origin(scheme, authority, policy) }
     }
 
     /// Returns `true` if metrics may record a host, which is in canonical form.

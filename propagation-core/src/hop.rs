@@ -85,7 +85,7 @@ pub struct Hop {
     /// The attributes that are known at the start, which samplers see.
     pub attributes: Vec<Attribute>,
     /// Keys of attributes that go on the span and on no metric: a caller chose their values, so each would be a time series of its own.
-    pub span_only: Vec<&'static str>,
+    pub span_only: Cow<'static, [&'static str]>,
     /// The source of received messages, for metrics that count a message once for its receive and process spans. It goes on no span.
     pub source: Option<MessageSource>,
     /// Identifies the hop among those on this thread.
@@ -113,7 +113,7 @@ impl Hop {
             local,
             links: Vec::new(),
             attributes: Vec::new(),
-            span_only: Vec::new(),
+            span_only: Cow::Borrowed(&[]),
             source: None,
             id: HopId::next(),
         }
@@ -143,6 +143,15 @@ impl Hop {
     /// Adds an attribute, for code that describes a hop in place.
     pub fn add_attribute(&mut self, key: impl Into<Cow<'static, str>>, value: impl Into<AttributeValue>) {
         self.attributes.push(Attribute::new(key, value));
+    }
+
+    /// Keeps the attributes of these keys off metrics: see [`span_only`](Self::span_only).
+    pub fn omit_from_metrics(&mut self, keys: &'static [&'static str]) {
+        if self.span_only.is_empty() {
+            self.span_only = Cow::Borrowed(keys);
+        } else {
+            self.span_only.to_mut().extend_from_slice(keys);
+        }
     }
 
     /// Returns the id of the hop, which a bridge leaves in its own context.

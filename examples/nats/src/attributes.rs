@@ -18,7 +18,7 @@ pub(crate) fn describe(hop: &mut Hop, operation: &'static str, named: Option<&st
         Some(named) => hop.attributes.push(Attribute::external(semconv::MESSAGING_DESTINATION_NAME, named)),
         None => {
             hop.attributes.push(Attribute::external(semconv::MESSAGING_DESTINATION_NAME, subject));
-            hop.span_only.push(semconv::MESSAGING_DESTINATION_NAME);
+            hop.omit_from_metrics(&[semconv::MESSAGING_DESTINATION_NAME]);
         }
     }
     if subject.starts_with("_INBOX.") {

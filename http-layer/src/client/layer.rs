@@ -2,8 +2,8 @@ use std::{borrow::Cow, sync::Arc};
 
 use http::{Method, Uri};
 use propagation_core::{
-    AttributeValue, Hop, HopSpan, Inject, InjectionReport, OutgoingFields, Peer, Propagator, SpanKind, TraceContext,
-    semconv,
+    AttributeValue, Hop, HopSpan, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator,
+    SpanKind, TraceContext, semconv,
 };
 use tower_layer::Layer;
 
@@ -96,6 +96,16 @@ impl Options {
         inject_merged(&self.propagator, &peer, hop.context(), &mut headers)
     }
 
+    /// Continues in the context of a request without a span.
+    #[cfg(feature = "reqwest-0-13")]
+    pub(crate) fn continue_without_span(&self, request: &RequestOptions) -> HopSpan {
+        self.propagator.continue_from(self.context(request))
+    }
+
+    fn context(&self, request: &RequestOptions) -> PropagationContext {
+        request.context.clone().unwrap_or_else(|| self.propagator.current())
+    }
+
     /// Starts the span of one attempt.
     pub(crate) fn start(
         &self,
@@ -106,7 +116,7 @@ impl Options {
         resend: u32,
         request: &RequestOptions,
     ) -> HopSpan {
-        let context = request.context.clone().unwrap_or_else(|| self.propagator.current());
+        let context = self.context(request);
         if request.without_span || !self.filter.has_span(method, uri) {
             return self.propagator.continue_from(context);
         }
@@ -124,7 +134,7 @@ impl Options {
             let policy = self.propagator.policy_guard();
             let url = self.hosts.with_described(&self.propagator, scheme, authority, |host| {
                 hop.attributes.extend(host.attributes.iter().cloned());
-                hop.span_only.extend(host.span_only);
+                hop.omit_from_metrics(host.span_only);
                 self.redaction.url(uri, &host.origin, &policy)
             });
             attributes::push(&mut hop, semconv::URL_FULL, AttributeValue::trusted(url));
@@ -135,7 +145,7 @@ impl Options {
                 attributes::push(&mut hop, semconv::URL_TEMPLATE, template.clone());
                 if matches!(template, Cow::Owned(_)) {
                     // Its cardinality is unknown.
-                    hop.span_only.push(semconv::URL_TEMPLATE);
+                    hop.omit_from_metrics(&[semconv::URL_TEMPLATE]);
                 }
             }
             self.headers.record_request(&mut hop.attributes, headers, &policy);

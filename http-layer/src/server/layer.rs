@@ -5,7 +5,11 @@ use propagation_core::{HopSpan, Propagator};
 use tower_layer::Layer;
 
 use super::{ForwardingHeader, ServerClassifier, ServerPropagation, TrustedProxies, response_ids::ResponseIds};
-use crate::{Exclusions, KnownMethods, Redaction, attributes::canonical_host, headers::RecordedHeaders};
+use crate::{
+    Exclusions, KnownMethods, Redaction,
+    attributes::{Servers, canonical_host},
+    headers::RecordedHeaders,
+};
 
 /// Extracts the context from request headers, as far as the policy admits it, and starts a SERVER span for every request.
 ///
@@ -30,6 +34,7 @@ pub(super) struct Options {
     pub(super) headers: RecordedHeaders,
     pub(super) methods: KnownMethods,
     pub(super) server_names: Vec<Box<str>>,
+    pub(super) servers: Servers,
     pub(super) user_agent: bool,
     pub(super) client_address: bool,
     pub(super) network_peer: bool,
@@ -55,6 +60,7 @@ impl ServerPropagationLayer {
                 headers: RecordedHeaders::default(),
                 methods: KnownMethods::default(),
                 server_names: Vec::new(),
+                servers: Servers::default(),
                 user_agent: false,
                 client_address: false,
                 network_peer: false,

@@ -125,7 +125,7 @@ impl Options {
             semconv::URL_PATH,
             AttributeValue::trusted(crate::redact::path(head.uri.path(), &policy).into_owned()),
         );
-        self.describe_server(attributes::authority(&head.uri, &head.headers), &scheme, hop);
+        self.describe_server(attributes::authority(&head.uri, &head.headers), hop);
         attributes::push(hop, semconv::URL_SCHEME, scheme);
         if let Some(query) = head.uri.query() {
             attributes::push(hop, semconv::URL_QUERY, AttributeValue::trusted(self.redaction.query(query, &policy)));
@@ -148,14 +148,16 @@ impl Options {
     }
 
     /// Adds the host and port of this service. The caller chooses the host header, so it must not reach metrics.
-    fn describe_server(&self, authority: &str, scheme: &str, hop: &mut Hop) {
+    fn describe_server(&self, authority: &str, hop: &mut Hop) {
+        if self.server_names.is_empty() {
+            self.servers.describe(hop, &self.propagator, authority);
+            hop.omit_from_metrics(&attributes::SERVER);
+            return;
+        }
         let (host, _) = attributes::host_and_port(authority);
         let host = attributes::canonical_host(host);
-        if self.server_names.is_empty() {
-            attributes::server(hop, authority, scheme, false);
-            hop.span_only.extend(attributes::SERVER);
-        } else if self.server_names.iter().any(|name| **name == *host) {
-            attributes::server(hop, &host, scheme, false);
+        if self.server_names.iter().any(|name| **name == *host) {
+            self.servers.describe(hop, &self.propagator, &host);
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Noted {
     pub(super) kind: SpanKind,
     pub(super) attributes: Vec<Attribute>,
     /// Keys that are for the span alone.
-    span_only: Vec<&'static str>,
+    span_only: Cow<'static, [&'static str]>,
     pub(super) source: Option<MessageSource>,
     /// How many messages the hop links to.
     pub(super) links: u64,
