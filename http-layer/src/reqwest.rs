@@ -86,6 +86,18 @@ impl ReqwestPropagation {
 
     client_options!();
 
+    /// Starts the span of one attempt, or continues without one.
+    fn start(&self, request: &Request, extensions: &mut Extensions, options: &RequestOptions) -> HopSpan {
+        if !self.options.propagator.is_recording() {
+            return self.options.continue_without_span(options);
+        }
+        // Attempts of one request share the extensions.
+        let resend = extensions.get_or_insert_with(ResendCount::new).next_attempt();
+        let uri = uri_of(request.url());
+        let authority = attributes::authority_of(&uri, request.headers());
+        self.options.start(request.method(), &uri, request.headers(), &authority, resend, options)
+    }
+
     /// Injects the context into a request. Logs one warning if baggage is withheld.
     fn inject(&self, hop: &HopSpan, authority: &str, request: &mut Request, options: &RequestOptions) {
         let known = self.redirects != Redirects::Unknown;
@@ -109,6 +121,10 @@ impl ReqwestPropagation {
 
     /// Wraps the body of a response so that it ends the hop.
     fn wrap_body(&self, response: Response, hop: HopSpan, bodiless: bool) -> Response {
+        if !hop.has_scope() {
+            // There is nothing to enter and to end while the body is read.
+            return response;
+        }
         // The address of a server, or of a proxy in between: not personal data.
         if let Some(peer) = response.remote_addr().filter(|_| hop.is_recording()) {
             attributes::network_peer(peer.into())
@@ -120,8 +136,10 @@ impl ReqwestPropagation {
         classifier.on_response(&mut head, &hop);
         let body = Body::wrap(ResponseBody::new(body, hop, classifier, &head, bodiless));
         // reqwest stores the URL next to the response, and restores it from an extension.
-        if let Ok(carrier) = http::Response::builder().url(url).body(()) {
-            head.extensions.extend(carrier.into_parts().0.extensions);
+        let mut carrier = http::Response::builder().url(url);
+        if let Some(extensions) = carrier.extensions_mut() {
+            extensions.extend(std::mem::take(&mut head.extensions));
+            head.extensions = std::mem::take(extensions);
         }
         http::Response::from_parts(head, body).into()
     }
@@ -130,13 +148,14 @@ impl ReqwestPropagation {
 #[async_trait::async_trait]
 impl Middleware for ReqwestPropagation {
     async fn handle(&self, mut request: Request, extensions: &mut Extensions, next: Next<'_>) -> Result<Response> {
-        // Attempts of one request share the extensions.
-        let resend = extensions.get_or_insert_with(ResendCount::new).next_attempt();
         let options = extensions.get().cloned().unwrap_or_else(RequestOptions::new);
-        let method = request.method().clone();
-        let uri = uri_of(request.url());
-        let authority = attributes::authority(&uri, request.headers()).to_owned();
-        let hop = self.options.start(&method, &uri, request.headers(), &authority, resend, &options);
+        let hop = self.start(&request, extensions, &options);
+        let bodiless = *request.method() == Method::HEAD;
+        let authority = match request.url().authority() {
+            "" => attributes::host_header(request.headers()),
+            authority => authority,
+        };
+        let authority = authority.to_owned();
         self.inject(&hop, &authority, &mut request, &options);
         let result = hop.scope(next.run(request, extensions)).await;
         match result {
@@ -154,7 +173,7 @@ impl Middleware for ReqwestPropagation {
                          host's headers; build client and middleware with ReqwestPropagation::with_client"
                     );
                 }
-                Ok(self.wrap_body(response, hop, method == Method::HEAD))
+                Ok(self.wrap_body(response, hop, bodiless))
             }
             Err(error) => {
                 hop.end(&Outcome::error(kind(&error)));

@@ -39,16 +39,17 @@ where
         ServerHop::remove(&mut head.extensions);
         let caller = CallerContext::take(&mut head.extensions);
         let call = || {
-            let authority = attributes::authority(&head.uri, &head.headers).to_owned();
+            let authority = attributes::authority_of(&head.uri, &head.headers);
             let resend = head.extensions.get().map_or(0, ResendCount::next_attempt);
             let request = head.extensions.get().cloned().unwrap_or_else(RequestOptions::new);
             let hop = self.options.start(&head.method, &head.uri, &head.headers, &authority, resend, &request);
             let peer = request.peer.as_deref().unwrap_or_else(|| attributes::host_and_port(&authority).0);
             self.options.inject(&hop, peer, &mut head.headers, &request, true);
             let bodiless = head.method == Method::HEAD;
+            let classifier = ClientClassifier::new(&self.options, &authority);
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
-            ResponseFuture::new(inner, hop, ClientClassifier::new(&self.options, &authority), bodiless)
+            ResponseFuture::new(inner, hop, classifier, bodiless)
         };
         match caller {
             Some(caller) => caller.in_scope(call),

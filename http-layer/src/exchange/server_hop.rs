@@ -1,22 +1,27 @@
-use std::sync::Arc;
-
 use http::Extensions;
 use propagation_core::HopSpan;
 
 /// The SERVER hop of an outer layer, in the extensions of its request. An inner layer refines it instead of starting a second span.
 ///
 /// Inserted only if the hop records. Client layers remove it, so that a forwarded request is a new hop.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct ServerHop {
-    hop: Arc<HopSpan>,
+    hop: HopSpan,
     rpc: bool,
+}
+
+/// Extensions are cloned with their request. No clone ends the hop.
+impl Clone for ServerHop {
+    fn clone(&self) -> Self {
+        Self { hop: self.hop.following(), rpc: self.rpc }
+    }
 }
 
 impl ServerHop {
     /// Inserts a hop into the extensions of its request. `rpc` is true for a hop that is described as a remote procedure call.
     pub fn insert(hop: &HopSpan, rpc: bool, extensions: &mut Extensions) {
         if hop.is_recording() {
-            extensions.insert(Self { hop: Arc::new(hop.following()), rpc });
+            extensions.insert(Self { hop: hop.following(), rpc });
         }
     }
 

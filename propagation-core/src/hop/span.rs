@@ -107,6 +107,12 @@ impl HopSpan {
         self.span().is_some() && !self.hop.context.origin.suppressed
     }
 
+    /// Returns `true` if entering the hop enters a scope of the tracing API, too: it has a span, or continues in or suppresses other spans.
+    #[must_use]
+    pub fn has_scope(&self) -> bool {
+        self.hop.span.is_some()
+    }
+
     /// Runs `run` inside the hop.
     ///
     /// A guard of the tracing API that was taken inside and is still in force afterwards is reported, or makes this panic, as set by the
