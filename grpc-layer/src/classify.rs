@@ -12,8 +12,8 @@ use crate::{deadline::Deadline, metadata::RecordedMetadata, method::UnknownMetho
 #[derive(Debug)]
 pub struct GrpcClassifier {
     kind: SpanKind,
-    propagator: Propagator,
-    metadata: Arc<RecordedMetadata>,
+    /// Set only if response metadata is recorded: the counts of both are shared by all calls.
+    recorded: Option<(Propagator, Arc<RecordedMetadata>)>,
     code: Option<Code>,
     deadline: Option<Deadline>,
     unknown: Option<UnknownMethod>,
@@ -27,22 +27,13 @@ pub struct GrpcClassifier {
 impl GrpcClassifier {
     pub(crate) fn new(
         kind: SpanKind,
-        propagator: Propagator,
-        metadata: Arc<RecordedMetadata>,
+        propagator: &Propagator,
+        metadata: &Arc<RecordedMetadata>,
         deadline: Option<Deadline>,
         unknown: Option<UnknownMethod>,
     ) -> Self {
-        Self {
-            kind,
-            propagator,
-            metadata,
-            code: None,
-            deadline,
-            unknown,
-            is_grpc: false,
-            has_message: false,
-            web: None,
-        }
+        let recorded = (!metadata.response.is_empty()).then(|| (propagator.clone(), Arc::clone(metadata)));
+        Self { kind, recorded, code: None, deadline, unknown, is_grpc: false, has_message: false, web: None }
     }
 
     fn is_late(&self) -> bool {
@@ -68,8 +59,10 @@ impl GrpcClassifier {
     }
 
     fn record(&self, headers: &HeaderMap, hop: &HopSpan) {
-        if !self.metadata.response.is_empty() && hop.is_recording() {
-            self.metadata.record_response(headers, &self.propagator.policy(), hop);
+        if let Some((propagator, metadata)) = &self.recorded
+            && hop.is_recording()
+        {
+            metadata.record_response(headers, &propagator.policy_guard(), hop);
         }
     }
 

@@ -10,7 +10,8 @@ use http::{HeaderName, Request, Response, Uri, request::Parts};
 use http_body::Body;
 use propagation_core::{Hop, HopSpan, Propagator, SpanKind, semconv};
 use propagation_http::{
-    CallerContext, Exclusions, ResendCount, attributes,
+    CallerContext, Exclusions, ResendCount,
+    attributes::Servers,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tonic::GrpcMethod;
@@ -45,6 +46,7 @@ struct Options {
     exclusions: Exclusions,
     filter: Filter,
     metadata: Arc<RecordedMetadata>,
+    servers: Servers,
 }
 
 /// The function that decides which calls get a span.
@@ -73,6 +75,7 @@ impl ClientPropagationLayer {
                 exclusions: Exclusions::default(),
                 filter: Filter::default(),
                 metadata: Arc::default(),
+                servers: Servers::default(),
             }),
         }
     }
@@ -203,7 +206,7 @@ where
         let call = || {
             let (hop, unknown) = self.options.start(&mut head);
             let deadline = hop.is_recording().then(|| Deadline::from_headers(&head.headers)).flatten();
-            let (propagator, metadata) = (self.options.propagator.clone(), Arc::clone(&self.options.metadata));
+            let Options { propagator, metadata, .. } = &*self.options;
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
             ResponseFuture::new(
@@ -231,16 +234,15 @@ impl Options {
         } else {
             let mut hop = Hop::local(SpanKind::Client, propagator.current());
             let method = self.method_of(head);
-            method.describe(&mut hop);
+            unknown = method.describe(&mut hop);
             let authority = self.server.as_deref().or_else(|| head.uri.authority().map(http::uri::Authority::as_str));
             if let Some(authority) = authority {
-                attributes::server(&mut hop, authority, "http", false);
+                self.servers.describe(&mut hop, propagator, authority);
             }
             if resend > 0 {
                 hop.add_attribute(semconv::HTTP_REQUEST_RESEND_COUNT, resend);
             }
-            hop.attributes.extend(self.metadata.of_request(&head.headers, &propagator.policy()));
-            unknown = method.unknown;
+            hop.attributes.extend(self.metadata.of_request(&head.headers, &propagator.policy_guard()));
             propagator.start(hop)
         };
         carrier::inject(propagator, &self.peer, hop.context(), &mut head.headers);
@@ -255,7 +257,7 @@ impl Options {
 
     fn method_of(&self, head: &Parts) -> MethodName {
         match head.extensions.get::<GrpcMethod<'static>>() {
-            Some(generated) => MethodName::known(format!("{}/{}", generated.service(), generated.method())),
+            Some(generated) => MethodName::Known([generated.service(), "/", generated.method()].concat()),
             None => MethodName::from_path(head.uri.path(), &self.methods),
         }
     }

@@ -45,55 +45,55 @@ impl UnknownMethod {
     }
 }
 
-/// The method name of a span, and the unknown method to settle at its end.
-pub(crate) struct MethodName {
-    name: Option<String>,
-    pub(crate) unknown: Option<UnknownMethod>,
+/// The method name of a span, or the unknown method to settle at its end.
+pub(crate) enum MethodName {
+    Known(String),
+    Unknown(UnknownMethod),
 }
 
 impl MethodName {
-    /// Creates the name of a known method.
-    pub(crate) fn known(name: String) -> Self {
-        Self { name: Some(name), unknown: None }
-    }
-
     /// Looks up the method of a path.
     pub(crate) fn from_path(path: &str, methods: &Methods) -> Self {
         match full_name(path).filter(|name| methods.contains(name)) {
-            Some(name) => Self::known(name.to_owned()),
-            None => Self {
-                name: None,
-                unknown: Some(UnknownMethod { methods: methods.clone(), path: truncate_text(path, MAX_PATH).into() }),
-            },
+            Some(name) => Self::Known(name.to_owned()),
+            None => {
+                Self::Unknown(UnknownMethod { methods: methods.clone(), path: truncate_text(path, MAX_PATH).into() })
+            }
         }
     }
 
-    /// Sets name and attributes of a hop before its start.
-    pub(crate) fn describe(&self, hop: &mut Hop) {
+    /// Sets name and attributes of a hop before its start. Returns the method if it is unknown.
+    pub(crate) fn describe(self, hop: &mut Hop) -> Option<UnknownMethod> {
+        // As many as a call usually has.
+        hop.attributes.reserve(6);
         hop.attributes.push(Attribute::new(semconv::RPC_SYSTEM_NAME, "grpc"));
-        match &self.name {
-            Some(name) => {
+        match self {
+            Self::Known(name) => {
                 hop.name = name.clone().into();
-                hop.attributes.push(Attribute::new(semconv::RPC_METHOD, name.clone()));
+                hop.attributes.push(Attribute::new(semconv::RPC_METHOD, name));
+                None
             }
-            None => {
+            Self::Unknown(unknown) => {
                 hop.name = OTHER.into();
                 hop.attributes.push(Attribute::new(semconv::RPC_METHOD, OTHER));
+                Some(unknown)
             }
         }
     }
 
-    /// Sets name and attributes of a hop that an HTTP layer started.
-    pub(crate) fn refine(&self, hop: &HopSpan) {
+    /// Sets name and attributes of a hop that an HTTP layer started. Returns the method if it is unknown.
+    pub(crate) fn refine(self, hop: &HopSpan) -> Option<UnknownMethod> {
         hop.set_attribute(semconv::RPC_SYSTEM_NAME, "grpc");
-        match &self.name {
-            Some(name) => {
+        match self {
+            Self::Known(name) => {
                 hop.rename(name.clone());
-                hop.set_attribute(semconv::RPC_METHOD, name.clone());
+                hop.set_attribute(semconv::RPC_METHOD, name);
+                None
             }
-            None => {
+            Self::Unknown(unknown) => {
                 hop.rename(OTHER);
                 hop.set_attribute(semconv::RPC_METHOD, OTHER);
+                Some(unknown)
             }
         }
     }

@@ -12,6 +12,7 @@ use http_body::Body;
 use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind, Transport};
 use propagation_http::{
     Exclusions, ForwardingHeader, PeerAddress, TrustedProxies,
+    attributes::Servers,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tower_layer::Layer;
@@ -52,6 +53,7 @@ struct Options {
     claims: Option<ClaimFn>,
     proxies: TrustedProxies,
     network_peer: bool,
+    servers: Servers,
     /// The layer for requests that are not gRPC calls.
     http: propagation_http::ServerPropagationLayer,
 }
@@ -73,6 +75,7 @@ impl ServerPropagationLayer {
                 claims: None,
                 proxies: TrustedProxies::default(),
                 network_peer: false,
+                servers: Servers::default(),
             }),
         }
     }
@@ -254,7 +257,7 @@ where
         let deadline = hop.is_recording().then(|| Deadline::from_headers(&head.headers)).flatten();
         let request = Request::from_parts(head, body);
         let inner = hop.in_scope(|| self.inner.call(request));
-        let (propagator, metadata) = (self.options.propagator.clone(), Arc::clone(&self.options.metadata));
+        let Options { propagator, metadata, .. } = &*self.options;
         let classifier = GrpcClassifier::new(SpanKind::Server, propagator, metadata, deadline, unknown);
         ResponseFuture::new(inner, hop, CallClassifier::Grpc(classifier), false)
     }
@@ -277,16 +280,16 @@ impl Options {
         }
         let mut hop = Hop::admitted(SpanKind::Server, admission);
         let method = MethodName::from_path(head.uri.path(), &self.methods);
-        method.describe(&mut hop);
-        hop.attributes.extend(self.metadata.of_request(&head.headers, &self.propagator.policy()));
+        let unknown = method.describe(&mut hop);
+        hop.attributes.extend(self.metadata.of_request(&head.headers, &self.propagator.policy_guard()));
         let authority = propagation_http::attributes::authority(&head.uri, &head.headers);
-        propagation_http::attributes::server(&mut hop, authority, "http", false);
+        self.servers.describe(&mut hop, &self.propagator, authority);
         if self.network_peer {
             hop.attributes.extend(connection.into_iter().flat_map(propagation_http::attributes::network_peer));
         }
         let hop = self.propagator.start(hop);
         ServerHop::insert(&hop, true, &mut head.extensions);
-        (hop, method.unknown)
+        (hop, unknown)
     }
 
     /// Continues in the hop of an outer layer. If that is an HTTP layer, describes the hop as a call.
@@ -296,12 +299,12 @@ impl Options {
         }
         let hop = outer.hop().refining();
         let method = MethodName::from_path(head.uri.path(), &self.methods);
-        method.refine(&hop);
-        for attribute in self.metadata.of_request(&head.headers, &self.propagator.policy()) {
+        let unknown = method.refine(&hop);
+        for attribute in self.metadata.of_request(&head.headers, &self.propagator.policy_guard()) {
             hop.set_attribute(attribute.key, attribute.value);
         }
         ServerHop::insert(&hop, true, &mut head.extensions);
-        (hop, method.unknown)
+        (hop, unknown)
     }
 
     fn has_span(&self, head: &Parts) -> bool {
