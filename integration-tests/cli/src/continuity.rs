@@ -176,7 +176,7 @@ pub(super) fn run(arguments: &Arguments) -> Exit {
         .map(|(broken, trace)| (trace, broken))
         .collect();
     for (trace, broken) in &judged {
-        report(trace, broken, judged.len() == 1);
+        report_failures(trace, broken, judged.len() == 1);
     }
     let complies = schema.is_none_or(|schema| check_schema(&schema, &graph));
     if let Some(path) = &arguments.html {
@@ -249,7 +249,7 @@ fn judge(trace: &TraceGraph, arguments: &Arguments) -> Vec<AssertionFailure> {
 }
 
 /// Prints the verdict, the tree and the failures; for a whole trace among many only the verdict.
-fn report(trace: &TraceGraph, broken: &[AssertionFailure], alone: bool) {
+fn report_failures(trace: &TraceGraph, broken: &[AssertionFailure], alone: bool) {
     let verdict = trace.continuity();
     let ids: Vec<String> = verdict.traces.iter().map(ToString::to_string).collect();
     let counts = format!(
