@@ -1,7 +1,9 @@
 //! The attributes of a message on RabbitMQ (semantic conventions 1.45, messaging/rabbitmq).
 
 use lapin::{BasicProperties, types::AMQPValue, uri::AMQPUri};
-use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, hop::MessageSource, semconv};
+use propagation_core::{
+    Attribute, AttributeValue, ExternalText, Hop, Propagator, hop::MessageSource, messaging::Destinations, semconv,
+};
 
 use crate::names::{Names, is_generated};
 
@@ -14,10 +16,31 @@ pub(crate) struct Destination<'a> {
     pub(crate) exchange: &'a str,
     pub(crate) routing_key: &'a str,
     pub(crate) queue: Option<&'a str>,
-    /// Whether the consumer has declared the queue as temporary.
+    pub(crate) declared: &'a Declared,
+}
+
+/// The settings of an adapter that its destinations are described by, and the descriptions.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Declared {
+    settings: Settings,
+    known: Destinations,
+}
+
+/// The settings of an adapter that its destinations are described by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    pub(crate) names: Names,
+    pub(crate) server: Option<ServerAddress>,
+    /// Whether the consumer's queue is temporary.
     pub(crate) temporary: bool,
-    pub(crate) names: &'a Names,
-    pub(crate) server: Option<&'a ServerAddress>,
+}
+
+impl Declared {
+    /// Changes a setting, on which the descriptions depend.
+    pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        self.known = Destinations::default();
+    }
 }
 
 /// The address of a broker, for `server.address` and `server.port`.
@@ -101,13 +124,14 @@ impl Destination<'_> {
     /// Omits empty parts, a queue with the name of the routing key, and queues with generated names. Undeclared routing keys are
     /// chosen by publishers, and would have unlimited cardinality in span names and metrics.
     pub(crate) fn name(&self) -> Name {
-        let queue = self.queue.filter(|queue| !self.temporary && !is_generated(queue));
+        let Settings { names, temporary, .. } = &self.declared.settings;
+        let queue = self.queue.filter(|queue| !temporary && !is_generated(queue));
         if self.exchange.is_empty() {
             // Here the routing key names the queue.
-            let sent_to = Some(self.routing_key).filter(|key| !is_generated(key) && self.names.has_queue(key));
+            let sent_to = Some(self.routing_key).filter(|key| !is_generated(key) && names.has_queue(key));
             return Name::new(&[(queue.or(sent_to).unwrap_or_default(), false)]);
         }
-        match self.names.find(self.exchange, self.routing_key) {
+        match names.find(self.exchange, self.routing_key) {
             Some((exchange, key)) => Name::new(&[
                 (exchange.as_str(), exchange.is_pattern()),
                 (key.as_str(), key.is_pattern()),
@@ -128,7 +152,13 @@ impl Destination<'_> {
     }
 
     /// Sets a hop's name, and the attributes of the operation and destination.
-    pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
+    pub(crate) fn describe(&self, propagator: &Propagator, hop: &mut Hop, operation: &'static str, kind: &'static str) {
+        // Each adapter has one queue, or none.
+        let key = [operation, kind, self.exchange, self.routing_key];
+        self.declared.known.describe(propagator, hop, &key, |hop| self.describe_new(hop, operation, kind));
+    }
+
+    fn describe_new(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
         let name = self.name();
         hop.name = operation.into();
         hop.add_attribute(semconv::MESSAGING_SYSTEM_NAME, semconv::SYSTEM_RABBITMQ);
@@ -143,7 +173,7 @@ impl Destination<'_> {
         if let Some(template) = name.template {
             hop.add_attribute(semconv::MESSAGING_DESTINATION_TEMPLATE, template);
         }
-        if self.temporary || self.is_anonymous() {
+        if self.declared.settings.temporary || self.is_anonymous() {
             hop.add_attribute(semconv::MESSAGING_DESTINATION_TEMPORARY, true);
         }
         if self.is_anonymous() {
@@ -152,7 +182,7 @@ impl Destination<'_> {
         if !self.routing_key.is_empty() {
             hop.add_attribute(semconv::RABBITMQ_DESTINATION_ROUTING_KEY, ExternalText::from(self.routing_key));
         }
-        if let Some(server) = self.server {
+        if let Some(server) = &self.declared.settings.server {
             hop.add_attribute(semconv::SERVER_ADDRESS, AttributeValue::trusted(server.host.clone()));
             hop.add_attribute(semconv::SERVER_PORT, server.port);
         }
@@ -185,7 +215,24 @@ pub(crate) fn ids(properties: &BasicProperties) -> impl Iterator<Item = Attribut
 
 #[cfg(test)]
 mod tests {
+    use propagation_core::{PropagationContext, SpanKind};
+
     use super::*;
+
+    #[test]
+    fn changed_setting_discards_descriptions() {
+        let (propagator, mut declared) = (Propagator::default(), Declared::default());
+        let described = |declared: &Declared| {
+            let mut hop = Hop::local(SpanKind::Producer, PropagationContext::EMPTY);
+            let destination = Destination { exchange: "shop", routing_key: "paid", queue: None, declared };
+            destination.describe(&propagator, &mut hop, "send", "send");
+            hop.attributes.into_iter().map(|attribute| attribute.key).collect::<Vec<_>>()
+        };
+        let before = described(&declared);
+        assert_eq!(described(&declared), before);
+        declared.set(|settings| settings.server = Some(ServerAddress::new("rabbitmq.example.com", 5672)));
+        assert!(described(&declared).contains(&semconv::SERVER_ADDRESS.into()));
+    }
 
     #[test]
     fn destination_is_named_by_its_declared_parts() {
@@ -193,6 +240,8 @@ mod tests {
             .with_exchange("shop", ["paid", "orders.*", ""])
             .with_exchange("tenant-*", ["#"])
             .with_queues(["shipping"]);
+        let mut declared = Declared::default();
+        declared.set(|settings| settings.names = names);
         for (exchange, routing_key, queue, span, name) in [
             ("shop", "paid", None, "shop:paid", "shop:paid"),
             ("shop", "paid", Some("shipping"), "shop:paid:shipping", "shop:paid:shipping"),
@@ -215,31 +264,23 @@ mod tests {
             ("shop", "x", Some("amq.gen-a"), "shop", "shop"),
             ("", "", None, "amq.default", "amq.default"),
         ] {
-            let named =
-                Destination { exchange, routing_key, queue, temporary: false, names: &names, server: None }.name();
+            let named = Destination { exchange, routing_key, queue, declared: &declared }.name();
             assert_eq!((named.for_span(), named.name.as_str()), (span, name), "{exchange} {routing_key} {queue:?}");
         }
     }
 
     #[test]
     fn undeclared_routing_key_is_in_no_name() {
-        let names = Names::default();
+        let mut declared = Declared::default();
         for (exchange, queue, name) in
             [("shop", None, "shop"), ("shop", Some("shipping"), "shop:shipping"), ("", None, "amq.default")]
         {
             let routing_key = "anna@example.com";
-            let named =
-                Destination { exchange, routing_key, queue, temporary: false, names: &names, server: None }.name();
+            let named = Destination { exchange, routing_key, queue, declared: &declared }.name();
             assert_eq!((named.for_span(), named.name.as_str()), (name, name));
         }
-        let named = Destination {
-            exchange: "shop",
-            routing_key: "x",
-            queue: Some("mine"),
-            temporary: true,
-            names: &names,
-            server: None,
-        };
+        declared.set(|settings| settings.temporary = true);
+        let named = Destination { exchange: "shop", routing_key: "x", queue: Some("mine"), declared: &declared };
         assert_eq!(named.name().for_span(), "shop", "a temporary queue is left out");
     }
 }

@@ -1,6 +1,6 @@
 //! Headers of a message as a carrier.
 
-use std::{collections::BTreeMap, mem};
+use std::{borrow::Cow, collections::BTreeMap, mem};
 
 use lapin::{
     BasicProperties,
@@ -98,36 +98,25 @@ impl Extract for PropertiesCarrierMut<'_> {
 
 impl Inject for PropertiesCarrierMut<'_> {
     fn commit(&mut self, fields: &OutgoingFields<'_>, _: &TraceContext) -> InjectionReport {
-        let before: &BTreeMap<ShortString, AMQPValue> = match self.properties.headers() {
-            Some(headers) => headers.inner(),
-            None if fields.is_empty() => return InjectionReport::new(),
-            None => &BTreeMap::new(),
-        };
-        // lapin's properties only give a copy of their table.
-        if fields.is_empty() && !before.keys().any(|name| fields.contains(name.as_str())) {
+        let before = self.properties.headers().as_ref();
+        let replaces = before.is_some_and(|headers| headers.inner().keys().any(|name| fields.contains(name.as_str())));
+        if fields.is_empty() && !replaces {
             return InjectionReport::new();
         }
-        let kept: BTreeMap<ShortString, AMQPValue> = before
-            .iter()
-            .filter(|(name, _)| !fields.contains(name.as_str()))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-        let mut table = FieldTable::from(kept);
+        // lapin's properties only give a copy of their table.
+        let mut table = match before {
+            Some(before) if replaces => without(fields, before),
+            Some(before) => before.clone(),
+            None => FieldTable::default(),
+        };
 
-        let mut room = self
+        let room = self
             .limit
             .properties()
             .saturating_sub(frame::without_headers(self.properties))
             .saturating_sub(frame::table(&table));
         let cost = |field: &Field| frame::entry(field.name().as_str(), frame::long_string(field.value()));
-        let mut fitting = fields.clone();
-        let truncated = fitting.truncate_state(room, cost);
-        let dropped = fitting.retain_fitting(|field| {
-            let cost = cost(field);
-            let fits = cost <= room;
-            room -= if fits { cost } else { 0 };
-            fits
-        });
+        let (fitting, shortened) = within(fields, room, cost);
         if fitting.is_empty() && !fields.is_empty() {
             return InjectionReport::all_rejected(fields, RejectReason::TooLarge);
         }
@@ -141,10 +130,37 @@ impl Inject for PropertiesCarrierMut<'_> {
             table.insert(name, AMQPValue::LongString(LongString::from(field.value())));
             report.record_written(field.name());
         }
-        for name in truncated.iter().chain(&dropped) {
+        for name in &shortened {
             report.record_rejected(name, RejectReason::TooLarge);
         }
         *self.properties = mem::take(self.properties).with_headers(table);
         report
     }
+}
+
+/// Returns a copy of a table without propagation fields.
+fn without(fields: &OutgoingFields<'_>, table: &FieldTable) -> FieldTable {
+    let kept = table.inner().iter().filter(|(name, _)| !fields.contains(name.as_str()));
+    let kept: BTreeMap<ShortString, AMQPValue> = kept.map(|(name, value)| (name.clone(), value.clone())).collect();
+    kept.into()
+}
+
+/// Returns the fields that fit into `room` bytes, and the names of those that were truncated or dropped.
+fn within<'f, 'n>(
+    fields: &'f OutgoingFields<'n>,
+    mut room: usize,
+    cost: impl Fn(&Field) -> usize,
+) -> (Cow<'f, OutgoingFields<'n>>, Vec<FieldName>) {
+    if fields.iter().map(&cost).fold(0, usize::saturating_add) <= room {
+        return (Cow::Borrowed(fields), Vec::new());
+    }
+    let mut fitting = fields.clone();
+    let mut shortened = Vec::from_iter(fitting.truncate_state(room, &cost));
+    shortened.extend(fitting.retain_fitting(|field| {
+        let cost = cost(field);
+        let fits = cost <= room;
+        room -= if fits { cost } else { 0 };
+        fits
+    }));
+    (Cow::Owned(fitting), shortened)
 }

@@ -16,8 +16,7 @@ use propagation_core::{
 
 use crate::{
     PropertiesCarrier,
-    attributes::{Destination, ServerAddress, delivery_count, ids},
-    names::Names,
+    attributes::{Declared, Destination, ServerAddress, delivery_count, ids},
 };
 
 /// Processes messages of one queue in the context that they carry.
@@ -42,30 +41,21 @@ pub struct ConsumerPropagation {
     propagator: Propagator,
     queue: String,
     parent: ParentMode,
-    temporary: bool,
-    names: Names,
-    server: Option<ServerAddress>,
+    declared: Declared,
 }
 
 impl ConsumerPropagation {
     /// Creates an adapter for messages of a queue.
     #[must_use]
     pub fn new(propagator: Propagator, queue: impl Into<String>) -> Self {
-        Self {
-            propagator,
-            queue: queue.into(),
-            parent: ParentMode::default(),
-            temporary: false,
-            names: Names::default(),
-            server: None,
-        }
+        Self { propagator, queue: queue.into(), parent: ParentMode::default(), declared: Declared::default() }
     }
 
     /// Sets the broker's address, `server.address` and `server.port` of spans and metrics: an [`AMQPUri`](lapin::uri::AMQPUri), or a
     /// [`ServerAddress`].
     #[must_use]
     pub fn with_server(mut self, server: impl Into<ServerAddress>) -> Self {
-        self.server = Some(server.into());
+        self.declared.set(|settings| settings.server = Some(server.into()));
         self
     }
 
@@ -78,7 +68,7 @@ impl ConsumerPropagation {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.names = self.names.with_exchange(exchange, routing_keys);
+        self.declared.set(|settings| settings.names = settings.names.with_exchange(exchange, routing_keys));
         self
     }
 
@@ -88,7 +78,7 @@ impl ConsumerPropagation {
     /// reply-to) always are.
     #[must_use]
     pub fn with_temporary_queue(mut self, temporary: bool) -> Self {
-        self.temporary = temporary;
+        self.declared.set(|settings| settings.temporary = temporary);
         self
     }
 
@@ -148,7 +138,7 @@ impl ConsumerPropagation {
         };
         let destination = self.source(exchange.as_str(), routing_key.as_str());
         let hop = messaging::batch(&self.propagator, SpanKind::Consumer, &creations, |hop, count| {
-            destination.describe(hop, "process", "process");
+            destination.describe(&self.propagator, hop, "process", "process");
             hop.attributes.push(Attribute::new(semconv::MESSAGING_BATCH_MESSAGE_COUNT, count));
         });
         hop.run(handler).await
@@ -157,10 +147,9 @@ impl ConsumerPropagation {
     /// Starts the process span only. Run the handler in the hop, and end the hop with its outcome.
     #[must_use]
     pub fn start(&self, delivery: &Delivery) -> HopSpan {
-        let destination = self.destination(delivery);
         let processing = Processing::new(self.parent).with_age(age(delivery)).with_delivery(Some(self.key(delivery)));
         messaging::process(&self.propagator, self.extract(delivery), processing, |hop| {
-            describe(hop, &destination, delivery, "process", "process");
+            self.describe(hop, delivery, "process", "process");
         })
     }
 
@@ -179,7 +168,7 @@ impl ConsumerPropagation {
         let destination = self.source("", "");
         let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
         if self.propagator.is_recording() {
-            destination.describe(&mut hop, "receive", "receive");
+            destination.describe(&self.propagator, &mut hop, "receive", "receive");
         }
         let hop = self.propagator.start(hop);
         let queue = ShortString::try_new(self.queue.as_str()).unwrap_or_default();
@@ -224,10 +213,9 @@ impl ConsumerPropagation {
         operation: &'static str,
         settled: impl Future<Output = lapin::Result<bool>>,
     ) -> lapin::Result<bool> {
-        let destination = self.destination(delivery);
         let creation = || self.creation(delivery);
         let hop = messaging::settle(&self.propagator, self.key(delivery), creation, |hop| {
-            describe(hop, &destination, delivery, operation, "settle");
+            self.describe(hop, delivery, operation, "settle");
         });
         let settled = hop.scope(settled).await;
         hop.end(&Outcome::of(&settled));
@@ -258,32 +246,22 @@ impl ConsumerPropagation {
         creation.with_attributes(message_attributes(delivery).collect())
     }
 
-    fn destination<'a>(&'a self, delivery: &'a Delivery) -> Destination<'a> {
-        self.source(delivery.exchange.as_str(), delivery.routing_key.as_str())
+    /// Describes the hop of one message.
+    fn describe(&self, hop: &mut Hop, delivery: &Delivery, operation: &'static str, kind: &'static str) {
+        let destination = self.source(delivery.exchange.as_str(), delivery.routing_key.as_str());
+        destination.describe(&self.propagator, hop, operation, kind);
+        hop.attributes.extend(message_attributes(delivery));
+        hop.attributes.extend(delivery_count(&delivery.properties));
     }
 
     fn source<'a>(&'a self, exchange: &'a str, routing_key: &'a str) -> Destination<'a> {
-        let (queue, temporary) = (Some(self.queue.as_str()), self.temporary);
-        let (names, server) = (&self.names, self.server.as_ref());
-        Destination { exchange, routing_key, queue, temporary, names, server }
+        Destination { exchange, routing_key, queue: Some(self.queue.as_str()), declared: &self.declared }
     }
 }
 
 /// Returns the time since a message was published; `timestamp` is in seconds.
 fn age(delivery: &Delivery) -> Option<Duration> {
     messaging::age(Duration::from_secs((*delivery.properties.timestamp())?))
-}
-
-fn describe(
-    hop: &mut Hop,
-    destination: &Destination<'_>,
-    delivery: &Delivery,
-    operation: &'static str,
-    kind: &'static str,
-) {
-    destination.describe(hop, operation, kind);
-    hop.attributes.extend(message_attributes(delivery));
-    hop.attributes.extend(delivery_count(&delivery.properties));
 }
 
 /// Returns the delivery tag, the message id and the conversation id.

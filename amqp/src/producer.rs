@@ -10,8 +10,7 @@ use propagation_core::{
 
 use crate::{
     FrameLimit, PropertiesCarrierMut,
-    attributes::{Destination, ServerAddress, ids},
-    names::Names,
+    attributes::{Declared, Destination, ServerAddress, ids},
 };
 
 /// Publishes messages that carry the current context.
@@ -34,21 +33,14 @@ pub struct ProducerPropagation {
     propagator: Propagator,
     limit: FrameLimit,
     existing: ExistingContext,
-    names: Names,
-    server: Option<ServerAddress>,
+    declared: Declared,
 }
 
 impl ProducerPropagation {
     /// Creates an adapter for channels of one connection. Pass the connection, or its frame limit in bytes.
     #[must_use]
     pub fn new(propagator: Propagator, limit: impl Into<FrameLimit>) -> Self {
-        Self {
-            propagator,
-            limit: limit.into(),
-            existing: ExistingContext::default(),
-            names: Names::default(),
-            server: None,
-        }
+        Self { propagator, limit: limit.into(), existing: ExistingContext::default(), declared: Declared::default() }
     }
 
     /// Sets the treatment of a context that a message already carries.
@@ -70,7 +62,7 @@ impl ProducerPropagation {
     /// [`ServerAddress`].
     #[must_use]
     pub fn with_server(mut self, server: impl Into<ServerAddress>) -> Self {
-        self.server = Some(server.into());
+        self.declared.set(|settings| settings.server = Some(server.into()));
         self
     }
 
@@ -83,7 +75,7 @@ impl ProducerPropagation {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.names = self.names.with_exchange(exchange, routing_keys);
+        self.declared.set(|settings| settings.names = settings.names.with_exchange(exchange, routing_keys));
         self
     }
 
@@ -95,7 +87,7 @@ impl ProducerPropagation {
     where
         I: IntoIterator<Item: AsRef<str>>,
     {
-        self.names = self.names.with_queues(queues);
+        self.declared.set(|settings| settings.names = settings.names.with_queues(queues));
         self
     }
 
@@ -151,14 +143,13 @@ impl ProducerPropagation {
     ///
     /// Publish the message in the hop, and end the hop with the outcome.
     pub fn prepare(&self, exchange: &str, routing_key: &str, properties: &mut BasicProperties) -> PreparedMessage {
-        let (names, server) = (&self.names, self.server.as_ref());
-        let destination = Destination { exchange, routing_key, queue: None, temporary: false, names, server };
+        let destination = Destination { exchange, routing_key, queue: None, declared: &self.declared };
         // The default exchange routes to the queue with the name of the routing key.
         let peer = if exchange.is_empty() { Peer::amqp_queue(routing_key) } else { Peer::amqp(exchange) };
         let ids: Vec<_> = if self.propagator.is_recording() { ids(properties).collect() } else { Vec::new() };
         let mut carrier = PropertiesCarrierMut::new(properties, self.limit);
         messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
-            destination.describe(hop, "send", "send");
+            destination.describe(&self.propagator, hop, "send", "send");
             hop.attributes.extend(ids);
         })
     }

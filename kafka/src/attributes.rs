@@ -1,13 +1,22 @@
 //! Attributes and `error.type` of messages on Kafka (semantic conventions 1.45, messaging/kafka).
 
-use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, Outcome, semconv};
+use propagation_core::{
+    Attribute, AttributeValue, ExternalText, Hop, Outcome, Propagator, messaging::Destinations, semconv,
+};
 use rdkafka::{ClientConfig, Message, error::KafkaError};
 
 use crate::record::Details;
 
-/// The attributes of a client that all its messages share.
+/// A client: the attributes that all its messages share, and the descriptions of its topics.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Client {
+    settings: Settings,
+    topics: Destinations,
+}
+
+/// The attributes of a client that all its messages share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
     pub(crate) id: Option<String>,
     pub(crate) group: Option<String>,
     pub(crate) server: Option<Server>,
@@ -43,38 +52,20 @@ impl Operation {
 }
 
 impl Client {
-    /// Reads `client.id`, `group.id`, and `bootstrap.servers` if that names one broker.
-    pub(crate) fn configure(&mut self, config: &ClientConfig) {
-        let value = |key| config.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
-        self.id = value("client.id").or(self.id.take());
-        self.group = value("group.id").or(self.group.take());
-        let brokers = config.get("bootstrap.servers").or_else(|| config.get("metadata.broker.list"));
-        self.server = brokers.and_then(Server::only).or(self.server.take());
+    /// Changes a setting, on which the descriptions of topics depend.
+    pub(crate) fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        self.topics = Destinations::default();
+    }
+
+    pub(crate) fn group(&self) -> Option<&str> {
+        self.settings.group.as_deref()
     }
 
     /// Sets a hop's name, and the attributes of the operation, topic and client.
-    pub(crate) fn describe(&self, hop: &mut Hop, operation: Operation, topic: &str) {
-        hop.name = if topic.is_empty() { operation.name.into() } else { format!("{} {topic}", operation.name).into() };
-        let mut add = |key, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));
-        add(semconv::MESSAGING_SYSTEM_NAME, semconv::SYSTEM_KAFKA.into());
-        add(semconv::MESSAGING_OPERATION_NAME, operation.name.into());
-        add(semconv::MESSAGING_OPERATION_TYPE, operation.kind.into());
-        if !topic.is_empty() {
-            add(semconv::MESSAGING_DESTINATION_NAME, ExternalText::from(topic).into());
-        }
-        if let Some(id) = &self.id {
-            add(semconv::MESSAGING_CLIENT_ID, id.clone().into());
-        }
-        if let (Some(group), true) = (&self.group, operation.kind != Operation::SEND.kind) {
-            add(semconv::MESSAGING_CONSUMER_GROUP_NAME, group.clone().into());
-        }
-        if let Some(cluster) = &self.cluster {
-            add(semconv::KAFKA_CLUSTER_ID, AttributeValue::trusted(cluster.clone()));
-        }
-        if let Some(server) = &self.server {
-            add(semconv::SERVER_ADDRESS, AttributeValue::trusted(server.address.clone()));
-            add(semconv::SERVER_PORT, server.port.into());
-        }
+    pub(crate) fn describe(&self, propagator: &Propagator, hop: &mut Hop, operation: Operation, topic: &str) {
+        let key = [operation.name, operation.kind, topic];
+        self.topics.describe(propagator, hop, &key, |hop| self.settings.describe(hop, operation, topic));
     }
 
     /// Adds the attributes of a record that is about to be sent.
@@ -96,8 +87,43 @@ impl Client {
             hop.attributes.push(Attribute::new(semconv::KAFKA_MESSAGE_TOMBSTONE, true));
         }
         // A key that is not text has no canonical representation, so the conventions require no attribute.
-        if let Some(key) = key.filter(|_| self.message_key).and_then(ExternalText::from_utf8) {
+        if let Some(key) = key.filter(|_| self.settings.message_key).and_then(ExternalText::from_utf8) {
             hop.attributes.push(Attribute::new(semconv::KAFKA_MESSAGE_KEY, key));
+        }
+    }
+}
+
+impl Settings {
+    /// Reads `client.id`, `group.id`, and `bootstrap.servers` if that names one broker.
+    pub(crate) fn configure(&mut self, config: &ClientConfig) {
+        let value = |key| config.get(key).filter(|value| !value.is_empty()).map(str::to_owned);
+        self.id = value("client.id").or(self.id.take());
+        self.group = value("group.id").or(self.group.take());
+        let brokers = config.get("bootstrap.servers").or_else(|| config.get("metadata.broker.list"));
+        self.server = brokers.and_then(Server::only).or(self.server.take());
+    }
+
+    fn describe(&self, hop: &mut Hop, operation: Operation, topic: &str) {
+        hop.name = if topic.is_empty() { operation.name.into() } else { format!("{} {topic}", operation.name).into() };
+        let mut add = |key, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));
+        add(semconv::MESSAGING_SYSTEM_NAME, semconv::SYSTEM_KAFKA.into());
+        add(semconv::MESSAGING_OPERATION_NAME, operation.name.into());
+        add(semconv::MESSAGING_OPERATION_TYPE, operation.kind.into());
+        if !topic.is_empty() {
+            add(semconv::MESSAGING_DESTINATION_NAME, ExternalText::from(topic).into());
+        }
+        if let Some(id) = &self.id {
+            add(semconv::MESSAGING_CLIENT_ID, id.clone().into());
+        }
+        if let (Some(group), true) = (&self.group, operation.kind != Operation::SEND.kind) {
+            add(semconv::MESSAGING_CONSUMER_GROUP_NAME, group.clone().into());
+        }
+        if let Some(cluster) = &self.cluster {
+            add(semconv::KAFKA_CLUSTER_ID, AttributeValue::trusted(cluster.clone()));
+        }
+        if let Some(server) = &self.server {
+            add(semconv::SERVER_ADDRESS, AttributeValue::trusted(server.address.clone()));
+            add(semconv::SERVER_PORT, server.port.into());
         }
     }
 }
@@ -126,8 +152,9 @@ impl Server {
 
 const DEFAULT_PORT: u16 = 9092;
 
-fn partition_id(partition: i32) -> Attribute {
-    Attribute::new(semconv::MESSAGING_DESTINATION_PARTITION_ID, partition.to_string())
+/// Returns a partition as text, as the conventions require. A number needs no scan.
+pub(crate) fn partition_id(partition: i32) -> Attribute {
+    Attribute::new(semconv::MESSAGING_DESTINATION_PARTITION_ID, AttributeValue::trusted(partition.to_string()))
 }
 
 /// Returns the outcome of an operation.
@@ -147,7 +174,25 @@ pub(crate) fn failure(error: &KafkaError) -> Outcome {
 
 #[cfg(test)]
 mod tests {
+    use propagation_core::{PropagationContext, SpanKind};
+
     use super::*;
+
+    #[test]
+    fn changed_setting_discards_descriptions() {
+        let (propagator, mut client) = (Propagator::default(), Client::default());
+        let described = |client: &Client| {
+            let mut hop = Hop::local(SpanKind::Producer, PropagationContext::EMPTY);
+            client.describe(&propagator, &mut hop, Operation::SEND, "orders");
+            hop.attributes.into_iter().map(|attribute| attribute.key).collect::<Vec<_>>()
+        };
+        let before = described(&client);
+        assert_eq!(described(&client), before);
+        let copy = client.clone();
+        client.set(|settings| settings.cluster = Some("cluster-1".to_owned()));
+        assert!(described(&client).contains(&semconv::KAFKA_CLUSTER_ID.into()));
+        assert_eq!(described(&copy), before);
+    }
 
     #[test]
     fn server_is_parsed_from_a_list_of_one_broker() {

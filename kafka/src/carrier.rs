@@ -8,7 +8,7 @@ use propagation_core::{
 };
 use rdkafka::{
     Message,
-    message::{BorrowedHeaders, Header, OwnedHeaders},
+    message::{BorrowedHeaders, OwnedHeaders},
 };
 
 use crate::raw::{self, RawHeader, RawHeaders};
@@ -139,14 +139,19 @@ impl Inject for HeadersCarrierMut<'_> {
             None if self.headers.is_none() => Original::Absent,
             None => Original::Extended,
         };
-        let mut headers = self.headers.take().unwrap_or_else(|| OwnedHeaders::new_with_capacity(fields.len()));
+        let headers = self.headers.get_or_insert_with(|| OwnedHeaders::new_with_capacity(fields.len()));
+        let (mut written, mut report) = (Vec::with_capacity(fields.len()), InjectionReport::new());
         for field in fields.iter() {
-            headers = headers.insert(Header { key: field.name().as_str(), value: Some(field.value()) });
+            let (name, value) = (field.name(), Some(field.value()));
+            if raw::append(headers, RawHeader { name: name.as_str().as_bytes(), value }) {
+                report.record_written(name);
+                written.push((name.clone(), field.priority()));
+            } else {
+                report.record_rejected(name, RejectReason::Unrepresentable);
+            }
         }
-        *self.headers = Some(headers);
-        let written = fields.iter().map(|field| (field.name().clone(), field.priority())).collect();
         self.before = Before { original, written };
-        InjectionReport::all_written(fields)
+        report
     }
 }
 
@@ -221,8 +226,9 @@ fn remove(headers: &mut Option<OwnedHeaders>, name: &str) {
 }
 
 fn visit<'a>(headers: Option<&'a BorrowedHeaders>, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
-    for header in headers.into_iter().flat_map(RawHeaders::of) {
-        if header.name.eq_ignore_ascii_case(name.as_str().as_bytes()) {
+    let (Some(headers), name) = (headers, name.as_str().as_bytes()) else { return };
+    for header in RawHeaders::of(headers) {
+        if header.name == name || header.name.eq_ignore_ascii_case(name) {
             each(value(&header));
         }
     }

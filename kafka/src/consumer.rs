@@ -64,14 +64,14 @@ impl ConsumerPropagation {
     /// `bootstrap.servers` if that names one broker.
     #[must_use]
     pub fn client(mut self, config: &ClientConfig) -> Self {
-        self.client.configure(config);
+        self.client.set(|client| client.configure(config));
         self
     }
 
     /// Sets the consumer group in span attributes.
     #[must_use]
     pub fn group(mut self, name: impl Into<String>) -> Self {
-        self.client.group = Some(name.into());
+        self.client.set(|client| client.group = Some(name.into()));
         self
     }
 
@@ -91,7 +91,7 @@ impl ConsumerPropagation {
     /// ```
     #[must_use]
     pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
-        self.client.cluster = Some(id.into());
+        self.client.set(|client| client.cluster = Some(id.into()));
         self
     }
 
@@ -100,7 +100,7 @@ impl ConsumerPropagation {
     /// Keys that are not UTF-8, or that the policy's scrubbers object to, are never recorded.
     #[must_use]
     pub fn with_message_key(mut self, shown: bool) -> Self {
-        self.client.message_key = shown;
+        self.client.set(|client| client.message_key = shown);
         self
     }
 
@@ -137,7 +137,7 @@ impl ConsumerPropagation {
     pub fn start<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> HopSpan {
         let processing = Processing::new(self.parent).with_age(message.age()).with_delivery(Some(self.key(message)));
         messaging::process(&self.propagator, self.extract(message), processing, |hop| {
-            self.client.describe(hop, Operation::PROCESS, message.topic());
+            self.client.describe(&self.propagator, hop, Operation::PROCESS, message.topic());
             self.client.describe_message(hop, message);
         })
     }
@@ -190,7 +190,7 @@ impl ConsumerPropagation {
     ) -> KafkaResult<()> {
         let creation = || self.creation(message);
         let hop = messaging::settle(&self.propagator, self.key(message), creation, |hop| {
-            self.client.describe(hop, Operation::COMMIT, message.topic());
+            self.client.describe(&self.propagator, hop, Operation::COMMIT, message.topic());
             hop.attributes.extend(attributes::place(message));
         });
         let committed = hop.in_scope(|| consumer.commit_message(message, mode));
@@ -242,7 +242,7 @@ impl ConsumerPropagation {
         }
         let start = |topic: &str, creations: &[CreationContext]| {
             messaging::batch(&self.propagator, kind, creations, |hop, count| {
-                self.client.describe(hop, operation, topic);
+                self.client.describe(&self.propagator, hop, operation, topic);
                 hop.attributes.push(propagation_core::Attribute::new(
                     propagation_core::semconv::MESSAGING_BATCH_MESSAGE_COUNT,
                     count,
@@ -258,7 +258,7 @@ impl ConsumerPropagation {
 
     fn key(&self, message: &impl Message) -> DeliveryKey {
         let place = (message.topic(), message.partition(), message.offset());
-        DeliveryKey::new(Transport::KAFKA, (place, self.client.group.as_deref()))
+        DeliveryKey::new(Transport::KAFKA, (place, self.client.group()))
     }
 
     fn creation<M: Message<Headers: NativeHeaders>>(&self, message: &M) -> CreationContext {

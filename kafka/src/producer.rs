@@ -90,7 +90,7 @@ impl ProducerPropagation {
     /// `bootstrap.servers` if that names one broker.
     #[must_use]
     pub fn client(mut self, config: &ClientConfig) -> Self {
-        self.client.configure(config);
+        self.client.set(|client| client.configure(config));
         self
     }
 
@@ -110,7 +110,7 @@ impl ProducerPropagation {
     /// ```
     #[must_use]
     pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
-        self.client.cluster = Some(id.into());
+        self.client.set(|client| client.cluster = Some(id.into()));
         self
     }
 
@@ -119,7 +119,7 @@ impl ProducerPropagation {
     /// Keys that are not UTF-8, or that the policy's scrubbers object to, are never recorded.
     #[must_use]
     pub fn with_message_key(mut self, shown: bool) -> Self {
-        self.client.message_key = shown;
+        self.client.set(|client| client.message_key = shown);
         self
     }
 
@@ -257,7 +257,7 @@ impl ProducerPropagation {
         let mut carrier = HeadersCarrierMut::new(headers);
         let peer = Peer::kafka(details.topic);
         let prepared = messaging::send(&self.propagator, &peer, &self.existing, &mut carrier, |hop| {
-            self.client.describe(hop, Operation::SEND, details.topic);
+            self.client.describe(&self.propagator, hop, Operation::SEND, details.topic);
             self.client.describe_record(hop, &details);
         });
         PreparedMessage::new(prepared, carrier.into_before())

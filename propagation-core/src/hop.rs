@@ -88,6 +88,8 @@ pub struct Hop {
     pub span_only: Cow<'static, [&'static str]>,
     /// The source of received messages, for metrics that count a message once for its receive and process spans. It goes on no span.
     pub source: Option<MessageSource>,
+    /// A name that has passed the guard. It applies unless `name` is set.
+    guarded_name: Option<String>,
     /// Identifies the hop among those on this thread.
     id: HopId,
 }
@@ -115,6 +117,7 @@ impl Hop {
             attributes: Vec::new(),
             span_only: Cow::Borrowed(&[]),
             source: None,
+            guarded_name: None,
             id: HopId::next(),
         }
     }
@@ -152,6 +155,12 @@ impl Hop {
         } else {
             self.span_only.to_mut().extend_from_slice(keys);
         }
+    }
+
+    /// Sets a name that has passed the guard, instead of [`name`](Self::name).
+    pub(crate) fn set_guarded_name(&mut self, name: String) {
+        self.name = Cow::Borrowed("");
+        self.guarded_name = Some(name);
     }
 
     /// Returns the id of the hop, which a bridge leaves in its own context.

@@ -112,6 +112,11 @@ impl Policy {
         self
     }
 
+    /// Returns the identity of the policy within the process; clones share it.
+    pub(crate) fn generation(&self) -> Generation {
+        self.generation
+    }
+
     fn inbound_rule(&self, peer: &Peer<'_>) -> Option<&InboundRule> {
         self.inbound_rule_at(peer).map(|(_, rule)| rule)
     }

@@ -147,8 +147,11 @@ impl Propagator {
             return InjectionReport::new();
         }
         let mut release = Release { context: Cow::Borrowed(context), rejections };
-        self.0.policy.load().restrict_release(peer, &mut release);
         let mut fields = OutgoingFields::new(&self.0.fields);
+        // Without a context there is nothing to release. Fields that the carrier has are removed nevertheless.
+        if !context.is_empty() || !context.trace.state.is_empty() {
+            self.0.policy.load().restrict_release(peer, &mut release);
+        }
         for format in &self.0.inject {
             format.write(&release.context, &mut fields);
         }

@@ -4,7 +4,9 @@ use std::{borrow::Cow, fmt};
 
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{
-    Attribute, AttributeValue, ExternalText, Hop, HopSpan, Transport, messaging::DeliveryKey, semconv,
+    Attribute, AttributeValue, ExternalText, Hop, HopSpan, Propagator, Transport,
+    messaging::{DeliveryKey, Destinations},
+    semconv,
 };
 
 /// Returns the key of a delivery, which its receipt handle identifies.
@@ -56,7 +58,21 @@ impl Queue {
     }
 
     /// Sets a hop's name, and the attributes of the operation and queue.
-    pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
+    pub(crate) fn describe(
+        &self,
+        known: &Destinations,
+        propagator: &Propagator,
+        hop: &mut Hop,
+        (operation, kind): (&'static str, &'static str),
+    ) {
+        // A password in the URL is not kept.
+        if self.0.contains('@') {
+            return self.describe_new(hop, operation, kind);
+        }
+        known.describe(propagator, hop, &[operation, kind, &self.0], |hop| self.describe_new(hop, operation, kind));
+    }
+
+    fn describe_new(&self, hop: &mut Hop, operation: &'static str, kind: &'static str) {
         let name = self.name();
         hop.name = if name.is_empty() { operation.into() } else { format!("{operation} {name}").into() };
         let mut add = |key: &'static str, value: AttributeValue| hop.attributes.push(Attribute::new(key, value));

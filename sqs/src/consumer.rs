@@ -3,7 +3,7 @@ use std::{future::Future, time::Duration};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use propagation_core::{
     Admission, HopSpan, Peer, Propagator, SpanKind,
-    messaging::{self, ParentMode, Processing},
+    messaging::{self, Destinations, ParentMode, Processing},
 };
 
 use crate::{
@@ -35,6 +35,7 @@ use crate::{
 pub struct ConsumerPropagation {
     propagator: Propagator,
     queue: Queue,
+    known: Destinations,
     parent: ParentMode,
     #[cfg(feature = "envelopes")]
     envelopes: bool,
@@ -47,6 +48,7 @@ impl ConsumerPropagation {
         Self {
             propagator,
             queue: Queue::new(queue),
+            known: Destinations::default(),
             parent: ParentMode::default(),
             #[cfg(feature = "envelopes")]
             envelopes: false,
@@ -122,7 +124,7 @@ impl ConsumerPropagation {
         };
         let creations: Vec<_> = messages.iter().map(creation).collect();
         let hop = messaging::batch(&self.propagator, SpanKind::Consumer, &creations, |hop, messages| {
-            self.queue.describe(hop, "process", "process");
+            self.queue.describe(&self.known, &self.propagator, hop, ("process", "process"));
             attributes::count(hop, messages);
         });
         hop.run(handler).await
@@ -134,7 +136,7 @@ impl ConsumerPropagation {
         let delivery = message.receipt_handle().map(attributes::delivery);
         let processing = Processing::new(self.parent).with_age(age(message)).with_delivery(delivery);
         messaging::process(&self.propagator, self.extract(message), processing, |hop| {
-            self.queue.describe(hop, "process", "process");
+            self.queue.describe(&self.known, &self.propagator, hop, ("process", "process"));
             hop.attributes.extend(attributes::message_id(message));
             hop.attributes.extend(attributes::delivery_count(message));
         })

@@ -38,7 +38,8 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 use propagation_core::{
-    Direction, Peer, Propagator, RejectReason, Rejection, StoredContext, messaging::ExistingContext,
+    Direction, Peer, Propagator, RejectReason, Rejection, StoredContext,
+    messaging::{Destinations, ExistingContext},
 };
 
 use self::operation::{Covered, InFlight, StoredForCall};
@@ -70,6 +71,7 @@ use crate::{AttributeMode, SizeLimit};
 pub struct SqsInterceptor {
     propagator: Propagator,
     options: Options,
+    queues: Destinations,
     /// The operations that were logged as not covered.
     uncovered: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -100,7 +102,7 @@ impl SqsInterceptor {
             #[cfg(feature = "envelopes")]
             envelopes: false,
         };
-        Self { propagator, options, uncovered: Arc::default() }
+        Self { propagator, options, queues: Destinations::default(), uncovered: Arc::default() }
     }
 
     /// Sets the treatment of a context that a message already carries.

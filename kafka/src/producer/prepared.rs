@@ -32,7 +32,8 @@ impl PreparedMessage {
     pub fn delivered(self, partition: i32, offset: i64) {
         if self.hop.is_recording() {
             if partition >= 0 {
-                self.hop.set_attribute(semconv::MESSAGING_DESTINATION_PARTITION_ID, partition.to_string());
+                let id = attributes::partition_id(partition);
+                self.hop.set_attribute(id.key, id.value);
             }
             // Negative if it is unknown: without acknowledgements (`acks=0`).
             if offset >= 0 {

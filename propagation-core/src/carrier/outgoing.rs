@@ -47,6 +47,7 @@ impl<'n> OutgoingFields<'n> {
 
     /// Adds a field whose name was made at run time, under a [declared prefix](FieldNames::declare_prefix). Its value may be empty.
     pub fn push_named(&mut self, name: FieldName, value: FieldValue, priority: FieldPriority) {
+        self.lengths |= length_bit(name.as_str());
         self.fields.push(Field::made(name, value, priority));
     }
 
@@ -79,7 +80,8 @@ impl<'n> OutgoingFields<'n> {
     /// Returns true if an injection replaces or removes a name: if it is declared, or written. Ignores ASCII case.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.names.contains(name) || self.fields.iter().any(|field| field.name().as_str().eq_ignore_ascii_case(name))
+        let is_written = || self.fields.iter().any(|field| field.name().as_str().eq_ignore_ascii_case(name));
+        (self.might_contain(name) || self.names.has_prefixes()) && (self.names.contains(name) || is_written())
     }
 
     /// Returns false if [`contains`](Self::contains) certainly does, prefixes apart. Compares the length alone.

@@ -210,7 +210,9 @@ fn attributes(guard: &dyn TextGuard, attributes: &mut Vec<Attribute>) {
 
 /// Guards all that a hop starts with.
 pub(crate) fn hop(guard: &dyn TextGuard, hop: &mut Hop) {
-    if let Cow::Owned(_) = hop.name {
+    if let Some(guarded) = hop.guarded_name.take().filter(|_| hop.name.is_empty()) {
+        hop.name = Cow::Owned(guarded);
+    } else if let Cow::Owned(_) = hop.name {
         hop.name = name(guard, std::mem::take(&mut hop.name));
     }
     attributes(guard, &mut hop.attributes);

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::{
-    Admission, Attribute, Hop, HopSpan, Propagator, SpanKind, TraceContext,
+    Admission, Attribute, Hop, HopSpan, Propagator, SpanKind, TraceContext, hop,
     model::origin::ProcessId,
     propagator::{CreationContext, Delivered, DeliveryKey},
 };
@@ -72,6 +72,9 @@ pub fn age(created: Duration) -> Option<Duration> {
     Some(now.saturating_sub(created))
 }
 
+/// The attributes for which a process span has room without moving them.
+const ATTRIBUTES: usize = 12;
+
 /// Starts the process span of one message.
 ///
 /// `describe` names the span. It is called only if the bridge records. Run the handler with [`HopSpan::run`], or run it in the hop
@@ -90,6 +93,7 @@ pub fn process(
     let creation = admission.context.trace.clone();
     let received = creation.root_trace_id();
     let mut hop = Hop::admitted(SpanKind::Consumer, admission);
+    hop.attributes.reserve(ATTRIBUTES);
     if creation.has_ids() {
         hop.links.push(creation.into());
     }
@@ -116,15 +120,15 @@ pub fn process(
 
 fn set_parent(propagator: &Propagator, hop: &mut Hop, processing: Processing) {
     let is_old = |limit| processing.age.is_some_and(|age| age >= limit);
-    let current = propagator.current();
+    let in_batch = || hop::innermost(|current| current.is_some_and(|(context, _)| context.origin.in_batch));
     let adopted = match processing.parent {
-        ParentMode::Message => current.origin.in_batch,
+        ParentMode::Message => in_batch(),
         ParentMode::Current => propagator.has_current(),
-        ParentMode::MessageIfYounger(limit) => !is_old(limit) && current.origin.in_batch,
+        ParentMode::MessageIfYounger(limit) => !is_old(limit) && in_batch(),
         ParentMode::LinkOnly => false,
     };
     if adopted {
-        hop.parent.trace = current.trace;
+        hop.parent.trace = propagator.current().trace;
         hop.local = true;
     } else if match processing.parent {
         ParentMode::LinkOnly => true,

@@ -3,7 +3,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState},
     sync::{LazyLock, Mutex},
 };
 
@@ -105,8 +105,26 @@ pub(crate) struct Deliveries(Mutex<Remembered>);
 
 #[derive(Default)]
 struct Remembered {
-    deliveries: HashMap<DeliveryKey, Delivered>,
+    deliveries: HashMap<DeliveryKey, Delivered, BuildHasherDefault<KeyHasher>>,
     order: VecDeque<DeliveryKey>,
+}
+
+/// Takes a key as its own hash: it is a hash with a secret seed already.
+#[derive(Default)]
+struct KeyHasher(u64);
+
+impl Hasher for KeyHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, key: u64) {
+        self.0 = key;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 impl Deliveries {

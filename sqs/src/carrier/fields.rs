@@ -3,15 +3,20 @@
 use std::collections::HashMap;
 
 use aws_sdk_sqs::types::MessageAttributeValue;
-use propagation_core::{Extract, FieldName, StoredContext, TraceContext, Value, format::XRayFormat};
+use propagation_core::{
+    Extract, FieldName, StoredContext, TraceContext, Value, carrier::NameFilter, format::XRayFormat,
+};
 
 use super::{PACKED_ATTRIBUTE, TRACE_HEADER};
 
 static PARENT: FieldName = FieldName::from_static("traceparent");
+static PACKED: FieldName = FieldName::from_static(PACKED_ATTRIBUTE);
 
 /// The fields of a message. In order of precedence: attributes, the packed attribute, an envelope, the trace header.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct MessageFields {
+    /// The names of the attributes: most look-ups are for absent ones.
+    names: NameFilter,
     packed: Option<StoredContext>,
     envelope: Option<StoredContext>,
     header: Option<String>,
@@ -25,11 +30,12 @@ type Attributes = HashMap<String, MessageAttributeValue>;
 
 impl MessageFields {
     pub(super) fn new(attributes: Option<&Attributes>, header: Option<&str>, envelope: Option<StoredContext>) -> Self {
-        let packed =
-            attributes.and_then(|attributes| attributes.get(PACKED_ATTRIBUTE)).map(|value| text(value).parse().ok());
+        let mut names = NameFilter::EMPTY;
+        attributes.into_iter().flatten().for_each(|(name, _)| names.insert(name.as_bytes()));
+        let packed = find(attributes, names, &PACKED).map(|value| text(value).parse().ok());
         let unreadable = packed == Some(None);
-        let mut fields =
-            Self { packed: packed.flatten(), envelope, header: header.map(str::to_owned), parent: None, root: None };
+        let packed = packed.flatten();
+        let mut fields = Self { names, packed, envelope, header: header.map(str::to_owned), parent: None, root: None };
         let mut has_parent = false;
         fields.visit(attributes, &PARENT, &mut |_| has_parent = true);
         if !has_parent {
@@ -57,7 +63,7 @@ impl MessageFields {
         name: &FieldName,
         each: &mut dyn FnMut(Value<'a>),
     ) {
-        if let Some(value) = attributes.and_then(|attributes| attributes.get(name.as_str())) {
+        if let Some(value) = find(attributes, self.names, name) {
             return each(bytes(value));
         }
         let mut found = false;
@@ -109,6 +115,15 @@ impl MessageFields {
             }
         }
     }
+}
+
+/// Looks an attribute up, unless the filter of all names excludes it.
+fn find<'a>(
+    attributes: Option<&'a Attributes>,
+    names: NameFilter,
+    name: &FieldName,
+) -> Option<&'a MessageAttributeValue> {
+    attributes.filter(|_| names.might_contain(name))?.get(name.as_str())
 }
 
 fn text(value: &MessageAttributeValue) -> &str {

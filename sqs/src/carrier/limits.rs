@@ -30,8 +30,13 @@ pub(crate) fn attributes_size(attributes: Option<&HashMap<String, MessageAttribu
 
 /// Returns the size of the attributes that an injection keeps.
 pub(crate) fn kept_size(attributes: Option<&HashMap<String, MessageAttributeValue>>, names: &FieldNames) -> usize {
+    kept(attributes, names).1
+}
+
+/// Returns the number and the size of the attributes that an injection keeps.
+pub(super) fn kept(attributes: Option<&HashMap<String, MessageAttributeValue>>, names: &FieldNames) -> (usize, usize) {
     let kept = attributes.into_iter().flatten().filter(|(name, _)| !is_ours(name, names));
-    kept.map(|(name, value)| size(name, value)).sum()
+    kept.fold((0, 0), |(count, bytes), (name, value)| (count + 1, bytes + size(name, value)))
 }
 
 fn size(name: &str, value: &MessageAttributeValue) -> usize {
@@ -43,11 +48,17 @@ fn size(name: &str, value: &MessageAttributeValue) -> usize {
 /// Returns `true` if SQS accepts the name: 1 to 256 of `A-Z a-z 0-9 _ - .`, no dot at either end, no two in a row, no reserved prefix.
 pub(super) fn is_legal_name(name: &str) -> bool {
     let reserved = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
+    // As if there were a dot before the name and one after it.
+    let mut after_dot = true;
+    let is_legal = |byte| match byte {
+        b'.' => !std::mem::replace(&mut after_dot, true),
+        byte => {
+            after_dot = false;
+            byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+        }
+    };
     (1..=256).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'))
-        && !name.starts_with('.')
-        && !name.ends_with('.')
-        && !name.contains("..")
+        && name.bytes().chain([b'.']).all(is_legal)
         && !reserved("AWS.")
         && !reserved("Amazon.")
 }

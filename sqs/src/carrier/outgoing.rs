@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::{borrow::Cow, collections::HashMap, sync::OnceLock};
 
 use aws_sdk_sqs::{
     operation::send_message::SendMessageInput,
@@ -81,7 +81,8 @@ pub struct MessageCarrierMut<'a> {
     body: usize,
     mode: AttributeMode,
     limit: SizeLimit,
-    found: MessageFields,
+    /// The fields that the message has, once they were read.
+    found: OnceLock<MessageFields>,
     /// Whether the service has a trace header beside the attributes.
     has_header: bool,
 }
@@ -100,8 +101,7 @@ impl<'a> MessageCarrierMut<'a> {
     #[must_use]
     pub fn new(message: &'a mut impl OutgoingMessage, mode: AttributeMode, limit: SizeLimit) -> Self {
         let Parts { attributes, system, body } = message.parts();
-        let found = MessageFields::new(attributes.as_ref(), header(system.as_ref()), None);
-        Self { attributes, system, body, mode, limit, found, has_header: true }
+        Self { attributes, system, body, mode, limit, found: OnceLock::new(), has_header: true }
     }
 
     /// Creates a carrier of a message of a service that has attributes, but no trace header.
@@ -113,13 +113,16 @@ impl<'a> MessageCarrierMut<'a> {
         mode: AttributeMode,
         limit: SizeLimit,
     ) -> Self {
-        let found = MessageFields::new(attributes.as_ref(), None, None);
-        Self { attributes, system, body, mode, limit, found, has_header: false }
+        Self { attributes, system, body, mode, limit, found: OnceLock::new(), has_header: false }
+    }
+
+    fn found(&self) -> &MessageFields {
+        self.found.get_or_init(|| MessageFields::new(self.attributes.as_ref(), header(self.system.as_ref()), None))
     }
 
     fn plan(&self, fields: &OutgoingFields<'_>) -> Plan {
-        let kept = self.attributes.iter().flatten().filter(|(name, _)| !limits::is_ours(name, fields.names())).count();
-        let taken = self.body.saturating_add(limits::kept_size(self.attributes.as_ref(), fields.names()));
+        let (kept, size) = limits::kept(self.attributes.as_ref(), fields.names());
+        let taken = self.body.saturating_add(size);
         let room =
             Room { slots: SLOTS.saturating_sub(kept), bytes: self.limit.for_own_size(taken).saturating_sub(taken) };
         match self.mode {
@@ -181,28 +184,24 @@ fn names(header: &str, parent: &TraceParent) -> bool {
 
 impl Extract for MessageCarrierMut<'_> {
     fn visit<'a>(&'a self, name: &FieldName, each: &mut dyn FnMut(Value<'a>)) {
-        self.found.visit(self.attributes.as_ref(), name, each);
+        self.found().visit(self.attributes.as_ref(), name, each);
     }
 
     fn visit_all<'a>(&'a self, each: &mut dyn FnMut(&'a str, Value<'a>)) {
-        self.found.visit_all(self.attributes.as_ref(), each);
+        self.found().visit_all(self.attributes.as_ref(), each);
     }
 
     fn root_trace(&self) -> Option<TraceContext> {
-        self.found.root()
+        self.found().root()
     }
 }
 
 impl Inject for MessageCarrierMut<'_> {
     fn commit(&mut self, fields: &OutgoingFields<'_>, trace: &TraceContext) -> InjectionReport {
-        let Plan { entries, written, rejected } = self.plan(fields);
-        let mut report = InjectionReport::new();
+        let Plan { entries, written: mut report, rejected } = self.plan(fields);
         let ids = |name: &str| fields.iter().any(|field| field.name().as_str() == name && is_id(field));
         let ids_have_room = !rejected.iter().any(|(name, _)| ids(name.as_str()));
         let in_header = self.has_header && self.settle_header(fields, trace, ids_have_room);
-        for name in &written {
-            report.record_written(name);
-        }
         for (name, reason) in &rejected {
             let carried = in_header && (name.as_str() == TRACE_HEADER || ids(name.as_str()));
             if !carried {
@@ -216,10 +215,10 @@ impl Inject for MessageCarrierMut<'_> {
         if let Some(attributes) = self.attributes {
             attributes.retain(|name, _| !limits::is_ours(name, fields.names()));
         }
-        for (name, value) in entries {
-            self.attributes.get_or_insert_default().insert(name, value);
+        if !entries.is_empty() {
+            self.attributes.get_or_insert_default().extend(entries);
         }
-        self.found = MessageFields::new(self.attributes.as_ref(), header(self.system.as_ref()), None);
+        self.found = OnceLock::new();
         report
     }
 }
@@ -238,21 +237,21 @@ struct Room {
 /// The attributes to write, computed before the message is changed.
 struct Plan {
     entries: Vec<(String, MessageAttributeValue)>,
-    written: Vec<FieldName>,
+    written: InjectionReport,
     rejected: Vec<(FieldName, RejectReason)>,
 }
 
 impl Plan {
     fn nothing(fields: &OutgoingFields<'_>, reason: RejectReason) -> Self {
         let rejected = fields.iter().map(|field| (field.name().clone(), reason)).collect();
-        Self { entries: Vec::new(), written: Vec::new(), rejected }
+        Self { entries: Vec::new(), written: InjectionReport::new(), rejected }
     }
 
     fn separate(fields: &OutgoingFields<'_>, mut room: Room) -> Self {
         let cost = |field: &Field| attribute_size(field.name().as_str(), field.value().len());
         let (fields, truncated) = within(fields, room.bytes, cost);
         let mut fitting = Fitting::default();
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(fields.len());
         let written = fitting.choose(&fields, |field| {
             let name = field.name().as_str();
             let cost = cost(field);
@@ -275,8 +274,9 @@ impl Plan {
         let mut bytes = if room.slots == 0 { 0 } else { room.bytes.saturating_sub(overhead) };
         // The name, a colon, the value, a line break.
         let cost = |field: &Field| field.name().as_str().len() + 1 + field.value().len() + 1;
-        let (mut chosen, truncated) = within(fields, bytes, cost);
+        let (chosen, truncated) = within(fields, bytes, cost);
         let mut fitting = Fitting::default();
+        let mut chosen = chosen.into_owned();
         let written = fitting.choose(&chosen, |field| {
             // A line break would split the value.
             if !limits::is_legal_value(field.value_str()) || field.value_str().contains('\n') {
@@ -285,7 +285,7 @@ impl Plan {
             bytes = bytes.checked_sub(cost(field)).ok_or(RejectReason::TooLarge)?;
             Ok(())
         });
-        chosen.retain_fitting(|field| written.contains(field.name()));
+        chosen.retain_fitting(|field| written.is_written(field.name().as_str()));
         fitting.note(truncated, &written);
         let mut stored = StoredContext::new();
         stored.commit(&chosen, &TraceContext::EMPTY);
@@ -300,16 +300,19 @@ impl Plan {
 }
 
 /// Truncates `tracestate` by whole members to the room beside the ids. Returns the fields, and its name if it was truncated.
-fn within<'n>(
-    fields: &OutgoingFields<'n>,
+fn within<'f, 'n>(
+    fields: &'f OutgoingFields<'n>,
     room: usize,
     cost: impl Fn(&Field) -> usize,
-) -> (OutgoingFields<'n>, Option<FieldName>) {
-    let mut fields = fields.clone();
+) -> (Cow<'f, OutgoingFields<'n>>, Option<FieldName>) {
     // `AWSTraceHeader` takes no size.
     let cost = |field: &Field| if field.name().as_str() == TRACE_HEADER { 0 } else { cost(field) };
+    if fields.iter().map(&cost).fold(0, usize::saturating_add) <= room {
+        return (Cow::Borrowed(fields), None);
+    }
+    let mut fields = fields.clone();
     let truncated = fields.truncate_state(room, cost);
-    (fields, truncated)
+    (Cow::Owned(fields), truncated)
 }
 
 /// Selects fields that fit, the most important first.
@@ -320,22 +323,21 @@ struct Fitting {
 
 impl Fitting {
     /// Counts a field that is written without some of its members.
-    fn note(&mut self, truncated: Option<FieldName>, written: &[FieldName]) {
-        self.rejected
-            .extend(truncated.filter(|name| written.contains(name)).map(|name| (name, RejectReason::TooLarge)));
+    fn note(&mut self, truncated: Option<FieldName>, written: &InjectionReport) {
+        let truncated = truncated.filter(|name| written.is_written(name.as_str()));
+        self.rejected.extend(truncated.map(|name| (name, RejectReason::TooLarge)));
     }
 
-    /// Returns the names that fit. State is useless without its ids, so it is dropped with them.
+    /// Reports the fields that fit. State is useless without its ids, so it is dropped with them.
     fn choose(
         &mut self,
         fields: &OutgoingFields<'_>,
         mut fits: impl FnMut(&Field) -> Result<(), RejectReason>,
-    ) -> Vec<FieldName> {
+    ) -> InjectionReport {
         let mut ids_fit = true;
-        let mut chosen = Vec::new();
-        let mut order: Vec<&Field> = fields.iter().collect();
-        order.sort_by_key(|field| std::cmp::Reverse(field.priority()));
-        for field in order {
+        let mut chosen = InjectionReport::new();
+        let order = [FieldPriority::Ids, FieldPriority::State, FieldPriority::Baggage];
+        for field in order.into_iter().flat_map(|next| fields.iter().filter(move |field| field.priority() == next)) {
             let fit = match field.priority() {
                 // `AWSTraceHeader` takes no slot and no size.
                 _ if field.name().as_str() == TRACE_HEADER => Err(RejectReason::Unrepresentable),
@@ -343,7 +345,7 @@ impl Fitting {
                 _ => fits(field),
             };
             match fit {
-                Ok(()) => chosen.push(field.name().clone()),
+                Ok(()) => chosen.record_written(field.name()),
                 Err(reason) => {
                     ids_fit &= !is_id(field) || field.name().as_str() == TRACE_HEADER;
                     self.rejected.push((field.name().clone(), reason));

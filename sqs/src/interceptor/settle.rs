@@ -17,7 +17,8 @@ impl SqsInterceptor {
         let hop = (self.options.settle_spans && self.propagator.is_recording()).then(|| {
             let delivery = attributes::delivery(handle.unwrap_or_default());
             messaging::settle(&self.propagator, delivery, CreationContext::default, |hop| {
-                Queue::new(queue_url.unwrap_or_default()).describe(hop, operation, "settle");
+                let queue = Queue::new(queue_url.unwrap_or_default());
+                queue.describe(&self.queues, &self.propagator, hop, (operation, "settle"));
             })
         });
         Covered::call(Call::Settle, hop)
@@ -29,7 +30,8 @@ impl SqsInterceptor {
             let recall = |handle: &&str| messaging::recall(&self.propagator, attributes::delivery(handle));
             let creations: Vec<_> = handles.iter().map(|handle| recall(handle).unwrap_or_default()).collect();
             messaging::batch(&self.propagator, SpanKind::Client, &creations, |hop, _| {
-                Queue::new(queue_url.unwrap_or_default()).describe(hop, operation, "settle");
+                let queue = Queue::new(queue_url.unwrap_or_default());
+                queue.describe(&self.queues, &self.propagator, hop, (operation, "settle"));
                 attributes::count(hop, handles.len());
             })
         });
