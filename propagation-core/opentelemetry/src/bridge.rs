@@ -3,6 +3,7 @@
 mod caller;
 mod carried;
 mod convert;
+mod idle;
 mod opentelemetry;
 mod received_id;
 #[cfg(feature = "tracing")]

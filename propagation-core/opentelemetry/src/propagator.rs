@@ -69,7 +69,7 @@ impl TextMapPropagator for OpenTelemetryPropagator {
         let span = span.span_context();
         // A remote span is one that a propagator has read: its flags are all that is known. Others are ours, of the SDK's making.
         let trace =
-            trace_context(span, received.map(|received| &received.trace), self.random_flag && !span.is_remote());
+            trace_context(span, received.map(|received| &received.trace), None, self.random_flag && !span.is_remote());
         let unchanged = received.filter(|received| !trace.has_ids() && received.trace.root_trace_id().is_some());
         let trace = unchanged.map_or(trace, |received| received.trace.clone());
         let mut baggage = Carried::baggage_of(context);

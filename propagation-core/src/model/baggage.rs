@@ -206,6 +206,11 @@ impl Baggage {
         Self::whole(self.to_text().detach(), self.len())
     }
 
+    /// Returns the list with its [wire form](Self::as_wire) in another place in memory.
+    pub(crate) fn moved_to(&self, text: FieldValue) -> Self {
+        Self::whole(text, self.len())
+    }
+
     pub(crate) fn to_text(&self) -> FieldValue {
         if self.is_whole() { self.text.clone() } else { self.as_wire().into_owned().into() }
     }

@@ -2,8 +2,14 @@
 
 mod root;
 
+use std::ops::Range;
+
+use bytes::Bytes;
+
 use self::root::RootId;
-use crate::{Baggage, SamplingDecision, SpanId, TraceFlags, TraceId, TraceParent, TraceState, model::origin::Origin};
+use crate::{
+    Baggage, FieldValue, SamplingDecision, SpanId, TraceFlags, TraceId, TraceParent, TraceState, model::origin::Origin,
+};
 
 /// The trace that a request belongs to, as any of the formats can carry it.
 ///
@@ -183,11 +189,18 @@ impl PropagationContext {
     /// whole read buffer alive.
     #[must_use]
     pub fn detach(&self) -> Self {
-        Self {
-            trace: TraceContext { state: self.trace.state.detach(), ..self.trace.clone() },
-            baggage: self.baggage.detach(),
-            origin: self.origin,
-        }
+        let (state, baggage) = (self.trace.state.as_bytes(), self.baggage.as_wire());
+        // One allocation for both lists.
+        let text = Bytes::from([state, &baggage].concat());
+        let part = |range: Range<usize>| if range.is_empty() { FieldValue::EMPTY } else { text.slice(range).into() };
+        let trace = TraceContext {
+            parent: self.trace.parent,
+            root: self.trace.root,
+            state: self.trace.state.moved_to(part(0..state.len())),
+            sampling: self.trace.sampling,
+        };
+        let baggage = self.baggage.moved_to(part(state.len()..text.len()));
+        Self { trace, baggage, origin: self.origin }
     }
 }
 
@@ -198,3 +211,27 @@ impl PartialEq for PropagationContext {
 }
 
 impl Eq for PropagationContext {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn detached_lists_are_copies_of_the_members_kept() {
+        for (state, list) in [("congo=1,rojo=2", "a=1,b=2;p,c=3"), ("congo=1", ""), ("", "a=1,b=2"), ("", "")] {
+            let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse().unwrap();
+            let trace = TraceContext::new(parent).with_state(TraceState::parse(state.as_bytes()).unwrap());
+            let mut context = PropagationContext::new(trace).with_baggage(Baggage::parse(list.as_bytes()));
+            context.baggage.remove("a");
+            let detached = context.detach();
+            assert_eq!(detached, context);
+            assert_eq!(
+                (detached.trace.state.len(), detached.baggage.len()),
+                (context.trace.state.len(), context.baggage.len())
+            );
+            assert_eq!(detached.baggage.as_wire(), context.baggage.as_wire());
+            let shares = std::ptr::eq(detached.trace.state.as_bytes(), context.trace.state.as_bytes());
+            assert!(!shares || state.is_empty());
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::fmt;
 
 use scan::{Scan, check_member};
 
-use crate::{FieldValue, RejectReason, model::list_header};
+use crate::{FieldValue, RejectReason, model::list_header, octets};
 
 /// The members of `tracestate`, leftmost first: data of each tracing system on the path.
 ///
@@ -97,15 +97,20 @@ impl TraceState {
     /// Returns keys and values, leftmost first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.members().filter_map(|member| {
-            let (key, value) = list_header::split_once(member, b'=')?;
-            Some((std::str::from_utf8(key).ok()?, std::str::from_utf8(value).ok()?))
+            let end = octets::find(member, b'=')?;
+            let member = std::str::from_utf8(member).ok()?;
+            Some((member.get(..end)?, member.get(end + 1..)?))
         })
     }
 
     /// Returns the value of a key; `None` if no member has it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find_map(|(found, value)| (found == key).then_some(value))
+        // No key has a `=` in it.
+        let mut members = self.members();
+        let member =
+            members.find(|member| member.get(key.len()) == Some(&b'=') && member.starts_with(key.as_bytes()))?;
+        std::str::from_utf8(member.get(key.len() + 1..)?).ok()
     }
 
     /// Sets a member and moves it leftmost, as the specification requires of its system (3.3.1.1). If there would be 33 members, the rightmost
@@ -173,6 +178,11 @@ impl TraceState {
 
     pub(crate) fn text(&self) -> &FieldValue {
         &self.text
+    }
+
+    /// Returns the list with its text in another place in memory.
+    pub(crate) fn moved_to(&self, text: FieldValue) -> Self {
+        Self { text, count: self.count, plain: self.plain }
     }
 
     /// Returns whether its text was [found](Self::set_plain) to be plain.
@@ -331,6 +341,16 @@ mod tests {
         assert!(state.set("own", "a,b").is_err());
         assert!(state.set("own", "a ").is_err());
         assert_eq!(state.get("own"), Some("x"));
+    }
+
+    #[test]
+    fn members_are_found_by_their_whole_key() {
+        let state = TraceState::parse(b"ot@a=1,o=2,ot=x:y,otx=3").unwrap();
+        for (key, value) in
+            [("o", Some("2")), ("ot", Some("x:y")), ("otx", Some("3")), ("ot@a", Some("1")), ("x", None), ("", None)]
+        {
+            assert_eq!(state.get(key), value, "{key}");
+        }
     }
 
     #[test]

@@ -155,18 +155,18 @@ impl Carried {
         if innermost.is_some() && own.is_some() && carried.is_some_and(|carried| carried.has_map_of(context)) {
             return None;
         }
-        let trace = own.cloned().unwrap_or_else(|| trace_context(span, trace, random_flag));
+        let trace = own.cloned().unwrap_or_else(|| trace_context(span, trace, None, random_flag));
         trace.has_ids().then(|| PropagationContext::new(trace).with_baggage(Self::baggage_of(context)))
     }
 
-    /// Returns true if two contexts are those of one hop, with the same span and baggage.
+    /// Returns true if a context is that of a hop, with the same span and baggage.
     #[cfg(feature = "tracing")]
-    pub(super) fn is_same(one: &Context, other: &Context) -> bool {
-        let carried = |context: &Context| context.get::<Self>().map(std::ptr::from_ref);
-        carried(one).is_some()
-            && carried(one) == carried(other)
-            && one.span().span_context().span_id() == other.span().span_context().span_id()
-            && std::ptr::eq(one.baggage(), other.baggage())
+    pub(super) fn is_same(current: &Context, own: &Context) -> bool {
+        let Some(carried) = current.get::<Self>() else { return false };
+        let (current_span, own_span) = (current.span(), own.span());
+        std::ptr::eq(current_span.span_context(), own_span.span_context())
+            && own.get::<Self>().is_some_and(|own| std::ptr::eq(own, carried))
+            && carried.has_map_of(current)
     }
 
     /// Returns the baggage that user code has changed through OpenTelemetry's API.

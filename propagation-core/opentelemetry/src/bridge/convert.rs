@@ -1,6 +1,9 @@
 //! Between our types and those of the `opentelemetry` API.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher, Hasher, RandomState},
+};
 
 use opentelemetry::{
     Array, Context, Key, KeyValue, StringValue, Value,
@@ -24,6 +27,11 @@ pub(crate) fn kind(kind: SpanKind) -> OtelKind {
 }
 
 pub(crate) fn attribute(attribute: Attribute) -> KeyValue {
+    // Almost all keys are those of the conventions.
+    let key = match attribute.key {
+        Cow::Borrowed(key) => Key::from_static_str(key),
+        Cow::Owned(key) => Key::from(key),
+    };
     let value = match attribute.value {
         AttributeValue::Text(text) => Value::String(StringValue::from(text)),
         AttributeValue::Int(number) => Value::I64(number),
@@ -33,7 +41,7 @@ pub(crate) fn attribute(attribute: Attribute) -> KeyValue {
         // A kind of value that a later core adds: an empty attribute shows that it was there.
         _ => Value::String(StringValue::from("")),
     };
-    KeyValue::new(Key::from(attribute.key), value)
+    KeyValue::new(key, value)
 }
 
 /// The parent of a root span whose trace-id came without a parent-id: it has that trace-id and no span-id. The SDK makes a root span of it,
@@ -98,8 +106,13 @@ pub(crate) fn denied(trace: &TraceContext) -> Option<SpanContext> {
 }
 
 /// Converts a span context. OpenTelemetry's types hold no tracestate as received, finer sampling decision or random flag: they come
-/// from the parent.
-pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, random_flag: bool) -> TraceContext {
+/// from the parent. `given` is the tracestate of the parent in OpenTelemetry's type, if it is at hand.
+pub(crate) fn trace_context(
+    span: &SpanContext,
+    parent: Option<&TraceContext>,
+    given: Option<&otel::TraceState>,
+    random_flag: bool,
+) -> TraceContext {
     let ids = TraceId::from_bytes(span.trace_id().to_bytes()).zip(SpanId::from_bytes(span.span_id().to_bytes()));
     let Some((trace_id, span_id)) = ids else { return TraceContext::EMPTY };
     // A decision without ids is the parent's, too: debug goes on.
@@ -112,7 +125,10 @@ pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, r
     let sampled = span.is_sampled();
     let kept = parent.filter(|parent| parent.sampling.decided() == Some(sampled));
 
-    let mut state = state_from(span.trace_state(), parent);
+    let mut state = match parent {
+        Some(parent) => state_from(span.trace_state(), given, &parent.state),
+        None => parsed(span.trace_state()),
+    };
     if let Some(parent) = parent
         && kept.is_none()
         && state.ot("th") == parent.state.ot("th")
@@ -124,29 +140,48 @@ pub(crate) fn trace_context(span: &SpanContext, parent: Option<&TraceContext>, r
     TraceContext::new(parent).with_sampling(sampling).with_state(state)
 }
 
-/// Returns the tracestate of a span: the parent's as it was received, unless a sampler has changed it.
-fn state_from(found: &otel::TraceState, parent: Option<&TraceContext>) -> TraceState {
-    let parsed = |state: &otel::TraceState| TraceState::parse(state.header().as_bytes()).unwrap_or_default();
-    let Some(parent) = parent else { return parsed(found) };
-    if is_written_as(found, parent.state.as_bytes()) {
-        return parent.state.clone();
+/// Returns the tracestate of a span: the parent's `own` as it was received, unless a sampler has changed it.
+///
+/// `given` is the parent's tracestate as OpenTelemetry has it. It is more than what `own` converts to where a threshold was erased.
+fn state_from(found: &otel::TraceState, given: Option<&otel::TraceState>, own: &TraceState) -> TraceState {
+    match given {
+        Some(given) if given == found => own.clone(),
+        Some(given) => changed(found, given, own),
+        None if is_written_as(found, own.as_bytes()) => own.clone(),
+        None => {
+            let given = state_into(own);
+            if given == *found { own.clone() } else { changed(found, &given, own) }
+        }
     }
-    let given = state_into(&parent.state);
-    if given == *found {
-        return parent.state.clone();
-    }
-    let (found, given) = (parsed(found), parsed(&given));
-    if given.len() == parent.state.len() {
-        return found;
+}
+
+/// Returns the tracestate of a span whose sampler has changed the one that it was given.
+fn changed(found: &otel::TraceState, given: &otel::TraceState, own: &TraceState) -> TraceState {
+    if own.iter().all(|(key, _)| given.get(key).is_some()) {
+        return parsed(found);
     }
     // OpenTelemetry's type refuses some keys of Level 2; what it was given in their place a sampler has changed.
-    let mut state = parent.state.clone();
+    let mut state = own.clone();
     state.retain(|key| given.get(key).is_none());
-    let members: Vec<_> = found.iter().collect();
+    let members: Vec<_> = found.into_iter().collect();
     for (key, value) in members.into_iter().rev() {
         let _ = state.set(key, value);
     }
     state
+}
+
+/// Parses a tracestate of OpenTelemetry's. Returns an empty one if it is not valid.
+fn parsed(state: &otel::TraceState) -> TraceState {
+    let mut text = Vec::with_capacity(256);
+    for (key, value) in state {
+        if !text.is_empty() {
+            text.push(b',');
+        }
+        text.extend_from_slice(key.as_bytes());
+        text.push(b'=');
+        text.extend_from_slice(value.as_bytes());
+    }
+    TraceState::parse(&text).unwrap_or_default()
 }
 
 /// Returns true if a list is written as this text. Makes no text of it.
@@ -177,11 +212,12 @@ pub(crate) fn baggage_into(baggage: &Baggage, context: Context) -> Context {
     }
     let mut members = OtelBaggage::new();
     for member in baggage.iter() {
-        members.insert_with_metadata(
-            member.key().to_owned(),
-            member.value().into_owned(),
-            member.properties().to_owned(),
-        );
+        // Of its exact length: OpenTelemetry's type would move a longer allocation.
+        let value = String::from(&*member.value());
+        match member.properties() {
+            "" => members.insert(member.key().to_owned(), value).map(drop),
+            properties => members.insert_with_metadata(member.key().to_owned(), value, properties).map(drop),
+        };
     }
     context.with_baggage(members)
 }

@@ -11,12 +11,17 @@ use super::{
     Caller, Carried,
     carried::is_span,
     convert::{self, attribute, denied, kind, link, root_context, span_context, trace_context},
+    idle::IdleTracer,
     received_id::{RECEIVED_TRACE_ID, handing_over, missed},
 };
 use propagation_core::bridge::{Bridge, BridgeSpan, Continued, CurrentHop, HopId, Started};
 use propagation_core::{Attribute, Exception, Hop, Link, Outcome, PropagationContext, SpanId, TraceContext};
 
 /// Makes spans with an OpenTelemetry tracer.
+///
+/// A tracer that makes no spans (the API's no-op, also boxed by `opentelemetry::global`) is detected: then hops are not described, contexts
+/// pass through, and OpenTelemetry's own context stays as it is, unless [the baggage map](Self::with_baggage_map) is on. Spans are made as
+/// soon as the tracer makes them.
 ///
 /// ```
 /// use opentelemetry::trace::TracerProvider;
@@ -31,13 +36,14 @@ pub struct OpenTelemetryBridge<T> {
     tracer: T,
     random_flag: bool,
     baggage_map: bool,
+    idle: IdleTracer,
 }
 
 impl<T> OpenTelemetryBridge<T> {
     /// A bridge to this tracer.
     #[must_use]
     pub fn new(tracer: T) -> Self {
-        Self { tracer, random_flag: false, baggage_map: false }
+        Self { tracer, random_flag: false, baggage_map: false, idle: IdleTracer::new() }
     }
 
     /// Sets whether a hop's baggage is in OpenTelemetry's own map. Off by default.
@@ -71,13 +77,23 @@ impl<T> fmt::Debug for OpenTelemetryBridge<T> {
     }
 }
 
+impl<T> OpenTelemetryBridge<T>
+where
+    T: Tracer<Span: 'static>,
+{
+    /// Returns true if a hop would change nothing: its tracer makes no span, and no code reads baggage in OpenTelemetry's context.
+    fn is_idle(&self) -> bool {
+        !self.baggage_map && self.idle.makes_no_spans(&self.tracer)
+    }
+}
+
 impl<T> Bridge for OpenTelemetryBridge<T>
 where
     T: Tracer + Send + Sync,
     T::Span: Send + Sync + 'static,
 {
     fn is_recording(&self) -> bool {
-        true
+        !self.is_idle()
     }
 
     fn current(&self, innermost: Option<CurrentHop<'_>>) -> Option<PropagationContext> {
@@ -89,6 +105,9 @@ where
     }
 
     fn start(&self, mut hop: Hop) -> Started {
+        if self.is_idle() {
+            return Started::without_span(hop.parent);
+        }
         Carried::detach(&mut hop);
         let parent = parent_context(Parent::from(&hop), self.baggage_map, || None);
         let mut builder = SpanBuilder::from_name(hop.name).with_kind(kind(hop.kind));
@@ -100,7 +119,11 @@ where
         if let Some(missed) = missed(&hop.parent.trace, span.span_context()) {
             span.set_attribute(KeyValue::new(RECEIVED_TRACE_ID, missed));
         }
-        let trace = trace_context(span.span_context(), Some(&hop.parent.trace), self.random_flag);
+        let given = parent.span();
+        let given = given.span_context();
+        self.idle.note(&self.tracer, span.span_context(), given);
+        let trace =
+            trace_context(span.span_context(), Some(&hop.parent.trace), Some(given.trace_state()), self.random_flag);
         // A tracer that makes no spans (the API's no-op) must not end the trace.
         let trace = if trace.has_ids() { trace } else { hop.parent.trace };
         let context = PropagationContext::new(trace).with_baggage(hop.parent.baggage);

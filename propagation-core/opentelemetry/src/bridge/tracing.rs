@@ -118,9 +118,9 @@ impl TracingBridge {
 }
 
 impl TracingBridge {
-    /// Returns false, and reports it once, if the level of all subscribers is off: then hops need no description.
+    /// Returns false, and reports it once, if no subscriber makes spans here: then hops need no description.
     fn is_subscribed(&self) -> bool {
-        if LevelFilter::current() == LevelFilter::OFF {
+        if LevelFilter::current() == LevelFilter::OFF || has_no_subscriber() {
             self.findings.report(disabled());
             return false;
         }
@@ -213,7 +213,10 @@ impl Bridge for TracingBridge {
         if let Some(missed) = missed(&hop.parent.trace, context.span().span_context()) {
             span.set_attribute(RECEIVED_TRACE_ID, missed);
         }
-        let trace = trace_context(context.span().span_context(), Some(&hop.parent.trace), self.random_flag);
+        let given = parent.span();
+        let given = given.span_context().trace_state();
+        let trace =
+            trace_context(context.span().span_context(), Some(&hop.parent.trace), Some(given), self.random_flag);
         let (trace, otel) = if trace.has_ids() {
             let otel = OtelSpan::own(context, &trace);
             (trace, otel)
@@ -252,11 +255,12 @@ fn set_parent(span: &Span, parent: Context) -> Result<(), BridgeError> {
 
 /// Returns the reason why a span is disabled.
 fn disabled() -> BridgeError {
-    if dispatcher::get_default(Dispatch::is::<NoSubscriber>) {
-        BridgeError::NoSubscriber
-    } else {
-        BridgeError::SpansDisabled
-    }
+    if has_no_subscriber() { BridgeError::NoSubscriber } else { BridgeError::SpansDisabled }
+}
+
+/// Returns true on a thread without a subscriber.
+fn has_no_subscriber() -> bool {
+    dispatcher::get_default(Dispatch::is::<NoSubscriber>)
 }
 
 struct TracingSpan {

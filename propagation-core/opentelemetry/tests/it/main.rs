@@ -5,6 +5,7 @@ mod bridges;
 mod formats_bridge;
 mod formats_differential;
 mod forwarding;
+mod idle;
 mod left_behind;
 mod logs;
 mod logs_of;

@@ -78,17 +78,25 @@ impl TraceState {
         if self.ot(THRESHOLD).is_none() {
             return;
         }
-        let pieces = self.members().filter_map(|member| match member.strip_prefix(b"ot=") {
-            None => Some(member.to_vec()),
-            Some(ot) => {
-                let kept: Vec<&[u8]> =
-                    ot.split(|&byte| byte == b';').filter(|piece| !piece.starts_with(b"th:")).collect();
-                let kept = kept.join(&b';');
-                (!kept.is_empty()).then(|| [b"ot=".as_slice(), &kept].concat())
+        let mut text = Vec::with_capacity(self.as_bytes().len());
+        let mut count = 0;
+        for member in self.members() {
+            let before = text.len();
+            if !text.is_empty() {
+                text.push(b',');
             }
-        });
-        let members: Vec<Vec<u8>> = pieces.collect();
-        *self = Self::from_members(&members.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            match member.strip_prefix(b"ot=") {
+                None => text.extend_from_slice(member),
+                Some(ot) => {
+                    if !push_without_threshold(ot, &mut text) {
+                        text.truncate(before);
+                        continue;
+                    }
+                }
+            }
+            count += 1;
+        }
+        *self = Self { text: text.into(), count, plain: false };
     }
 
     fn set_ot(&mut self, sub_key: &str, value: &str) -> Result<(), TraceStateError> {
@@ -100,6 +108,20 @@ impl TraceState {
         }
         self.set(OT, &ot)
     }
+}
+
+/// Writes the member `ot` without its threshold. Returns false if nothing else is in it.
+fn push_without_threshold(ot: &[u8], text: &mut Vec<u8>) -> bool {
+    text.extend_from_slice(b"ot=");
+    let start = text.len();
+    let kept = ot.split(|&byte| byte == b';').filter(|piece| !piece.starts_with(b"th:"));
+    for (index, piece) in kept.enumerate() {
+        if index > 0 {
+            text.push(b';');
+        }
+        text.extend_from_slice(piece);
+    }
+    text.len() > start
 }
 
 /// Parses the digits of `th`: 1 to 14 lower-case hex digits, of 56 bits the most significant ones.
@@ -185,6 +207,9 @@ mod tests {
             ("congo=1,ot=th:c;rv:6e6d1a75832a2f,rojo=2", "congo=1,ot=rv:6e6d1a75832a2f,rojo=2"),
             ("congo=1,ot=th:c,rojo=2", "congo=1,rojo=2"),
             ("ot=th:c", ""),
+            ("ot=th:c;", ""),
+            ("ot=th:c,congo=1", "congo=1"),
+            ("ot=x:y;th:c;odd;z:1,congo=1", "ot=x:y;odd;z:1,congo=1"),
             ("ot=x:y", "ot=x:y"),
             ("congo=th:c", "congo=th:c"),
         ] {

@@ -24,7 +24,8 @@ const TARGET: &str = "propagation";
 const LEVEL: Level = Level::INFO;
 const NAME: &str = "otel.name";
 const KIND: &str = "otel.kind";
-const FIELDS: &[&str] = &[NAME, KIND, "otel.status_code"];
+/// The layer reserves room for as many attributes as there are fields: a server's attributes fit.
+const FIELDS: &[&str] = &[NAME, KIND, "otel.status_code", "otel.status_description", "error.type"];
 
 /// Callsites live for ever: further names share one for each kind of span.
 const LIMIT: usize = 1_000;
