@@ -36,7 +36,9 @@ pin_project! {
                 true => BodyEnd::Aborted,
                 false => BodyEnd::NotRead,
             };
-            if let Some((hop, _)) = this.hop.as_ref() {
+            if let Some((hop, _)) = this.hop.as_ref()
+                && this.inner.is_some()
+            {
                 hop.in_scope(|| this.inner.set(None));
             }
             end(this.hop, |classifier, hop| classifier.classify(body_end, hop));
@@ -64,23 +66,27 @@ impl<B: Body<Error: 'static>, C: ClassifyResponse> Body for ResponseBody<B, C> {
         let Some((hop, classifier)) = this.hop.as_mut() else {
             return this.inner.as_pin_mut().map_or(Poll::Ready(None), |inner| inner.poll_frame(task));
         };
-        let frame = hop.in_scope(|| {
-            let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
-            *this.read = true;
-            let frame = ready!(inner.poll_frame(task));
-            if !matches!(&frame, Some(Ok(frame)) if frame.is_data()) {
-                // This was the last frame. The body's values are dropped in the context, too.
-                this.inner.set(None);
-            }
-            Poll::Ready(frame)
-        });
-        let frame = ready!(frame);
+        let frame = if this.inner.is_none() {
+            // The last data ended the stream.
+            None
+        } else {
+            let frame = hop.in_scope(|| {
+                let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+                *this.read = true;
+                let frame = ready!(inner.poll_frame(task));
+                let is_data = matches!(&frame, Some(Ok(frame)) if frame.is_data());
+                if !is_data || this.inner.as_ref().as_pin_ref().is_none_or(|inner| inner.is_end_stream()) {
+                    // This was the last frame. The body's values are dropped in the context, too.
+                    this.inner.set(None);
+                }
+                Poll::Ready(frame)
+            });
+            ready!(frame)
+        };
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 // The first frame of several: from here on, the response may stream for hours.
-                if !std::mem::replace(this.streams, true)
-                    && !this.inner.as_ref().as_pin_ref().is_none_or(|inner| inner.is_end_stream())
-                {
+                if !std::mem::replace(this.streams, true) && this.inner.is_some() {
                     hop.detach();
                 }
                 if let Some(data) = frame.data_ref().filter(|_| hop.is_recording()) {

@@ -7,7 +7,10 @@ impl Hop {
     #[must_use]
     pub fn admitted(kind: SpanKind, admission: Admission) -> Self {
         let Admission { context, links, attributes, .. } = admission;
-        let mut hop = Self::remote(kind, context).linked(links);
+        let mut hop = Self::remote(kind, context);
+        if !links.is_empty() {
+            hop = hop.linked(links);
+        }
         hop.attributes = attributes;
         hop
     }

@@ -66,18 +66,22 @@ async fn body_is_polled_and_dropped_in_context_and_ends_the_span() {
     }
 }
 
-/// A body that records the context of its drop.
-struct Leaving(Propagator, Arc<std::sync::Mutex<Option<PropagationContext>>>);
+/// A body with at most one frame that records the context of its drop.
+struct Leaving(Propagator, Arc<std::sync::Mutex<Option<PropagationContext>>>, Option<Bytes>);
 
 impl http_body::Body for Leaving {
     type Data = Bytes;
     type Error = Infallible;
 
     fn poll_frame(
-        self: std::pin::Pin<&mut Self>,
+        mut self: std::pin::Pin<&mut Self>,
         _: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Infallible>>> {
-        std::task::Poll::Ready(None)
+        std::task::Poll::Ready(self.2.take().map(|data| Ok(http_body::Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.2.is_none()
     }
 }
 
@@ -89,22 +93,30 @@ impl Drop for Leaving {
 
 #[tokio::test]
 async fn ended_body_is_dropped_in_the_context() {
-    let telemetry = Telemetry::new();
-    let left = Arc::default();
-    let body = Leaving(telemetry.propagator.clone(), Arc::clone(&left));
-    let body = std::sync::Mutex::new(Some(body));
-    let service = tower::service_fn(move |_: Request| {
-        let body = body.lock().unwrap().take().unwrap();
-        std::future::ready(Ok::<_, Infallible>(Response::new(body)))
-    });
-    let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(service);
-    let response = service.oneshot(request("/")).await.unwrap();
-    let body = response.into_body().collect().await.unwrap();
-    let left = left.lock().unwrap().take().unwrap();
-    let span = telemetry.span("GET");
-    assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
-    assert_eq!(span.status, Status::Unset);
-    drop(body);
+    for (data, read) in [(None, true), (Some("data"), true), (Some("data"), false)] {
+        let telemetry = Telemetry::new();
+        let left = Arc::default();
+        let body = Leaving(telemetry.propagator.clone(), Arc::clone(&left), data.map(Bytes::from));
+        let body = std::sync::Mutex::new(Some(body));
+        let service = tower::service_fn(move |_: Request| {
+            let body = body.lock().unwrap().take().unwrap();
+            std::future::ready(Ok::<_, Infallible>(Response::new(body)))
+        });
+        let service = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(service);
+        let mut body = service.oneshot(request("/")).await.unwrap().into_body();
+        // A reader that knows the end of the stream does not poll again.
+        let found = body.frame().await.map(|frame| frame.unwrap().into_data().unwrap());
+        assert_eq!(found.as_deref(), data.map(str::as_bytes));
+        assert!(http_body::Body::is_end_stream(&body) && left.lock().unwrap().is_some(), "dropped with its last frame");
+        if read {
+            assert!(body.frame().await.is_none());
+        }
+        drop(body);
+        let left = left.lock().unwrap().take().unwrap();
+        let span = telemetry.span("GET");
+        assert_eq!(left.trace.span_id().unwrap().to_string(), span.span_context.span_id().to_string());
+        assert_eq!((attribute(&span, "error.type"), span.status), (None, Status::Unset));
+    }
 }
 
 fn in_two_parts() -> Body {
@@ -151,7 +163,7 @@ async fn body_keeps_its_end_and_size_hint() {
 async fn dropped_future_drops_its_values_in_the_context() {
     let telemetry = Telemetry::new();
     let left: Arc<std::sync::Mutex<Option<PropagationContext>>> = Arc::default();
-    let held = Leaving(telemetry.propagator.clone(), Arc::clone(&left));
+    let held = Leaving(telemetry.propagator.clone(), Arc::clone(&left), None);
     let held = std::sync::Mutex::new(Some(held));
     let slow = tower::service_fn(move |_: Request| {
         let held = held.lock().unwrap().take().unwrap();
