@@ -9,6 +9,7 @@ mod request_options;
 mod resend;
 mod service;
 pub(crate) mod switches;
+mod target;
 
 pub use caller::{CallerContext, CallerContextLayer, WithCallerContext};
 pub use classify::ClientClassifier;
@@ -19,3 +20,4 @@ pub(crate) use redirects::{Report, releases_less};
 pub use request_options::RequestOptions;
 pub use resend::{ResendCount, ResendCountLayer, WithResendCount};
 pub use service::ClientPropagation;
+pub(crate) use target::Target;

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc};
 use http::{Method, Uri};
 use propagation_core::Glob;
 
+use crate::client::Target;
+
 /// Requests that get no span, by path and method. They still propagate the context.
 ///
 /// A request is excluded if one of the conditions holds. For other conditions, see the `filter` method of the layers.
@@ -134,9 +136,9 @@ pub(crate) struct ClientFilter {
 }
 
 impl ClientFilter {
-    pub(crate) fn has_span(&self, method: &Method, uri: &Uri) -> bool {
-        !self.exclusions.excludes(method, uri.path())
-            && self.function.as_ref().is_none_or(|function| function(method, uri))
+    pub(crate) fn has_span(&self, method: &Method, target: &Target<'_>) -> bool {
+        !self.exclusions.excludes(method, target.path)
+            && self.function.as_ref().is_none_or(|function| function(method, &target.uri()))
     }
 }
 

@@ -4,15 +4,15 @@ mod redirects;
 
 use std::sync::Arc;
 
-use ::reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt, Url, redirect::Policy};
-use http::{Extensions, Method, Uri};
+use ::reqwest::{Body, Client, ClientBuilder, Request, Response, ResponseBuilderExt, redirect::Policy};
+use http::{Extensions, Method};
 use propagation_core::{HopSpan, Outcome, Propagator, RejectReason};
 use reqwest_middleware::{Middleware, Next, Result};
 
 pub use self::redirects::Redirects;
 use crate::{
     RequestOptions, ResendCount, attributes,
-    client::{ClientClassifier, Options, Report, releases_less, switches::client_options},
+    client::{ClientClassifier, Options, Report, Target, releases_less, switches::client_options},
     exchange::{ClassifyResponse, ResponseBody},
 };
 
@@ -93,9 +93,8 @@ impl ReqwestPropagation {
         }
         // Attempts of one request share the extensions.
         let resend = extensions.get_or_insert_with(ResendCount::new).next_attempt();
-        let uri = uri_of(request.url());
-        let authority = attributes::authority_of(&uri, request.headers());
-        self.options.start(request.method(), &uri, request.headers(), &authority, resend, options)
+        let target = Target::of_url(request.url(), request.headers());
+        self.options.start(request.method(), &target, request.headers(), resend, options)
     }
 
     /// Injects the context into a request. Logs one warning if baggage is withheld.
@@ -151,11 +150,7 @@ impl Middleware for ReqwestPropagation {
         let options = extensions.get().cloned().unwrap_or_else(RequestOptions::new);
         let hop = self.start(&request, extensions, &options);
         let bodiless = *request.method() == Method::HEAD;
-        let authority = match request.url().authority() {
-            "" => attributes::host_header(request.headers()),
-            authority => authority,
-        };
-        let authority = authority.to_owned();
+        let authority = attributes::authority_of(request.url().authority(), request.headers()).into_owned();
         self.inject(&hop, &authority, &mut request, &options);
         let result = hop.scope(next.run(request, extensions)).await;
         match result {
@@ -181,12 +176,6 @@ impl Middleware for ReqwestPropagation {
             }
         }
     }
-}
-
-/// Converts a URL to [`Uri`]. A URL that is too long for [`Uri`] is reduced to its origin.
-fn uri_of(url: &Url) -> Uri {
-    let origin = || url.origin().ascii_serialization().parse().ok();
-    url.as_str().parse().ok().or_else(origin).unwrap_or_default()
 }
 
 /// Returns the kind of an error for `error.type`. The error's text may contain the URL.

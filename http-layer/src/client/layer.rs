@@ -1,13 +1,13 @@
 use std::{borrow::Cow, sync::Arc};
 
-use http::{Method, Uri};
+use http::Method;
 use propagation_core::{
     AttributeValue, Hop, HopSpan, Inject, InjectionReport, OutgoingFields, Peer, PropagationContext, Propagator,
     SpanKind, TraceContext, semconv,
 };
 use tower_layer::Layer;
 
-use super::{ClientPropagation, RequestOptions, switches::client_options};
+use super::{ClientPropagation, RequestOptions, Target, switches::client_options};
 use crate::{
     HeaderCarrierMut, KnownMethods, Redaction, attributes,
     carrier::{RestrictedHeaders, inject_merged},
@@ -110,14 +110,13 @@ impl Options {
     pub(crate) fn start(
         &self,
         method: &Method,
-        uri: &Uri,
+        target: &Target<'_>,
         headers: &http::HeaderMap,
-        authority: &str,
         resend: u32,
         request: &RequestOptions,
     ) -> HopSpan {
         let context = self.context(request);
-        if request.without_span || !self.filter.has_span(method, uri) {
+        if request.without_span || !self.filter.has_span(method, target) {
             return self.propagator.continue_from(context);
         }
         let mut hop = Hop::local(SpanKind::Client, context);
@@ -130,12 +129,11 @@ impl Options {
                 None => name.into(),
             };
             attributes::method(&mut hop, method, known);
-            let scheme = uri.scheme_str().unwrap_or("http");
             let policy = self.propagator.policy_guard();
-            let url = self.hosts.with_described(&self.propagator, scheme, authority, |host| {
+            let url = self.hosts.with_described(&self.propagator, target.scheme, &target.authority, |host| {
                 hop.attributes.extend(host.attributes.iter().cloned());
                 hop.omit_from_metrics(host.span_only);
-                self.redaction.url(uri, &host.origin, &policy)
+                self.redaction.url(&host.origin, target.path, target.query, &policy)
             });
             attributes::push(&mut hop, semconv::URL_FULL, AttributeValue::trusted(url));
             if resend > 0 {

@@ -7,7 +7,7 @@ use http::{Method, Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{CallerContext, ClientClassifier, Options, RequestOptions, ResendCount};
+use super::{CallerContext, ClientClassifier, Options, RequestOptions, ResendCount, Target};
 use crate::{
     attributes,
     exchange::{ResponseBody, ResponseFuture, ServerHop},
@@ -39,14 +39,14 @@ where
         ServerHop::remove(&mut head.extensions);
         let caller = CallerContext::take(&mut head.extensions);
         let call = || {
-            let authority = attributes::authority_of(&head.uri, &head.headers);
+            let target = Target::new(&head.uri, &head.headers);
             let resend = head.extensions.get().map_or(0, ResendCount::next_attempt);
             let request = head.extensions.get().cloned().unwrap_or_else(RequestOptions::new);
-            let hop = self.options.start(&head.method, &head.uri, &head.headers, &authority, resend, &request);
-            let peer = request.peer.as_deref().unwrap_or_else(|| attributes::host_and_port(&authority).0);
+            let hop = self.options.start(&head.method, &target, &head.headers, resend, &request);
+            let peer = request.peer.as_deref().unwrap_or_else(|| attributes::host_and_port(&target.authority).0);
             self.options.inject(&hop, peer, &mut head.headers, &request, true);
             let bodiless = head.method == Method::HEAD;
-            let classifier = ClientClassifier::new(&self.options, &authority);
+            let classifier = ClientClassifier::new(&self.options, &target.authority);
             let request = Request::from_parts(head, body);
             let inner = hop.in_scope(|| self.inner.call(request));
             ResponseFuture::new(inner, hop, classifier, bodiless)
