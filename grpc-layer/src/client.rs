@@ -11,7 +11,7 @@ use http_body::Body;
 use propagation_core::{Hop, HopSpan, Propagator, SpanKind, semconv};
 use propagation_http::{
     CallerContext, Exclusions, ResendCount,
-    attributes::Servers,
+    attributes::{Servers, SpanNames},
     exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tonic::GrpcMethod;
@@ -47,6 +47,7 @@ struct Options {
     filter: Filter,
     metadata: Arc<RecordedMetadata>,
     servers: Servers,
+    names: SpanNames,
 }
 
 /// The function that decides which calls get a span.
@@ -76,6 +77,7 @@ impl ClientPropagationLayer {
                 filter: Filter::default(),
                 metadata: Arc::default(),
                 servers: Servers::default(),
+                names: SpanNames::default(),
             }),
         }
     }
@@ -256,9 +258,10 @@ impl Options {
     }
 
     fn method_of(&self, head: &Parts) -> MethodName {
+        let (path, names) = (head.uri.path(), &self.names);
         match head.extensions.get::<GrpcMethod<'static>>() {
-            Some(generated) => MethodName::Known([generated.service(), "/", generated.method()].concat()),
-            None => MethodName::from_path(head.uri.path(), &self.methods),
+            Some(generated) => MethodName::generated(generated, path, names, &self.propagator),
+            None => MethodName::from_path(path, &self.methods, names, &self.propagator),
         }
     }
 }

@@ -11,7 +11,8 @@ pub(crate) struct Deadline(Instant);
 impl Deadline {
     /// Returns the deadline of a call that starts now, if its headers have a valid `grpc-timeout`.
     pub(crate) fn from_headers(headers: &HeaderMap) -> Option<Self> {
-        Instant::now().checked_add(parse_timeout(headers.get("grpc-timeout")?.as_bytes())?).map(Self)
+        let timeout = parse_timeout(headers.get("grpc-timeout")?.as_bytes())?;
+        Instant::now().checked_add(timeout).map(Self)
     }
 
     pub(crate) fn has_passed(self) -> bool {

@@ -1,6 +1,8 @@
 //! The method name of a call.
 
-use propagation_core::{Attribute, Hop, HopSpan, semconv, truncate_text};
+use propagation_core::{Attribute, Hop, HopSpan, Propagator, semconv, truncate_text};
+use propagation_http::attributes::SpanNames;
+use tonic::GrpcMethod;
 
 use crate::methods::Methods;
 
@@ -47,18 +49,35 @@ impl UnknownMethod {
 
 /// The method name of a span, or the unknown method to settle at its end.
 pub(crate) enum MethodName {
+    /// A method that the service declares, with its name in memory that all spans share.
+    Shared(&'static str),
     Known(String),
     Unknown(UnknownMethod),
 }
 
 impl MethodName {
     /// Looks up the method of a path.
-    pub(crate) fn from_path(path: &str, methods: &Methods) -> Self {
-        match full_name(path).filter(|name| methods.contains(name)) {
-            Some(name) => Self::Known(name.to_owned()),
-            None => {
-                Self::Unknown(UnknownMethod { methods: methods.clone(), path: truncate_text(path, MAX_PATH).into() })
-            }
+    pub(crate) fn from_path(path: &str, methods: &Methods, names: &SpanNames, propagator: &Propagator) -> Self {
+        match full_name(path) {
+            Some(name) if methods.declares(name) => Self::declared(name, names, propagator),
+            Some(name) if methods.has_learned(name) => Self::Known(name.to_owned()),
+            _ => Self::Unknown(UnknownMethod { methods: methods.clone(), path: truncate_text(path, MAX_PATH).into() }),
+        }
+    }
+
+    /// Returns the name of the method for which a client's call was generated.
+    pub(crate) fn generated(method: &GrpcMethod<'_>, path: &str, names: &SpanNames, propagator: &Propagator) -> Self {
+        let is_method = |name: &&str| name.split_once('/') == Some((method.service(), method.method()));
+        match full_name(path).filter(is_method) {
+            Some(name) => Self::declared(name, names, propagator),
+            None => Self::Known([method.service(), "/", method.method()].concat()),
+        }
+    }
+
+    fn declared(name: &str, names: &SpanNames, propagator: &Propagator) -> Self {
+        match names.find(propagator, "", name) {
+            Some(shared) => Self::Shared(shared.name),
+            None => Self::Known(name.to_owned()),
         }
     }
 
@@ -68,6 +87,11 @@ impl MethodName {
         hop.attributes.reserve(6);
         hop.attributes.push(Attribute::new(semconv::RPC_SYSTEM_NAME, "grpc"));
         match self {
+            Self::Shared(name) => {
+                hop.name = name.into();
+                hop.attributes.push(Attribute::new(semconv::RPC_METHOD, name));
+                None
+            }
             Self::Known(name) => {
                 hop.name = name.clone().into();
                 hop.attributes.push(Attribute::new(semconv::RPC_METHOD, name));
@@ -85,6 +109,11 @@ impl MethodName {
     pub(crate) fn refine(self, hop: &HopSpan) -> Option<UnknownMethod> {
         hop.set_attribute(semconv::RPC_SYSTEM_NAME, "grpc");
         match self {
+            Self::Shared(name) => {
+                hop.rename(name);
+                hop.set_attribute(semconv::RPC_METHOD, name);
+                None
+            }
             Self::Known(name) => {
                 hop.rename(name.clone());
                 hop.set_attribute(semconv::RPC_METHOD, name);

@@ -31,11 +31,19 @@ impl Methods {
         Ok(())
     }
 
-    pub(crate) fn contains(&self, name: &str) -> bool {
+    /// Returns `true` for a method that the service has declared.
+    pub(crate) fn declares(&self, name: &str) -> bool {
         // A long path is not hashed.
-        name.len() <= MAX_NAME
-            && (self.declared.contains(name)
-                || self.learned.read().unwrap_or_else(PoisonError::into_inner).contains(name))
+        name.len() <= MAX_NAME && self.declared.contains(name)
+    }
+
+    /// Returns `true` for a method that a call proved to exist.
+    pub(crate) fn has_learned(&self, name: &str) -> bool {
+        name.len() <= MAX_NAME && self.learned.read().unwrap_or_else(PoisonError::into_inner).contains(name)
+    }
+
+    fn contains(&self, name: &str) -> bool {
+        self.declares(name) || self.has_learned(name)
     }
 
     /// Stores an existing method. Returns `false` if the limit is reached or the name is too long.

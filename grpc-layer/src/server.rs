@@ -12,7 +12,7 @@ use http_body::Body;
 use propagation_core::{Hop, HopSpan, Peer, Propagator, SpanKind, Transport};
 use propagation_http::{
     Exclusions, ForwardingHeader, PeerAddress, TrustedProxies,
-    attributes::Servers,
+    attributes::{Servers, SpanNames},
     exchange::{ResponseBody, ResponseFuture, ServerHop},
 };
 use tower_layer::Layer;
@@ -54,6 +54,7 @@ struct Options {
     proxies: TrustedProxies,
     network_peer: bool,
     servers: Servers,
+    names: SpanNames,
     /// The layer for requests that are not gRPC calls.
     http: propagation_http::ServerPropagationLayer,
 }
@@ -76,6 +77,7 @@ impl ServerPropagationLayer {
                 proxies: TrustedProxies::default(),
                 network_peer: false,
                 servers: Servers::default(),
+                names: SpanNames::default(),
             }),
         }
     }
@@ -279,7 +281,7 @@ impl Options {
             return (self.propagator.continue_from(admission.context), None);
         }
         let mut hop = Hop::admitted(SpanKind::Server, admission);
-        let method = MethodName::from_path(head.uri.path(), &self.methods);
+        let method = MethodName::from_path(head.uri.path(), &self.methods, &self.names, &self.propagator);
         let unknown = method.describe(&mut hop);
         hop.attributes.extend(self.metadata.of_request(&head.headers, &self.propagator.policy_guard()));
         let authority = propagation_http::attributes::authority(&head.uri, &head.headers);
@@ -298,7 +300,7 @@ impl Options {
             return (outer.hop().following(), None);
         }
         let hop = outer.hop().refining();
-        let method = MethodName::from_path(head.uri.path(), &self.methods);
+        let method = MethodName::from_path(head.uri.path(), &self.methods, &self.names, &self.propagator);
         let unknown = method.refine(&hop);
         for attribute in self.metadata.of_request(&head.headers, &self.propagator.policy_guard()) {
             hop.set_attribute(attribute.key, attribute.value);

@@ -7,7 +7,10 @@ use propagation_core::{Attribute, AttributeValue, ExternalText, Hop, Policy, Pro
 
 use crate::{PeerAddress, hosts::HostCache};
 
-pub use crate::headers::header;
+pub use crate::{
+    headers::header,
+    names::{SpanName, SpanNames},
+};
 
 /// Adds the method. An unknown one becomes `_OTHER`, with the original as a further attribute.
 pub(crate) fn method(hop: &mut Hop, method: &Method, known: Option<&'static str>) {
@@ -110,12 +113,9 @@ pub(crate) fn host_header(headers: &HeaderMap) -> &str {
     headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
-/// Like [`authority`], but borrows from the URI alone, so that the headers can be changed meanwhile.
-pub(crate) fn authority_of<'a>(uri: &'a Uri, headers: &HeaderMap) -> Cow<'a, str> {
-    match uri.authority() {
-        Some(authority) => authority.as_str().into(),
-        None => host_header(headers).to_owned().into(),
-    }
+/// Returns the authority of a URL, or else a copy of the host header, so that the headers can be changed meanwhile.
+pub(crate) fn authority_of<'a>(authority: &'a str, headers: &HeaderMap) -> Cow<'a, str> {
+    if authority.is_empty() { host_header(headers).to_owned().into() } else { authority.into() }
 }
 
 /// Splits an authority into the host, without userinfo and brackets, and the port.

@@ -19,6 +19,7 @@ mod hosts;
 #[cfg(feature = "hyper-1")]
 mod hyper;
 mod methods;
+mod names;
 mod redact;
 #[cfg(feature = "reqwest-0-13")]
 mod reqwest;

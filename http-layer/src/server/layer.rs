@@ -7,7 +7,7 @@ use tower_layer::Layer;
 use super::{ForwardingHeader, ServerClassifier, ServerPropagation, TrustedProxies, response_ids::ResponseIds};
 use crate::{
     Exclusions, KnownMethods, Redaction,
-    attributes::{Servers, canonical_host},
+    attributes::{Servers, SpanNames, canonical_host},
     headers::RecordedHeaders,
 };
 
@@ -31,6 +31,7 @@ pub(super) struct Options {
     pub(super) identity: Option<RequestFn<Option<String>>>,
     pub(super) claims: Option<ClaimFn>,
     pub(super) route: Option<RequestFn<Option<String>>>,
+    pub(super) names: SpanNames,
     pub(super) headers: RecordedHeaders,
     pub(super) methods: KnownMethods,
     pub(super) server_names: Vec<Box<str>>,
@@ -57,6 +58,7 @@ impl ServerPropagationLayer {
                 identity: None,
                 claims: None,
                 route: None,
+                names: SpanNames::default(),
                 headers: RecordedHeaders::default(),
                 methods: KnownMethods::default(),
                 server_names: Vec::new(),

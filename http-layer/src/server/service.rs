@@ -104,20 +104,30 @@ impl Options {
     }
 
     fn route_of(&self, head: &Parts) -> Option<String> {
-        self.route.as_ref().and_then(|route| route(head)).or_else(|| matched_path(head))
+        self.route.as_ref().and_then(|route| route(head)).or_else(|| Some(matched_path(head)?.to_owned()))
+    }
+
+    /// Returns the name of a request's span, and its route.
+    fn name_of(&self, head: &Parts, method: &'static str) -> (Cow<'static, str>, Option<Cow<'static, str>>) {
+        let named = |route: String| ([method, " ", &route].concat().into(), Some(route.into()));
+        if let Some(route) = self.route.as_ref().and_then(|route| route(head)) {
+            return named(route);
+        }
+        let Some(route) = matched_path(head) else { return (method.into(), None) };
+        match self.names.find(&self.propagator, method, route) {
+            Some(known) => (known.name.into(), Some(known.target.into())),
+            None => named(route.to_owned()),
+        }
     }
 
     fn describe(&self, head: &Parts, address: Option<IpAddr>, hop: &mut Hop) {
         let policy = self.propagator.policy_guard();
         let known = self.methods.find(&head.method);
         let method = known.unwrap_or("HTTP");
-        let route = self.route_of(head);
+        let (name, route) = self.name_of(head, method);
+        hop.name = name;
         // Usually this many; without a reservation, the list grows four times.
         hop.attributes.reserve(10);
-        hop.name = match &route {
-            Some(route) => [method, " ", route].concat().into(),
-            None => method.into(),
-        };
         attributes::method(hop, &head.method, known);
         let scheme = attributes::scheme(&head.uri).unwrap_or(Cow::Borrowed(self.scheme));
         attributes::push(
@@ -183,10 +193,10 @@ fn connection(extensions: &Extensions) -> Option<PeerAddress> {
 }
 
 #[cfg_attr(not(feature = "axum-0-8"), allow(unused_variables, reason = "same signature without the feature"))]
-fn matched_path(head: &Parts) -> Option<String> {
+fn matched_path(head: &Parts) -> Option<&str> {
     #[cfg(feature = "axum-0-8")]
     if let Some(path) = head.extensions.get::<axum::extract::MatchedPath>() {
-        return Some(path.as_str().to_owned());
+        return Some(path.as_str());
     }
     None
 }

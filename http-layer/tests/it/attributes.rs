@@ -6,7 +6,7 @@ use axum::body::Body;
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
 use http_body_util::BodyExt;
 use propagation_core::{AttributeValue, Extract, FieldName, Hop, Policy, PropagationContext, Scrub, SpanKind};
-use propagation_http::{ClientPropagationLayer, HeaderCarrierMut, KnownMethods, attributes};
+use propagation_http::{ClientPropagationLayer, HeaderCarrierMut, KnownMethods, ServerPropagationLayer, attributes};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::telemetry::{Telemetry, attribute};
@@ -141,6 +141,26 @@ async fn described_host_follows_a_replaced_policy() {
             let url = attribute(span, "url.full").unwrap_or_default();
             assert_eq!(attribute(span, "server.address").is_some(), is_shown, "{url}");
             assert_eq!(url.contains("4111111111111111"), is_shown, "{url}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn described_server_follows_a_replaced_policy() {
+    let telemetry = Telemetry::new();
+    let service = service_fn(async |_: Request<Body>| Ok::<_, Infallible>(Response::new(Body::empty())));
+    let server = ServerPropagationLayer::new(telemetry.propagator.clone()).layer(service);
+    let unscrubbed = Policy::builder().scrub(Scrub::off()).build().unwrap();
+    for (policy, is_shown) in [(unscrubbed, true), (Policy::default(), false)] {
+        telemetry.propagator.set_policy(policy);
+        for _ in 0..2 {
+            let request =
+                Request::get("/").header("host", "4111111111111111.example:8080").body(Body::empty()).unwrap();
+            server.clone().oneshot(request).await.unwrap().into_body().collect().await.unwrap();
+        }
+        for span in telemetry.spans().iter().rev().take(2) {
+            assert_eq!(attribute(span, "server.address").is_some(), is_shown);
+            assert_eq!(attribute(span, "server.port").as_deref(), Some("8080"));
         }
     }
 }
