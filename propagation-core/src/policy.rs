@@ -79,6 +79,8 @@ pub struct Policy {
     generation: Generation,
     /// Whether a rule copies baggage to every span.
     every_span: bool,
+    /// Whether a rule takes values of the application's own as baggage.
+    has_sources: bool,
     telemetry: TelemetryLimits,
     /// The declared transports.
     transports: Vec<Box<str>>,
@@ -106,6 +108,7 @@ impl Policy {
         self.inbound.iter_mut().for_each(InboundRule::compile);
         self.outbound.iter_mut().for_each(OutboundRule::compile);
         self.every_span = self.inbound.iter().flat_map(InboundRule::keys).any(|key| key.every_span);
+        self.has_sources = self.inbound.iter().any(|rule| !rule.sources().is_empty());
         self.inbound_index = PeerIndex::new(Direction::Inbound, self.inbound.iter().map(InboundRule::peer_patterns));
         self.outbound_index =
             PeerIndex::new(Direction::Outbound, self.outbound.iter().map(OutboundRule::peer_patterns));

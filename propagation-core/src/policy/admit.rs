@@ -38,7 +38,9 @@ impl Policy {
     /// Applies the inbound rules in place: moving a context costs more than most rules.
     pub(crate) fn restrict(&self, peer: &Peer<'_>, extracted: &mut Extracted) -> AdmissionTerms {
         // Those of the formats; the rules' own are hidden as they are made.
-        self.hide_personal_keys(&mut extracted.rejections);
+        if !extracted.rejections.is_empty() {
+            self.hide_personal_keys(&mut extracted.rejections);
+        }
         self.apply_inbound(peer, extracted)
     }
 
@@ -51,6 +53,9 @@ impl Policy {
 
     /// Returns the rule that has admitted a context, if it takes values of the application's own as baggage.
     pub(crate) fn rule_with_sources(&self, context: &PropagationContext) -> Option<&InboundRule> {
+        if !self.has_sources {
+            return None;
+        }
         let rule = context.origin.admission.and_then(|token| self.rule_of(token))?;
         (!rule.sources().is_empty()).then_some(rule)
     }

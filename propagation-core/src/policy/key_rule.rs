@@ -237,6 +237,7 @@ impl Keys {
     }
 
     /// Returns the first key that matches a member.
+    #[inline]
     pub(super) fn find(&self, member: &Member<'_>) -> Option<&KeyRule> {
         match &self.index {
             Some(index) => self.rules.get(index.find(member.wire_key())?),

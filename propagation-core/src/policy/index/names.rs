@@ -92,7 +92,8 @@ impl NameIndex {
     fn find_pattern_before(&self, limit: Place, name: &[u8]) -> Place {
         let mut first = self.prefixes.find_before(limit, name, name);
         if self.suffixes.first < first {
-            let reversed: SmallVec<[u8; 128]> = name.iter().rev().copied().collect();
+            let mut reversed: SmallVec<[u8; 128]> = SmallVec::from_slice(name);
+            reversed.reverse();
             first = self.suffixes.find_before(first, &reversed, name);
         }
         first_of(&self.others, first, name)
