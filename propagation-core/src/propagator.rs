@@ -28,7 +28,7 @@ pub use counters::Counters;
 pub use deliveries::{CreationContext, DeliveryKey};
 pub(crate) use deliveries::{Delivered, Deliveries};
 
-use self::{callback::RejectionCallback, report::RejectionReporter};
+use self::{callback::RejectionCallback, counters::by_reason, report::RejectionReporter};
 use crate::{
     Admission, Attribute, Bridge, Direction, Extract, Extracted, FieldNames, Format, Inject, InjectionReport,
     OutgoingFields, Peer, Policy, PolicySink, PropagationContext, Rejection,
@@ -126,6 +126,7 @@ impl Propagator {
         if !extracted.rejections.is_empty() {
             self.report(Direction::Inbound, peer, &extracted.rejections);
         }
+        // Made in the place of the caller: a variable would be copied.
         terms.into_admission(extracted)
     }
 
@@ -305,8 +306,9 @@ impl Propagator {
     /// Counts and logs rejections, and passes them to the callback. Out of line: most messages have none.
     #[cold]
     fn report(&self, direction: Direction, peer: &Peer<'_>, rejections: &[Rejection]) {
-        self.0.counters.record(direction, rejections);
-        self.0.reporter.report(direction, peer, rejections);
+        let reasons = by_reason(rejections);
+        self.0.counters.record(direction, &reasons);
+        self.0.reporter.report(direction, peer, rejections, &reasons);
         if let Some(callback) = &self.0.on_rejection {
             callback.call(direction, peer, rejections);
         }

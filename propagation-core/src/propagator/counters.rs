@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use smallvec::SmallVec;
+
 use crate::{Direction, RejectReason, Rejection};
 
 /// Counts rejections by reason and direction since the propagator was made. Shared by all its clones.
@@ -59,9 +61,9 @@ impl Counters {
     }
 
     /// Counts the rejections of one message: one write for each reason, however many members it has.
-    pub(crate) fn record(&self, direction: Direction, rejections: &[Rejection]) {
-        for (reason, count) in by_reason(rejections) {
-            self.add(direction, reason, count);
+    pub(crate) fn record(&self, direction: Direction, reasons: &[(RejectReason, u64)]) {
+        for (reason, count) in reasons {
+            self.add(direction, *reason, *count);
         }
     }
 
@@ -85,15 +87,18 @@ impl Counters {
 #[repr(align(64))]
 struct Counter(AtomicU64);
 
-/// Returns the reasons of one message's rejections, in the order of the counters, each with its number.
-pub(super) fn by_reason(rejections: &[Rejection]) -> impl Iterator<Item = (RejectReason, u64)> {
-    let mut counts = [0_u64; RejectReason::ALL.len()];
-    for rejection in rejections {
-        if let Some(count) = counts.get_mut(rejection.reason as usize) {
-            *count += 1;
+/// Returns the reasons of one message's rejections, each with its number, in the order in which they occur.
+pub(super) fn by_reason(rejections: &[Rejection]) -> SmallVec<[(RejectReason, u64); 4]> {
+    let mut reasons: SmallVec<[(RejectReason, u64); 4]> = SmallVec::new();
+    // The members of one list are mostly rejected for the same reason.
+    for alike in rejections.chunk_by(|one, next| one.reason == next.reason) {
+        let (Some(first), number) = (alike.first(), alike.len() as u64) else { continue };
+        match reasons.iter_mut().find(|(reason, _)| *reason == first.reason) {
+            Some((_, count)) => *count += number,
+            None => reasons.push((first.reason, number)),
         }
     }
-    RejectReason::ALL.iter().copied().zip(counts).filter(|(_, count)| *count > 0)
+    reasons
 }
 
 impl fmt::Debug for Counters {
@@ -120,5 +125,19 @@ impl fmt::Debug for Named<'_> {
             map.entry(&format_args!("{reason}"), &count);
         }
         map.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_counted_once_each_in_order() {
+        let reasons =
+            [RejectReason::NotAllowed, RejectReason::NotAllowed, RejectReason::Malformed, RejectReason::NotAllowed];
+        let rejections = reasons.map(|reason| Rejection::new("baggage", reason));
+        assert_eq!(by_reason(&rejections)[..], [(RejectReason::NotAllowed, 3), (RejectReason::Malformed, 1)]);
+        assert!(by_reason(&[]).is_empty());
     }
 }

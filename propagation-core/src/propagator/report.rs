@@ -7,7 +7,6 @@ use std::{
     time::Instant,
 };
 
-use super::counters::by_reason;
 use crate::{Direction, EscapedText, Peer, RejectReason, Rejection};
 
 /// Emits the events, at most [`PER_SECOND`] for each reason and direction. The next one has the number that were suppressed before it.
@@ -45,8 +44,15 @@ impl Default for RejectionReporter {
 }
 
 impl RejectionReporter {
-    /// Emits events for the rejections of one message. Writes to shared memory once for each reason, not for each rejection.
-    pub(crate) fn report(&self, direction: Direction, peer: &Peer<'_>, rejections: &[Rejection]) {
+    /// Emits events for the rejections of one message, whose `reasons` are counted already. Writes to shared memory once for each reason,
+    /// not for each rejection.
+    pub(crate) fn report(
+        &self,
+        direction: Direction,
+        peer: &Peer<'_>,
+        rejections: &[Rejection],
+        reasons: &[(RejectReason, u64)],
+    ) {
         if rejections.is_empty() || !tracing::event_enabled!(target: "propagation", tracing::Level::WARN) {
             return;
         }
@@ -55,7 +61,7 @@ impl RejectionReporter {
             Direction::Outbound => &self.outbound,
         };
         let second = self.began.elapsed().as_secs();
-        for (reason, count) in by_reason(rejections) {
+        for &(reason, count) in reasons {
             let Some(slot) = slots.get(reason as usize) else { continue };
             let Turn { events, mut suppressed_before } = slot.turn(second, count);
             let events = usize::try_from(events).unwrap_or(usize::MAX);
