@@ -91,9 +91,13 @@ fn measure(bench: &Bench, wanted: &[&String]) -> Result<(), String> {
     }
     let sides = sides(&cases, |side, cases| bench.figures("allocations", side, cases))?;
     print("allocations", &cases, &sides);
-    for case in cases.iter().filter(|case| case.grows) {
+    for case in &cases {
         let held = |side: &str| sides.get(side)?.get(&case.name)?.get(1).copied();
-        if let Some(ours) = held("ours").filter(|_| case.name.starts_with("grows-stream")) {
+        let streams = case.name.contains("-stream-");
+        if !case.grows && !streams {
+            continue;
+        }
+        if let Some(ours) = held("ours").filter(|_| streams) {
             println!("memory {} ours {ours} none 0", case.name);
         }
         for peer in &case.peers {

@@ -1,26 +1,18 @@
 //! Configurations and inputs that grow: rules, keys, members, formats, and responses that stream.
 
-use std::{
-    convert::Infallible,
-    future::{Ready, ready},
-    pin::Pin,
-    task::{Context, Poll, Waker},
-};
-
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
-use http_body::{Body, Frame};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use propagation_core::{
     Formats, InboundRule, OutboundRule, Peer, Policy, Propagator, Scrub, Transport, policy::PolicyBuilder,
 };
 use propagation_http::{HeaderCarrier, HeaderCarrierMut, ServerPropagationLayer};
 use tower_layer::Layer;
-use tower_service::Service;
 
 use crate::{
     input,
     measure::{Operation, Prepared},
     ours,
+    streams::{self, Streams},
 };
 
 const SIZES: [usize; 4] = [1, 10, 100, 1_000];
@@ -198,57 +190,10 @@ fn lines(fields: &input::OutgoingFields, unrelated: usize) -> HeaderMap {
     map
 }
 
-/// Returns the bytes that are held for a response that streams, once its first frame was read. The body itself is not on the heap.
+/// Returns the bytes that are held for a response that streams.
 fn stream(lists: bool) -> Box<dyn Operation> {
     let fields = if lists { input::three_and_five() } else { input::parent_only() };
     let propagator = Propagator::builder().policy(Policy::internal(input::KEYS_5)).build();
-    let mut service = ServerPropagationLayer::new(propagator).layer(Streams);
-    Box::new(move || {
-        let mut request = Request::new(());
-        *request.headers_mut() = lines(&fields, 5);
-        let mut task = Context::from_waker(Waker::noop());
-        let before = crate::count::begin_peak();
-        let response = std::pin::pin!(service.call(request)).poll(&mut task);
-        let Poll::Ready(Ok(response)) = response else { panic!("the service answers at once") };
-        let mut body = response.into_body();
-        let frame = Pin::new(&mut body).poll_frame(&mut task);
-        assert!(matches!(frame, Poll::Ready(Some(Ok(_)))), "a frame");
-        let held = crate::count::begin_peak() - before;
-        drop(body);
-        usize::try_from(held.max(0)).unwrap_or_default()
-    })
-}
-
-struct Streams;
-
-impl Service<Request<()>> for Streams {
-    type Response = Response<Endless>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Request<()>) -> Self::Future {
-        ready(Ok(Response::new(Endless { first: true })))
-    }
-}
-
-/// One frame, and then none for a long time.
-struct Endless {
-    first: bool,
-}
-
-impl Body for Endless {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if std::mem::take(&mut self.first) {
-            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"data: {}\n\n")))))
-        } else {
-            Poll::Pending
-        }
-    }
+    let service = ServerPropagationLayer::new(propagator).layer(Streams);
+    streams::held(service, move || lines(&fields, 5))
 }

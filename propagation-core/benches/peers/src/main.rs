@@ -12,6 +12,7 @@ mod layer;
 mod measure;
 mod ours;
 mod peers;
+mod streams;
 mod texts;
 
 use cases::{Case, What};
@@ -42,8 +43,7 @@ fn main() {
         ["allocations", side, wanted @ ..] => each(side, wanted, |case, operation| {
             measure::warm(operation, runs(case)).then(|| {
                 let (allocations, most) = measure::allocations(operation, runs(case));
-                // A stream returns the bytes that it holds.
-                let held = if case.name.starts_with("grows-stream") { operation.run() as i64 } else { most };
+                let held = if case.name.starts_with("grows-stream") { measure::held(operation) } else { most };
                 format!("{allocations} {held}")
             })
         }),

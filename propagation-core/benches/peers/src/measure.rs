@@ -85,6 +85,12 @@ pub fn allocations(operation: &mut dyn Operation, times: u32) -> (u64, i64) {
     (allocations.div_ceil(u64::from(times)), most)
 }
 
+/// Bytes that a response holds while it streams.
+pub fn held(operation: &mut dyn Operation) -> i64 {
+    operation.prepare();
+    i64::try_from(operation.run()).unwrap_or(i64::MAX)
+}
+
 /// Nanoseconds an operation of each side, preparation subtracted: the best of many turns, taken alternately.
 pub fn times(ours: &mut dyn Operation, theirs: &mut dyn Operation) -> (f64, f64) {
     const TURNS: u32 = 40;

@@ -3,6 +3,8 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
     Server,
+    /// A response that streams, of which the held bytes count.
+    Stream,
     Client,
     GrpcServer,
     GrpcClient,
@@ -79,7 +81,7 @@ pub struct Case {
 pub fn all() -> Vec<Case> {
     use Bridge::{IdleOpenTelemetry, IdleTracing, None, OpenTelemetry, Tracing, WithBaggage, WithMetrics};
     use Input::{Full, Members, Parent};
-    use Operation::{Client, Extract, GrpcClient, GrpcServer, Inject, Process, Reqwest, Send, Server};
+    use Operation::{Client, Extract, GrpcClient, GrpcServer, Inject, Process, Reqwest, Send, Server, Stream};
 
     const SERVERS: [&str; 2] = ["by-hand", "opentelemetry-instrumentation-tower"];
     const TRACING_SERVERS: [&str; 3] = ["tracelayer", "axum-tracing-opentelemetry", "tower-otel"];
@@ -106,6 +108,11 @@ pub fn all() -> Vec<Case> {
         case("server-tp-none", Server, Parent, None, &[]),
         case("server-full-none", Server, Full, None, &[]),
         Case { rules: Rules::Default, ..case("server-full-none-default", Server, Full, None, &[]) },
+        case("stream-tp-otel", Stream, Parent, OpenTelemetry, &[]),
+        case("stream-full-otel", Stream, Full, OpenTelemetry, &[]),
+        case("stream-full-otel-baggage", Stream, Full, WithBaggage, &[]),
+        case("stream-full-tracing", Stream, Full, Tracing, &[]),
+        case("stream-full-none", Stream, Full, None, &[]),
         case("client-tp-none", Client, Parent, None, &[]),
         case("client-full-none", Client, Full, None, &[]),
     ];

@@ -24,6 +24,7 @@ use crate::{
     cases::{Case, Input, Operation},
     input,
     measure::{Operation as Measured, Prepared},
+    streams::{self, Streams},
     telemetry,
 };
 
@@ -31,6 +32,7 @@ use crate::{
 pub fn operation(case: &Case, side: &str, propagator: &Propagator) -> Box<dyn Measured> {
     match case.operation {
         Operation::Server => server(case, side, propagator),
+        Operation::Stream => stream(case, propagator),
         Operation::Client => client(case, side, propagator),
         Operation::GrpcServer => grpc_server(case, side, propagator),
         Operation::GrpcClient => grpc_client(case, side, propagator),
@@ -122,6 +124,13 @@ where
         *next = Some(request);
     };
     Box::new(Prepared { state: (router, None), prepare, run })
+}
+
+/// A response that streams. Its request's headers are slices of a buffer as large as hyper's read buffer.
+fn stream(case: &Case, propagator: &Propagator) -> Box<dyn Measured> {
+    let service = propagation_http::ServerPropagationLayer::new(propagator.clone()).layer(Streams);
+    let input = case.input;
+    streams::held(service, move || input::headers_of_buffer(input, &ORDINARY, 8_192))
 }
 
 /// Calls a service and reads the body of its response; returns the number of frames.

@@ -39,9 +39,16 @@ pub fn fields(input: Input) -> Vec<(&'static str, String)> {
 
 /// Headers as hyper makes them: values are slices of one shared buffer.
 pub fn headers(input: Input, own: &[(&'static str, &str)]) -> HeaderMap {
+    headers_of_buffer(input, own, 0)
+}
+
+/// Like [`headers`], with a buffer of at least `size` bytes.
+pub fn headers_of_buffer(input: Input, own: &[(&'static str, &str)], size: usize) -> HeaderMap {
     let own = own.iter().map(|(name, value)| (*name, (*value).to_owned()));
     let lines: Vec<(&'static str, String)> = own.chain(fields(input)).collect();
-    let buffer = Bytes::from(lines.iter().map(|(_, value)| value.as_str()).collect::<String>());
+    let mut buffer: Vec<u8> = lines.iter().flat_map(|(_, value)| value.bytes()).collect();
+    buffer.resize(buffer.len().max(size), 0);
+    let buffer = Bytes::from(buffer);
     let mut map = HeaderMap::with_capacity(16);
     let mut begin = 0;
     for (name, value) in lines {

@@ -15,6 +15,8 @@ mod input;
 mod measure;
 mod messages;
 mod reqwest_case;
+#[path = "../../peers/src/streams.rs"]
+mod streams;
 mod telemetry;
 mod verify;
 
@@ -35,16 +37,17 @@ fn main() {
     match arguments.as_slice() {
         ["list"] => {
             for case in cases::all() {
-                println!("{} false true {}", case.name, case.peers.join(" "));
+                println!("{} false {} {}", case.name, case.operation != Operation::Stream, case.peers.join(" "));
             }
         }
-        ["run", side, wanted @ ..] => each(side, wanted, |operation| {
+        ["run", side, wanted @ ..] => each(side, wanted, |_, operation| {
             (measure::warm(operation, RUNS) && measure::measured(operation, RUNS)).then(|| RUNS.to_string())
         }),
-        ["allocations", side, wanted @ ..] => each(side, wanted, |operation| {
+        ["allocations", side, wanted @ ..] => each(side, wanted, |case, operation| {
             measure::warm(operation, RUNS).then(|| {
                 let (allocations, most) = measure::allocations(operation, RUNS);
-                format!("{allocations} {most}")
+                let held = if case.operation == Operation::Stream { measure::held(operation) } else { most };
+                format!("{allocations} {held}")
             })
         }),
         _ => panic!("list | run|allocations SIDE CASE…"),
@@ -52,7 +55,7 @@ fn main() {
 }
 
 /// Measures a side in the cases that are wanted, and prints a line for each.
-fn each(side: &str, wanted: &[&str], mut measure: impl FnMut(&mut dyn measure::Operation) -> Option<String>) {
+fn each(side: &str, wanted: &[&str], mut measure: impl FnMut(&Case, &mut dyn measure::Operation) -> Option<String>) {
     telemetry::install(side);
     for case in cases::all().iter().filter(|case| wanted.contains(&case.name.as_str())) {
         telemetry::sample(case.sampling);
@@ -63,7 +66,7 @@ fn each(side: &str, wanted: &[&str], mut measure: impl FnMut(&mut dyn measure::O
             if side != "none" {
                 verify::check(case, side, operation);
             }
-            printed = measure(operation);
+            printed = measure(case, operation);
             telemetry::flush();
         };
         around(case, side, &mut measured);

@@ -18,7 +18,7 @@ pub fn check(case: &Case, side: &str, operation: &mut dyn measure::Operation) {
     if spans.len() != expected {
         faults.push(format!("{} spans instead of {expected}", spans.len()));
     }
-    let server = matches!(case.operation, Operation::Server | Operation::GrpcServer | Operation::Process(_));
+    let server = matches!(case.operation, Operation::Server | Operation::Stream | Operation::GrpcServer | Operation::Process(_));
     let state = match (case.input, case.sampling) {
         (Input::Full, Sampling::WritesOt) => "ot=th:c,congo=t61rcWkgMzE,rojo=00f067aa0ba902b7",
         (Input::Full, _) => input::STATE_3,
