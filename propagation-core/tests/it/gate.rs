@@ -352,19 +352,25 @@ fn event_with_disguised_peer_is_one_line() {
     let rule = InboundRule::peers(["*"]).named(DISGUISE).allow("tenant.id");
     let propagator = Propagator::builder().policy(Policy::builder().inbound(rule).build().unwrap()).build();
     let carrier = vec![("baggage".to_owned(), b"other=1".to_vec())];
-    tracing::subscriber::with_default(subscriber, || {
+    crate::events::with_subscriber(subscriber, || {
         for peer in [Peer::amqp_queue(DISGUISE), Peer::amqp(DISGUISE), Peer::kafka(DISGUISE), Peer::sqs(DISGUISE)] {
             drop(propagator.extract(&peer, &carrier));
         }
     });
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let text = lines.text();
     assert_eq!(text.lines().count(), 4, "{text}");
     text.lines().for_each(assert_one_line);
     assert!(text.lines().all(|line| line.contains("context field rejected")), "{text}");
 }
 
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
 
 impl std::io::Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

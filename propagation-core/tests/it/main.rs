@@ -4,6 +4,7 @@ mod carriers;
 mod corpus;
 mod current;
 mod edge;
+mod events;
 mod formats;
 mod gate;
 #[cfg(feature = "policy-file")]

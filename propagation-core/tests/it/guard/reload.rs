@@ -126,7 +126,7 @@ fn reload_under_load_loses_no_request() {
                 }
             });
         }
-        tracing::subscriber::with_default(errors, || {
+        crate::events::with_subscriber(errors, || {
             while !done.load(Ordering::Relaxed) {
                 for (text, is_good) in [(letter("b"), true), ("peers = [".to_owned(), false), (letter("a"), true)] {
                     fs::write(&file, text).unwrap();
@@ -235,12 +235,12 @@ fn reload_logs_each_loosened_key() {
     let watched = Watched::new("loosened");
     let reload = Reload::start(watched.propagator.clone(), &watched.file).unwrap();
     watched.save(&(letter("a") + "[[outbound]]\npeers = [\"kafka:orders\"]\nbaggage = [\"a.1\"]\n"));
-    tracing::subscriber::with_default(lines, || reload.force().unwrap());
+    crate::events::with_subscriber(lines, || reload.force().unwrap());
     assert!(lines.0.lock().unwrap().is_empty(), "a rule that can never match loosens nothing");
     let more =
         "[[inbound]]\npeers = [\"*\"]\nbaggage = [\"a.*\", \"c\"]\n[[outbound]]\npeers = [\"*\"]\nmode = \"report\"\n";
     watched.save(more);
-    tracing::subscriber::with_default(lines, || reload.force().unwrap());
+    crate::events::with_subscriber(lines, || reload.force().unwrap());
     let lines = lines.0.lock().unwrap();
     let line = |words: &[&str]| lines.iter().any(|line| words.iter().all(|word| line.contains(word)));
     assert!(line(&["policy reload allows more", "inbound", "key=\"c\"", "is allowed"]), "{lines:?}");

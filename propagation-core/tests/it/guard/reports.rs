@@ -31,7 +31,7 @@ impl<'a> MakeWriter<'a> for Log {
 fn logged(policy: Policy, peer: &Peer<'_>, baggage: &str) -> String {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(log.clone()).finish();
-    tracing::subscriber::with_default(subscriber, || {
+    crate::events::with_subscriber(subscriber, || {
         let carrier = vec![("baggage".to_owned(), baggage.as_bytes().to_vec())];
         let _ = Propagator::builder().policy(policy).build().extract(peer, &carrier);
     });
