@@ -25,17 +25,34 @@ export PROPAGATION_PYTHON
 source "$state_dir/stack.env"
 
 passed=0 failed=0
+failures=()
 check() { # NAME COMMAND…
-  local name=$1
+  local name=$1 log=$state_dir/check-$((passed + failed + 1)).log
   shift
-  if "$@"; then
+  if "$@" > >(tee "$log") 2>&1; then
     passed=$((passed + 1))
     say "$name: ok"
   else
     failed=$((failed + 1))
     say "$name: FAILED"
-    "$setup_dir/stack.sh" logs >"$state_dir/stack.log" 2>&1 || true
+    "$setup_dir/stack.sh" logs >"$log.stack" 2>&1 || true
+    failures+=("$name" "$log")
   fi
+}
+
+# explain NAME LOG: why the tests of a check failed, and the last warnings of the brokers. Short: CI shows the end of the output only.
+explain() {
+  say "$1: $2"
+  local broker panics
+  # A panic's place and message, without its backtrace.
+  panics=$(awk '/^thread .* panicked at / { left = 6 } /^(stack backtrace:|note: )/ { left = 0 } left-- > 0' "$2")
+  [[ -n $panics ]] || panics=$(tail -n 8 "$2")
+  cut -c1-300 <<<"$panics" | sed -n 1,25p
+  for broker in kafka rabbitmq elasticmq; do
+    # The health check closes its connections without a handshake.
+    grep -aE "^$broker[-_].*(warn|error|fatal|WARN|ERROR|FATAL)" "$2.stack" \
+      | grep -av -e 'closing AMQP connection' -e 'unexpectedly closed TCP' | tail -n 4 | cut -c1-200 || true
+  done
 }
 
 brokers=(cargo test -p propagation-testkit --all-features --test brokers --)
@@ -61,5 +78,6 @@ check "Jaeger" with_jaeger
 check "throughput with and without the wrappers" "${journeys[@]}" --test-threads 1 --nocapture loads::
 # Takes the brokers away, so last and one at a time.
 check "restarts" "${journeys[@]}" --test-threads 1 restarts::
+for ((at = 0; at < ${#failures[@]}; at += 2)); do explain "${failures[@]:at:2}"; done
 echo "checks: $passed passed, $failed failed"
 ((failed == 0))

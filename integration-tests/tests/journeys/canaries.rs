@@ -2,7 +2,10 @@
 //! five transports; searched in every message that real brokers delivered, every span that was exported and every line that was
 //! logged. With the policy open each must be found, before its absence counts.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use propagation_core::{InboundRule, KeyRule, OutboundRule, Peer, Policy, Propagator, Scrub, Transport};
 use propagation_testkit::{
@@ -14,7 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 use crate::{
     alone::kinds,
     service::Request,
-    shop::{Shop, TENANT},
+    shop::{PATIENCE, Shop, TENANT},
     transport::Address,
     whole::{self, WAY},
 };
@@ -164,15 +167,14 @@ async fn received_everywhere(shop: &Shop, requests: usize) -> TraceGraph {
             |name: &str, by| graph.spans().filter(|span| span.service() == name && span.kind == kinds(by).1).count();
         WAY.into_iter().find(|(name, by)| received(name, *by) < requests)
     };
-    for _ in 0..200 {
+    let began = Instant::now();
+    loop {
         shop.flush().await;
         let graph = shop.receiver.graph();
-        if missing(&graph).is_none() {
-            return graph;
-        }
+        let Some(missing) = missing(&graph) else { return graph };
+        assert!(began.elapsed() < PATIENCE, "spans are missing of {missing:?}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    panic!("spans are missing of {:?}", missing(&shop.receiver.graph()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,15 @@
 //! The order shop as its user runs it on the stack: each service in a container of its own, and no container is left behind. The engine's
 //! events show that the services ran in containers.
 
-use std::{collections::BTreeSet, path::PathBuf, process::Stdio, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::Stdio};
 
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
 };
+
+use crate::shop::PATIENCE;
 
 const SERVICES: [&str; 5] = ["gateway", "notifications", "orders", "payments", "shipping"];
 
@@ -63,7 +65,7 @@ impl Started {
                 missing.remove(name.as_str());
             }
         };
-        let all = tokio::time::timeout(Duration::from_secs(10), all).await;
+        let all = tokio::time::timeout(PATIENCE, all).await;
         assert!(all.is_ok(), "no container was started for {missing:?}");
     }
 }
@@ -129,7 +131,7 @@ async fn ctrl_c_leaves_no_container_behind() {
     // `cargo run` has become the demo, as exec does.
     let id = demo.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().await.unwrap().success());
-    let ended = tokio::time::timeout(Duration::from_secs(60), demo.wait()).await.unwrap().unwrap();
+    let ended = tokio::time::timeout(PATIENCE, demo.wait()).await.unwrap().unwrap();
     assert_eq!(ended.code(), Some(2));
     assert_nothing_left().await;
 }

@@ -1,20 +1,19 @@
 //! Exact trees and links of a journey, as text.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use propagation_testkit::trace::{SpanId, TraceGraph};
 
-use crate::shop::{CALLER, Shop};
+use crate::shop::{CALLER, PATIENCE, Shop};
 
 impl Shop {
     /// Waits until each of these spans has ended and returns the graph of everything that this test's services recorded.
     pub(crate) async fn spans(&self, count: usize) -> TraceGraph {
-        for _ in 0..600 {
-            self.flush().await;
-            if self.receiver.graph().len() >= count {
-                break;
-            }
+        let began = Instant::now();
+        self.flush().await;
+        while self.receiver.graph().len() < count && began.elapsed() < PATIENCE {
             tokio::time::sleep(Duration::from_millis(20)).await;
+            self.flush().await;
         }
         self.receiver.graph().with_outside([CALLER.parse::<SpanId>().unwrap()])
     }

@@ -19,7 +19,7 @@ use tokio::sync::Mutex;
 
 use crate::{
     Failure,
-    service::{Service, Stop},
+    service::{Errors, Service, Stop},
     transport::Address,
     variable,
 };
@@ -79,6 +79,15 @@ pub(crate) async fn declare(queue: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Declares a further queue, so that those before it survive if the broker is killed.
+///
+/// RabbitMQ keeps queues in Mnesia, whose log has two records for each: the transaction, and later that it was committed. A
+/// declaration waits until the first is on disk. The second follows with the next declaration, or within two seconds; without it, the
+/// queue is gone at the next start, and its confirmed messages with it.
+pub(crate) async fn flush_declarations(name: &str) -> Result<(), Failure> {
+    declare(name).await
+}
+
 /// Publishes a message unchanged. All headers of a message must fit into one frame.
 pub(crate) async fn put(queue: &str, body: &str, fields: &[(String, MalformedValue)]) -> Result<(), Failure> {
     let mut table = FieldTable::default();
@@ -135,9 +144,12 @@ pub(crate) async fn listen(stop: Arc<Stop>, queue: String) -> Result<String, Fai
     let name = queue.clone();
     tokio::spawn(async move {
         let mut connection = Some(connection);
+        let mut errors = Errors::new(format!("consumer of {queue}"));
         loop {
             // Ends when the broker goes away.
-            consume(&stop, &queue, connection.take()).await.ok();
+            if let Err(error) = consume(&stop, &queue, connection.take()).await {
+                errors.print(&error);
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     });

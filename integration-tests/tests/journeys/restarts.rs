@@ -9,7 +9,7 @@ use propagation_testkit::trace::{AssertionFailure, SpanKind, SpanSelector, Trace
 use tokio::process::Command;
 
 use crate::{
-    service::{Arrivals, Hold, Request, Service},
+    service::{Arrivals, Errors, Hold, Request, Service},
     shop::{PATIENCE, Shop, TENANT},
     transport::{Sender, Transport},
 };
@@ -33,8 +33,9 @@ async fn again(how: &str, broker: &str) {
 /// Sends for a request until the broker has taken it, however often that fails.
 async fn send(orders: &Service, sender: &Sender, request: &Request, body: &str) {
     let attempts = async {
+        let mut errors = Errors::new(body);
         while let Err(error) = sender.send(body).await {
-            eprintln!("{body} is sent again: {error}");
+            errors.print(&error);
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
     };
@@ -50,7 +51,9 @@ fn request(tenant: &str) -> Request {
 async fn all_arrive(arrivals: &mut Arrivals, bodies: impl IntoIterator<Item = String>) {
     let mut missing: BTreeSet<String> = bodies.into_iter().collect();
     while !missing.is_empty() {
-        let arrival = arrivals.next().await;
+        let Some(arrival) = arrivals.within(PATIENCE).await else {
+            panic!("did not arrive within {PATIENCE:?}: {missing:?}");
+        };
         assert_eq!(arrival.context.baggage.get(TENANT).as_deref(), Some(&*arrival.body));
         missing.remove(&arrival.body);
     }
@@ -106,6 +109,7 @@ async fn nothing_is_lost(by: Transport, how: &str, broker: &str) {
             send(&orders, &live, request, body).await;
         }
     };
+    by.persisted(shop.name("flush")).await.unwrap();
     tokio::join!(again(how, broker), sends);
     hold.let_go();
     let after: Vec<(String, Request)> =
@@ -114,7 +118,7 @@ async fn nothing_is_lost(by: Transport, how: &str, broker: &str) {
         send(&orders, &live, request, body).await;
     }
     all_arrive(&mut arrivals, meanwhile.iter().chain(&after).map(|(body, _)| body.clone())).await;
-    let again = held.next().await;
+    let again = held.within(PATIENCE).await.expect("the message whose handler failed arrives again");
     assert_eq!(again.context.baggage.get(TENANT).as_deref(), Some("held"));
     let (stop, mut unparked) = billing.stop("orders", by, None).await.unwrap();
     by.listen(stop, parked_at.name.clone()).await.unwrap();

@@ -1,8 +1,11 @@
 //! A service of the shop: it is called, sends, receives, and sends on.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use propagation_core::{Hop, Outcome, PropagationContext, Propagator, SpanKind, TraceContext, TraceState};
@@ -189,7 +192,33 @@ pub(crate) struct Arrivals(mpsc::UnboundedReceiver<Arrival>);
 
 impl Arrivals {
     pub(crate) async fn next(&mut self) -> Arrival {
-        let arrival = tokio::time::timeout(PATIENCE, self.0.recv()).await;
-        arrival.expect("something arrives").expect("somebody still receives")
+        let arrival = self.within(PATIENCE).await;
+        arrival.unwrap_or_else(|| panic!("nothing arrived within {PATIENCE:?}"))
+    }
+
+    /// Returns the next message, or `None` if none arrives in that time.
+    pub(crate) async fn within(&mut self, limit: Duration) -> Option<Arrival> {
+        let arrival = tokio::time::timeout(limit, self.0.recv()).await.ok()?;
+        Some(arrival.expect("a receiver runs"))
+    }
+}
+
+/// Prints the errors of an operation that is repeated until it succeeds: each one once, while it stays the same.
+pub(crate) struct Errors {
+    of: String,
+    last: String,
+}
+
+impl Errors {
+    pub(crate) fn new(of: impl Into<String>) -> Self {
+        Self { of: of.into(), last: String::new() }
+    }
+
+    pub(crate) fn print(&mut self, error: &impl std::fmt::Display) {
+        let error = error.to_string();
+        if error != self.last {
+            eprintln!("{}: {error}", self.of);
+            self.last = error;
+        }
     }
 }

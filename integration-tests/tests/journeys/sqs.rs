@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use aws_sdk_sqs::{
     Client,
     config::{BehaviorVersion, Builder, Config, Credentials, Region},
+    error::DisplayErrorContext,
     primitives::Blob,
     types::{Message, MessageAttributeValue, MessageSystemAttributeName},
 };
@@ -13,7 +14,7 @@ use propagation_testkit::fault::MalformedValue;
 
 use crate::{
     Failure,
-    service::{Service, Stop},
+    service::{Errors, Service, Stop},
     transport::Address,
     variable,
 };
@@ -101,12 +102,17 @@ pub(crate) async fn listen(stop: Arc<Stop>, name: String) -> Result<String, Fail
     let url = create_queue(&client, &name).await?;
     tokio::spawn(async move {
         let propagation = ConsumerPropagation::new(stop.service.propagator.clone(), &url);
+        let mut errors = Errors::new(format!("consumer of {url}"));
         loop {
             let received = client.receive_message().queue_url(&url).wait_time_seconds(2).send().await;
-            let Ok(received) = received else {
+            let received = match received {
+                Ok(received) => received,
                 // The endpoint is away.
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                continue;
+                Err(error) => {
+                    errors.print(&DisplayErrorContext(error));
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    continue;
+                }
             };
             for message in received.messages() {
                 let body = message.body.clone().unwrap_or_default();

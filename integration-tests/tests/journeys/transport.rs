@@ -65,6 +65,16 @@ impl Transport {
         Ok(Address { by: self, name })
     }
 
+    /// Waits until every queue that is declared survives the death of its broker; `name` is for a further queue.
+    ///
+    /// Kafka and ElasticMQ acknowledge no topic or queue before that.
+    pub(crate) async fn persisted(self, name: String) -> Result<(), Failure> {
+        match self {
+            Self::RabbitMq => rabbitmq::flush_declarations(&name).await,
+            _ => Ok(()),
+        }
+    }
+
     /// Receives until the test's runtime ends; `name` is for transports that need one.
     pub(crate) async fn listen(self, stop: Stop, name: String) -> Result<Address, Failure> {
         let stop = Arc::new(stop);
