@@ -1,6 +1,11 @@
 //! Topics of SNS and buses of EventBridge.
 
-use propagation_core::{Attribute, ExternalText, Hop, semconv};
+use propagation_core::{Attribute, ExternalText, Hop, Propagator, messaging::Destinations, semconv};
+
+#[cfg(feature = "sns")]
+const SNS: &str = "aws.sns";
+#[cfg(feature = "eventbridge")]
+const EVENTBRIDGE: &str = "aws.eventbridge";
 
 /// A topic of SNS, given by its ARN.
 #[cfg(feature = "sns")]
@@ -22,9 +27,18 @@ impl Topic {
         format!("topic/{}", self.name())
     }
 
-    pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str) {
-        describe(hop, "aws.sns", operation, self.name());
-        hop.attributes.push(Attribute::external("aws.sns.topic.arn", self.0.as_str()));
+    /// Sets a hop's name, and the attributes of the operation and topic.
+    pub(crate) fn describe(
+        &self,
+        known: &Destinations,
+        propagator: &Propagator,
+        hop: &mut Hop,
+        operation: &'static str,
+    ) {
+        known.describe(propagator, hop, &[SNS, operation, &self.0], |hop| {
+            describe(hop, SNS, operation, self.name());
+            hop.attributes.push(Attribute::external("aws.sns.topic.arn", self.0.as_str()));
+        });
     }
 }
 
@@ -48,8 +62,16 @@ impl Bus {
         format!("bus/{}", self.name())
     }
 
-    pub(crate) fn describe(&self, hop: &mut Hop, operation: &'static str) {
-        describe(hop, "aws.eventbridge", operation, self.name());
+    /// Sets a hop's name, and the attributes of the operation and bus.
+    pub(crate) fn describe(
+        &self,
+        known: &Destinations,
+        propagator: &Propagator,
+        hop: &mut Hop,
+        operation: &'static str,
+    ) {
+        let key = [EVENTBRIDGE, operation, &self.0];
+        known.describe(propagator, hop, &key, |hop| describe(hop, EVENTBRIDGE, operation, self.name()));
     }
 }
 

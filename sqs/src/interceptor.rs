@@ -71,7 +71,7 @@ use crate::{AttributeMode, SizeLimit};
 pub struct SqsInterceptor {
     propagator: Propagator,
     options: Options,
-    queues: Destinations,
+    known: Destinations,
     /// The operations that were logged as not covered.
     uncovered: Arc<Mutex<BTreeSet<String>>>,
 }
@@ -102,7 +102,7 @@ impl SqsInterceptor {
             #[cfg(feature = "envelopes")]
             envelopes: false,
         };
-        Self { propagator, options, queues: Destinations::default(), uncovered: Arc::default() }
+        Self { propagator, options, known: Destinations::default(), uncovered: Arc::default() }
     }
 
     /// Sets the treatment of a context that a message already carries.

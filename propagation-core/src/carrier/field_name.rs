@@ -242,7 +242,7 @@ impl FieldNames {
     /// Returns true if a name is declared, or starts with a declared prefix. Ignores ASCII case.
     #[must_use]
     pub fn contains(&self, name: &str) -> bool {
-        self.names.iter().any(|declared| declared.as_str().eq_ignore_ascii_case(name))
+        (self.might_contain(name) && self.names.iter().any(|declared| declared.as_str().eq_ignore_ascii_case(name)))
             || self.prefixes.iter().any(|prefix| starts_with(name, prefix))
     }
 

@@ -43,8 +43,6 @@ impl Destinations {
     pub const MAX: usize = 256;
     /// The most bytes of a key.
     const MAX_KEY_BYTES: usize = 512;
-    /// The attributes of a message beside those of its destination, for which room is reserved.
-    const OF_MESSAGE: usize = 6;
 
     /// Describes a hop: its name, the attributes that are only on its span, its source, and further attributes.
     ///
@@ -110,7 +108,9 @@ impl Description {
             Some(name) => hop.set_guarded_name(name.clone()),
             None => hop.name = self.literal.into(),
         }
-        hop.attributes.reserve(self.attributes.len().saturating_add(Destinations::OF_MESSAGE));
+        if hop.attributes.capacity() == 0 {
+            hop.reserve_attributes();
+        }
         hop.attributes.extend_from_slice(&self.attributes);
         if hop.span_only.is_empty() {
             hop.span_only = self.span_only.clone();

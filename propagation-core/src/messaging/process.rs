@@ -72,9 +72,6 @@ pub fn age(created: Duration) -> Option<Duration> {
     Some(now.saturating_sub(created))
 }
 
-/// The attributes for which a process span has room without moving them.
-const ATTRIBUTES: usize = 12;
-
 /// Starts the process span of one message.
 ///
 /// `describe` names the span. It is called only if the bridge records. Run the handler with [`HopSpan::run`], or run it in the hop
@@ -93,7 +90,7 @@ pub fn process(
     let creation = admission.context.trace.clone();
     let received = creation.root_trace_id();
     let mut hop = Hop::admitted(SpanKind::Consumer, admission);
-    hop.attributes.reserve(ATTRIBUTES);
+    hop.reserve_attributes();
     if creation.has_ids() {
         hop.links.push(creation.into());
     }
@@ -110,10 +107,13 @@ pub fn process(
     describe(&mut hop);
     let hop = propagator.start(hop);
     if let Some((key, creation)) = delivered.filter(|_| propagator.makes_spans()) {
-        let trace = hop.context().trace.clone();
-        // A remembered trace must not keep the message's bytes alive.
-        let process = Some((id, TraceContext { state: trace.state.detach(), ..trace }));
-        propagator.deliveries().remember(key, Delivered { creation, process });
+        let mut trace = hop.context().trace.clone();
+        // A remembered trace must not keep the message's bytes alive, beside the creation context.
+        trace.state = match trace.state == creation.trace.state {
+            true => creation.trace.state.clone(),
+            false => trace.state.detach(),
+        };
+        propagator.deliveries().remember(key, Delivered { creation, process: Some((id, trace)) });
     }
     hop
 }

@@ -37,7 +37,9 @@ impl MessageFields {
         let packed = packed.flatten();
         let mut fields = Self { names, packed, envelope, header: header.map(str::to_owned), parent: None, root: None };
         let mut has_parent = false;
-        fields.visit(attributes, &PARENT, &mut |_| has_parent = true);
+        if header.is_some() || unreadable {
+            fields.visit(attributes, &PARENT, &mut |_| has_parent = true);
+        }
         if !has_parent {
             // A malformed field differs from an absent one: an empty `traceparent` is rejected and counted.
             let malformed = || Some(String::new());

@@ -48,7 +48,7 @@ fn size(name: &str, value: &MessageAttributeValue) -> usize {
 /// Returns `true` if SQS accepts the name: 1 to 256 of `A-Z a-z 0-9 _ - .`, no dot at either end, no two in a row, no reserved prefix.
 pub(super) fn is_legal_name(name: &str) -> bool {
     let reserved = |prefix: &str| name.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix));
-    // As if there were a dot before the name and one after it.
+    // As if there were a dot before the name.
     let mut after_dot = true;
     let is_legal = |byte| match byte {
         b'.' => !std::mem::replace(&mut after_dot, true),
@@ -58,7 +58,8 @@ pub(super) fn is_legal_name(name: &str) -> bool {
         }
     };
     (1..=256).contains(&name.len())
-        && name.bytes().chain([b'.']).all(is_legal)
+        && name.bytes().all(is_legal)
+        && !name.ends_with('.')
         && !reserved("AWS.")
         && !reserved("Amazon.")
 }

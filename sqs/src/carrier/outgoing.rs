@@ -120,8 +120,8 @@ impl<'a> MessageCarrierMut<'a> {
         self.found.get_or_init(|| MessageFields::new(self.attributes.as_ref(), header(self.system.as_ref()), None))
     }
 
-    fn plan(&self, fields: &OutgoingFields<'_>) -> Plan {
-        let (kept, size) = limits::kept(self.attributes.as_ref(), fields.names());
+    /// Plans an injection beside this number and size of attributes that are kept.
+    fn plan(&self, fields: &OutgoingFields<'_>, (kept, size): (usize, usize)) -> Plan {
         let taken = self.body.saturating_add(size);
         let room =
             Room { slots: SLOTS.saturating_sub(kept), bytes: self.limit.for_own_size(taken).saturating_sub(taken) };
@@ -198,7 +198,8 @@ impl Extract for MessageCarrierMut<'_> {
 
 impl Inject for MessageCarrierMut<'_> {
     fn commit(&mut self, fields: &OutgoingFields<'_>, trace: &TraceContext) -> InjectionReport {
-        let Plan { entries, written: mut report, rejected } = self.plan(fields);
+        let kept = limits::kept(self.attributes.as_ref(), fields.names());
+        let Plan { entries, written: mut report, rejected } = self.plan(fields, kept);
         let ids = |name: &str| fields.iter().any(|field| field.name().as_str() == name && is_id(field));
         let ids_have_room = !rejected.iter().any(|(name, _)| ids(name.as_str()));
         let in_header = self.has_header && self.settle_header(fields, trace, ids_have_room);
@@ -212,7 +213,9 @@ impl Inject for MessageCarrierMut<'_> {
             report.record_derived("AWSTraceHeader");
         }
 
-        if let Some(attributes) = self.attributes {
+        if let Some(attributes) = self.attributes
+            && attributes.len() > kept.0
+        {
             attributes.retain(|name, _| !limits::is_ours(name, fields.names()));
         }
         if !entries.is_empty() {

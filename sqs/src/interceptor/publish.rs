@@ -28,7 +28,7 @@ impl SqsInterceptor {
         let peer = topic.peer();
         let PreparedMessage { hop, .. } =
             messaging::send(&self.propagator, &Peer::sqs(&peer), existing, &mut message, |hop| {
-                topic.describe(hop, "send");
+                topic.describe(&self.known, &self.propagator, hop, "send");
             });
         Covered::call(Call::Send, Some(hop))
     }
@@ -36,7 +36,7 @@ impl SqsInterceptor {
     pub(super) fn publish_batch(&self, input: &mut PublishBatchInput, existing: &ExistingContext) -> Covered {
         let topic = Topic::new(input.topic_arn().unwrap_or_default());
         let entries = input.publish_batch_request_entries.as_deref_mut().unwrap_or_default();
-        let describe = |hop: &mut Hop, operation| topic.describe(hop, operation);
+        let describe = |hop: &mut Hop, operation| topic.describe(&self.known, &self.propagator, hop, operation);
         self.batch(&Peer::sqs(&topic.peer()), entries, existing, describe)
     }
 }

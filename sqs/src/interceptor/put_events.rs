@@ -11,7 +11,7 @@ impl SqsInterceptor {
     pub(super) fn put_events(&self, input: &mut PutEventsInput, existing: &ExistingContext) -> Covered {
         let entries = input.entries.as_deref_mut().unwrap_or_default();
         let bus = Bus::new(entries.first().and_then(PutEventsRequestEntry::event_bus_name).unwrap_or("default"));
-        let describe = |hop: &mut Hop, operation| bus.describe(hop, operation);
+        let describe = |hop: &mut Hop, operation| bus.describe(&self.known, &self.propagator, hop, operation);
         self.batch(&Peer::sqs(&bus.peer()), entries, existing, describe)
     }
 }

@@ -25,7 +25,7 @@ impl SqsInterceptor {
         request_system_attributes(input);
         let hop = (self.options.receive_spans && self.propagator.is_recording()).then(|| {
             let mut hop = Hop::local(SpanKind::Client, self.propagator.current());
-            queue.describe(&self.queues, &self.propagator, &mut hop, ("receive", "receive"));
+            queue.describe(&self.known, &self.propagator, &mut hop, ("receive", "receive"));
             self.propagator.start(hop)
         });
         Covered::call(Call::Receive(queue), hop)

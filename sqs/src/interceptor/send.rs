@@ -16,7 +16,7 @@ impl SqsInterceptor {
         let mut message = MessageCarrierMut::new(input, self.options.mode, self.options.limit);
         let peer = Peer::sqs(queue.name());
         let PreparedMessage { hop, .. } = messaging::send(&self.propagator, &peer, existing, &mut message, |hop| {
-            queue.describe(&self.queues, &self.propagator, hop, ("send", "send"));
+            queue.describe(&self.known, &self.propagator, hop, ("send", "send"));
         });
         Covered::call(Call::Send, Some(hop))
     }
@@ -25,7 +25,7 @@ impl SqsInterceptor {
         let queue = Queue::new(input.queue_url().unwrap_or_default());
         let entries = input.entries.as_deref_mut().unwrap_or_default();
         self.batch(&Peer::sqs(queue.name()), entries, existing, |hop, operation| {
-            queue.describe(&self.queues, &self.propagator, hop, (operation, operation));
+            queue.describe(&self.known, &self.propagator, hop, (operation, operation));
         })
     }
 }

@@ -18,7 +18,7 @@ impl SqsInterceptor {
             let delivery = attributes::delivery(handle.unwrap_or_default());
             messaging::settle(&self.propagator, delivery, CreationContext::default, |hop| {
                 let queue = Queue::new(queue_url.unwrap_or_default());
-                queue.describe(&self.queues, &self.propagator, hop, (operation, "settle"));
+                queue.describe(&self.known, &self.propagator, hop, (operation, "settle"));
             })
         });
         Covered::call(Call::Settle, hop)
@@ -31,7 +31,7 @@ impl SqsInterceptor {
             let creations: Vec<_> = handles.iter().map(|handle| recall(handle).unwrap_or_default()).collect();
             messaging::batch(&self.propagator, SpanKind::Client, &creations, |hop, _| {
                 let queue = Queue::new(queue_url.unwrap_or_default());
-                queue.describe(&self.queues, &self.propagator, hop, (operation, "settle"));
+                queue.describe(&self.known, &self.propagator, hop, (operation, "settle"));
                 attributes::count(hop, handles.len());
             })
         });

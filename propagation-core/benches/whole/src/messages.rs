@@ -1,5 +1,11 @@
 //! Messages: three headers of the user's own beside the context.
 
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
 use aws_sdk_sqs::{
     operation::send_message::{SendMessageInput, SendMessageOutput},
     types::{Message, MessageAttributeValue},
@@ -23,7 +29,7 @@ use lapin::{
 use opentelemetry::{
     Context, KeyValue,
     propagation::{Extractor, Injector, TextMapCompositePropagator, TextMapPropagator},
-    trace::{Link, SpanBuilder, SpanKind, TraceContextExt, Tracer},
+    trace::{Link, SpanBuilder, SpanContext, SpanKind, TraceContextExt, Tracer},
 };
 use opentelemetry_sdk::trace::SdkTracer;
 use propagation_amqp::{DeliveryExt, FrameLimit, PropertiesExt};
@@ -47,7 +53,7 @@ const OWN: [(&str, &str); 3] = [("event-type", "order.placed"), ("schema", "v3")
 const QUEUE_URL: &str = "http://sqs.eu-central-1.amazonaws.com:80/123456789012/orders";
 
 pub fn operation(case: &Case, side: &str, propagator: &Propagator) -> Box<dyn Measured> {
-    let hand = || Hand { tracer: telemetry::tracer(), propagator: telemetry::propagator() };
+    let hand = || Hand { tracer: telemetry::tracer(), propagator: telemetry::propagator(), processed: Mutex::default() };
     match (case.operation, side) {
         (Operation::Send(broker), "ours") => ours_send(broker, propagator),
         (Operation::Process(broker), "ours") => ours_process(case, broker, propagator),
@@ -194,7 +200,7 @@ fn ours_inject(broker: Broker, propagator: &Propagator) -> Box<dyn Measured> {
             let prepare = |next: &mut SendMessageInput| *next = send_input();
             let run = move |input: &mut SendMessageInput| {
                 let _ = input.inject(&propagator, "orders", &propagator.current());
-                input.message_attributes.as_ref().map_or(0, std::collections::HashMap::len)
+                input.message_attributes.as_ref().map_or(0, HashMap::len)
             };
             Box::new(Prepared { state: send_input(), prepare, run })
         }
@@ -246,6 +252,8 @@ fn ours_extract(case: &Case, broker: Broker, propagator: &Propagator) -> Box<dyn
 struct Hand {
     tracer: SdkTracer,
     propagator: TextMapCompositePropagator,
+    /// The process span of each delivery, the parent of the span that settles it.
+    processed: Mutex<HashMap<(String, u64), SpanContext>>,
 }
 
 struct KafkaWriter<'a>(&'a mut Option<OwnedHeaders>);
@@ -293,7 +301,7 @@ impl Extractor for TableReader<'_> {
     }
 }
 
-type Attributes = std::collections::HashMap<String, MessageAttributeValue>;
+type Attributes = HashMap<String, MessageAttributeValue>;
 
 struct AttributeWriter<'a>(&'a mut Attributes);
 
@@ -366,26 +374,37 @@ impl Hand {
     }
 
     /// Extracts, and runs a handler that returns at once in a span.
-    fn process(&self, broker: Broker, spans: bool, message: &dyn Extractor) -> usize {
+    fn process(&self, broker: Broker, spans: bool, message: &dyn Extractor, age: Option<f64>) -> usize {
         let parent = self.propagator.extract(message);
         if !spans {
             return usize::from(parent.has_active_span());
         }
-        let mut builder = SpanBuilder::from_name("process orders")
-            .with_kind(SpanKind::Consumer)
-            .with_attributes(described(broker, "process", "process"));
+        let mut attributes = described(broker, "process", "process");
+        attributes.extend(age.map(|age| KeyValue::new("propagation.message.age", age)));
+        let mut builder =
+            SpanBuilder::from_name("process orders").with_kind(SpanKind::Consumer).with_attributes(attributes);
         let creation = parent.span().span_context().clone();
         if creation.is_valid() {
             builder = builder.with_links(vec![Link::with_context(creation)]);
         }
         let span = self.tracer.build_with_context(builder, &parent);
         let context = parent.with_span(span);
+        let (queue, delivery) = ("orders".to_owned(), std::hint::black_box(42));
+        let process = context.span().span_context().clone();
+        self.processed.lock().expect("no panic").insert((queue, delivery), process);
         let attached = context.clone().attach();
         let handled = std::hint::black_box(1);
         drop(attached);
         context.span().end();
         handled
     }
+}
+
+/// The seconds since a message was created.
+fn age(created: Timestamp) -> Option<f64> {
+    let created = Duration::from_millis(u64::try_from(created.to_millis()?).ok()?);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    Some(now.saturating_sub(created).as_secs_f64())
 }
 
 fn hand_send(broker: Broker, hand: Hand, spans: bool) -> Box<dyn Measured> {
@@ -433,19 +452,20 @@ fn hand_process(case: &Case, broker: Broker, hand: Hand, spans: bool) -> Box<dyn
             let message = kafka_message(case.input);
             Box::new(move || {
                 let Some(headers) = message.headers() else { return 0 };
-                hand.process(broker, spans, &KafkaReader(headers.as_borrowed()))
+                let age = if spans { age(message.timestamp()) } else { None };
+                hand.process(broker, spans, &KafkaReader(headers.as_borrowed()), age)
             })
         }
         Broker::Amqp => {
             let delivery = delivery(case.input);
             Box::new(move || {
                 let Some(table) = delivery.properties.headers() else { return 0 };
-                hand.process(broker, spans, &TableReader(table))
+                hand.process(broker, spans, &TableReader(table), None)
             })
         }
         Broker::Sqs => {
             let message = sqs_message(case.input);
-            Box::new(move || hand.process(broker, spans, &AttributeReader(message.message_attributes.as_ref())))
+            Box::new(move || hand.process(broker, spans, &AttributeReader(message.message_attributes.as_ref()), None))
         }
     }
 }
