@@ -75,6 +75,25 @@ impl Baggage {
         self.pieces().map(Member::from_wire)
     }
 
+    /// Returns the keys, decoded values and properties of the members, in order. Cheaper than the methods of each [`Member`].
+    pub fn entries(&self) -> impl Iterator<Item = (&str, Cow<'_, str>, &str)> {
+        let mut rest = std::str::from_utf8(self.text.as_bytes()).ok();
+        let mut keep = self.keep;
+        std::iter::from_fn(move || {
+            while let Some(text) = rest.take() {
+                let (member, tail) =
+                    member::split_once(text, b',').map_or((text, None), |(own, tail)| (own, Some(tail)));
+                rest = tail;
+                let is_kept = keep & 1 == 1;
+                keep >>= 1;
+                if is_kept {
+                    return Some(member::parts(member));
+                }
+            }
+            None
+        })
+    }
+
     /// Returns the decoded value of a key; the last one if the key is repeated.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Cow<'_, str>> {

@@ -57,8 +57,9 @@ impl Carried {
             None
         } else {
             let outer = context.get::<Self>().filter(|outer| outer.has_map_of(&context));
-            // Without the parent's span, which must not live longer for it.
-            let holder = || context.with_remote_span_context(SpanContext::NONE);
+            // Without the span of a parent in this process, which must not live longer for it.
+            let holder =
+                || if inherits { context.with_remote_span_context(SpanContext::NONE) } else { context.clone() };
             Some(outer.and_then(|outer| outer.map.clone()).unwrap_or_else(holder))
         };
         context.with_value(Self {

@@ -7,7 +7,7 @@ use std::{
 
 use opentelemetry::{
     Array, Context, Key, KeyValue, StringValue, Value,
-    baggage::{Baggage as OtelBaggage, BaggageExt},
+    baggage::{Baggage as OtelBaggage, BaggageExt, BaggageMetadata},
     trace::{self as otel, SpanContext, SpanKind as OtelKind},
 };
 
@@ -211,13 +211,9 @@ pub(crate) fn baggage_into(baggage: &Baggage, context: Context) -> Context {
         return context;
     }
     let mut members = OtelBaggage::new();
-    for member in baggage.iter() {
-        // Of its exact length: OpenTelemetry's type would move a longer allocation.
-        let value = String::from(&*member.value());
-        match member.properties() {
-            "" => members.insert(member.key().to_owned(), value).map(drop),
-            properties => members.insert_with_metadata(member.key().to_owned(), value, properties).map(drop),
-        };
+    for (key, value, properties) in baggage.entries() {
+        let metadata = if properties.is_empty() { BaggageMetadata::default() } else { properties.into() };
+        members.insert_with_metadata(key.to_owned(), value.into_owned(), metadata);
     }
     context.with_baggage(members)
 }

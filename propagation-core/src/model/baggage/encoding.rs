@@ -62,7 +62,9 @@ pub(crate) fn decode(value: &[u8]) -> Cow<'_, str> {
         // Valid text, which is the rule, is borrowed for less.
         return std::str::from_utf8(value).map_or_else(|_| String::from_utf8_lossy(value), Cow::Borrowed);
     }
-    let mut bytes = Vec::with_capacity(value.len());
+    // Of the decoded length: each `%` of a canonical value starts an escape.
+    let escapes = value.iter().filter(|byte| **byte == b'%').count();
+    let mut bytes = Vec::with_capacity(value.len().saturating_sub(2 * escapes));
     decode_each(value, |piece| bytes.extend_from_slice(piece));
     // Valid UTF-8, which is the rule, is not copied again.
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()).into()

@@ -75,6 +75,20 @@ impl fmt::Debug for Member<'_> {
     }
 }
 
+/// Returns key, decoded value and properties of a valid member.
+pub(super) fn parts(member: &str) -> (&str, Cow<'_, str>, &str) {
+    let (key, rest) = split_once(member, b'=').unwrap_or((member, ""));
+    let (value, properties) = split_once(rest, b';').unwrap_or((rest, ""));
+    let is_encoded = octets::find(value.as_bytes(), b'%').is_some();
+    (key, if is_encoded { encoding::decode(value.as_bytes()) } else { value.into() }, properties)
+}
+
+/// Splits at the first `separator`, an ASCII byte; the separator itself is in neither part.
+pub(super) fn split_once(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let at = octets::find(text.as_bytes(), separator)?;
+    text.get(..at).zip(text.get(at + 1..))
+}
+
 /// The parts of a valid member, without white space around its `=`.
 pub(super) struct Checked<'a> {
     pub(super) key: &'a [u8],

@@ -135,3 +135,16 @@ fn collected_members_are_legal_and_within_the_limits() {
     let keys: Vec<String> = (0..100).map(|n| format!("k{n}")).collect();
     assert_eq!(keys.iter().map(|key| (key.as_str(), "v", "")).collect::<Baggage>().len(), Baggage::MAX_MEMBERS);
 }
+
+#[test]
+fn entries_equal_the_members_kept() {
+    let text = b"k=v,enc=a%20b%41;p=1;q,empty=,e=a=b;x=y,bad=%c3%28,percent=100%,long=%e2%82%ac%e2%82%ac";
+    for removed in ["", "k", "e", "long"] {
+        let mut baggage = Baggage::parse(text);
+        baggage.remove(removed);
+        let members = baggage.iter().map(|member| (member.key(), member.value(), member.properties()));
+        assert_eq!(baggage.entries().collect::<Vec<_>>(), members.collect::<Vec<_>>());
+        assert_eq!(baggage.entries().count(), if removed.is_empty() { 7 } else { 6 });
+    }
+    assert_eq!(Baggage::EMPTY.entries().count(), 0);
+}

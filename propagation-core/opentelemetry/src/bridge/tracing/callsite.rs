@@ -1,9 +1,10 @@
 //! Callsites of our spans: named like the span, and without a place in our source, which would name the builder's directories.
 
 use std::{
-    collections::HashMap,
+    cell::RefCell,
+    collections::BTreeMap,
     sync::{
-        LazyLock, OnceLock, PoisonError, RwLock,
+        Mutex, OnceLock, PoisonError,
         atomic::{AtomicU8, Ordering},
     },
 };
@@ -30,9 +31,14 @@ const FIELDS: &[&str] = &[NAME, KIND, "otel.status_code", "otel.status_descripti
 /// Callsites live for ever: further names share one for each kind of span.
 const LIMIT: usize = 1_000;
 
-type Named = HashMap<&'static str, &'static SpanCallsite>;
+type Named = BTreeMap<&'static str, &'static SpanCallsite>;
 
-static NAMED: LazyLock<RwLock<Named>> = LazyLock::new(RwLock::default);
+static NAMED: Mutex<Named> = Mutex::new(Named::new());
+
+thread_local! {
+    /// The callsites that this thread has used: a lock would be shared by all threads.
+    static USED: RefCell<Named> = const { RefCell::new(Named::new()) };
+}
 
 /// Starts the `tracing` span of a hop; a disabled one where a filter disables it.
 pub(super) fn span(name: &str, kind: SpanKind, root: bool) -> Span {
@@ -58,15 +64,21 @@ pub(super) fn span(name: &str, kind: SpanKind, root: bool) -> Span {
 
 /// The callsite of a name; `None` if there are too many.
 fn of(name: &str) -> Option<&'static SpanCallsite> {
-    if let Some(known) = NAMED.read().unwrap_or_else(PoisonError::into_inner).get(name) {
-        return Some(known);
-    }
-    add(name)
+    let used = USED.try_with(|used| used.try_borrow().ok()?.get(name).copied()).ok().flatten();
+    used.or_else(|| shared(name))
 }
 
+/// Looks a name up for all threads, and keeps the callsite for this one.
 #[cold]
+fn shared(name: &str) -> Option<&'static SpanCallsite> {
+    let found = add(name)?;
+    let name = found.describe().name();
+    let _ = USED.try_with(|used| used.try_borrow_mut().map(|mut used| used.insert(name, found)));
+    Some(found)
+}
+
 fn add(name: &str) -> Option<&'static SpanCallsite> {
-    let mut named = NAMED.write().unwrap_or_else(PoisonError::into_inner);
+    let mut named = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = named.get(name) {
         return Some(known);
     }
