@@ -84,7 +84,7 @@ impl MethodName {
     /// Sets name and attributes of a hop before its start. Returns the method if it is unknown.
     pub(crate) fn describe(self, hop: &mut Hop) -> Option<UnknownMethod> {
         // As many as a call usually has.
-        hop.attributes.reserve(6);
+        hop.attributes.reserve(7);
         hop.attributes.push(Attribute::new(semconv::RPC_SYSTEM_NAME, "grpc"));
         match self {
             Self::Shared(name) => {

@@ -122,7 +122,8 @@ impl Options {
         let mut hop = Hop::local(SpanKind::Client, context);
         if self.propagator.is_recording() {
             let known = self.methods.find(method);
-            hop.attributes.reserve(6);
+            // A multiple of seven, as on the server.
+            hop.attributes.reserve(7);
             let name = known.unwrap_or("HTTP");
             hop.name = match &request.url_template {
                 Some(template) => [name, " ", template].concat().into(),
