@@ -132,8 +132,14 @@ pub(crate) fn host_and_port(authority: &str) -> (&str, Option<u16>) {
 
 /// Like `rsplit_once`, which costs more than a loop for texts as short as an authority.
 fn split_at_last(text: &str, byte: u8) -> Option<(&str, &str)> {
-    let at = text.bytes().rposition(|found| found == byte)?;
-    Some((text.get(..at)?, text.get(at + 1..)?))
+    let mut head = text.as_bytes();
+    while let [before @ .., last] = head {
+        if *last == byte {
+            return Some((text.get(..before.len())?, text.get(before.len() + 1..)?));
+        }
+        head = before;
+    }
+    None
 }
 
 /// Returns a host in the form of policy rules: lower-case, without the trailing dot of a fully qualified name.
@@ -156,6 +162,24 @@ pub(crate) fn push(hop: &mut Hop, key: impl Into<Cow<'static, str>>, value: impl
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn authority_is_split_into_host_and_port() {
+        for (authority, host, port) in [
+            ("shop.example:8080", "shop.example", Some(8080)),
+            ("shop.example", "shop.example", None),
+            ("anna:pw@shop.example:80", "shop.example", Some(80)),
+            ("a@b@shop", "shop", None),
+            ("grün:80", "grün", Some(80)),
+            ("[2001:db8::1]:443", "2001:db8::1", Some(443)),
+            ("[2001:db8::1]", "2001:db8::1", None),
+            ("shop:", "shop", None),
+            ("@:80", "", Some(80)),
+            ("", "", None),
+        ] {
+            assert_eq!(host_and_port(authority), (host, port), "{authority}");
+        }
+    }
 
     #[test]
     fn version_is_written_as_the_conventions_define() {
