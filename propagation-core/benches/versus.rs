@@ -16,6 +16,8 @@
 //! Of inputs that grow, a line `memory <case> ours <n> <peer> <n>` has the most bytes that were held at once, and of a response that
 //! streams those that it holds.
 //!
+//! `… --bench versus -- locked CASE…` prints the locked read-modify-writes of cases of `benches/whole`. It needs `objdump`, too.
+//!
 //! `… --bench versus -- --table < LINES` makes the tables of `docs/performance.md` of such lines, and `--picture` its picture.
 
 use std::{
@@ -24,6 +26,8 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
+#[path = "versus/locked.rs"]
+mod locked;
 #[path = "versus/picture.rs"]
 mod picture;
 #[path = "versus/table.rs"]
@@ -67,6 +71,11 @@ type Figures = HashMap<String, Vec<f64>>;
 
 fn run(arguments: &[String]) -> Result<(), String> {
     let thin_lto = arguments.iter().any(|argument| argument == "--thin-lto");
+    if let Some(("locked", wanted)) = arguments.split_first().map(|(first, wanted)| (first.as_str(), wanted)) {
+        let bench = Bench::build("whole", thin_lto)?;
+        let cases: Vec<Case> = bench.cases()?.into_iter().filter(|case| wanted.contains(&case.name)).collect();
+        return locked::print(&bench, &cases);
+    }
     let wanted: Vec<&String> = arguments.iter().filter(|argument| !argument.starts_with("--")).collect();
     let (whole, alone): (Vec<&String>, Vec<&String>) = wanted.iter().partition(|name| name.starts_with("whole"));
     if !whole.is_empty() {
@@ -205,19 +214,7 @@ impl Bench {
 
     /// One process for all cases: callgrind dumps its counts after each.
     fn instructions(&self, side: &str, cases: &[&Case]) -> Result<Figures, String> {
-        let _ = std::fs::remove_dir_all(&self.scratch);
-        std::fs::create_dir_all(&self.scratch).map_err(|error| error.to_string())?;
-        let out = self.scratch.join("out");
-        let printed = output(
-            Command::new("valgrind")
-                .args(["-q", "--tool=callgrind", "--collect-atstart=no"])
-                .arg(format!("--toggle-collect=propagation_{}::measure::counted", self.package))
-                .arg(format!("--dump-after=propagation_{}::measure::measured", self.package))
-                .arg(format!("--callgrind-out-file={}", out.display()))
-                .arg(&self.program)
-                .args(["run", side])
-                .args(cases.iter().map(|case| &case.name)),
-        )?;
+        let printed = self.callgrind(&[], side, cases)?;
         let mut counts = figures(&printed);
         let measured =
             printed.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| counts.contains_key(*name));
@@ -230,6 +227,33 @@ impl Bench {
             }
         }
         Ok(counts)
+    }
+
+    /// Returns the number of operations of one case, and callgrind's count of each of their instructions, by function and caller.
+    fn dump_of_instructions(&self, side: &str, case: &Case) -> Result<(f64, String), String> {
+        let options = ["--dump-instr=yes", "--separate-callers=2", "--compress-strings=no", "--compress-pos=no"];
+        let counts = figures(&self.callgrind(&options, side, &[case])?);
+        let runs = counts.get(&case.name).and_then(|counts| counts.first().copied());
+        let dump = std::fs::read_to_string(self.scratch.join("out.1")).map_err(|error| error.to_string())?;
+        Ok((runs.ok_or_else(|| format!("{side} panics in {}", case.name))?, dump))
+    }
+
+    /// Runs cases of a side under callgrind, which writes a file `out.<n>` for each of them. Returns the program's output.
+    fn callgrind(&self, options: &[&str], side: &str, cases: &[&Case]) -> Result<String, String> {
+        let _ = std::fs::remove_dir_all(&self.scratch);
+        std::fs::create_dir_all(&self.scratch).map_err(|error| error.to_string())?;
+        let out = self.scratch.join("out");
+        output(
+            Command::new("valgrind")
+                .args(["-q", "--tool=callgrind", "--collect-atstart=no"])
+                .args(options)
+                .arg(format!("--toggle-collect=propagation_{}::measure::counted", self.package))
+                .arg(format!("--dump-after=propagation_{}::measure::measured", self.package))
+                .arg(format!("--callgrind-out-file={}", out.display()))
+                .arg(&self.program)
+                .args(["run", side])
+                .args(cases.iter().map(|case| &case.name)),
+        )
     }
 }
 
