@@ -28,7 +28,7 @@ pub use counters::Counters;
 pub use deliveries::{CreationContext, DeliveryKey};
 pub(crate) use deliveries::{Delivered, Deliveries};
 
-use self::{callback::RejectionCallback, counters::by_reason, report::RejectionReporter};
+use self::{callback::RejectionCallback, counters::by_reason, host::Host, report::RejectionReporter};
 use crate::{
     Admission, Attribute, Bridge, Direction, Extract, Extracted, FieldNames, Format, Inject, InjectionReport,
     OutgoingFields, Peer, Policy, PolicySink, PropagationContext, Rejection,
@@ -60,7 +60,7 @@ use crate::{
 /// # Ok::<(), propagation_core::policy::PolicyError>(())
 /// ```
 #[derive(Clone)]
-pub struct Propagator(Arc<Inner>);
+pub struct Propagator(Arc<Inner>, Arc<[Arc<Host>]>);
 
 struct Inner {
     extract: Vec<Box<dyn Format>>,

@@ -2,7 +2,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use arc_swap::ArcSwap;
 
-use super::{Deliveries, Inner, Propagator, callback::RejectionCallback, report::RejectionReporter};
+use super::{Deliveries, Inner, Propagator, callback::RejectionCallback, host::Host, report::RejectionReporter};
 use crate::{
     Bridge, Counters, Direction, FieldNames, Format, Formats, GuardLeaks, NoBridge, Peer, Policy, Rejection,
     semconv::SemanticConventions,
@@ -169,7 +169,7 @@ impl PropagatorBuilder {
         let mut extracted = FieldNames::new();
         extract.iter().for_each(|format| format.fields(&mut extracted));
         let filters_names = extracted.iter().len() > MAX_LOOKED_UP || extracted.has_prefixes();
-        Propagator(Arc::new(Inner {
+        let inner = Arc::new(Inner {
             extract,
             filters_names,
             inject,
@@ -184,7 +184,9 @@ impl PropagatorBuilder {
             guard_leaks: self.guard_leaks,
             stack_traces: self.stack_traces,
             semantic_conventions: self.semantic_conventions.with_opt_in(self.opt_in.as_deref().unwrap_or_default()),
-        }))
+        });
+        let hosts = Host::handles(&inner);
+        Propagator(inner, hosts)
     }
 }
 
