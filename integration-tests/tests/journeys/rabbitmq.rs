@@ -32,7 +32,7 @@ pub(crate) struct RabbitMqSender {
 }
 
 struct Open {
-    _connection: Connection,
+    connection: Connection,
     channel: Channel,
     propagation: ProducerPropagation,
 }
@@ -52,23 +52,42 @@ impl RabbitMqSender {
         let properties = BasicProperties::default().with_delivery_mode(2);
         let options = BasicPublishOptions { mandatory: true, ..BasicPublishOptions::default() };
         let queue = self.queue.as_str().into();
-        let propagation = &ready.propagation;
-        propagation.publish_confirmed(&ready.channel, "".into(), queue, options, body.as_bytes(), properties).await?;
+        let (propagation, body) = (&ready.propagation, body.as_bytes());
+        let publish = propagation.publish_confirmed(&ready.channel, "".into(), queue, options, body, properties);
+        while_connected(&ready.connection, publish).await??;
         *open = Some(ready);
         Ok(())
     }
 
     async fn connect(&self) -> Result<Open, Failure> {
         let connection = connect().await?;
-        let channel = connection.create_channel().await?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await?;
+        let channel = while_connected(&connection, connection.create_channel()).await??;
+        while_connected(&connection, channel.confirm_select(ConfirmSelectOptions::default())).await??;
         let propagation = ProducerPropagation::new(self.propagator.clone(), &connection);
-        Ok(Open { _connection: connection, channel, propagation })
+        Ok(Open { connection, channel, propagation })
     }
 }
 
 pub(crate) async fn connect() -> Result<Connection, Failure> {
-    Ok(Connection::connect(&variable("AMQP_URL"), ConnectionProperties::default()).await?)
+    let (url, properties) = (variable("AMQP_URL"), ConnectionProperties::default());
+    Ok(tokio::time::timeout(Duration::from_secs(20), Connection::connect(&url, properties)).await??)
+}
+
+/// Awaits an operation of lapin, at most until its connection is lost.
+///
+/// lapin 4.12 never completes an acknowledgement or a new channel that is requested while the task of its connection ends.
+async fn while_connected<T>(connection: &Connection, operation: impl Future<Output = T>) -> Result<T, Failure> {
+    let lost = async {
+        while connection.status().connected() {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        // Mostly, the operation fails by itself.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    tokio::select! {
+        done = operation => Ok(done),
+        () = lost => Err("the connection is lost".into()),
+    }
 }
 
 pub(crate) async fn declare(queue: &str) -> Result<(), Failure> {
@@ -161,19 +180,20 @@ async fn consume(stop: &Arc<Stop>, queue: &str, connection: Option<Connection>) 
         Some(connection) => connection,
         None => connect().await?,
     };
-    let channel = connection.create_channel().await?;
+    let channel = while_connected(&connection, connection.create_channel()).await??;
     let (options, arguments) = (BasicConsumeOptions::default(), FieldTable::default());
-    let mut deliveries = channel.basic_consume(queue.into(), "".into(), options, arguments).await?;
+    let consumer = channel.basic_consume(queue.into(), "".into(), options, arguments);
+    let mut deliveries = while_connected(&connection, consumer).await??;
     let propagation = ConsumerPropagation::new(stop.service.propagator.clone(), queue);
-    while let Some(delivery) = deliveries.next().await {
+    while let Some(delivery) = while_connected(&connection, deliveries.next()).await? {
         let delivery = delivery?;
         let body = String::from_utf8_lossy(&delivery.data).into_owned();
         stop.saw(&body, headers(&delivery));
         if propagation.process(&delivery, stop.handle(body)).await.is_ok() {
-            propagation.ack(&delivery, BasicAckOptions::default()).await?;
+            while_connected(&connection, propagation.ack(&delivery, BasicAckOptions::default())).await??;
         } else {
             let again = BasicNackOptions { requeue: true, multiple: false };
-            propagation.nack(&delivery, again).await?;
+            while_connected(&connection, propagation.nack(&delivery, again)).await??;
         }
     }
     Ok(())
