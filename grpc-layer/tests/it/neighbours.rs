@@ -13,7 +13,7 @@ use tonic::{
     transport::Server,
 };
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
-use tonic_web::GrpcWebLayer;
+use tonic_web::{GrpcWebCall, GrpcWebClientLayer, GrpcWebLayer};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
 
 use crate::{
@@ -95,6 +95,36 @@ async fn grpc_web_status_is_read_in_either_layer_order() {
                 assert_eq!(span.name, name, "{case}");
             }
         }
+    }
+}
+
+/// tonic-web's body calls itself ended after the message, while it holds the trailers.
+#[tokio::test]
+async fn grpc_web_client_gets_its_trailers() {
+    use http_body_util::BodyExt;
+    for (asked, status) in [("hello", "0"), ("missing", "5")] {
+        let telemetry = Telemetry::new();
+        let server = GrpcWebLayer::new().layer(Routes::new(echo(&telemetry)));
+        let server = tower::service_fn(move |request: Request<GrpcWebCall<Body>>| {
+            let server = server.clone();
+            async move {
+                let (head, body) = server.oneshot(request).await.unwrap().into_parts();
+                // All in one piece, as a small response arrives.
+                let bytes = body.collect().await.unwrap().to_bytes();
+                Ok::<_, Infallible>(Response::from_parts(head, http_body_util::Full::new(bytes)))
+            }
+        });
+        let client = ClientPropagationLayer::new(telemetry.propagator.clone());
+        let client = client.layer(GrpcWebClientLayer::new().layer(server));
+        let mut request = web("/test.Echo/Unary", asked, "application/grpc");
+        *request.uri_mut() = "http://echo.internal/test.Echo/Unary".parse().unwrap();
+        let (head, body) = client.oneshot(request).await.unwrap().into_parts();
+        let trailers = body.collect().await.unwrap().trailers().cloned().unwrap_or(head.headers);
+        assert_eq!(trailers.get("grpc-status").unwrap(), status, "{asked}");
+        assert_eq!(
+            ending(&telemetry.one(&SpanKind::Client).await),
+            code(if status == "0" { "OK" } else { "NOT_FOUND" }, status != "0")
+        );
     }
 }
 

@@ -71,11 +71,16 @@ impl<B: Body<Error: 'static>, C: ClassifyResponse> Body for ResponseBody<B, C> {
             None
         } else {
             let frame = hop.in_scope(|| {
-                let Some(inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
+                let Some(mut inner) = this.inner.as_mut().as_pin_mut() else { return Poll::Ready(None) };
                 *this.read = true;
-                let frame = ready!(inner.poll_frame(task));
-                let is_data = matches!(&frame, Some(Ok(frame)) if frame.is_data());
-                if !is_data || this.inner.as_ref().as_pin_ref().is_none_or(|inner| inner.is_end_stream()) {
+                let rest = inner.size_hint().exact();
+                let frame = ready!(inner.as_mut().poll_frame(task));
+                let is_last = match frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+                    // tonic-web's client body claims to have ended while its trailers are to come. Its size includes them.
+                    Some(data) => rest == Some(data.remaining() as u64) && inner.is_end_stream(),
+                    None => true,
+                };
+                if is_last {
                     // This was the last frame. The body's values are dropped in the context, too.
                     this.inner.set(None);
                 }
@@ -86,7 +91,9 @@ impl<B: Body<Error: 'static>, C: ClassifyResponse> Body for ResponseBody<B, C> {
         Poll::Ready(match frame {
             Some(Ok(frame)) => {
                 // The first frame of several: from here on, the response may stream for hours.
-                if !std::mem::replace(this.streams, true) && this.inner.is_some() {
+                if !std::mem::replace(this.streams, true)
+                    && !this.inner.as_ref().as_pin_ref().is_none_or(|inner| inner.is_end_stream())
+                {
                     hop.detach();
                 }
                 if let Some(data) = frame.data_ref().filter(|_| hop.is_recording()) {

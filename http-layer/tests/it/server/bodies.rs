@@ -83,6 +83,10 @@ impl http_body::Body for Leaving {
     fn is_end_stream(&self) -> bool {
         self.2.is_none()
     }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.2.as_ref().map_or(0, Bytes::len) as u64)
+    }
 }
 
 impl Drop for Leaving {
