@@ -125,6 +125,8 @@ pub(crate) fn trace_context(
     let sampled = span.is_sampled();
     let kept = parent.filter(|parent| parent.sampling.decided() == Some(sampled));
 
+    // A parent without ids is converted to none: its tracestate was not given to the span.
+    let given = given.filter(|_| parent.is_some_and(|parent| parent.trace_id().is_some()));
     let mut state = match parent {
         Some(parent) => state_from(span.trace_state(), given, &parent.state),
         None => parsed(span.trace_state()),

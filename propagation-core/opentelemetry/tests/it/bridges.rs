@@ -411,3 +411,14 @@ fn recorded_exception_belongs_to_its_failed_hop() {
 }
 
 struct Refused;
+
+/// A tracestate belongs to its trace: a new one does not take it over.
+#[test]
+fn tracestate_without_ids_is_in_no_new_trace() {
+    with_each_bridge(|_, propagator| {
+        let trace = TraceContext::EMPTY.with_state(TraceState::parse(b"congo=1,ot=th:8").unwrap());
+        let hop = propagator.start(Hop::remote(SpanKind::Server, PropagationContext::new(trace)).named("GET"));
+        assert!(hop.context().trace.has_ids());
+        assert!(hop.context().trace.state.is_empty(), "{:?}", hop.context().trace.state);
+    });
+}
