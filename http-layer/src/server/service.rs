@@ -167,6 +167,7 @@ impl Options {
         let (host, _) = attributes::host_and_port(authority);
         let host = attributes::canonical_host(host);
         if self.server_names.iter().any(|name| **name == *host) {
+            let host = if host.contains(':') { Cow::Owned(format!("[{host}]")) } else { host };
             self.servers.describe(hop, &self.propagator, &host);
         }
     }

@@ -144,6 +144,7 @@ async fn server_names_limit_the_server_address() {
         (&["shop.example"], "Shop.example.:8080", Some("shop.example")),
         (&["shop.example"], "evil.example", None),
         (&["shop.example", "shop.internal"], "shop.internal", Some("shop.internal")),
+        (&["2001:db8::1"], "[2001:db8::1]:8080", Some("2001:db8::1")),
     ] {
         let telemetry = Telemetry::new();
         let answer = service_fn(|_: Request<Body>| async { Ok::<_, Infallible>(Response::new(Body::empty())) });
