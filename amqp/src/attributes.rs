@@ -153,6 +153,10 @@ impl Destination<'_> {
 
     /// Sets a hop's name, and the attributes of the operation and destination.
     pub(crate) fn describe(&self, propagator: &Propagator, hop: &mut Hop, operation: &'static str, kind: &'static str) {
+        // A reply queue has a name of its own for each caller: it would take the room of a destination.
+        if is_generated(self.routing_key) {
+            return self.describe_new(hop, operation, kind);
+        }
         // Each adapter has one queue, or none.
         let key = [operation, kind, self.exchange, self.routing_key];
         self.declared.known.describe(propagator, hop, &key, |hop| self.describe_new(hop, operation, kind));
@@ -232,6 +236,18 @@ mod tests {
         assert_eq!(described(&declared), before);
         declared.set(|settings| settings.server = Some(ServerAddress::new("rabbitmq.example.com", 5672)));
         assert!(described(&declared).contains(&semconv::SERVER_ADDRESS.into()));
+    }
+
+    #[test]
+    fn reply_queue_takes_no_room() {
+        let declared = Declared::default();
+        for (routing_key, kept) in [("amq.rabbitmq.reply-to.g1h2", 0), ("amq.gen-4711", 0), ("shipping", 1)] {
+            let mut hop = Hop::local(SpanKind::Producer, PropagationContext::EMPTY);
+            let destination = Destination { exchange: "", routing_key, queue: None, declared: &declared };
+            destination.describe(&Propagator::default(), &mut hop, "send", "send");
+            assert!(hop.attributes.iter().any(|found| found.key == semconv::RABBITMQ_DESTINATION_ROUTING_KEY));
+            assert_eq!(format!("{:?}", declared.known), format!("Destinations {{ kept: {kept} }}"));
+        }
     }
 
     #[test]
