@@ -2,7 +2,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
@@ -33,8 +33,8 @@ pub struct SpanNames(Arc<ArcSwapOption<Guarded>>);
 #[derive(Clone)]
 struct Guarded {
     policy: Arc<Policy>,
-    /// The methods and names of each target.
-    targets: HashMap<&'static str, Vec<(&'static str, SpanName)>>,
+    /// The methods and names of each target. Sorted: a look-up among some dozen routes costs less than hashing one.
+    targets: BTreeMap<&'static str, Vec<(&'static str, SpanName)>>,
 }
 
 impl SpanNames {
@@ -52,7 +52,7 @@ impl SpanNames {
         let known = guarded_name(&policy, method, target)?;
         let mut next = match current {
             Some(current) => Guarded::clone(current),
-            None => Guarded { policy: propagator.policy(), targets: HashMap::new() },
+            None => Guarded { policy: propagator.policy(), targets: BTreeMap::new() },
         };
         if std::ptr::eq(&*next.policy, &*policy) {
             next.targets.entry(known.target).or_default().push((method, known));

@@ -86,10 +86,10 @@ pub(crate) fn enter<R>(enter: impl FnOnce(&mut dyn FnMut()), run: impl FnOnce() 
         first(Access::Enter, || enter(&mut within), || !working.get());
     }
     // A bridge that forgets to call back must not lose the user's work.
-    match (result, run) {
-        (Some(result), _) => result,
-        (None, Some(run)) => run(),
-        (None, None) => unreachable!("`run` was taken and has returned"),
+    // Not one match over both: it would move them first, and results may be large.
+    match result {
+        Some(result) => result,
+        None => run.map_or_else(|| unreachable!("`run` was taken and has returned"), |run| run()),
     }
 }
 
