@@ -35,6 +35,7 @@ pub(super) struct SpanState {
 }
 
 impl ActiveHop {
+    #[inline]
     pub(super) fn new(
         context: PropagationContext,
         id: HopId,

@@ -46,6 +46,7 @@ impl HopSpan {
     }
 
     /// Returns a hop with the span that a bridge made for `host`.
+    #[inline]
     pub(crate) fn with_span(
         context: PropagationContext,
         id: HopId,

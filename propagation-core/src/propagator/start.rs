@@ -13,13 +13,12 @@ use crate::{
 impl Propagator {
     /// Starts a hop: a context to run in, and a span if the bridge makes one.
     #[must_use]
-    pub fn start(&self, hop: Hop) -> HopSpan {
+    pub fn start(&self, mut hop: Hop) -> HopSpan {
         let id = hop.id();
         if hop.parent.origin.suppressed || !self.is_recording() {
             return self.pass_by(hop.parent, id);
         }
         let origin = hop::origin_of(&hop.parent);
-        let mut hop = hop;
         gate::hop(&**self.0.policy.load(), &mut hop);
         names::hop(self.0.semantic_conventions, &mut hop);
         let mut started = if thread_end::is_known(Access::Start) {
