@@ -9,7 +9,10 @@ use tonic::{
     Code, Status,
     transport::{Endpoint, Server},
 };
-use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_health::{
+    ServingStatus,
+    pb::{HealthCheckRequest, health_client::HealthClient},
+};
 use tower::Layer;
 
 use crate::{
@@ -60,6 +63,28 @@ async fn watch_closed_by_the_client_is_no_server_error() {
     assert_eq!(ending(&telemetry.one(&SpanKind::Client).await), code("CANCELLED", true));
     let series = telemetry.metrics.series("rpc.server.call.duration");
     assert!(series.keys().all(|series| !series.contains("error.type")), "{series:?}");
+}
+
+#[tokio::test]
+async fn open_watch_outlives_a_graceful_shutdown() {
+    let telemetry = Telemetry::new();
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let layer = ServerPropagationLayer::new(telemetry.propagator.clone()).with_health_and_reflection(true);
+    let (socket, url) = listen().await;
+    let (stop, stopped) = tokio::sync::oneshot::channel();
+    let server = Server::builder().layer(layer).add_service(health);
+    let server = tokio::spawn(server.serve_with_incoming_shutdown(socket, async { drop(stopped.await) }));
+    let mut client = HealthClient::new(connect(&url).await);
+    let mut watch = client.watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    assert!(watch.message().await.unwrap().is_some());
+    stop.send(()).unwrap();
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    assert!(watch.message().await.unwrap().is_some(), "the stream goes on");
+    assert!(telemetry.spans(&SpanKind::Server).is_empty());
+    // A server that shuts down gracefully waits for this.
+    drop((watch, client));
+    server.await.unwrap().unwrap();
+    assert_eq!(ending(&telemetry.one(&SpanKind::Server).await), code("CANCELLED", false));
 }
 
 /// Returns the name of a code on spans.

@@ -129,6 +129,39 @@ async fn event_stream_runs_in_the_context_and_ends_the_span() {
     assert_eq!((&span.status, attribute(&span, "error.type")), (&Status::Unset, None));
 }
 
+#[tokio::test]
+async fn open_stream_outlives_a_graceful_shutdown() {
+    let telemetry = Telemetry::new();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let signal = stopped.clone();
+    let events = move || {
+        let mut stopped = stopped.clone();
+        let last = async move {
+            stopped.wait_for(|stopped| *stopped).await.unwrap();
+            Ok(Event::default().data(format!("last {}", current_trace())))
+        };
+        let first = stream::once(async { Ok::<_, Infallible>(Event::default().data("first")) });
+        async { Sse::new(first.chain(stream::once(last))) }
+    };
+    let app = Router::new().route("/events", get(events));
+    let app = app.layer(ServerPropagationLayer::new(telemetry.propagator.clone()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let mut signal = signal;
+        let stopping = async move { drop(signal.wait_for(|stopped| *stopped).await) };
+        axum::serve(listener, app).with_graceful_shutdown(stopping).await
+    });
+    let mut response = reqwest::Client::new().get(&url).header("traceparent", PARENT).send().await.unwrap();
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "data: first\n\n");
+    assert!(telemetry.spans().is_empty(), "the stream is open");
+    stop.send(true).unwrap();
+    assert_eq!(response.text().await.unwrap(), format!("data: last {TRACE}\n\n"));
+    server.await.unwrap().unwrap();
+    let span = telemetry.span("GET /events");
+    assert_eq!((&span.status, attribute(&span, "error.type")), (&Status::Unset, None));
+}
+
 /// Serves one HTTP/2 connection in the context of a hop, and returns the trace of the task that handles its stream.
 async fn trace_of_stream(executor: impl FnOnce(&Propagator) -> Spawn) -> String {
     let propagator = Propagator::default();
