@@ -46,8 +46,8 @@ impl Hints {
 
     /// Whether `key`, whose hints these are, names a secret.
     #[inline]
-    pub(super) fn tell(self, key: &[u8]) -> bool {
-        let may_tell = self.spells(const { word(b"key") })
+    pub(super) fn names_secret(self, key: &[u8]) -> bool {
+        let may_name_secret = self.spells(const { word(b"key") })
             || self.spells(const { word(b"pass") })
             || self.spells(const { word(b"token") })
             || self.spells(const { word(b"secret") })
@@ -75,7 +75,7 @@ impl Hints {
             || self.spells(const { word(b"jelszo") })
             || self.spells(const { word(b"kodeord") })
             || self.spells(const { word(b"geslo") });
-        (may_tell && tells(key)) || (!key.is_ascii() && foreign_password(key).is_some())
+        (may_name_secret && has_secret_word(key)) || (!key.is_ascii() && foreign_password(key).is_some())
     }
 
     /// Whether the key may name a telephone or social security number.
@@ -265,10 +265,10 @@ pub(super) fn is_authorization(key: &[u8]) -> bool {
 
 /// Whether `key` names a secret.
 pub(super) fn is_telling(key: &[u8]) -> bool {
-    Hints::of(key).tell(key)
+    Hints::of(key).names_secret(key)
 }
 
-fn tells(key: &[u8]) -> bool {
+fn has_secret_word(key: &[u8]) -> bool {
     let mut telling = false;
     let mut secret = false;
     let mut previous: &[u8] = b"";

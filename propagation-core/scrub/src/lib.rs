@@ -180,7 +180,7 @@ pub fn may_match(text: &[u8]) -> bool {
 #[must_use]
 pub fn key_hint(key: &[u8]) -> bool {
     let hints = key::Hints::of(key);
-    hints.tell(key) || key::is_cookie(key) || hints.may_be_number() && (key::is_phone(key) || key::is_ssn(key))
+    hints.names_secret(key) || key::is_cookie(key) || hints.may_be_number() && (key::is_phone(key) || key::is_ssn(key))
 }
 
 fn search(search: Search<'_>, value: &[u8], report: &mut Report<'_>) -> ControlFlow<()> {
@@ -204,7 +204,7 @@ fn search(search: Search<'_>, value: &[u8], report: &mut Report<'_>) -> ControlF
     if search.has(Detector::Cookie) && key::is_cookie(search.key.bytes) && cookie::is_secret(value) {
         report(Hit { detector: Detector::Cookie, start: 0, end: value.len(), encoded: false })?;
     }
-    if may_be_secret && search.has(Detector::Secret) && hints.tell(search.key.bytes) {
+    if may_be_secret && search.has(Detector::Secret) && hints.names_secret(search.key.bytes) {
         let plain = random::looks_random(value);
         if plain || random::looks_random_full_width(value) {
             report(Hit { detector: Detector::Secret, start: 0, end: value.len(), encoded: !plain })?;

@@ -63,7 +63,7 @@ impl<'a> Evaluator<'a> {
             return Evaluation::crosses();
         }
         let scrub = self.scrub;
-        if !key.tells(member) && scrub.clears_member(member) {
+        if !key.is_hint(member) && scrub.clears_member(member) {
             return Evaluation { is_clear: true, ..Evaluation::crosses() };
         }
         if let Some(detector) = scrub.find_in_key(member.key()) {

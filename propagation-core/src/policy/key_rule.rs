@@ -17,7 +17,7 @@ use crate::{Member, PolicyError, RejectReason, scrub};
 pub struct KeyRule {
     pub(super) key: Glob,
     /// Whether the key's words mark a secret; evaluated per key for a glob.
-    tells: Option<bool>,
+    is_hint: Option<bool>,
     max_length: Option<usize>,
     values: Option<Box<[Box<str>]>>,
     pattern: Option<Pattern>,
@@ -34,7 +34,7 @@ impl KeyRule {
     pub fn new(key: &str) -> Self {
         let glob = Glob::new(key);
         Self {
-            tells: glob.is_exact().then(|| scrub::key_hint(key.as_bytes())),
+            is_hint: glob.is_exact().then(|| scrub::key_hint(key.as_bytes())),
             key: glob,
             max_length: None,
             values: None,
@@ -129,8 +129,8 @@ impl KeyRule {
     }
 
     /// Returns true if a matching key's words mark a secret.
-    pub(super) fn tells(&self, member: &Member<'_>) -> bool {
-        self.tells.unwrap_or_else(|| scrub::key_hint(member.wire_key()))
+    pub(super) fn is_hint(&self, member: &Member<'_>) -> bool {
+        self.is_hint.unwrap_or_else(|| scrub::key_hint(member.wire_key()))
     }
 
     /// Returns true if both rules have an identical effect on every member.

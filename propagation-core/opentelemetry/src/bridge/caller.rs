@@ -20,15 +20,15 @@ pub(crate) struct Caller {
 impl Caller {
     /// Leaves it in a context whose span is the parent that `trace` names.
     pub(crate) fn note(trace: &TraceContext, context: Context) -> Context {
-        let told = match trace.sampling {
+        let flag_suffices = match trace.sampling {
             // A root trace-id has no parent whose flag samplers could see.
             SamplingDecision::Drop => trace.root_trace_id().is_none(),
             SamplingDecision::Sample => trace.has_ids(),
             SamplingDecision::Defer => !trace.has_ids(),
             _ => false,
         };
-        // What an outer hop has left must not stand for this one.
-        if told && context.get::<Self>().is_none() {
+        // A value that an outer hop has left must not apply to this one.
+        if flag_suffices && context.get::<Self>().is_none() {
             return context;
         }
         let ids = trace.trace_id().zip(trace.span_id());
@@ -41,7 +41,7 @@ impl Caller {
     /// Returns the decision for a new span with this parent. Contexts are inherited, but only debug with them: the parent of the next span
     /// has its own decision.
     #[cfg(feature = "sdk")]
-    pub(crate) fn said_of(
+    pub(crate) fn decision_for(
         context: &Context,
         trace_id: TraceId,
         parent: Option<&SpanContext>,

@@ -243,7 +243,7 @@ impl OtelSpan {
 }
 
 /// An exception record of the semantic conventions 1.45 (exceptions on spans).
-fn said_of(exception: &Exception) -> Vec<KeyValue> {
+fn exception_attributes(exception: &Exception) -> Vec<KeyValue> {
     let texts = [("exception.message", &exception.message), ("exception.stacktrace", &exception.stacktrace)];
     let texts = texts.into_iter().filter_map(|(key, text)| Some(KeyValue::new(key, text.clone()?)));
     std::iter::once(KeyValue::new("exception.type", exception.kind.clone())).chain(texts).collect()
@@ -278,7 +278,7 @@ impl BridgeSpan for OtelSpan {
                     let described = Some(description).filter(|text| !text.is_empty()).or(message);
                     span.set_status(Status::error(described.cloned().unwrap_or_default()));
                     if let Some(exception) = exception {
-                        span.add_event("exception", said_of(exception));
+                        span.add_event("exception", exception_attributes(exception));
                     }
                 }
                 Outcome::Cancelled => span.set_attribute(KeyValue::new("error.type", "cancelled")),

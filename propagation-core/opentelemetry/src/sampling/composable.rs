@@ -179,8 +179,8 @@ impl<'a> NewSpan<'a> {
     /// More than the sampled flag is known only for hops that this crate's bridges and propagator have started.
     #[must_use]
     pub fn caller(&self) -> SamplingDecision {
-        let said = self.context.and_then(|context| Caller::said_of(context, self.trace_id, self.parent));
-        said.or(self.parent.map(|parent| SamplingDecision::from_sampled(parent.is_sampled()))).unwrap_or_default()
+        let decision = self.context.and_then(|context| Caller::decision_for(context, self.trace_id, self.parent));
+        decision.or(self.parent.map(|parent| SamplingDecision::from_sampled(parent.is_sampled()))).unwrap_or_default()
     }
 
     /// Returns the threshold of a sampled parent, unless it contradicts the decision (Probability Sampling, "General requirements").
