@@ -1,11 +1,11 @@
 //! Upgrades and event streams: their tasks and streams have the context of the request.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, future::IntoFuture, time::Duration};
 
 use axum::{
     Router,
     extract::{State, WebSocketUpgrade, ws},
-    response::{Response, Sse, sse::Event},
+    response::{IntoResponse, Response, Sse, sse::Event},
     routing::get,
 };
 use futures_util::{StreamExt, stream};
@@ -21,6 +21,7 @@ use propagation_http::{ContextExecutor, ServerPropagationLayer};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::watch,
 };
 
 use crate::{
@@ -129,29 +130,27 @@ async fn event_stream_runs_in_the_context_and_ends_the_span() {
     assert_eq!((&span.status, attribute(&span, "error.type")), (&Status::Unset, None));
 }
 
+/// Streams an event at once, and the last one when the server stops.
+async fn first_and_last(State(mut stopped): State<watch::Receiver<bool>>) -> Response {
+    let last = stream::once(async move {
+        stopped.wait_for(|stopped| *stopped).await.unwrap();
+        Ok(Event::default().data(format!("last {}", current_trace())))
+    });
+    let first = stream::iter([Ok::<_, Infallible>(Event::default().data("first"))]);
+    Sse::new(first.chain(last)).into_response()
+}
+
 #[tokio::test]
 async fn open_stream_outlives_a_graceful_shutdown() {
     let telemetry = Telemetry::new();
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let signal = stopped.clone();
-    let events = move || {
-        let mut stopped = stopped.clone();
-        let last = async move {
-            stopped.wait_for(|stopped| *stopped).await.unwrap();
-            Ok(Event::default().data(format!("last {}", current_trace())))
-        };
-        let first = stream::once(async { Ok::<_, Infallible>(Event::default().data("first")) });
-        async { Sse::new(first.chain(stream::once(last))) }
-    };
-    let app = Router::new().route("/events", get(events));
+    let (stop, mut stopped) = watch::channel(false);
+    let app = Router::new().route("/events", get(first_and_last)).with_state(stopped.clone());
     let app = app.layer(ServerPropagationLayer::new(telemetry.propagator.clone()));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/events", listener.local_addr().unwrap());
-    let server = tokio::spawn(async move {
-        let mut signal = signal;
-        let stopping = async move { drop(signal.wait_for(|stopped| *stopped).await) };
-        axum::serve(listener, app).with_graceful_shutdown(stopping).await
-    });
+    let stopping = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+    let server = axum::serve(listener, app).with_graceful_shutdown(stopping);
+    let server = tokio::spawn(server.into_future());
     let mut response = reqwest::Client::new().get(&url).header("traceparent", PARENT).send().await.unwrap();
     assert_eq!(response.chunk().await.unwrap().unwrap(), "data: first\n\n");
     assert!(telemetry.spans().is_empty(), "the stream is open");
