@@ -160,7 +160,7 @@ impl Hop {
     /// Reserves room for the attributes of most hops, so that further ones do not move those before them.
     ///
     /// This many take the memory of a whole number of OpenTelemetry's attributes: bridges convert them in place, and keep the allocation.
-    pub(crate) fn reserve_attributes(&mut self) {
+    pub fn reserve_attributes(&mut self) {
         self.attributes.reserve(14);
     }
 

@@ -122,7 +122,7 @@ impl Options {
         let mut hop = Hop::local(SpanKind::Client, context);
         if self.propagator.is_recording() {
             let known = self.methods.find(method);
-            // A multiple of seven, as on the server.
+            // A multiple of seven: see `Hop::reserve_attributes`.
             hop.attributes.reserve(7);
             let name = known.unwrap_or("HTTP");
             hop.name = match &request.url_template {

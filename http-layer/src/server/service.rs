@@ -126,8 +126,7 @@ impl Options {
         let method = known.unwrap_or("HTTP");
         let (name, route) = self.name_of(head, method);
         hop.name = name;
-        // As many as there may be. A multiple of seven: the SDK's attributes, of 56 bytes each, then take over the memory of ours, of 64.
-        hop.attributes.reserve(14);
+        hop.reserve_attributes();
         attributes::method(hop, &head.method, known);
         let scheme = attributes::scheme(&head.uri).unwrap_or(Cow::Borrowed(self.scheme));
         attributes::push(
