@@ -2,32 +2,57 @@
 
 use propagation_core::{Attribute, ExternalText, Hop, Propagator, messaging::Destinations, semconv};
 
-#[cfg(feature = "sns")]
-const SNS: &str = "aws.sns";
-#[cfg(feature = "eventbridge")]
-const EVENTBRIDGE: &str = "aws.eventbridge";
-
-/// A topic of SNS, given by its ARN.
-#[cfg(feature = "sns")]
+/// A topic of SNS or a bus of EventBridge.
 #[derive(Clone, Debug)]
-pub(crate) struct Topic(String);
+pub(crate) struct Destination {
+    kind: Kind,
+    /// The ARN; of a bus, also its name alone.
+    id: String,
+}
 
-#[cfg(feature = "sns")]
-impl Topic {
-    pub(crate) fn new(arn: impl Into<String>) -> Self {
-        Self(arn.into())
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    #[cfg(feature = "sns")]
+    Topic,
+    #[cfg(feature = "eventbridge")]
+    Bus,
+}
+
+impl Destination {
+    /// Returns the topic of an ARN.
+    #[cfg(feature = "sns")]
+    pub(crate) fn topic(arn: impl Into<String>) -> Self {
+        Self { kind: Kind::Topic, id: arn.into() }
+    }
+
+    /// Returns the bus of a name or ARN.
+    #[cfg(feature = "eventbridge")]
+    pub(crate) fn bus(bus: impl Into<String>) -> Self {
+        Self { kind: Kind::Bus, id: bus.into() }
     }
 
     fn name(&self) -> &str {
-        self.0.rsplit(':').next().unwrap_or_default()
+        let name = match self.kind {
+            #[cfg(feature = "sns")]
+            Kind::Topic => self.id.rsplit(':').next(),
+            #[cfg(feature = "eventbridge")]
+            Kind::Bus => self.id.rsplit(['/', ':']).next(),
+        };
+        name.unwrap_or_default()
     }
 
-    /// Returns the name that policy rules have for the topic.
+    /// Returns the name that policy rules have for the destination.
     pub(crate) fn peer(&self) -> String {
-        format!("topic/{}", self.name())
+        let kind = match self.kind {
+            #[cfg(feature = "sns")]
+            Kind::Topic => "topic",
+            #[cfg(feature = "eventbridge")]
+            Kind::Bus => "bus",
+        };
+        format!("{kind}/{}", self.name())
     }
 
-    /// Sets a hop's name, and the attributes of the operation and topic.
+    /// Sets a hop's name, and the attributes of the operation and destination.
     pub(crate) fn describe(
         &self,
         known: &Destinations,
@@ -35,53 +60,29 @@ impl Topic {
         hop: &mut Hop,
         operation: &'static str,
     ) {
-        known.describe(propagator, hop, &[SNS, operation, &self.0], |hop| {
-            describe(hop, SNS, operation, self.name());
-            hop.attributes.push(Attribute::external("aws.sns.topic.arn", self.0.as_str()));
+        let system = match self.kind {
+            #[cfg(feature = "sns")]
+            Kind::Topic => "aws.sns",
+            #[cfg(feature = "eventbridge")]
+            Kind::Bus => "aws.eventbridge",
+        };
+        known.describe(propagator, hop, &[system, operation, &self.id], |hop| {
+            self.describe_new(hop, system, operation);
         });
     }
-}
 
-/// A bus of EventBridge, given by its name or ARN.
-#[cfg(feature = "eventbridge")]
-#[derive(Clone, Debug)]
-pub(crate) struct Bus(String);
-
-#[cfg(feature = "eventbridge")]
-impl Bus {
-    pub(crate) fn new(bus: impl Into<String>) -> Self {
-        Self(bus.into())
+    fn describe_new(&self, hop: &mut Hop, system: &'static str, operation: &'static str) {
+        let name = self.name();
+        hop.name = if name.is_empty() { operation.into() } else { format!("{operation} {name}").into() };
+        hop.attributes.extend([
+            Attribute::new(semconv::MESSAGING_SYSTEM_NAME, system),
+            Attribute::new(semconv::MESSAGING_OPERATION_NAME, operation),
+            Attribute::new(semconv::MESSAGING_OPERATION_TYPE, operation),
+            Attribute::new(semconv::MESSAGING_DESTINATION_NAME, ExternalText::from(name)),
+        ]);
+        #[cfg(feature = "sns")]
+        if matches!(self.kind, Kind::Topic) {
+            hop.attributes.push(Attribute::external("aws.sns.topic.arn", self.id.as_str()));
+        }
     }
-
-    fn name(&self) -> &str {
-        self.0.rsplit(['/', ':']).next().unwrap_or_default()
-    }
-
-    /// Returns the name that policy rules have for the bus.
-    pub(crate) fn peer(&self) -> String {
-        format!("bus/{}", self.name())
-    }
-
-    /// Sets a hop's name, and the attributes of the operation and bus.
-    pub(crate) fn describe(
-        &self,
-        known: &Destinations,
-        propagator: &Propagator,
-        hop: &mut Hop,
-        operation: &'static str,
-    ) {
-        let key = [EVENTBRIDGE, operation, &self.0];
-        known.describe(propagator, hop, &key, |hop| describe(hop, EVENTBRIDGE, operation, self.name()));
-    }
-}
-
-/// Sets a hop's name, and the attributes of the operation and destination.
-fn describe(hop: &mut Hop, system: &'static str, operation: &'static str, name: &str) {
-    hop.name = if name.is_empty() { operation.into() } else { format!("{operation} {name}").into() };
-    hop.attributes.extend([
-        Attribute::new(semconv::MESSAGING_SYSTEM_NAME, system),
-        Attribute::new(semconv::MESSAGING_OPERATION_NAME, operation),
-        Attribute::new(semconv::MESSAGING_OPERATION_TYPE, operation),
-        Attribute::new(semconv::MESSAGING_DESTINATION_NAME, ExternalText::from(name)),
-    ]);
 }

@@ -14,11 +14,11 @@ use super::{
     batch::Entry,
     operation::{Call, Covered},
 };
-use crate::{AttributeMode, NotificationCarrierMut, SizeLimit, destination::Topic};
+use crate::{AttributeMode, NotificationCarrierMut, SizeLimit, destination::Destination};
 
 impl SqsInterceptor {
     pub(super) fn publish(&self, input: &mut PublishInput, existing: &ExistingContext) -> Covered {
-        let Some(topic) = input.topic_arn().or(input.target_arn()).map(Topic::new) else {
+        let Some(topic) = input.topic_arn().or(input.target_arn()).map(Destination::topic) else {
             // A text message to a phone has no attributes that a receiver reads.
             return Covered::call(Call::Send, None);
         };
@@ -34,7 +34,7 @@ impl SqsInterceptor {
     }
 
     pub(super) fn publish_batch(&self, input: &mut PublishBatchInput, existing: &ExistingContext) -> Covered {
-        let topic = Topic::new(input.topic_arn().unwrap_or_default());
+        let topic = Destination::topic(input.topic_arn().unwrap_or_default());
         let entries = input.publish_batch_request_entries.as_deref_mut().unwrap_or_default();
         let describe = |hop: &mut Hop, operation| topic.describe(&self.known, &self.propagator, hop, operation);
         self.batch(&Peer::sqs(&topic.peer()), entries, existing, describe)
